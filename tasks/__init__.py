@@ -1,0 +1,1 @@
+"""Training: Lightning modules, data, callbacks. Reached by name from the command line."""

@@ -1,0 +1,120 @@
+"""The Lightning module that every task shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from tasks.optim import Optimizer
+
+Totals = dict[str, Tensor]  # sums over examples, with their number under `count`
+MakeModel = Callable[..., nn.Module]
+
+
+class Task(LightningModule):
+    """A model, its data and its loss. A subclass gives `loss`, `totals` and the loaders.
+
+    The loop's cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor
+    until the recorder wants it.
+
+    Args:
+        make_model: the model's class with its options; called with the facts of the data.
+        data: what a data source loaded.
+        optimizer: options of the optimiser.
+        seed: of the task's named generators.
+
+    Attributes:
+        facts: stand-ins for the facts of the data, to check a model's options without data.
+        primary: name of the metric that speaks for the task, and whether higher is better.
+    """
+
+    facts: ClassVar[dict[str, Any]] = {}
+    primary: ClassVar[tuple[str, bool]] = ("loss", False)
+
+    def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
+        super().__init__()
+        self.seed = seed
+        self.data = data
+        self.model = make_model(**self.facts_of(data))
+        self.options = optimizer
+        self.train_loss = torch.tensor(torch.nan)
+        self.sums: Totals = {}
+        self.measured: dict[str, float] = {}
+
+    # What a subclass gives.
+
+    def facts_of(self, data: Any) -> dict[str, Any]:
+        """What the model must know of the data."""
+        raise NotImplementedError
+
+    def data_digest(self) -> str:
+        """SHA-256 of the data."""
+        raise NotImplementedError
+
+    def loss(self, batch: Any) -> Tensor:
+        """The training loss of this process's part of a batch."""
+        raise NotImplementedError
+
+    def totals(self, batch: Any) -> Totals:
+        """Sums over the examples of a batch: loss, other metrics and `count`."""
+        raise NotImplementedError
+
+    def loader(self, part: str) -> Iterable[Any]:
+        """The batches of one pass for evaluation on `train`, `val` or `test`."""
+        raise NotImplementedError
+
+    def train_loader(self, world: int, rank: int) -> Iterable[Any]:
+        """The batches that this process trains on between two turns of the outer loop."""
+        raise NotImplementedError
+
+    def batches_per_pass(self, world: int) -> int:
+        """The batches of one process in one pass over the training data."""
+        raise NotImplementedError
+
+    def curves(self) -> dict[str, list[float]]:
+        """What the trained model shows by depth: values before the first and after every branch."""
+        return {}
+
+    # What all tasks share.
+
+    def train_dataloader(self) -> Iterable[Any]:
+        return self.train_loader(self.trainer.world_size, self.trainer.global_rank)
+
+    def val_dataloader(self) -> Iterable[Any]:
+        return self.loader("val")
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        loss = self.loss(batch)
+        self.train_loss = loss.detach()
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.sums = {}
+        self.measured = {}
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        for name, value in self.totals(batch).items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the evaluation pass that just ran, over all processes."""
+        if not self.measured:
+            sums = torch.stack([value.double() for value in self.sums.values()])
+            if self.trainer.world_size > 1:
+                sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+            values = dict(zip(self.sums, sums.tolist(), strict=True))
+            count = values.pop("count")
+            self.measured = {name: value / count for name, value in values.items()}
+        return self.measured
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["data_digest"] = self.data_digest()
+
+    def configure_optimizers(self) -> Any:
+        fused = self.trainer.precision != "16-mixed"  # its gradient scaler clips by itself
+        steps = int(self.trainer.max_steps)
+        return self.options.build(self.model, steps, fused)

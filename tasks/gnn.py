@@ -1,0 +1,129 @@
+"""Node classification on one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Lt
+from torch import Tensor
+
+from tasks.base import MakeModel, Task, Totals
+from tasks.data.graphs import Graph
+from tasks.optim import Optimizer
+from zoo.init import generator
+from zoo.models.sparse import Sparse
+from zoo.probe import dirichlet_energy
+
+TURN = 1000  # optimiser steps in one turn of Lightning's outer loop
+
+
+class Repeat:
+    """The same batch a number of times."""
+
+    def __init__(self, batch: Any, times: int):
+        self.batch = batch
+        self.times = times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(self.times):
+            yield self.batch
+
+
+class NodeClassification(Task):
+    """Full-batch node classification: every step sees the whole graph.
+
+    With several processes each one takes every n-th training node; the losses are weighted so
+    that the averaged gradient is that of one process.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the graph.
+        optimizer: options of the optimiser.
+        seed: of the edges that are dropped.
+        drop_edge: share of the edges left out of each training step (DropEdge, Rong et al. 2020,
+            arXiv:1907.10903); the rest is normalised again.
+    """
+
+    facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
+    primary = ("accuracy", True)
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: Graph,
+        optimizer: Optimizer,
+        seed: int,
+        drop_edge: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        self.drop_edge = drop_edge
+        self.edge_draws = generator(seed, "edges")
+
+    def facts_of(self, data: Graph) -> dict[str, Any]:
+        return {"features": data.x.shape[1], "classes": data.classes}
+
+    def data_digest(self) -> str:
+        return self.data.digest()
+
+    def batches_per_pass(self, world: int) -> int:
+        return 1
+
+    def setup(self, stage: str) -> None:
+        """Brings the graph to the device, once."""
+        x: Tensor | Sparse = self.data.x
+        if self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel():
+            x = Sparse.of_dense(self.data.x)
+        edges = self.model.prepare(self.data.edge_index, len(self.data.y))
+        self.x = x.to(self.device)
+        self.edges = tuple(edge.to(self.device) for edge in edges)
+        self.y = self.data.y.to(self.device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch  # the recorder of Lightning would walk it at every step
+
+    def nodes(self, part: str) -> Tensor:
+        return getattr(self.data, part).to(self.device)
+
+    def loader(self, part: str) -> Iterable[Tensor]:
+        return Repeat(self.nodes(part), 1)
+
+    def train_loader(self, world: int, rank: int) -> Iterable[tuple[Tensor, float]]:
+        nodes = self.nodes("train")[rank::world]
+        return Repeat((nodes, world / len(self.data.train)), TURN)
+
+    def dropped_edges(self) -> tuple[Any, ...]:
+        """The edges of one training step."""
+        if not self.drop_edge:
+            return self.edges
+        edge_index = self.data.edge_index
+        kept = torch.rand(edge_index.shape[1], generator=self.edge_draws) >= self.drop_edge
+        edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
+        return tuple(edge.to(self.device) for edge in edges)
+
+    def loss(self, batch: tuple[Tensor, float]) -> Tensor:
+        nodes, weight = batch
+        logits = self.model(self.x, *self.dropped_edges())[nodes]
+        return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
+
+    def totals(self, batch: Tensor) -> Totals:
+        logits = self.model(self.x, *self.edges)[batch].float()
+        y = self.y[batch]
+        return {
+            "loss": F.cross_entropy(logits, y, reduction="sum"),
+            "accuracy": (logits.argmax(1) == y).sum(),
+            "count": torch.tensor(len(batch), device=self.device),
+        }
+
+    @torch.no_grad()
+    def curves(self) -> dict[str, list[float]]:
+        """The normalised Dirichlet energy of the stream."""
+        model = self.model.eval()
+        values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
+        edge_index = self.data.edge_index.to(self.device)
+        return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

@@ -1,0 +1,144 @@
+"""Weights & Biases as a mirror of the run folder: it can be slow, wrong or away, and the run goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+log = logging.getLogger("zoo")
+START_SECONDS = 15
+FINISH_SECONDS = 30
+
+
+class NoLogger:
+    """No mirror: the run folder alone."""
+
+    def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        """Begins a run."""
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """Receives a row of the log."""
+
+    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
+        """Ends the run with its result and its figures."""
+
+
+class WandB(NoLogger):
+    """Mirrors a run to Weights & Biases; the first failure is one warning and the last word.
+
+    Args:
+        project: of the run.
+        group: runs of one comparison share it; None: task, data and depth.
+        name: shown for the run; None: its folder's name.
+        tags: shown for the run, beside task, connection and data.
+        mode: `auto` is online when logged in and offline otherwise.
+    """
+
+    def __init__(
+        self,
+        project: str = "residual-zoo",
+        group: str | None = None,
+        name: str | None = None,
+        tags: list[str] = [],  # noqa: B006 (never changed; the YAML shows the same default)
+        mode: Literal["auto", "online", "offline"] = "auto",
+    ):
+        self.project, self.group, self.name = project, group, name
+        self.tags, self.mode = list(tags), mode
+        self.run: Any = None
+
+    def guarded(self, action: Callable[[], Any]) -> Any:
+        """Runs an action; a failure switches the mirror off with one warning."""
+        try:
+            return action()
+        except Exception as error:
+            self.run = None
+            reason = " ".join(str(error).split())[:200]
+            log.warning("W&B is off for this run: %s: %s", type(error).__name__, reason)
+            return None
+
+    def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        mode = self.mode
+        if mode == "auto":
+            mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+        if mode == "disabled":
+            return
+        try:
+            self.run = self.open(mode, folder, config, defaults)
+        except Exception as error:
+            if mode == "offline":
+                reason = " ".join(str(error).split())[:200]
+                log.warning("W&B is off for this run: %s: %s", type(error).__name__, reason)
+                return
+            log.warning(
+                "W&B cannot be reached (%s); this run is kept offline, for `wandb sync` later",
+                type(error).__name__,
+            )
+            self.run = self.guarded(lambda: self.open("offline", folder, config, defaults))
+
+    def open(
+        self,
+        mode: str,
+        folder: Path,
+        config: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+    ) -> Any:
+        import wandb
+
+        return wandb.init(
+            project=self.project,
+            group=self.group or defaults["group"],
+            name=self.name or folder.name,
+            id=defaults["id"],
+            tags=[*self.tags, *defaults["tags"]],
+            config=dict(config),
+            dir=str(folder),
+            mode=mode,  # type: ignore[arg-type]
+            resume="allow" if mode == "online" else None,
+            settings=wandb.Settings(
+                init_timeout=START_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+                silent=True,
+                console="off",
+                disable_git=True,
+                save_code=False,
+            ),
+        )
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        if self.run is not None:
+            values = {key: value for key, value in row.items() if key != "step"}
+            self.guarded(lambda: self.run.log(values, step=row["step"]))
+
+    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
+        if self.run is None:
+            return
+        import wandb
+
+        def send() -> None:
+            images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+            for name, values in record.get("curves", {}).items():
+                table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
+                images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)
+            if images:
+                self.run.log(images)
+            self.run.summary.update(record["metrics"] | {"status": record["status"]})
+
+        run = self.run
+        self.guarded(send)
+        self.run = run
+        failed = record["status"] not in ("done", "interrupted")
+        self.guarded(lambda: run.finish(exit_code=int(failed)))
+        self.run = None
+
+
+def logged_in() -> bool:
+    """Whether a key is there; it is not verified, so no network is needed."""
+    import wandb
+
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except Exception:
+        return False

@@ -1,0 +1,150 @@
+"""Optimisers with the decay groups and schedules that every task shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import nn
+
+from zoo.connection import Connection
+
+Rate = Annotated[float, Gt(0)]
+Decay = Annotated[float, Ge(0)]
+Beta = Annotated[float, Ge(0), Lt(1)]
+Schedule = Literal["constant", "cosine", "linear"]
+
+
+class Optimizer:
+    """Options of an optimiser; `build` gives it its parameters.
+
+    Weights (two or more axes) decay; biases, norms and the parameters of connections do not.
+
+    Args:
+        lr: learning rate after warm-up.
+        weight_decay: of the model's body.
+        stem_decay: of its stem; None: weight_decay.
+        head_decay: of its head; None: weight_decay.
+        schedule: how the rate falls to zero after warm-up, if it does.
+        warmup: steps of linear warm-up.
+    """
+
+    kind: type[torch.optim.Optimizer]
+
+    def __init__(
+        self,
+        lr: float,
+        weight_decay: float,
+        stem_decay: float | None,
+        head_decay: float | None,
+        schedule: Schedule,
+        warmup: int,
+        **rest: Any,
+    ):
+        self.lr = lr
+        self.decays = {"stem": stem_decay, "body": weight_decay, "head": head_decay}
+        self.schedule = schedule
+        self.warmup = warmup
+        self.rest = rest
+
+    def groups(self, model: nn.Module) -> Iterator[dict[str, Any]]:
+        """Parameter groups by part of the model, those without decay last."""
+        bare = {id(p) for m in model.modules() if isinstance(m, Connection) for p in m.parameters()}
+        members: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            decay = self.decays.get(name.partition(".")[0])
+            decay = self.decays["body"] if decay is None else decay
+            decay = 0.0 if parameter.ndim < 2 or id(parameter) in bare else decay
+            members.setdefault(float(decay or 0.0), []).append(parameter)
+        for decay, parameters in sorted(members.items(), reverse=True):
+            yield {"params": parameters, "weight_decay": decay}
+
+    def build(self, model: nn.Module, steps: int, fused: bool) -> dict[str, Any]:
+        """The optimiser and its schedule over `steps` steps, in Lightning's form."""
+        optimizer = self.kind(self.groups(model), lr=self.lr, fused=fused, **self.rest)  # type: ignore
+        if self.schedule == "constant" and not self.warmup:
+            return {"optimizer": optimizer}
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def factor(self, step: int, steps: int) -> float:
+        """The share of the learning rate at a step.
+
+        >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
+        """
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
+        falling = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+        return falling[self.schedule]
+
+
+class Adam(Optimizer):
+    """Adam with L2 decay (Kingma and Ba 2015, arXiv:1412.6980)."""
+
+    kind = torch.optim.Adam
+
+    def __init__(
+        self,
+        lr: Rate = 0.01,
+        weight_decay: Decay = 5e-4,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        beta1: Beta = 0.9,
+        beta2: Beta = 0.999,
+        schedule: Schedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+    ):
+        super().__init__(
+            lr, weight_decay, stem_decay, head_decay, schedule, warmup, betas=(beta1, beta2)
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
+
+    kind = torch.optim.AdamW
+
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        weight_decay: Decay = 0.01,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        beta1: Beta = 0.9,
+        beta2: Beta = 0.999,
+        schedule: Schedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+    ):
+        super().__init__(
+            lr, weight_decay, stem_decay, head_decay, beta1, beta2, schedule, warmup
+        )
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum."""
+
+    kind = torch.optim.SGD
+
+    def __init__(
+        self,
+        lr: Rate = 0.1,
+        weight_decay: Decay = 1e-4,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        momentum: Beta = 0.9,
+        nesterov: bool = True,
+        schedule: Schedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+    ):
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        rest = {"momentum": momentum, "nesterov": nesterov}
+        super().__init__(lr, weight_decay, stem_decay, head_decay, schedule, warmup, **rest)

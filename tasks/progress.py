@@ -1,0 +1,47 @@
+"""Progress on stderr: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Shows how far a run is.
+
+    Args:
+        total: steps of the run.
+        start: steps that are done already.
+        enabled: false in all but the first process.
+    """
+
+    def __init__(self, total: int, start: int = 0, enabled: bool = True):
+        self.total = total
+        self.enabled = enabled
+        self.bar: Any = None
+        self.shown = time.monotonic()
+        self.values: dict[str, float] = {}
+        if enabled and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True)
+
+    def update(self, step: int, values: dict[str, float]) -> None:
+        """Shows a step and the newest values."""
+        if not self.enabled:
+            return
+        self.values |= values
+        if self.bar is not None:
+            self.bar.set_postfix({k: f"{v:.4g}" for k, v in self.values.items()}, refresh=False)
+            self.bar.update(step - self.bar.n)
+        elif time.monotonic() - self.shown > LINE_SECONDS:
+            self.shown = time.monotonic()
+            text = " ".join(f"{name} {value:.4g}" for name, value in self.values.items())
+            print(f"zoo: step {step}/{self.total} {text}", file=sys.stderr)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,100 @@
+"""The result of a run: one record for `result.json`, the terminal and W&B."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from zoo.config import Config
+from zoo.folder import SCHEMA
+
+PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
+
+
+@dataclass
+class Result:
+    """A record, where it lies and the exit code that it means.
+
+    Args:
+        record: as in `result.json`.
+        folder: the run folder.
+        exit_code: of the command.
+    """
+
+    record: dict[str, Any]
+    folder: str
+    exit_code: int = 0
+
+    def table(self) -> str:
+        """Metrics by part of the data, and where the run lies."""
+        metrics: Mapping[str, float] = self.record["metrics"]
+        kinds = list(dict.fromkeys(name.partition("/")[2] for name in metrics))
+        parts = list(dict.fromkeys(name.partition("/")[0] for name in metrics))
+        wide = max([len(kind) for kind in kinds] + [10]) + 2
+        lines = ["      " + "".join(f"{kind:>{wide}}" for kind in kinds)] if kinds else []
+        for part in parts:
+            cells = (metrics.get(f"{part}/{kind}") for kind in kinds)
+            texts = ("" if value is None else f"{value:.4f}" for value in cells)
+            lines.append(f"{part:<6}" + "".join(f"{text:>{wide}}" for text in texts))
+        record = self.record
+        summary = (
+            f"{record['status']}: {record['task']}, {record['connection']}, {record['data']}, "
+            f"depth {record['depth']}, seed {record['seed']}: "
+            f"{record['steps']} steps in {record['seconds']:.1f} s, "
+            f"{record['parameters']:,} parameters"
+        )
+        return "\n".join([*lines, summary, f"run folder: {self.folder}"])
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has held: of the GPU where one is used."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def versions() -> dict[str, str]:
+    from zoo import __version__
+
+    found = {name: version(name) for name in PACKAGES}
+    return {"zoo": __version__, "python": platform.python_version(), **found}
+
+
+def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
+    """The record of a run that has not begun."""
+    name, higher_is_better = task.primary
+    return {
+        "schema": SCHEMA,
+        "status": "failed",
+        "task": config.choices["task"],
+        "model": config.choices["model"],
+        "connection": config.choices["connection"],
+        "data": config.choices["data"],
+        "depth": config.sections["model"]["depth"],
+        "seed": config.seed,
+        "metrics": {},
+        "primary": {
+            "name": f"test/{name}",
+            "value": None,
+            "higher_is_better": higher_is_better,
+        },
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "steps": 0,
+        "epochs": 0.0,
+        "seconds": 0.0,
+        "seconds_per_step": None,
+        "peak_memory_bytes": 0,
+        "versions": versions(),
+        "data_digest": task.data_digest(),
+        "branch_digest": branch_digest,
+        "command": shlex.join(["python", "-m", "zoo", "fit", *config.given]),
+    }

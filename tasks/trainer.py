@@ -1,0 +1,135 @@
+"""Options of training and the Lightning trainer that they make."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Gt, Lt
+
+from zoo.errors import ConfigError
+
+Steps = Annotated[int, Ge(1)]
+
+
+class Training:
+    """How long, on what and how precisely to train.
+
+    Args:
+        max_steps: optimiser steps.
+        max_epochs: passes over the training data.
+        validate_every: steps between two validations.
+        patience: steps without a better validation loss after which training stops.
+        accelerator: `auto` takes a GPU where there is one.
+        devices: GPUs, or processes on the CPU.
+        precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
+        clip: largest norm of the gradient.
+        accumulate: batches a step.
+        ema: decay of a running average of the weights that evaluation uses.
+        compile: whether the model is compiled.
+        log_every: steps between two rows of the log.
+        save_minutes: between checkpoints.
+
+    Errors:
+        ValueError: no limit; fp16 on the CPU.
+        ConfigError: more devices than there are.
+    """
+
+    def __init__(
+        self,
+        max_steps: Steps | None = None,
+        max_epochs: Steps | None = None,
+        validate_every: Steps = 10,
+        patience: Steps | None = None,
+        accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+        devices: Steps = 1,
+        precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
+        clip: Annotated[float, Gt(0)] | None = None,
+        accumulate: Steps = 1,
+        ema: Annotated[float, Gt(0), Lt(1)] | None = None,
+        compile: bool = False,
+        log_every: Steps = 10,
+        save_minutes: Annotated[float, Ge(0)] = 5.0,
+    ):
+        if max_steps is None and max_epochs is None:
+            raise ValueError("give max_steps or max_epochs")
+        self.max_steps, self.max_epochs = max_steps, max_epochs
+        self.validate_every, self.patience = validate_every, patience
+        gpus = torch.cuda.device_count()
+        self.accelerator = ("gpu" if gpus else "cpu") if accelerator == "auto" else accelerator
+        self.devices = devices
+        self.precision = precision
+        self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
+        self.log_every, self.save_minutes = log_every, save_minutes
+        if precision == "16-mixed" and self.accelerator == "cpu":
+            raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
+        there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
+        if devices > there:
+            kind = "GPUs" if self.accelerator == "gpu" else "CPU cores"
+            raise ConfigError(
+                f"{devices} devices are asked for and {there} {kind} found",
+                "trainer.devices",
+                f"give at most {there}" if there else "give accelerator=cpu",
+            )
+
+    def steps(self, task: Any) -> int:
+        """The optimiser steps of a run: the smaller of the two limits."""
+        limits = [self.max_steps] if self.max_steps else []
+        if self.max_epochs:
+            batches = self.max_epochs * task.batches_per_pass(self.devices)
+            limits.append(math.ceil(batches / self.accumulate))
+        return min(limits)
+
+    def epochs(self, task: Any, steps: int) -> float:
+        """The passes over the training data in a number of steps."""
+        return steps * self.accumulate / task.batches_per_pass(self.devices)
+
+    def trainer(self, task: Any, callbacks: Sequence[Any], plugins: Sequence[Any] = ()) -> Any:
+        """A Lightning trainer that leaves logs, bars and files to our callbacks."""
+        from pytorch_lightning import Trainer
+        from pytorch_lightning.callbacks import EMAWeightAveraging
+
+        averaging = [EMAWeightAveraging(decay=self.ema)] if self.ema else []
+        if self.devices > 1 and self.accelerator == "cpu":
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
+        return Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy="ddp" if self.devices > 1 else "auto",
+            precision=self.precision,
+            max_steps=self.steps(task),
+            max_epochs=-1,
+            val_check_interval=self.validate_every * self.accumulate,
+            check_val_every_n_epoch=None,
+            gradient_clip_val=self.clip,
+            accumulate_grad_batches=self.accumulate,
+            callbacks=[*callbacks, *averaging],
+            plugins=list(plugins),
+            use_distributed_sampler=False,
+            **QUIET,
+        )
+
+    def evaluator(self) -> Any:
+        """A Lightning trainer for evaluation alone."""
+        from pytorch_lightning import Trainer
+
+        return Trainer(
+            accelerator=self.accelerator,
+            devices=self.devices,
+            strategy="ddp" if self.devices > 1 else "auto",
+            precision=self.precision,
+            use_distributed_sampler=False,
+            **QUIET,
+        )
+
+
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}

@@ -1,0 +1,41 @@
+"""Residual Zoo: the reference laboratory for residual connections.
+
+Names are imported on first use, so that `import zoo` costs nothing until torch is needed.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.connection import Connection, Pointwise, Site, Stack
+    from zoo.init import branch_digest, generator, redraw
+    from zoo.probe import dirichlet_energy, mixing
+    from zoo.registry import build, names
+
+__version__ = "0.1.0"
+__all__ = [
+    "Connection",
+    "Pointwise",
+    "Site",
+    "Stack",
+    "branch_digest",
+    "build",
+    "dirichlet_energy",
+    "generator",
+    "mixing",
+    "names",
+    "redraw",
+]
+HOMES = {
+    "zoo.connection": ("Connection", "Pointwise", "Site", "Stack"),
+    "zoo.init": ("branch_digest", "generator", "redraw"),
+    "zoo.probe": ("dirichlet_energy", "mixing"),
+    "zoo.registry": ("build", "names"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")

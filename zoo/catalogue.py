@@ -1,0 +1,81 @@
+"""What is registered, read from YAML files and docstrings without importing anything heavy."""
+
+from __future__ import annotations
+
+import ast
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from zoo import registry
+
+FIELDS = ("Equation", "State", "Start", "Cost", "Source")
+
+
+def docstring(dotted: str) -> str:
+    """The docstring of a class, read from its source file."""
+    module, _, attribute = dotted.rpartition(".")
+    package, *rest = module.split(".")
+    spec = find_spec(package)
+    root = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
+    tree = ast.parse(root.joinpath(*rest).with_suffix(".py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            return ast.get_docstring(node) or ""
+    return ""
+
+
+def fields(text: str) -> dict[str, str]:
+    """The first sentence and the labelled paragraphs of a docstring.
+
+    >>> fields("A rule.\\n\\nEquation: x' = x\\nState: one\\n    tensor.")
+    {'summary': 'A rule.', 'equation': "x' = x", 'state': 'one tensor.'}
+    """
+    found = {"summary": text.partition("\n\n")[0].replace("\n", " ")}
+    label = None
+    for line in text.splitlines():
+        head, colon, rest = line.partition(": ")
+        if colon and head in FIELDS:
+            label = head.lower()
+            found[label] = rest.strip()
+        elif label and line.startswith("    "):
+            found[label] += " " + line.strip()
+        else:
+            label = None
+    return found
+
+
+def group(name: str) -> list[dict[str, Any]]:
+    """An entry for every registered name of a group."""
+    entries = []
+    for entry in registry.names(name):
+        if name == "preset":
+            comments = registry.find(name, entry).read_text(encoding="utf-8").splitlines()
+            described = {"summary": comments[1].lstrip("# ")}
+        else:
+            described = fields(docstring(registry.class_path(name, entry)))
+        given = registry.options(name, entry) if name != "preset" else {}
+        entries.append({"name": entry, **described, "options": given})
+    return entries
+
+
+def overview() -> list[dict[str, Any]]:
+    """An entry for every group: its names."""
+    return [
+        {"name": name, "summary": ", ".join(registry.names(name))} for name in registry.GROUPS
+    ]
+
+
+def table(entries: list[dict[str, Any]]) -> str:
+    """Entries as lines of text."""
+    width = max((len(entry["name"]) for entry in entries), default=0) + 2
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry['name']:<{width}}{entry['summary']}")
+        for label in FIELDS:
+            if label.lower() in entry:
+                lines.append(f"{'':<{width}}{label.lower() + ':':<10}{entry[label.lower()]}")
+        if entry.get("options"):
+            given = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
+            lines.append(f"{'':<{width}}{'options:':<10}{given}")
+    return "\n".join(lines)

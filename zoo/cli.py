@@ -1,0 +1,169 @@
+"""The command line: verbs, messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import ConfigError, ZooError, suggest
+
+USAGE = """\
+usage: python -m zoo [--json] [--debug] VERB [key=value ...]
+
+  fit    train: fit task=gnn connection=plain model.depth=32 seed=1
+         continue an interrupted run: fit from=FOLDER
+  test   evaluate a run again: test from=FOLDER
+  bench  the cost of fit over a bare loop: bench task=gnn
+  list   what is registered: list, list connection
+  show   the composed configuration: show task=gnn
+
+  config=FILE takes values from a YAML file, such as the config.yaml of a run
+  --json      print one JSON object on stdout
+  --debug     show the traceback of an error
+  --version   print the version
+"""
+
+
+@dataclass
+class Flags:
+    json: bool = False
+    debug: bool = False
+
+
+def emit(flags: Flags, record: Any, text: str) -> None:
+    """Prints a result on stdout, as JSON or as text."""
+    print(json.dumps(record) if flags.json else text)
+
+
+def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    from zoo.config import load
+
+    return load(words)
+
+
+def fit(words: Sequence[str], flags: Flags) -> int:
+    config, general = configured(words)
+    from importlib import import_module
+
+    run = import_module("tasks.run")
+    result = run.resume(config, general["from"]) if "from" in general else run.fit(config)
+    if result is not None:  # only the first process of a run reports
+        emit(flags, result.record, result.table())
+    return 0 if result is None else result.exit_code
+
+
+def test(words: Sequence[str], flags: Flags) -> int:
+    config, general = configured(words)
+    if "from" not in general:
+        raise ConfigError("no run is named", "test", "add from=FOLDER")
+    from importlib import import_module
+
+    result = import_module("tasks.run").test(config, general["from"])
+    emit(flags, result.record, result.table())
+    return 0
+
+
+def bench(words: Sequence[str], flags: Flags) -> int:
+    config, _ = configured(words)
+    from importlib import import_module
+
+    report = import_module("tasks.bench").bench(config)
+    emit(flags, report.record, report.table())
+    return 0
+
+
+def list_(words: Sequence[str], flags: Flags) -> int:
+    from zoo import catalogue, registry
+
+    if len(words) > 1:
+        raise ConfigError("list takes one group", "list", "see: python -m zoo list")
+    if words and words[0] not in registry.GROUPS:
+        hint = suggest(words[0], registry.GROUPS)
+        raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
+    entries = catalogue.group(words[0]) if words else catalogue.overview()
+    emit(flags, entries, catalogue.table(entries))
+    return 0
+
+
+def show(words: Sequence[str], flags: Flags) -> int:
+    config, _ = configured(words)
+    import yaml
+
+    tree = config.plain()
+    emit(flags, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
+    return 0
+
+
+VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
+    "fit": fit,
+    "test": test,
+    "bench": bench,
+    "list": list_,
+    "show": show,
+}
+
+
+def parse(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
+    """Splits a command line into flags, verb and words."""
+    flags, rest = Flags(), []
+    for word in argv:
+        if word in ("--json", "--debug"):
+            setattr(flags, word[2:], True)
+        elif word in ("-h", "--help", "--version"):
+            return flags, word, []
+        elif word.startswith("-"):
+            known = ("--json", "--debug", "--help", "--version")
+            raise ConfigError(f"unknown flag {word}", "command line", suggest(word, known))
+        else:
+            rest.append(word)
+    return flags, rest[0] if rest else None, rest[1:]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; errors are one line on stderr."""
+    debug = "--debug" in argv
+    try:
+        flags, verb, words = parse(argv)
+        if verb == "--version":
+            from zoo import __version__
+
+            print(__version__)
+            return 0
+        if verb in ("-h", "--help"):
+            print(USAGE, end="")
+            return 0
+        if verb is None:
+            raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
+        if verb not in VERBS:
+            raise ConfigError(f"unknown verb {verb!r}", "command line", suggest(verb, VERBS))
+        return VERBS[verb](words, flags)
+    except ZooError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"zoo: error: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        line = " ".join(str(error).split()) or "no message"
+        print(
+            f"zoo: error: {type(error).__name__}: {line[:300]} -- {' '.join(argv)[:200]}"
+            " -- run again with --debug for the traceback",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def entry() -> None:
+    """The installed command `zoo`."""
+    sys.exit(main(sys.argv[1:]))

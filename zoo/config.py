@@ -1,0 +1,212 @@
+"""From `key=value` words and YAML files to one checked configuration. Only this file knows Hydra.
+
+A configuration is data: `choices` names one registered thing for each group, and every group has
+a section of plain values. Hydra gives the grammar of the words and the composition of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo import registry
+from zoo.errors import ConfigError, suggest
+
+GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
+CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
+
+
+@dataclass
+class Config:
+    """A composed configuration.
+
+    Args:
+        choices: the chosen name of every group.
+        sections: the options of every group, without its class.
+        seed: the run's seed.
+        run: options of the run folder.
+        given: the words of the command line that gave values.
+    """
+
+    choices: dict[str, str]
+    sections: dict[str, dict[str, Any]]
+    seed: int = 0
+    run: dict[str, Any] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain containers, for YAML and JSON; `from_plain` reads it again."""
+        return {"choices": self.choices, "seed": self.seed, "run": self.run, **self.sections}
+
+    def maker(self, group: str) -> Any:
+        """The chosen class of a group with its options, waiting for its required arguments."""
+        return registry.maker(group, self.choices[group], self.sections[group])
+
+    def words(self, prefix: str) -> list[str]:
+        """The words of the command line that begin so."""
+        return [word for word in self.given if word.startswith(prefix)]
+
+    def check(self) -> Config:
+        """Checks every value against the constructors; ConfigError for the first wrong one."""
+        seed = self.seed
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+            raise ConfigError(f"seed={seed!r} is refused", "seed", "give an integer of at least 0")
+        for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
+            registry.check(group, self.choices[group], self.sections[group])
+        return self
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves of a nested mapping under dotted keys.
+
+    >>> flatten({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            leaves |= flatten(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def parse(words: Sequence[str]) -> dict[str, Any]:
+    """Words `key=value` in Hydra's grammar, as a mapping of dotted keys to values."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    values: dict[str, Any] = {}
+    for word in words:
+        try:
+            (override,) = OverridesParser.create().parse_overrides([word])
+        except OverrideParseException:
+            raise ConfigError(f"cannot read {word!r}", word, "write key=value") from None
+        key, where = override.key_or_group, f"{override.key_or_group}=..."
+        if override.is_delete() or override.is_add() or override.is_force_add():
+            raise ConfigError(
+                f"{word!r} adds or deletes a key", where, "options are changed by key=value alone"
+            )
+        if override.is_sweep_override():
+            raise ConfigError(f"{word!r} gives several values", where, "give one value")
+        if key in values:
+            raise ConfigError(f"{key} is given twice", where, "give it once")
+        value = override.value()
+        if "${" in word:
+            raise ConfigError("interpolations are refused", where, "write the value itself")
+        values[key] = getattr(value, "text", value)
+    return values
+
+
+def refuse_code(values: dict[str, Any], where: str) -> None:
+    """ConfigError for a key that names code or a value that would be resolved."""
+    for key, value in values.items():
+        last = str(key).rpartition(".")[2]
+        if last in ("class", "defaults") or last.startswith("_"):
+            raise ConfigError(
+                f"a configuration cannot name code: {key}", where, "choose a registered name"
+            )
+        if isinstance(value, str) and "${" in value:
+            raise ConfigError("interpolations are refused", where, "write the value itself")
+
+
+def compose(choices: dict[str, str]) -> Config:
+    """The configuration of some choices, with every default that follows from them."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    for group, name in choices.items():
+        registry.read_yaml(registry.find(group, str(name)))
+    first, *others = (str(home.resolve()) for home in registry.homes())
+    words = [f"{group}={name}" for group, name in choices.items()]
+    if others:
+        words.append(f"hydra.searchpath=[{','.join(f'file://{other}' for other in others)}]")
+    try:
+        with initialize_config_dir(first, version_base="1.3"):
+            composed = hydra_compose("run", words, return_hydra_config=True)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
+    chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
+    own = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    assert isinstance(chosen, dict)
+    assert isinstance(tree, dict)
+    sections = {
+        str(group): {k: v for k, v in section.items() if k != "class"}
+        for group, section in tree.items()
+        if group in chosen and group != "preset" and chosen[group] is not None
+    }
+    names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
+    return Config(names, sections, tree["seed"], tree["run"])
+
+
+def change(config: Config, values: dict[str, Any], where: str) -> None:
+    """Sets values in place; ConfigError with a suggestion for a key that is not there."""
+    refuse_code(values, where)
+    for key, value in values.items():
+        tree = config.plain()
+        known = {k: v for k, v in flatten(tree).items() if not k.startswith("choices.")}
+        if key == "seed":
+            config.seed = value
+        elif key in known:
+            *path, last = key.split(".")
+            section: dict[str, Any] = tree
+            for part in path:
+                section = section[part]
+            section[last] = value
+        else:
+            raise ConfigError(
+                f"unknown option {key}", where, suggest(key, [*known, *config.choices, *GENERAL])
+            )
+
+
+def from_plain(tree: dict[str, Any], where: str) -> Config:
+    """The configuration that a file holds, with defaults for what it leaves out."""
+    rest = dict(tree)
+    choices = rest.pop("choices", {})
+    choices = dict(choices) if isinstance(choices, dict) else {}
+    for group in registry.GROUPS:
+        if isinstance(rest.get(group), str):
+            choices[group] = rest.pop(group)
+    refuse_code(flatten({**rest, "choices": choices}), where)
+    for group in choices:
+        if group not in registry.GROUPS:
+            raise ConfigError(f"unknown group {group}", where, suggest(group, registry.GROUPS))
+    if "task" not in choices:
+        raise ConfigError("no task is chosen", where, f"write task: {registry.names('task')[0]}")
+    config = compose(choices)
+    change(config, flatten(rest), where)
+    return config
+
+
+def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
+    """The checked configuration of a command line, and its general keys (`from`, `config`)."""
+    values = parse(words)
+    general = {key: values.pop(key) for key in ("from", "config") if key in values}
+    source = general.get("config")
+    if source is None and "from" in general:
+        source = str(Path(str(general["from"])) / "config.yaml")
+    refuse_code(values, "command line")
+    choices = {key: str(values.pop(key)) for key in list(values) if key in registry.GROUPS}
+    if source is None:
+        if "task" not in choices:
+            names = registry.names("task")
+            near = f"add task={names[0]}; tasks are {', '.join(names)}"
+            raise ConfigError("no task is chosen", "command line", near)
+        config = compose(choices)
+    else:
+        tree = registry.read_yaml(Path(str(source)))
+        stored = tree.get("choices")
+        for group in choices:  # another choice brings its own options
+            if isinstance(stored, dict) and stored.get(group) != choices[group]:
+                tree.pop(group, None)
+        tree["choices"] = {**(stored if isinstance(stored, dict) else {}), **choices}
+        config = from_plain(tree, str(source))
+    change(config, values, "command line")
+    config.given = list(words)
+    return config.check(), general

@@ -1,0 +1,220 @@
+"""The core: a residual stream is carried past branches by connections.
+
+Seven words, each with one meaning: `width` (channels), `depth` (what the field counts), `branch`
+(a module that computes an update), `site` (where one branch meets the stream), `stream` (what is
+carried from site to site), `state` (the tensors that hold a stream), `mix` (coefficients found
+while reading that the write needs again).
+
+Shapes: `[B, C, H, W]` images, `[B, T, C]` tokens, `[N, C]` nodes, `[n, ...]` streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+State = Any  # a tensor or a (nested) tuple of tensors; passed on, never stored on a module
+TensorFunction = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where on a stream a connection sits.
+
+    Args:
+        width: channels that the branch reads.
+        out: channels after the write, given where a stage changes shape (stride or width).
+        index: index of this write in the whole net.
+        total: number of writes in the whole net.
+        axis: channel axis counted from the right: -1 tokens and nodes, -3 images.
+    """
+
+    width: int
+    out: int | None = None
+    index: int = 0
+    total: int = 1
+    axis: int = -1
+
+    @property
+    def written(self) -> int:
+        """Channels that the branch writes."""
+        return self.width if self.out is None else self.out
+
+    @staticmethod
+    def line(width: int, total: int, axis: int = -1) -> list[Site]:
+        """The sites of a net of one width: `total` writes in a row."""
+        return [Site(width, None, index, total, axis) for index in range(total)]
+
+
+class Connection(nn.Module):
+    """How a branch reads from a stream and writes to it. A rule is a subclass: its equation.
+
+    A rule acts pointwise on every axis except channels and streams, so causality and graph
+    symmetry hold for each of them. It declares what is true of it, and the laws test it:
+
+    Attributes:
+        init_equals: the stack that a fresh stack of this rule equals with the same branches.
+        identity_at_zero: what comes out when every branch returns zero: the input (`exact`),
+            a multiple of it (`scaled`), or something else (`none`).
+        linear: whether the state enters linearly, so that the rule has a mixing matrix.
+    """
+
+    init_equals: ClassVar[Literal["plain", "residual", "identity", "other"]] = "other"
+    identity_at_zero: ClassVar[Literal["exact", "scaled", "none"]] = "none"
+    linear: bool = True
+
+    def __init__(self, site: Site):
+        super().__init__()
+        self.site = site
+
+    def open(self, x: Tensor) -> State:
+        """Turns the tensor into a state, once, before the first site."""
+        return x
+
+    def read(self, state: State) -> tuple[Tensor, Any]:
+        """Gives the branch input and the coefficients that `write` needs again."""
+        return state, None
+
+    def write(self, state: State, y: Tensor, mix: Any) -> State:
+        """Gives the next state from the state and the branch output `y`."""
+        raise NotImplementedError
+
+    def close(self, state: State) -> Tensor:
+        """Turns the state into a tensor, once, after the last site."""
+        return state
+
+    def map(self, fn: TensorFunction, state: State) -> State:
+        """Applies a tensor function to every member of the state: a shortcut at a stage change."""
+        if isinstance(state, Tensor):
+            return fn(state)
+        return tuple(self.map(fn, member) for member in state)
+
+    def post(self, fn: TensorFunction, state: State) -> State:
+        """Applies a tensor function to the current value only: a norm or ReLU after the write."""
+        return fn(state)
+
+    def forward(
+        self,
+        state: State,
+        branch: Callable[..., Tensor],
+        *args: Any,
+        shortcut: TensorFunction | None = None,
+        **kwargs: Any,
+    ) -> State:
+        x, mix = self.read(state)
+        if shortcut is not None:
+            state = self.map(shortcut, state)
+        return self.write(state, branch(x, *args, **kwargs), mix)
+
+    def along(self, vector: Tensor) -> Tensor:
+        """Views a vector `[C]` so that it broadcasts along the channel axis."""
+        return vector.view(-1, *[1] * (-self.site.axis - 1))
+
+    def pooled(self, coefficient: Tensor, leading: int = 0) -> Tensor:
+        """Averages dynamic coefficients over positions where a stage changes their number.
+
+        Args:
+            coefficient: `[..., B, ...]` with a channel axis like the state's.
+            leading: number of stream axes before the batch axis.
+        """
+        channel = coefficient.ndim + self.site.axis
+        positions = [d for d in range(leading + 1, coefficient.ndim) if d != channel]
+        if self.site.out is None or not positions:
+            return coefficient
+        return coefficient.mean(positions, keepdim=True)
+
+
+class Pointwise(nn.Linear):
+    """A linear map of the channels at every position.
+
+    Args:
+        width: channels in.
+        out: channels out.
+        axis: channel axis counted from the right.
+    """
+
+    def __init__(self, width: int, out: int, axis: int = -1, bias: bool = True):
+        super().__init__(width, out, bias)
+        self.axis = axis
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.movedim(self.axis, -1)).movedim(-1, self.axis)
+
+
+Connect = Callable[[Site], Connection]  # a rule with its options, waiting for a site
+
+
+class Stack(nn.Module):
+    """Branches in a row on one stream.
+
+    Branches are built before sites and carry the same names under every rule.
+
+    Args:
+        branches: modules called as `branch(x, *args, **kwargs)`.
+        sites: one connection for each branch.
+        shortcuts: for each branch the map of the state at a stage change, or None.
+        posts: for each branch a function of the value after the write, or None.
+        checkpoint: recompute branches in the backward pass instead of keeping activations.
+
+    Errors:
+        ValueError: the lists differ in length.
+
+    >>> from zoo.connections.additive import Residual
+    >>> stack = Stack([nn.Linear(4, 4)] * 2, [Residual(site) for site in Site.line(4, 2)])
+    >>> stack(torch.zeros(3, 4)).shape
+    torch.Size([3, 4])
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[nn.Module],
+        sites: Sequence[Connection],
+        shortcuts: Sequence[nn.Module | None] | None = None,
+        posts: Sequence[nn.Module | None] | None = None,
+        checkpoint: bool = False,
+    ):
+        super().__init__()
+        nothing: list[nn.Module | None] = [None] * len(branches)
+        self.branches = nn.ModuleList(branches)
+        self.sites = nn.ModuleList(sites)
+        self.shortcuts = nn.ModuleList(shortcuts or nothing)  # ModuleList keeps None
+        self.posts = nn.ModuleList(posts or nothing)
+        self.checkpoint = checkpoint
+        lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
+        if len(lengths) != 1:
+            raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
+
+    def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
+        """Yields the state after `open` and after every write."""
+        state = x if not len(self.sites) else self.sites[0].open(x)  # type: ignore[operator]
+        yield state
+        for site, branch, shortcut, post in zip(
+            self.sites, self.branches, self.shortcuts, self.posts, strict=True
+        ):
+            if self.checkpoint and torch.is_grad_enabled():
+                state = checkpoint(
+                    site, state, branch, *args, shortcut=shortcut, use_reentrant=False, **kwargs
+                )
+            else:
+                state = site(state, branch, *args, shortcut=shortcut, **kwargs)
+            if post is not None:
+                state = site.post(post, state)  # type: ignore[operator]
+            yield state
+
+    def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
+        """The stream's value before the first branch and after every write."""
+        return [self.close(state) for state in self.states(x, *args, **kwargs)]
+
+    def close(self, state: State) -> Tensor:
+        return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        state = x
+        for state in self.states(x, *args, **kwargs):  # noqa: B007
+            pass
+        return self.close(state)

@@ -1,0 +1,104 @@
+"""Rules that carry several streams on a leading axis."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from zoo.connection import Connection, Site, State, TensorFunction
+
+Mix = tuple[Tensor, Tensor]
+
+
+class Streams(Connection):
+    """State `[n, ...]`: opened by copies of the tensor, closed by their mean."""
+
+    def __init__(self, site: Site, streams: int):
+        super().__init__(site)
+        self.streams = streams
+
+    def open(self, x: Tensor) -> Tensor:
+        return x.expand(self.streams, *x.shape)
+
+    def close(self, state: Tensor) -> Tensor:
+        return state.mean(0)
+
+    def map(self, fn: TensorFunction, state: State) -> Tensor:
+        return fn(state.flatten(0, 1)).unflatten(0, state.shape[:2])
+
+    def post(self, fn: TensorFunction, state: Tensor) -> Tensor:
+        return self.map(fn, state)
+
+
+class Hyper(Streams):
+    r"""Hyper-connections: n streams, read, carried and written by learned coefficients.
+
+    Equation: x = r^T X, X' = A^T X + w F(x), with r, A, w = static + s tanh(rms(X) W)
+        when dynamic
+    State: n streams, `[n, ...]`.
+    Start: residual (r picks stream l mod n, A = I, w = 1, W = 0, s = 0.01).
+    Cost: n^2 + 2 n parameters a site, and C (n + 2) + 3 more when dynamic; n streams kept.
+    Source: Zhu et al. 2024, arXiv:2409.19606, eq. 1-5 and algorithm 2. The streams are closed by
+        their mean, where the paper takes the sum: heads without a norm then see the same scale.
+
+    Args:
+        site: place on the stream.
+        streams: n.
+        dynamic: whether the coefficients depend on the state.
+
+    >>> Hyper(Site(width=8, index=5), streams=4).reading.tolist()
+    [0.0, 1.0, 0.0, 0.0]
+    """
+
+    init_equals = "residual"
+    identity_at_zero = "exact"
+
+    def __init__(self, site: Site, streams: Annotated[int, Ge(1)] = 4, dynamic: bool = True):
+        super().__init__(site, streams)
+        self.linear = not dynamic
+        self.reading = nn.Parameter(torch.empty(streams))
+        self.carrying = nn.Parameter(torch.empty(streams, streams))
+        self.writing = nn.Parameter(torch.empty(streams))
+        if dynamic:
+            self.weight = nn.Parameter(torch.empty(site.width, streams + 2))
+            self.scale = nn.Parameter(torch.empty(3))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.reading)
+        nn.init.ones_(self.reading[self.site.index % self.streams, None])
+        nn.init.eye_(self.carrying)
+        nn.init.ones_(self.writing)
+        if not self.linear:
+            nn.init.zeros_(self.weight)
+            nn.init.constant_(self.scale, 0.01)
+
+    def read(self, state: Tensor) -> tuple[Tensor, Mix]:
+        if self.linear:
+            return torch.tensordot(self.reading, state, 1), (self.carrying, self.writing)
+        channels_last = state.movedim(self.site.axis, -1)
+        normed = F.rms_norm(channels_last, channels_last.shape[-1:])
+        change = torch.tanh(normed @ self.weight).movedim(-1, self.site.axis)  # [n, ..., n+2, ...]
+        n, axis = self.streams, change.ndim + self.site.axis
+        carried, read, written = change.split([n, 1, 1], axis)
+        reading = self.spread(self.reading, state) + self.scale[0] * read
+        x = (reading * state).sum(0)
+        carrying = self.spread(self.carrying.T, state) + (  # [target, source, ...]
+            self.scale[1] * self.pooled(carried, 1).movedim(axis, 0).unsqueeze(axis + 1)
+        )
+        writing = self.spread(self.writing, state) + self.scale[2] * self.pooled(written, 1)
+        return x, (carrying, writing)
+
+    def spread(self, coefficient: Tensor, state: Tensor) -> Tensor:
+        """Views static coefficients so that they broadcast over all axes but the streams'."""
+        return coefficient.view(*coefficient.shape, *[1] * (state.ndim - 1))
+
+    def write(self, state: Tensor, y: Tensor, mix: Mix) -> Tensor:
+        carrying, writing = mix
+        if self.linear:
+            return torch.tensordot(carrying.T, state, 1) + self.spread(writing, state) * y
+        return (carrying * state).sum(1) + writing * y

@@ -1,0 +1,65 @@
+"""Errors that a user can act on: one line that says what, where and how to fix, and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ZooError(Exception):
+    """An error with an exit code.
+
+    Args:
+        what: what is wrong.
+        where: the key, file or folder.
+        fix: what to do.
+    """
+
+    code: ClassVar[int] = 1
+
+    def __init__(self, what: str, where: str, fix: str):
+        super().__init__(" -- ".join(" ".join(part.split()) for part in (what, where, fix)))
+
+
+class ConfigError(ZooError):
+    """Bad usage or configuration."""
+
+    code = 2
+
+
+class DataError(ZooError):
+    """Data that is missing or wrong."""
+
+    code = 3
+
+
+class Diverged(ZooError):
+    """The loss is no longer finite."""
+
+    code = 4
+
+
+class CheckpointError(ZooError):
+    """No usable checkpoint."""
+
+    code = 5
+
+
+class ResourceError(ZooError):
+    """Memory, disk or a process was lost."""
+
+    code = 6
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """The hint behind an unknown word: its nearest neighbours, or all choices.
+
+    >>> suggest("residul", ["plain", "residual"])
+    'did you mean residual?'
+    >>> suggest("xyz", ["plain", "residual"])
+    'choose from plain, residual'
+    """
+    names = sorted(choices)
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"

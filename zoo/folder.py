@@ -1,0 +1,86 @@
+"""The run folder: the record of a run. Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ConfigError
+
+SCHEMA = 1
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file beside its place and moves it there, so that a reader never sees a part."""
+    partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class RunFolder:
+    """`config.yaml`, `metrics.jsonl`, `result.json`, `checkpoints/`, `figures/`, `log.txt`.
+
+    Args:
+        path: the folder; `create` makes a fresh one.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.figures = path / "figures"
+        self.log = path / "log.txt"
+        self.metrics = path / "metrics.jsonl"
+
+    @classmethod
+    def create(cls, name: str, where: str | None) -> RunFolder:
+        """A fresh folder: `where`, which must be empty, or `runs/NAME`."""
+        path = Path(where or f"runs/{name}")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or "cannot be made"
+            raise ConfigError(reason, f"run.dir={path}", "name another folder") from None
+        if any(path.iterdir()):
+            fix = f"name another folder, or continue it: fit from={path}"
+            raise ConfigError("the folder is not empty", f"run.dir={path}", fix)
+        folder = cls(path)
+        folder.checkpoints.mkdir()
+        folder.figures.mkdir()
+        return folder
+
+    def write_config(self, tree: dict[str, Any]) -> None:
+        import yaml
+
+        write_whole(self.path / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
+
+    def write_result(self, record: dict[str, Any]) -> None:
+        write_whole(self.path / "result.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+    def result(self) -> dict[str, Any]:
+        """The written result, or an empty mapping."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of `metrics.jsonl`; a last line that was cut off is left out."""
+        if self.metrics.is_file():
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    return
+
+    def forget_after(self, step: int) -> None:
+        """Drops the rows of steps that a continued run will take again."""
+        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+        write_whole(self.metrics, "".join(kept))

@@ -1,0 +1,69 @@
+"""Paired draws: what a parameter starts as depends on the seed and its own name only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from zoo.connection import Connection
+
+
+def keyed_seed(seed: int, *names: str) -> int:
+    """A 63-bit seed for one named source of randomness.
+
+    >>> keyed_seed(0, "dropout") == keyed_seed(0, "dropout") != keyed_seed(0, "edges")
+    True
+    """
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(seed: int, *names: str) -> torch.Generator:
+    """A CPU generator for one named source of randomness."""
+    return torch.Generator().manual_seed(keyed_seed(seed, *names))
+
+
+def redraw(model: nn.Module, seed: int) -> None:
+    """Draws every parameter again from a generator keyed by the seed and its module's name.
+
+    Modules are taken inner first, so that an outer module has the last word on its own start.
+
+    Args:
+        model: a model on the CPU; each module with `reset_parameters` is drawn again.
+        seed: the run's seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        for name, module in reversed(list(model.named_modules())):
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                torch.manual_seed(keyed_seed(seed, "init", name))
+                reset()
+
+
+def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Named parameters that do not belong to a connection, sorted by name."""
+    owned = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, Connection)
+        for parameter in module.parameters()
+    }
+    for name, parameter in sorted(model.named_parameters()):
+        if id(parameter) not in owned:
+            yield name, parameter
+
+
+def branch_digest(model: nn.Module) -> str:
+    """SHA-256 over name, shape and values of all parameters outside connections.
+
+    Two arms of a comparison start from the same branches if their digests are equal.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in branch_parameters(model):
+        values = parameter.detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(values.shape)}".encode())
+        digest.update(values.view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+    return digest.hexdigest()

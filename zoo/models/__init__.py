@@ -1,0 +1,1 @@
+"""Models, one domain a file: streams, branches and connections without training code."""

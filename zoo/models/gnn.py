@@ -1,0 +1,243 @@
+"""Deep graph networks for node classification: PyG convolutions as branches of one stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor, nn
+from torch_geometric import nn as pyg
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import add_self_loops
+
+from zoo.connection import Connect, Site, Stack
+from zoo.models.sparse import Sparse
+from zoo.norm import Placement
+
+Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
+
+
+class Linear(nn.Linear):
+    """A linear map of node features, sparse or dense."""
+
+    def forward(self, input: Tensor | Sparse, *edges: Any) -> Tensor:
+        if isinstance(input, Sparse):
+            out = input @ self.weight.T
+            return out if self.bias is None else out + self.bias
+        return super().forward(input)
+
+
+class GCN(pyg.GCNConv):
+    """PyG's GCNConv on a normalised adjacency that was computed once: P (x W) + b."""
+
+    def forward(self, x: Tensor | Sparse, propagation: Sparse) -> Tensor:  # type: ignore[override]
+        weight = self.lin.weight
+        product = x @ weight.T if isinstance(x, Sparse) else F.linear(x, weight)
+        return propagation @ product + self.bias  # type: ignore[operator]
+
+
+class Propagation(nn.Module):
+    """P x, without weights: the branch of GCNII."""
+
+    def forward(self, x: Tensor, propagation: Sparse) -> Tensor:
+        return propagation @ x
+
+
+class IdentityMapping(nn.Module):
+    r"""GCNII's map of the stream after the write: act((1 - b) s + b s W), b = log(theta / l + 1).
+
+    Source: Chen et al. 2020, arXiv:2007.02133, eq. 5.
+
+    Args:
+        width: channels C; W is `[C, C]`.
+        layer: l, counted from 1.
+        theta: strength; the paper's lambda.
+    """
+
+    def __init__(self, width: int, layer: int, theta: float):
+        super().__init__()
+        self.beta = math.log(theta / layer + 1)
+        self.weight = nn.Parameter(torch.empty(width, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(x, x, self.weight, beta=1 - self.beta, alpha=self.beta).relu()
+
+
+class Dropped(nn.Module):
+    """A convolution or linear map behind dropout of its input."""
+
+    def __init__(self, core: nn.Module, p: float):
+        super().__init__()
+        self.core = core
+        self.p = p
+
+    def forward(self, x: Tensor | Sparse, *edges: Any) -> Tensor:
+        if isinstance(x, Sparse):
+            return self.core(x.dropout(self.p, self.training), *edges)
+        return self.core(F.dropout(x, self.p, self.training), *edges)
+
+
+def gin(width: int, out: int) -> nn.Module:
+    return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
+
+
+def gen(width: int, out: int) -> nn.Module:
+    return pyg.GENConv(width, out, aggr="softmax", learn_t=True, norm="layer")
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+    "rms": nn.RMSNorm,
+    "graph": pyg.GraphNorm,
+    "pair": lambda width: pyg.PairNorm(),
+}
+
+
+class GNN(nn.Module):
+    r"""A stem, a stack of graph convolutions on one stream, and a head.
+
+    GCN (Kipf and Welling 2017) is conv=gcn, stem=conv, head=conv with the connection `plain`.
+    GCNII (Chen et al. 2020) is conv=gcn2 with the connection `initial`.
+
+    Shapes: features `[N, F]` (dense or `Sparse`) to logits `[N, classes]`.
+
+    Args:
+        features: F.
+        classes: number of classes.
+        connect: the rule of every site.
+        norm_placement: where norms sit.
+        depth: convolutions, those of stem and head included.
+        width: channels of the stream.
+        conv: kind of convolution: `gcn`, `sage`, `gatv2`, `gin`, `gen`, or `gcn2` (GCNII).
+        stem: how features enter: by a `linear` map or a `conv`.
+        head: how the stream leaves.
+        norm: kind of the norms that the placement puts.
+        dropout: before stem, every branch and head.
+        heads: of gatv2; they divide the width.
+        theta: of gcn2, strength of the identity mapping.
+        jump: what the head reads: the last value (`none`) or all of them (JumpingKnowledge,
+            Xu et al. 2018, arXiv:1806.03536).
+        checkpoint: recompute activations in the backward pass.
+
+    Errors:
+        ValueError: heads do not divide the width; fewer convolutions than stem and head use;
+            gcn2 as stem or head; jump without a branch.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        classes: int,
+        connect: Connect,
+        norm_placement: Placement,
+        depth: Annotated[int, Ge(1)] = 16,
+        width: Annotated[int, Ge(1)] = 64,
+        conv: Literal["gcn", "sage", "gatv2", "gin", "gen", "gcn2"] = "gcn",
+        stem: Literal["linear", "conv"] = "linear",
+        head: Literal["linear", "conv"] = "linear",
+        norm: Literal["batch", "layer", "rms", "graph", "pair"] = "layer",
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.5,
+        heads: Annotated[int, Ge(1)] = 8,
+        theta: Annotated[float, Gt(0)] = 0.5,
+        jump: Literal["none", "cat", "max", "lstm"] = "none",
+        checkpoint: bool = False,
+    ):
+        super().__init__()
+        self.kind = conv
+        self.width = width
+        self.heads = heads
+        length = depth - (stem == "conv") - (head == "conv")
+        if length < 0:
+            raise ValueError(f"depth={depth} is less than the convolutions of stem and head")
+        if conv == "gcn2" and "conv" in (stem, head):
+            raise ValueError("conv=gcn2 keeps the width, so stem and head must be linear")
+        if conv == "gatv2" and width % heads:
+            raise ValueError(f"heads={heads} does not divide width={width}")
+        if jump != "none" and not length:
+            raise ValueError(f"jump={jump} needs a convolution between stem and head")
+
+        def make_norm() -> nn.Module:
+            return NORMS[norm](width)
+
+        entry = Linear(features, width) if stem == "linear" else self.convolution(features, width)
+        self.stem = Dropped(entry, dropout)
+        self.body = Stack(
+            [
+                norm_placement.branch(
+                    Dropped(self.convolution(width, width), dropout), make_norm, self.activation
+                )
+                for _ in range(length)
+            ],
+            [connect(site) for site in Site.line(width, length)],
+            posts=[self.after(layer, theta, norm_placement.post(make_norm)) for layer in
+                   range(1, length + 1)],
+            checkpoint=checkpoint,
+        )  # fmt: skip
+        self.close = norm_placement.close(make_norm, nn.ReLU)
+        self.jump = None if jump == "none" else pyg.JumpingKnowledge(jump, width, length)
+        wide = width * length if jump == "cat" else width
+        exit_ = Linear(wide, classes) if head == "linear" else self.convolution(wide, classes, True)
+        self.head = Dropped(exit_, dropout)
+
+    def convolution(self, width: int, out: int, last: bool = False) -> nn.Module:
+        """A fresh convolution of the model's kind; the last one averages its heads."""
+        if self.kind == "gatv2":
+            channels = out if last else out // self.heads
+            return pyg.GATv2Conv(
+                width, channels, self.heads, concat=not last, add_self_loops=False
+            )
+        kinds: dict[str, Callable[[int, int], nn.Module]] = {
+            "gcn": lambda width, out: GCN(width, out, normalize=False),
+            "gcn2": lambda width, out: Propagation(),
+            "sage": pyg.SAGEConv,
+            "gin": gin,
+            "gen": gen,
+        }
+        return kinds[self.kind](width, out)
+
+    def activation(self) -> nn.Module:
+        """The activation beside a branch; GCNII's comes after the write."""
+        return nn.Identity() if self.kind == "gcn2" else nn.ReLU()
+
+    def after(self, layer: int, theta: float, norm: nn.Module | None) -> nn.Module | None:
+        """What follows write number `layer`: GCNII's map, a norm, both or nothing."""
+        if self.kind != "gcn2":
+            return norm
+        mapping = IdentityMapping(self.width, layer, theta)
+        return mapping if norm is None else nn.Sequential(mapping, norm)
+
+    @property
+    def takes_sparse(self) -> bool:
+        """Whether the stem can read sparse features."""
+        return isinstance(self.stem.core, (Linear, GCN))
+
+    def prepare(self, edge_index: Tensor, nodes: int) -> Edges:
+        """What the convolutions take beside the features, computed once for one set of edges.
+
+        Args:
+            edge_index: `[2, E]`, from source to target.
+            nodes: N.
+        """
+        if self.kind in ("gcn", "gcn2"):
+            index, weight = gcn_norm(edge_index, None, nodes)
+            return (Sparse.of(index.flip(0), weight, (nodes, nodes)),)  # type: ignore[union-attr]
+        if self.kind == "gatv2":
+            edge_index, _ = add_self_loops(edge_index, num_nodes=nodes)
+        return (edge_index,)
+
+    def forward(self, x: Tensor | Sparse, *edges: Any) -> Tensor:
+        h = self.stem(x, *edges).relu()
+        if self.jump is None:
+            h = self.body(h, *edges)
+        else:
+            h = self.jump(self.body.values(h, *edges)[1:])
+        return self.head(self.close(h), *edges)

@@ -1,0 +1,83 @@
+"""Figures: mixing matrices, learning curves and what the stream shows by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that belongs to no window."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
+    """Mixing matrices side by side: row = input of a branch, column = what it is made of."""
+    from matplotlib.colors import TwoSlopeNorm
+
+    count = len(matrices)
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(2.3 * columns + 0.6, 2.5 * rows)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    shown = None
+    for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=False):
+        values = matrix.detach().float().cpu().numpy()
+        upper = np.triu(np.ones_like(values, dtype=bool), 1)
+        shown = axis.imshow(
+            np.ma.array(values, mask=upper),
+            norm=TwoSlopeNorm(0.0, -1.0, 1.0),
+            cmap="RdBu_r",
+        )
+        axis.set_title(name, fontsize=10)
+        last = len(values) - 1
+        axis.set_xticks([0, last], ["$y_0$", f"$y_{{{last}}}$"], fontsize=8)
+        axis.set_yticks([0, last], ["$x_0$", "out"], fontsize=8)
+        for side in axis.spines.values():
+            side.set_color("0.8")
+    for axis in axes.flat[count:]:
+        axis.set_visible(False)
+    if shown is not None:
+        figure.colorbar(shown, ax=axes, shrink=0.6, label="weight of $y_j$ in $x_l$")
+    return figure
+
+
+def depth_figure(name: str, values: Sequence[float]) -> Figure:
+    """One quantity of the stream against depth."""
+    figure = new_figure(5, 3.2)
+    axis = figure.subplots()
+    axis.plot(range(len(values)), values, marker="o", markersize=3)
+    if min(values) > 0 and max(values) > 30 * min(values):
+        axis.set_yscale("log")
+    axis.set_ylim(bottom=None if axis.get_yscale() == "log" else 0)
+    axis.set_xlabel("writes so far")
+    axis.set_ylabel(name.replace("_", " "))
+    axis.grid(alpha=0.3)
+    return figure
+
+
+def curves_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Learning curves from the rows of a run's log: one panel for each metric."""
+    names = sorted({key for row in rows for key in row if "/" in key})
+    metrics = sorted({name.partition("/")[2] for name in names}, key=lambda m: (m != "loss", m))
+    figure = new_figure(4.2 * max(1, len(metrics)), 3.2)
+    axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
+    for axis, metric in zip(axes, metrics, strict=False):
+        for part in ("train", "val"):
+            name = f"{part}/{metric}"
+            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=part, linewidth=1.2)
+        axis.set_xlabel("step")
+        axis.set_ylabel(metric)
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+    return figure

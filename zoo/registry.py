@@ -1,0 +1,189 @@
+"""The registry is a view of the YAML files: `configs/GROUP/NAME.yaml` names a class and its options.
+
+Another package adds a folder of its own by an entry point in the group `zoo.configs` whose value
+is the package that holds the folder, for example `lab = "lab.configs"`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ConfigError, suggest
+
+Options = dict[str, Any]
+HERE = Path(__file__).parent
+GROUPS = (
+    "connection",
+    "data",
+    "logger",
+    "model",
+    "norm",
+    "optimizer",
+    "preset",
+    "task",
+    "trainer",
+)
+
+
+@functools.cache
+def homes() -> dict[Path, str]:
+    """Config folders, each with the package whose classes its files may name."""
+    shipped = HERE / "configs"
+    found = {shipped if shipped.is_dir() else HERE.parent / "configs": "zoo"}
+    for point in entry_points(group="zoo.configs"):
+        spec = find_spec(point.value)
+        for folder in (spec.submodule_search_locations if spec else None) or []:
+            found[Path(folder)] = point.value.split(".")[0]
+    return found
+
+
+def names(group: str) -> list[str]:
+    """The registered names of a group.
+
+    >>> "residual" in names("connection")
+    True
+    """
+    return sorted({path.stem for home in homes() for path in (home / group).glob("*.yaml")})
+
+
+def find(group: str, name: str) -> Path:
+    """The YAML file of a name; ConfigError with a suggestion where there is none."""
+    for home in homes():
+        path = home / group / f"{name}.yaml"
+        if name in names(group) and path.is_file():
+            return path
+    raise ConfigError(f"unknown {group} {name!r}", f"{group}={name}", suggest(name, names(group)))
+
+
+def read_yaml(path: Path) -> Options:
+    """A YAML mapping; ConfigError with file and line where it is broken."""
+    import yaml
+
+    class Loader(yaml.CSafeLoader):
+        """Refuses a key that is given twice."""
+
+    def mapping(loader: Loader, node: yaml.MappingNode) -> Options:
+        pairs = [(loader.construct_object(k, True), k, v) for k, v in node.value]
+        for key, position, _ in pairs:
+            if [p[0] for p in pairs].count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", position.start_mark
+                )
+        return {key: loader.construct_object(value, True) for key, _, value in pairs}
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a safe loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"broken YAML: {problem}", where, "correct this line") from None
+    except OSError as error:
+        raise ConfigError(
+            error.strerror or "cannot be read", str(path), "name a readable file"
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError("no mapping of keys to values", str(path), "write lines of key: value")
+    return content
+
+
+def class_path(group: str, name: str) -> str:
+    """The dotted path of the class that a name stands for, checked against the file's package."""
+    path = find(group, name)
+    dotted = str(section(group, path).get("class"))
+    package = next(package for home, package in homes().items() if home in path.parents)
+    packages = ("zoo", "tasks") if package == "zoo" else (package,)
+    if dotted.split(".")[0] not in packages:
+        raise ConfigError(
+            f"class {dotted} is outside {' and '.join(packages)}",
+            str(path),
+            "name a class of the package that ships this file",
+        )
+    return dotted
+
+
+def resolve(group: str, name: str) -> Callable[..., Any]:
+    """The class of a name: only one that is defined in the module that its path names."""
+    module, _, attribute = class_path(group, name).rpartition(".")
+    found = getattr(import_module(module), attribute, None)
+    if not inspect.isclass(found) or found.__module__ != module:
+        where = f"{find(group, name)}"
+        raise ConfigError(f"no class {module}.{attribute}", where, "name a class defined there")
+    return found
+
+
+def options(group: str, name: str) -> Options:
+    """The options of a name with their defaults, as its YAML lists them."""
+    content = section(group, find(group, name))
+    return {key: value for key, value in content.items() if key not in ("class", "defaults")}
+
+
+def section(group: str, path: Path) -> Options:
+    """What a file says of its own group; a task's file sets options of other groups too."""
+    content = read_yaml(path)
+    return content[group] if group == "task" else content
+
+
+def check(group: str, name: str, given: Options) -> Options:
+    """Options checked against the constructor's annotations; ConfigError for the first wrong one."""
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    target = resolve(group, name)
+    fields = {
+        parameter.name: (parameter.annotation, parameter.default)
+        for parameter in inspect.signature(target, eval_str=True).parameters.values()
+        if parameter.default is not parameter.empty
+    }
+    for key in given:
+        if key not in fields:
+            raise ConfigError(
+                f"unknown option {group}.{key}", f"{group}={name}", suggest(key, fields)
+            )
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model = create_model(name, __config__=strict, **fields)  # type: ignore[call-overload]
+    try:
+        checked = model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:1])
+        raise ConfigError(
+            f"{group}.{key}={first['input']!r} is refused: {first['msg'].lower()}",
+            f"{group}={name}",
+            f"the default is {options(group, name).get(key)!r}",
+        ) from None
+    return {key: getattr(checked, key) for key in given}
+
+
+def build(group: str, name: str, *args: Any, **given: Any) -> Any:
+    """Builds the class of a name from required arguments and checked options.
+
+    >>> from zoo.connection import Site
+    >>> build("connection", "rezero", Site(width=4), alpha=0.5).alpha.item()
+    0.5
+    """
+    return maker(group, name, given)(*args)
+
+
+def maker(group: str, name: str, given: Options) -> Callable[..., Any]:
+    """The class of a name with its checked options, waiting for the required arguments.
+
+    What the constructor itself refuses (a ValueError) becomes a ConfigError.
+    """
+    target, checked = resolve(group, name), check(group, name, given)
+
+    def make(*args: Any, **facts: Any) -> Any:
+        try:
+            return target(*args, **facts, **checked)
+        except ValueError as error:
+            hint = f"see: python -m zoo list {group}"
+            raise ConfigError(str(error), f"{group}={name}", hint) from None
+
+    return make
