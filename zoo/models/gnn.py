@@ -15,6 +15,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_self_loops
 
 from zoo.connection import Connect, Site, Stack
+from zoo.models.dropout import dropout
 from zoo.models.sparse import Sparse
 from zoo.norm import Placement
 
@@ -82,7 +83,7 @@ class Dropped(nn.Module):
     def forward(self, x: Tensor | Sparse, *edges: Any) -> Tensor:
         if isinstance(x, Sparse):
             return self.core(x.dropout(self.p, self.training), *edges)
-        return self.core(F.dropout(x, self.p, self.training), *edges)
+        return self.core(dropout(x, self.p, self.training), *edges)
 
 
 def gin(width: int, out: int) -> nn.Module:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric import EdgeIndex
+
+from zoo.models.dropout import dropout
 
 
 class Sparse:
@@ -51,7 +52,7 @@ class Sparse:
 
     def dropout(self, p: float, training: bool) -> Sparse:
         """Dropout of the stored values; zeros would stay zeros."""
-        return Sparse(self.index, F.dropout(self.value, p, training)) if training else self
+        return Sparse(self.index, dropout(self.value, p, training))
 
     def to(self, device: torch.device) -> Sparse:
         return Sparse(self.index.to(device), self.value.to(device))  # type: ignore[arg-type]
