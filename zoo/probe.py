@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.connection import Connection, Stack
+from zoo.connection import Connection, Site, Stack
 
 
 @torch.no_grad()
@@ -55,11 +55,15 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
         x, mix = rule.read(state)
         rows.append(x.reshape(size, -1).mean(1))
         if site.out is not None:
-            target = unit(0, site.out, site.axis)
-            state = rule.map(lambda t, s=site, like=target: t.mean(s.axis, True) + 0 * like, state)
+            state = rule.map(lambda t, s=site: widened(t, s), state)
         state = rule.write(state, unit(j + 1, site.written, site.axis), mix)
     rows.append(rules[-1].close(state).reshape(size, -1).mean(1))
     return torch.stack(rows)
+
+
+def widened(x: Tensor, site: Site) -> Tensor:
+    """The mean over channels in every channel that the site writes."""
+    return x.mean(site.axis, keepdim=True).repeat_interleave(site.written, site.axis)
 
 
 def stack_mixing(model: nn.Module) -> Tensor | None:
@@ -92,4 +96,4 @@ def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:
     scaled = x / degree.sqrt()[:, None]
     smooth = (scaled[source] * scaled[target]).sum() + scaled.square().sum()
     norm = x.square().sum()
-    return torch.where(norm > 0, 1 - smooth / norm, 0.0).float()
+    return torch.where(norm > 0, 1 - smooth / norm, 0.0).clamp(min=0).float()

@@ -1,0 +1,249 @@
+"""The laws: what holds for every registered connection. A new YAML file is tested unasked."""
+
+import copy
+
+import pytest
+import torch
+from conftest import CONNECTIONS, make_input, make_stack, zero_branches
+from torch import nn
+from torch.utils._pytree import tree_leaves
+
+from zoo.connection import Connection, Site, Stack
+from zoo.init import branch_digest
+from zoo.probe import mixing
+from zoo.registry import maker, options
+
+KINDS = ["mlp", "conv", "stages", "graph"]
+every_connection = pytest.mark.parametrize("name", CONNECTIONS)
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def rule(name):
+    return type(make_stack(name, "mlp", 1).sites[0])
+
+
+def perturb(stack, scale=0.05):
+    """Moves every parameter away from special starts such as zero."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in stack.parameters():
+            parameter += scale * torch.randn(parameter.shape, generator=generator)
+    return stack
+
+
+@every_connection
+@every_kind
+def test_shape(name, kind):
+    stack, inputs = make_stack(name, kind), make_input(kind)
+    assert stack(*inputs).shape == make_stack("plain", kind)(*inputs).shape
+
+
+@every_connection
+@every_kind
+def test_state_is_a_tree_of_tensors(name, kind):
+    stack, (x, *rest) = make_stack(name, kind), make_input(kind)
+    before = {key: value for key, value in vars(stack.sites[1]).items() if key != "training"}
+    states = list(stack.states(x, *rest))
+    assert len(states) == 4
+    assert all(isinstance(leaf, torch.Tensor) for state in states for leaf in tree_leaves(state))
+    after = vars(stack.sites[1])
+    assert all(after[key] is value for key, value in before.items())
+
+
+@every_connection
+@pytest.mark.parametrize("kind", ["mlp", "conv", "graph"])
+def test_start(name, kind):
+    declared, inputs = rule(name).init_equals, make_input(kind)
+    out = make_stack(name, kind)(*inputs)
+    starts = {
+        "plain": make_stack("plain", kind)(*inputs),
+        "residual": make_stack("residual", kind)(*inputs),
+        "identity": inputs[0],
+    }
+    for start, expected in starts.items():
+        assert torch.allclose(out, expected, atol=1e-6) == (start == declared), start
+
+
+@every_connection
+def test_zero_branches(name):
+    (x,) = make_input("mlp")
+    declared = rule(name).identity_at_zero
+    out = zero_branches(make_stack(name, "mlp"))(x)
+    ratio = (out * x).sum() / x.square().sum()
+    exact = torch.allclose(out, x, atol=1e-6)
+    scaled = torch.allclose(out, ratio * x, atol=1e-6) and ratio.abs() > 1e-6
+    assert exact == (declared == "exact") or declared == "scaled"
+    assert scaled == (declared in ("exact", "scaled"))
+
+
+def linear_stack(name, kind, length=4):
+    given = {"dynamic": False} if "dynamic" in options("connection", name) else {}
+    stack = make_stack(name, kind, length, **given)
+    if not stack.sites[0].linear:
+        pytest.skip(f"{name} is not linear in its state")
+    return stack
+
+
+@every_connection
+def test_mixing_is_lower_triangular(name):
+    matrix = mixing(perturb(linear_stack(name, "mlp")).sites)
+    assert matrix.shape == (5, 5)
+    assert torch.equal(matrix, matrix.tril())
+
+
+@every_connection
+@pytest.mark.parametrize("kind", ["mlp", "conv", "graph"])
+def test_mixing_predicts_every_branch_input(name, kind):
+    stack, (x, *rest) = linear_stack(name, kind), make_input(kind)
+    seen, made = [], [x]
+
+    def note(module, args, out):
+        seen.append(args[0])
+        made.append(out)
+
+    for branch in stack.branches:
+        branch.register_forward_hook(note)
+    out = stack(x, *rest)
+    expected = torch.einsum("lj,j...->l...", mixing(stack.sites), torch.stack(made))
+    torch.testing.assert_close(torch.stack([*seen, out]), expected, atol=1e-5, rtol=1e-4)
+
+
+@every_connection
+def test_mixing_goes_through_a_stage_change(name):
+    stages = linear_stack(name, "stages", 3)
+    torch.testing.assert_close(mixing(stages.sites), mixing(linear_stack(name, "mlp", 3).sites))
+
+
+@every_connection
+def test_axis(name):
+    """Channels third from the right or last: the same numbers."""
+    first, last = perturb(make_stack(name, "conv")), perturb(make_stack(name, "conv"))
+    for site in last.sites:
+        for module in site.modules():
+            if isinstance(module, Connection):
+                module.site = Site(8, None, module.site.index, module.site.total, -1)
+            if hasattr(module, "axis"):
+                module.axis = -1
+    for branch in last.branches:
+        branch.forward = lambda x, conv=branch.conv: torch.tanh(conv(x.movedim(-1, 1))).movedim(1, -1)
+    (x,) = make_input("conv")
+    torch.testing.assert_close(last(x.movedim(1, -1)).movedim(-1, 1), first(x))
+
+
+@every_connection
+@pytest.mark.parametrize("kind", ["mlp", "conv"])
+def test_locality(name, kind):
+    """With branches that act pointwise, one position changes nothing at another one."""
+    stack, (x,) = perturb(make_stack(name, kind)), make_input(kind)
+    if kind == "conv":
+        for branch in stack.branches:
+            branch.conv = nn.Conv2d(8, 8, 1)
+    moved = x.clone()
+    where = (0,) if kind == "mlp" else (0, slice(None), 2, 3)
+    moved[where] += 1.0
+    same = torch.ones(x.shape[0], *x.shape[2:], dtype=torch.bool)
+    same[0 if kind == "mlp" else (0, 2, 3)] = False
+    difference = (stack(moved) - stack(x)).detach().abs().amax(1)
+    assert difference[same].max() == 0
+    assert difference[~same].max() > 0
+
+
+@every_connection
+@every_kind
+def test_gradient(name, kind):
+    stack, inputs = make_stack(name, kind), make_input(kind)
+    stack(*inputs).square().mean().backward()
+    assert all(parameter.grad is not None for parameter in stack.parameters())
+    stack = perturb(stack)
+    stack.zero_grad()
+    stack(*inputs).square().mean().backward()
+    for parameter_name, parameter in stack.named_parameters():
+        assert parameter.grad.abs().max() > 0, parameter_name
+
+
+@every_connection
+@every_kind
+def test_one_compiled_graph(name, kind):
+    torch._dynamo.reset()
+    stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
+    compiled = torch.compile(stack, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(*inputs), stack(*inputs))
+
+
+@pytest.mark.slow
+@every_connection
+def test_inductor(name):
+    torch._dynamo.reset()
+    stack, inputs = perturb(make_stack(name, "conv")), make_input("conv")
+    compiled = torch.compile(stack, fullgraph=True)
+    torch.testing.assert_close(compiled(*inputs), stack(*inputs), atol=1e-4, rtol=1e-4)
+
+
+@every_connection
+@every_kind
+def test_export_with_any_batch(name, kind):
+    stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
+    any_size = torch.export.Dim.DYNAMIC
+    shapes = {"x": {0: any_size}}
+    if kind == "graph":
+        shapes["args"] = ({1: any_size},)
+    program = torch.export.export(stack, inputs, dynamic_shapes=shapes)
+    larger = make_input(kind, batch=9)
+    torch.testing.assert_close(program.module()(*larger), stack(*larger))
+
+
+@every_connection
+@every_kind
+def test_pairing(name, kind):
+    """The seed and a parameter's name decide its start, whatever the rule."""
+    stack = make_stack(name, kind)
+    assert branch_digest(stack) == branch_digest(make_stack("plain", kind))
+    assert branch_digest(stack) != branch_digest(make_stack(name, kind, seed=1))
+
+
+@every_connection
+def test_pairing_over_several_stacks(name):
+    def digest(rule_name):
+        from zoo.init import redraw
+
+        nested = [make_stack(rule_name, "mlp", 2) for _ in range(2)]
+        connect = maker("connection", rule_name, options("connection", rule_name))
+        model = nn.Sequential(Stack(nested, [connect(site) for site in Site.line(8, 2)]), nn.Linear(8, 2))
+        redraw(model, 3)
+        assert model(make_input("mlp")[0]).isfinite().all()
+        return branch_digest(model)
+
+    assert digest(name) == digest("plain")
+
+
+@every_connection
+@every_kind
+def test_bfloat16_stays_near_float32(name, kind):
+    stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = stack(*inputs).float()
+    exact = stack(*inputs)
+    assert (rough - exact).norm() < 0.03 * exact.norm()
+
+
+@every_connection
+@every_kind
+def test_checkpointing_changes_nothing_but_memory(name, kind):
+    stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
+    twin = copy.deepcopy(stack)
+    twin.checkpoint = True
+    torch.testing.assert_close(twin(*inputs), stack(*inputs))
+    for each in (stack, twin):
+        each(*inputs).square().mean().backward()
+    for ours, theirs in zip(stack.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@every_connection
+def test_post_touches_the_value(name):
+    """With a post that triples, the value of a fresh stack is three times the written one."""
+    (x,) = make_input("mlp")
+    stack = make_stack(name, "mlp", 1)
+    (_, before) = list(stack.states(x))
+    after = stack.sites[0].post(lambda value: 3 * value, before)
+    torch.testing.assert_close(stack.close(after), 3 * stack.close(before))
