@@ -1,0 +1,160 @@
+"""Graph networks against PyG and against the formulas of their papers."""
+
+import pytest
+import torch
+from torch_geometric.nn import DeepGCNLayer, GCN2Conv, GCNConv
+
+from zoo.connections.additive import Plain, Residual
+from zoo.connections.anchored import Initial
+from zoo.init import branch_digest, redraw
+from zoo.models.dropout import dropout
+from zoo.models.gnn import GNN
+from zoo.models.sparse import Sparse
+from zoo.norm import NoNorm, Post, Pre, Sandwich
+from zoo.registry import maker, names, options
+
+NODES, FEATURES = 30, 6
+CONVS = ["gcn", "sage", "gatv2", "gin", "gen", "gcn2"]
+
+
+@pytest.fixture
+def graph():
+    generator = torch.Generator().manual_seed(0)
+    upper = (torch.rand(NODES, NODES, generator=generator) < 0.15).triu(1)
+    edge_index = (upper | upper.T).nonzero().T.contiguous()
+    return torch.randn(NODES, FEATURES, generator=generator), edge_index
+
+
+def make(connect=Residual, placement=None, **given):
+    model = GNN(FEATURES, 3, connect, placement or NoNorm(), **{"depth": 4, "width": 16, **given})
+    redraw(model, 0)
+    return model.eval()
+
+
+@pytest.mark.parametrize("conv", CONVS)
+@pytest.mark.parametrize("name", names("connection"))
+def test_every_convolution_under_every_connection(graph, conv, name):
+    x, edge_index = graph
+    model = make(maker("connection", name, options("connection", name)), conv=conv)
+    logits = model.train()(x, *model.prepare(edge_index, NODES))
+    assert logits.shape == (NODES, 3)
+    logits.square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert branch_digest(model) == branch_digest(make(Plain, conv=conv))
+
+
+@pytest.mark.parametrize("placement", [NoNorm(), Pre(), Post(), Sandwich()])
+@pytest.mark.parametrize("norm", ["batch", "layer", "rms", "graph", "pair"])
+def test_every_norm_at_every_place(graph, placement, norm):
+    x, edge_index = graph
+    model = make(Residual, placement, norm=norm)
+    assert model(x, *model.prepare(edge_index, NODES)).isfinite().all()
+
+
+@pytest.mark.parametrize("conv", ["gcn", "sage", "gatv2", "gin", "gen"])
+@pytest.mark.parametrize(("stem", "head"), [("conv", "conv"), ("linear", "conv")])
+def test_ends_count_as_convolutions(graph, conv, stem, head):
+    x, edge_index = graph
+    model = make(conv=conv, stem=stem, head=head)
+    assert len(model.body.branches) == 4 - (stem == "conv") - (head == "conv")
+    assert model(x, *model.prepare(edge_index, NODES)).shape == (NODES, 3)
+
+
+@pytest.mark.parametrize("jump", ["cat", "max", "lstm"])
+def test_jumping_knowledge(graph, jump):
+    x, edge_index = graph
+    model = make(jump=jump)
+    edges = model.prepare(edge_index, NODES)
+    values = model.body.values(model.stem(x).relu(), *edges)[1:]
+    torch.testing.assert_close(model(x, *edges), model.head(model.jump(values)))
+
+
+def test_gcnii_is_pyg_gcn2conv(graph):
+    x, edge_index = graph
+    model = make(lambda site: Initial(site, alpha=0.1), conv="gcn2", theta=0.5, depth=8)
+    layers = [GCN2Conv(16, 0.1, 0.5, layer + 1) for layer in range(8)]
+    for layer, post in zip(layers, model.body.posts, strict=True):
+        layer.weight1.data = post.weight.data
+    h = first = model.stem(x).relu()
+    for layer in layers:
+        h = layer(h, first, edge_index).relu()
+    out = model.body(first, *model.prepare(edge_index, NODES))
+    torch.testing.assert_close(out, h, atol=1e-5, rtol=1e-5)
+
+
+def test_gcn_is_pyg_gcnconv(graph):
+    x, edge_index = graph
+    model = make(Plain, stem="conv", head="conv", depth=2)
+    first, second = GCNConv(FEATURES, 16), GCNConv(16, 3)
+    first.load_state_dict(model.stem.core.state_dict())
+    second.load_state_dict(model.head.core.state_dict())
+    expected = second(first(x, edge_index).relu(), edge_index)
+    edges = model.prepare(edge_index, NODES)
+    torch.testing.assert_close(model(x, *edges), expected)
+    torch.testing.assert_close(model(Sparse.of_dense(x), *edges), expected)
+
+
+@pytest.mark.parametrize(("placement", "block"), [(Pre(), "res+"), (NoNorm(), "res")])
+def test_residual_is_pyg_deepgcn(graph, placement, block):
+    x, edge_index = graph
+    model = make(Residual, placement)
+    h = model.stem(x).relu()
+    out = model.body(h, *model.prepare(edge_index, NODES))
+    for branch in model.body.branches:
+        conv = GCNConv(16, 16)
+        conv.load_state_dict(branch.core.core.state_dict())
+        norm = branch.before[0] if block == "res+" else None
+        h = DeepGCNLayer(conv, norm, torch.nn.ReLU(), block)(h, edge_index)
+    torch.testing.assert_close(out, h)
+
+
+def test_sparse_product_and_its_gradient_are_those_of_the_dense_matrix():
+    dense = torch.randn(5, 7) * (torch.rand(5, 7) < 0.4)
+    right = torch.randn(7, 3, requires_grad=True)
+    weight = torch.randn(5, 3)
+    (Sparse.of_dense(dense) @ right * weight).sum().backward()
+    torch.testing.assert_close(Sparse.of_dense(dense) @ right, dense @ right)
+    torch.testing.assert_close(right.grad, dense.T @ weight)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.6])
+def test_dropout_keeps_the_share_and_the_mean(p):
+    torch.manual_seed(0)
+    x = torch.ones(1000, 1001)
+    out = dropout(x, p, True)
+    share = (out == 0).double().mean().item()
+    assert share == pytest.approx(p, abs=5 * (p * (1 - p) / x.numel()) ** 0.5)
+    assert torch.equal(out[out != 0].unique(), torch.tensor([1 / (1 - p)]))
+    neighbours = ((out[:, 1:] == 0) & (out[:, :-1] == 0)).double().mean().item()
+    assert neighbours == pytest.approx(p * p, abs=3e-3)
+    assert dropout(x, p, False) is x
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"conv": "gatv2", "heads": 3}, "heads=3 does not divide width=16"),
+        ({"depth": 1, "stem": "conv", "head": "conv"}, "depth=1"),
+        ({"conv": "gcn2", "stem": "conv"}, "gcn2"),
+        ({"depth": 2, "stem": "conv", "head": "conv", "jump": "max"}, "jump=max"),
+    ],
+)
+def test_options_that_do_not_go_together(given, words):
+    with pytest.raises(ValueError, match=words):
+        make(**given)
+
+
+def test_published_sizes_of_cora():
+    """GCN: 1433 x 16 + 16 + 16 x 7 + 7 = 23,063 parameters (Kipf and Welling 2017)."""
+    model = GNN(1433, 7, Plain, NoNorm(), depth=2, width=16, stem="conv", head="conv")
+    assert sum(p.numel() for p in model.parameters()) == 23_063
+
+
+def test_checkpointing_gives_the_same_gradient(graph):
+    x, edge_index = graph
+    gradients = []
+    for checkpoint in (False, True):
+        model = make(checkpoint=checkpoint)
+        model(x, *model.prepare(edge_index, NODES)).square().sum().backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    torch.testing.assert_close(*gradients)
