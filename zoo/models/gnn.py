@@ -69,7 +69,8 @@ class IdentityMapping(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addmm(x, x, self.weight, beta=1 - self.beta, alpha=self.beta).relu()
+        identity = torch.eye(len(self.weight), device=x.device)
+        return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
 
 
 class Dropped(nn.Module):

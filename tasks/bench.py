@@ -1,0 +1,154 @@
+"""What `fit` costs over a bare loop of the same model on the same tensors.
+
+One Lightning run trains in blocks of steps. After every block a bare loop takes as many steps with
+a twin of the model on the same tensors, with the same validations. Both are timed in process CPU
+time, so a drift of the machine falls on both, and the paired differences give an interval.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer
+
+from tasks.base import Task
+from tasks.callbacks import Best, Interrupts, Keep, Record, WholeCheckpoints
+from tasks.run import prepare, seed_everything
+from zoo.config import Config
+from zoo.errors import ConfigError
+from zoo.folder import RunFolder
+from zoo.init import redraw
+
+BLOCKS = 24
+SECONDS = 1.5  # of process time that a block lasts at least
+
+
+@dataclass
+class Report:
+    """Steps of both loops in milliseconds.
+
+    Args:
+        record: the figures.
+    """
+
+    record: dict[str, Any]
+
+    def table(self) -> str:
+        r = self.record
+        low, high = r["added_interval_ms"]
+        return "\n".join(
+            [
+                f"bare loop   {r['bare_ms']:8.3f} ms a step (median of {r['blocks']} blocks)",
+                f"fit         {r['fit_ms']:8.3f} ms a step",
+                f"added       {r['added_ms']:8.3f} ms a step, 95 % interval {low:.3f} to {high:.3f}",
+                f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
+                f"            process time, {r['steps_a_block']} steps a block, "
+                f"{r['threads']} thread(s), torch {torch.__version__}",
+            ]
+        )
+
+
+class Bare:
+    """The plainest loop over the same model, data and optimiser."""
+
+    def __init__(self, task: Task, steps: int, validate_every: int):
+        self.task = task
+        self.batches = self.forever()
+        self.validations = list(task.loader("val"))
+        self.validate_every = validate_every
+        self.optimizer = task.options.build(task.model, steps, True)["optimizer"]
+        self.done = 0
+
+    def forever(self) -> Iterator[Any]:
+        while True:
+            yield from self.task.train_loader(1, 0)
+
+    def run(self, steps: int) -> None:
+        task, optimizer = self.task, self.optimizer
+        for batch in (next(self.batches) for _ in range(steps)):
+            optimizer.zero_grad()
+            task.loss(batch).backward()
+            optimizer.step()
+            self.done += 1
+            if self.done % self.validate_every == 0:
+                task.model.eval()
+                with torch.no_grad():
+                    for part in self.validations:
+                        {name: value.item() for name, value in task.totals(part).items()}
+                task.model.train()
+
+
+class Interleave(Callback):
+    """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
+
+    def __init__(self, bare: Bare, size: int):
+        self.bare = bare
+        self.size = size
+        self.times: list[tuple[float, float]] = []
+        self.began: float | None = None
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step % self.size:
+            return
+        now = time.process_time()
+        began, self.began = self.began, None
+        if began is not None:
+            self.bare.run(self.size)
+            after = time.process_time()
+            self.times.append((now - began, after - now))
+        self.began = time.process_time()
+
+
+def bench(config: Config) -> Report:
+    """Measures one configuration on one device; nothing of it is kept."""
+    training, make_task = prepare(config)
+    if training.devices > 1 or training.accelerator != "cpu":
+        raise ConfigError("bench measures one process on the CPU", "bench", "give devices=1")
+    task = make_task()
+    redraw(task.model, config.seed)
+    task.setup("fit")
+    every = training.validate_every
+    probe = Bare(copy.deepcopy(task), 1, every)
+    probe.run(every)
+    began = time.process_time()
+    probe.run(every)
+    turn = (time.process_time() - began) / every
+    size = every * max(1, round(SECONDS / turn / every))
+    training.max_steps, training.max_epochs = size * (BLOCKS + 2) + 1, None
+    training.patience = None
+    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, every), size)
+    seed_everything(config.seed)
+    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts:
+        folder = RunFolder.create("bench", f"{scratch}/bench")
+        recorder = Record(folder, lambda row: None, training.log_every, lambda steps: 0.0)
+        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10)
+        callbacks = [interleave, recorder, Best(None), keep]
+        training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)
+        recorder.close()
+    return Report(summary(interleave.times[1:], size))
+
+
+def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:
+    """Medians of both loops and a t interval of the paired difference, in milliseconds a step."""
+    from scipy import stats
+
+    fit, bare = 1e3 * np.array(times).T / size
+    added = fit - bare
+    half = stats.t.ppf(0.975, len(added) - 1) * added.std(ddof=1) / len(added) ** 0.5
+    return {
+        "fit_ms": float(np.median(fit)),
+        "bare_ms": float(np.median(bare)),
+        "added_ms": float(added.mean()),
+        "added_interval_ms": [float(added.mean() - half), float(added.mean() + half)],
+        "blocks": len(added),
+        "steps_a_block": size,
+        "threads": torch.get_num_threads(),
+    }
