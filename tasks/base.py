@@ -45,6 +45,13 @@ class Task(LightningModule):
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
+        if (value is None or isinstance(value, str)) and name in self.__dict__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # What a subclass gives.
 
     def facts_of(self, data: Any) -> dict[str, Any]:
