@@ -134,8 +134,14 @@ class Interrupts:
         self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        self.previous = {number: signal.signal(number, self.note) for number in self.SIGNALS}
+        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Takes the signals, also from Lightning, which would end the run with exit code 0."""
+        for number in self.SIGNALS:
+            signal.signal(number, self.note)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.previous.items():
@@ -164,6 +170,9 @@ class Keep(Callback):
         self.every = every
         self.batches = 0
         self.saved = time.monotonic()
+
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        self.interrupts.listen()
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1

@@ -60,6 +60,7 @@ class WandB(NoLogger):
             return None
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")
         mode = self.mode
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
@@ -76,7 +77,16 @@ class WandB(NoLogger):
                 "W&B cannot be reached (%s); this run is kept offline, for `wandb sync` later",
                 type(error).__name__,
             )
-            self.run = self.guarded(lambda: self.open("offline", folder, config, defaults))
+            self.run = self.guarded(lambda: self.reopen(folder, config, defaults))
+
+    def reopen(
+        self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> Any:
+        """Begins offline after a failed start, which still holds the run's id."""
+        import wandb
+
+        wandb.teardown()
+        return self.open("offline", folder, config, defaults)
 
     def open(
         self,

@@ -81,6 +81,7 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
         try:
             yield
         except BaseException:

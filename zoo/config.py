@@ -74,7 +74,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
-    """Words `key=value` in Hydra's grammar, as a mapping of dotted keys to values."""
+    """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
 
@@ -91,8 +91,6 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
             )
         if override.is_sweep_override():
             raise ConfigError(f"{word!r} gives several values", where, "give one value")
-        if key in values:
-            raise ConfigError(f"{key} is given twice", where, "give it once")
         value = override.value()
         if "${" in word:
             raise ConfigError("interpolations are refused", where, "write the value itself")
@@ -132,15 +130,15 @@ def compose(choices: dict[str, str]) -> Config:
         reason = str(error).splitlines()[0]
         raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
     chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
-    own = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
-    tree = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    ours = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    tree = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
     assert isinstance(chosen, dict)
     assert isinstance(tree, dict)
-    sections = {
-        str(group): {k: v for k, v in section.items() if k != "class"}
-        for group, section in tree.items()
-        if group in chosen and group != "preset" and chosen[group] is not None
-    }
+    sections = {}
+    for group, section in tree.items():
+        if group in chosen and group != "preset" and chosen[group] is not None:
+            own = registry.options(str(group), str(chosen[group]))  # a preset may say more
+            sections[str(group)] = {key: value for key, value in section.items() if key in own}
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
     return Config(names, sections, tree["seed"], tree["run"])
 

@@ -167,7 +167,7 @@ class GNN(nn.Module):
         if jump != "none" and not length:
             raise ValueError(f"jump={jump} needs a convolution between stem and head")
 
-        def make_norm() -> nn.Module:
+        def make_norm(width: int = width) -> nn.Module:
             return NORMS[norm](width)
 
         entry = Linear(features, width) if stem == "linear" else self.convolution(features, width)
@@ -184,9 +184,9 @@ class GNN(nn.Module):
                    range(1, length + 1)],
             checkpoint=checkpoint,
         )  # fmt: skip
-        self.close = norm_placement.close(make_norm, nn.ReLU)
         self.jump = None if jump == "none" else pyg.JumpingKnowledge(jump, width, length)
         wide = width * length if jump == "cat" else width
+        self.close = norm_placement.close(lambda: make_norm(wide), nn.ReLU)
         exit_ = Linear(wide, classes) if head == "linear" else self.convolution(wide, classes, True)
         self.head = Dropped(exit_, dropout)
 

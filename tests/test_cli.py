@@ -1,0 +1,170 @@
+"""What a user types and sees: one line for each mistake, and nothing touched."""
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo.cli import main
+
+FIT = ["fit", "task=gnn"]
+
+MISTAKES = {
+    "no verb": ([], "choose from fit"),
+    "misspelt verb": (["fitt"], "did you mean fit?"),
+    "unknown flag": (["--jsn", "list"], "did you mean --json?"),
+    "unknown group": (["list", "conection"], "did you mean connection?"),
+    "no task": (["fit"], "task=gnn"),
+    "unknown task": (["fit", "task=gmn"], "did you mean gnn?"),
+    "unknown connection": ([*FIT, "connection=residul"], "did you mean residual?"),
+    "misspelt key": ([*FIT, "model.dpeth=20"], "did you mean model.depth"),
+    "misspelt group": ([*FIT, "conection=plain"], "did you mean connection"),
+    "option of another rule": ([*FIT, "connection=plain", "connection.streams=4"], "unknown option"),
+    "a path as a name": ([*FIT, "connection=../task/gnn"], "unknown connection"),
+    "wrong type": ([*FIT, "model.depth=ten"], "valid integer"),
+    "empty value": ([*FIT, "model.depth="], "model.depth"),
+    "boolean for a number": ([*FIT, "model.depth=true"], "valid integer"),
+    "depth zero": ([*FIT, "model.depth=0"], "greater than or equal to 1"),
+    "negative seed": ([*FIT, "seed=-1"], "at least 0"),
+    "seed of another type": ([*FIT, "seed=abc"], "at least 0"),
+    "NaN learning rate": ([*FIT, "optimizer.lr=nan"], "finite"),
+    "infinite learning rate": ([*FIT, "optimizer.lr=inf"], "finite"),
+    "zero learning rate": ([*FIT, "optimizer.lr=0"], "greater than 0"),
+    "dropout of one": ([*FIT, "model.dropout=1.0"], "less than 1"),
+    "unknown choice": ([*FIT, "model.conv=gat"], "gatv2"),
+    "heads and width": ([*FIT, "model.conv=gatv2", "model.heads=7"], "heads=7"),
+    "no limit": ([*FIT, "trainer.max_steps=null"], "max_epochs"),
+    "fp16 on the CPU": ([*FIT, "trainer.precision=16-mixed", "trainer.accelerator=cpu"], "bf16"),
+    "too many devices": ([*FIT, "trainer.devices=4096"], "at most"),
+    "a sweep": ([*FIT, "model.depth=2,4"], "one value"),
+    "an added key": ([*FIT, "+model.new=1"], "key=value"),
+    "a deleted key": ([*FIT, "~model.depth"], "key=value"),
+    "not a pair": ([*FIT, "model.depth"], "key=value"),
+    "bad grammar": ([*FIT, "model.depth=[1"], "key=value"),
+    "a class": ([*FIT, "connection.class=os.system"], "cannot name code"),
+    "a target": ([*FIT, "model._target_=os.system"], "cannot name code"),
+    "an environment resolver": ([*FIT, "logger.project=${oc.env:HOME}"], "interpolations"),
+    "hydra's own keys": ([*FIT, "hydra.run.dir=elsewhere"], "unknown option"),
+    "npz without a file": ([*FIT, "data=npz"], "data.path"),
+    "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
+    "hostile run id": ([*FIT, "run.id=../../x"], "run.id"),
+    "no config file": (["fit", "config=missing.yaml"], "missing.yaml"),
+    "test without a run": (["test", "task=gnn"], "from=FOLDER"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistake_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words, hint = MISTAKES[case]
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("zoo: error: ")
+    assert line.count(" -- ") == 2
+    assert hint in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("choices: {task: gnn}\nmodel: {class: os.system}\n", "cannot name code"),
+        ("choices: {task: gnn}\nmodel: {_target_: os.system}\n", "cannot name code"),
+        ("choices: {task: gnn}\nlogger: {project: '${oc.env:HOME}'}\n", "interpolations"),
+        ("choices: {task: gnn}\nmodel: {dept: 3}\n", "did you mean model.depth"),
+        ("choices: {task: gnn, modle: gnn}\n", "did you mean model?"),
+        ("model: {depth: 3}\n", "task"),
+        ("choices: [gnn]\n", "task"),
+        ("task: gnn\nmodel: {depth: 3\n", "broken YAML"),
+        ("task: gnn\nmodel: 3\n", "model"),
+    ],
+)
+def test_a_file_of_values_is_refused_as_the_command_line_is(text, hint, tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert main(["fit", f"config={path}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert hint in line
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def npz(path, **changes):
+    """A good graph of 12 nodes, with some arrays changed."""
+    generator = np.random.default_rng(0)
+    nodes = np.arange(12)
+    ring = np.stack([nodes, np.roll(nodes, 1)])
+    arrays = {
+        "x": generator.normal(size=(12, 3)).astype(np.float32),
+        "edge_index": np.concatenate([ring, ring[::-1]], 1),
+        "y": nodes % 2,
+        "train": nodes < 4,
+        "val": np.array([4, 5, 6, 7]),
+        "test": nodes >= 8,
+    }
+    arrays |= changes
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+    return path
+
+
+BAD_ARRAYS = {
+    "no labels": ({"y": None}, "arrays y are missing"),
+    "NaN": ({"x": np.full((12, 3), np.nan)}, "NaN"),
+    "features of one axis": ({"x": np.ones(12)}, "shape"),
+    "float edges": ({"edge_index": np.ones((2, 4))}, "float64"),
+    "edge out of range": ({"edge_index": np.array([[0], [12]])}, "0 to 12"),
+    "negative edge": ({"edge_index": np.array([[0], [-1]])}, "-1"),
+    "edges of the wrong shape": ({"edge_index": np.zeros((3, 4), int)}, "edge_index has shape"),
+    "labels of the wrong length": ({"y": np.zeros(5, int)}, "y has shape"),
+    "negative label": ({"y": np.full(12, -1)}, "a label is -1"),
+    "empty part": ({"val": np.zeros(12, bool)}, "val part is empty"),
+    "part out of range": ({"val": np.array([40])}, "outside 0 to 11"),
+    "overlapping parts": ({"val": np.array([0, 5])}, "two parts"),
+    "a node twice": ({"val": np.array([5, 5])}, "val repeats"),
+    "pickled objects": ({"y": np.array([{}] * 12, dtype=object)}, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ARRAYS)
+def test_bad_data_is_one_line_and_exit_code_3(case, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    changes, hint = BAD_ARRAYS[case]
+    path = npz(tmp_path / "graph.npz", **changes)
+    assert main([*FIT, "data=npz", f"data.path={path}", "logger=none"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert hint in line
+    assert str(path) in line
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_and_broken_data_files(tmp_path, capsys):
+    broken = tmp_path / "graph.npz"
+    broken.write_text("<html>not found</html>")
+    for path in (tmp_path / "nothing.npz", broken):
+        assert main([*FIT, "data=npz", f"data.path={path}", "logger=none"]) == 3
+        assert str(path) in capsys.readouterr().err
+    assert main([*FIT, "data=planetoid", f"data.path={tmp_path}", "logger=none"]) == 3
+    assert "ind.cora.x" in capsys.readouterr().err
+
+
+def test_a_users_graph_with_odd_corners_trains(tmp_path, capsys):
+    """Self-loops, doubled edges, isolated nodes: legal, and the output is finite."""
+    edges = np.array([[0, 0, 1, 1, 1, 5], [0, 1, 0, 0, 1, 4]])
+    path = npz(tmp_path / "graph.npz", edge_index=edges)
+    words = ["data=npz", f"data.path={path}", "logger=none", f"run.dir={tmp_path / 'run'}"]
+    assert main(["--json", *FIT, *words, "model.depth=3", "trainer.max_steps=3"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert all(np.isfinite(value) for value in record["metrics"].values())
+
+
+def test_lists_and_help(capsys):
+    assert main(["--help"]) == 0
+    assert main(["list"]) == 0
+    assert main(["list", "connection"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("fit", "planetoid", "x' = x + F(x)", "arXiv:1512.03385"):
+        assert word in printed
+    assert main(["--json", "list", "connection"]) == 0
+    assert {"name", "equation", "options"} <= json.loads(capsys.readouterr().out)[0].keys()
+    assert main(["--version"]) == 0

@@ -1,0 +1,416 @@
+"""A run as a user meets it: folder, result, continuation, W&B, several processes."""
+
+import json
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from conftest import CONNECTIONS
+
+from tasks.callbacks import Keep
+from tasks.data.graphs import CSBM, Actor, WebKB
+from tasks.data.planetoid import Planetoid
+from zoo.cli import main
+from zoo.errors import DataError
+from zoo.folder import RunFolder
+
+SMALL = ["task=gnn", "model.depth=4", "model.width=16", "trainer.max_steps=20"]
+
+
+def fit(folder, *words, code=0):
+    assert main(["fit", *SMALL, "logger=none", f"run.dir={folder}", *words]) == code
+    return RunFolder(Path(folder)).result()
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def weights(folder):
+    file = folder / "checkpoints" / "last.ckpt"
+    return torch.load(file, weights_only=True)["state_dict"]
+
+
+def command(*words, **extra):
+    """The command line as a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-m", "zoo", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_run_folder(tmp_path, capsys):
+    record = fit(tmp_path / "run")
+    printed = capsys.readouterr()
+    assert str(tmp_path / "run") in printed.out
+    assert "accuracy" in printed.out
+    assert record["status"] == "done"
+    assert record["steps"] == 20
+    assert record["primary"]["value"] == record["metrics"]["test/accuracy"]
+    for part in ("train", "val", "test"):
+        assert 0 <= record["metrics"][f"{part}/accuracy"] <= 1
+        assert f"{part}/accuracy_at_best_val" in record["metrics"]
+    run = tmp_path / "run"
+    steps = [row["step"] for row in rows(run)]
+    assert steps == sorted(steps)
+    assert {10, 20} <= set(steps)
+    assert {path.name for path in (run / "figures").iterdir()} == {
+        "curves.png",
+        "dirichlet_energy.png",
+        "mixing.png",
+    }
+    assert len(record["curves"]["dirichlet_energy"]) == 5
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["depth"] == 4
+
+
+def test_config_of_a_run_repeats_it(tmp_path, capsys):
+    first = fit(tmp_path / "first", "connection=rezero", "seed=5")
+    words = [f"config={tmp_path / 'first' / 'config.yaml'}", f"run.dir={tmp_path / 'second'}"]
+    assert main(["fit", *words]) == 0
+    second = RunFolder(tmp_path / "second").result()
+    assert second["metrics"] == first["metrics"]
+    assert second["branch_digest"] == first["branch_digest"]
+
+
+def test_a_folder_is_never_written_over(tmp_path, capsys):
+    fit(tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    fit(tmp_path / "run", code=2)
+    assert "not empty" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS)
+def test_every_rule_trains_at_depth_16_from_the_same_branches(connection, tmp_path, capsys):
+    words = (f"connection={connection}", "model.depth=16", "trainer.max_steps=12")
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+    plain = fit(tmp_path / "plain", "connection=plain", "model.depth=16", "trainer.max_steps=1")
+    assert record["branch_digest"] == plain["branch_digest"]
+
+
+def test_metrics_of_the_best_step_are_those_of_its_weights(tmp_path, capsys):
+    record = fit(tmp_path / "run", "trainer.validate_every=1", "optimizer.lr=0.1")
+    losses = {row["step"]: row["val/loss"] for row in rows(tmp_path / "run") if "val/loss" in row}
+    assert record["best_step"] == min(losses, key=losses.get)
+    best = record["metrics"]["val/loss_at_best_val"]
+    assert best == pytest.approx(min(losses.values()), rel=1e-5)
+
+
+def test_patience_counts_steps(tmp_path, capsys):
+    words = ("trainer.validate_every=1", "trainer.patience=3", "trainer.max_steps=400")
+    record = fit(tmp_path / "run", *words, "optimizer.lr=0.1")
+    assert record["steps"] == record["best_step"] + 3
+
+
+def test_test_measures_the_same_again(tmp_path, capsys):
+    record = fit(tmp_path / "run")
+    capsys.readouterr()
+    assert main(["--json", "test", f"from={tmp_path / 'run'}"]) == 0
+    again = json.loads(capsys.readouterr().out)["metrics"]
+    assert again == pytest.approx(record["metrics"], rel=1e-5)
+
+
+def test_a_longer_run_continues_where_the_shorter_one_ended(tmp_path, capsys):
+    """With dropout: the random states come back too."""
+    fit(tmp_path / "whole", "trainer.max_steps=30")
+    fit(tmp_path / "parts")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=30"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+
+
+def test_a_finished_run_is_left_alone(tmp_path, capsys):
+    fit(tmp_path / "run")
+    before = (tmp_path / "run" / "result.json").stat().st_mtime_ns
+    assert main(["fit", f"from={tmp_path / 'run'}"]) == 0
+    assert "already complete" in capsys.readouterr().err
+    assert before == (tmp_path / "run" / "result.json").stat().st_mtime_ns
+
+
+def test_continuing_with_other_options_is_refused(tmp_path, capsys):
+    fit(tmp_path / "run")
+    capsys.readouterr()
+    for words in (["model.depth=5"], ["connection=plain"], ["seed=1"], ["optimizer.lr=0.1"]):
+        assert main(["fit", f"from={tmp_path / 'run'}", *words]) == 2
+        error = capsys.readouterr().err
+        assert words[0].partition("=")[0] in error
+        assert "->" in error
+
+
+BAD_CHECKPOINTS = {"missing": None, "empty": b"", "text": b"not a checkpoint"}
+
+
+@pytest.mark.parametrize("case", [*BAD_CHECKPOINTS, "truncated", "malicious"])
+def test_bad_checkpoints_are_exit_code_5_and_run_nothing(case, tmp_path, capsys):
+    fit(tmp_path / "run", "trainer.max_steps=2")
+    path, canary = tmp_path / "run" / "checkpoints" / "last.ckpt", tmp_path / "canary"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (canary,)
+
+    content = BAD_CHECKPOINTS.get(case)
+    if case == "truncated":
+        content = path.read_bytes()[:1000]
+    if case == "malicious":
+        content = pickle.dumps(Payload())
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    for words in (["test"], ["fit", "trainer.max_steps=9"]):
+        assert main([words[0], f"from={tmp_path / 'run'}", *words[1:]]) == 5
+        assert "last.ckpt" in capsys.readouterr().err
+    assert not canary.exists()
+
+
+def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
+    words = ("optimizer.lr=1e30", "optimizer=sgd", "trainer.log_every=1")
+    record = fit(tmp_path / "run", *words, code=4)
+    assert record["status"] == "diverged"
+    assert "lower optimizer.lr" in capsys.readouterr().err
+    assert "Diverged" in (tmp_path / "run" / "log.txt").read_text()
+    assert all(math.isfinite(row.get("train/loss", 0)) for row in rows(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.ema=0.9"],
+        ["trainer.precision=bf16-mixed"],
+        ["trainer.clip=0.5", "trainer.accumulate=2"],
+        ["optimizer=adamw", "optimizer.schedule=cosine", "optimizer.warmup=3"],
+        ["optimizer=sgd", "optimizer.schedule=linear"],
+        ["task.drop_edge=0.5", "norm=pre", "model.jump=cat"],
+        ["model.conv=gcn2", "connection=initial", "norm=post", "model.norm=pair"],
+        ["trainer.max_steps=null", "trainer.max_epochs=3"],
+    ],
+)
+def test_options_train_and_continue(words, tmp_path, capsys):
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+    more = "trainer.max_epochs=25" if "trainer.max_epochs=3" in words else "trainer.max_steps=25"
+    assert main(["fit", f"from={tmp_path / 'run'}", more]) == 0
+    assert RunFolder(tmp_path / "run").result()["steps"] == 25
+
+
+def test_averaged_weights_are_evaluated(tmp_path, capsys):
+    record = fit(tmp_path / "run", "trainer.ema=0.999", "trainer.validate_every=20")
+    validated = [row["val/loss"] for row in rows(tmp_path / "run") if "val/loss" in row]
+    assert record["metrics"]["val/loss"] == pytest.approx(validated[-1], rel=1e-5)
+    live = fit(tmp_path / "live", "trainer.validate_every=20")
+    assert record["metrics"]["val/loss"] > live["metrics"]["val/loss"]
+
+
+def test_accumulated_batches_are_one_step(tmp_path, capsys):
+    """Two equal batches have the mean gradient of one, so the runs agree."""
+    quiet = ("model.dropout=0.0", "trainer.max_steps=5")
+    fit(tmp_path / "one", *quiet)
+    fit(tmp_path / "two", *quiet, "trainer.accumulate=2")
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+def test_random_states_survive_a_checkpoint():
+    keep = Keep(Path(), 1.0, None, 1)
+    state = keep.state_dict()
+    first = torch.rand(3)
+    keep.load_state_dict(state)
+    assert torch.equal(torch.rand(3), first)
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    words = ["fit", *SMALL, "logger=none", "model.dropout=0.0", "trainer.accelerator=cpu"]
+    runs = []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        extra = [f"trainer.devices={devices}", f"run.dir={folder}", "optimizer=sgd"]
+        process = command(*words, *extra, "trainer.max_steps=10")
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert out.count("run folder") == 1
+        runs.append(weights(folder))
+    for name in runs[0]:
+        assert torch.allclose(runs[0][name], runs[1][name], atol=1e-6), name
+    assert rows(tmp_path / "1")[0]["train/loss"] == pytest.approx(
+        rows(tmp_path / "2")[0]["train/loss"], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsys):
+    run = tmp_path / "run"
+    words = [*SMALL, "logger=none", f"run.dir={run}", "trainer.max_steps=100000"]
+    process = command("fit", *words)
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    record = RunFolder(run).result()
+    assert record["status"] == "interrupted"
+    assert f"fit from={run}" in err
+    steps = record["steps"]
+    assert main(["fit", f"from={run}", f"trainer.max_steps={steps + 5}"]) == 0
+    assert RunFolder(run).result()["steps"] == steps + 5
+
+
+def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
+    (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    (file,) = folder.glob("*.wandb")
+    content = file.read_bytes()
+    for word in (b"gnn-csbm-4", b"dirichlet_energy", b"residual", b"val/accuracy"):
+        assert word in content
+    import wandb
+
+    assert wandb.run is None
+
+
+def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
+    key = "0123456789" * 4
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("tasks.loggers.START_SECONDS", 3)
+    assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]
+    assert len(warned) == 1
+    assert "wandb sync" in warned[0]
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    for path in (tmp_path / "run").rglob("*"):
+        if path.is_file():
+            assert key.encode() not in path.read_bytes(), path
+
+
+def test_csbm_has_the_declared_statistics():
+    graph = CSBM(nodes=2000).load()
+    source, target = graph.edge_index
+    within = (graph.y[source] == graph.y[target]).double().mean().item()
+    assert graph.edge_index.shape[1] / 2000 == pytest.approx(8, rel=0.05)
+    assert within == pytest.approx((8 + 2.4 * 8**0.5) / 16, abs=0.02)
+    centre = graph.x[graph.y == 1].mean(0) - graph.x[graph.y == 0].mean(0)
+    assert centre.norm().item() / 2 == pytest.approx(0.5, abs=0.12)
+    assert graph.digest() == CSBM(nodes=2000).load().digest()
+    assert graph.digest() != CSBM(nodes=2000, seed=1).load().digest()
+
+
+def test_cora_is_as_pyg_reads_it(planetoid, tmp_path):
+    from torch_geometric.datasets import Planetoid as Reference
+    from torch_geometric.transforms import NormalizeFeatures
+
+    root = tmp_path / "Cora"
+    root.mkdir()
+    (root / "raw").symlink_to(planetoid / "Cora" / "raw")
+    theirs = Reference(str(tmp_path), "Cora", transform=NormalizeFeatures())[0]
+    ours = Planetoid(path=str(planetoid)).load()
+    torch.testing.assert_close(ours.x, theirs.x)
+    assert torch.equal(ours.y, theirs.y)
+    assert set(map(tuple, ours.edge_index.T.tolist())) == set(
+        map(tuple, theirs.edge_index.T.tolist())
+    )
+    for part in ("train", "val", "test"):
+        mask = getattr(theirs, f"{part}_mask")
+        assert torch.equal(getattr(ours, part), mask.nonzero().flatten())
+
+
+def test_a_raw_file_cannot_run_code(planetoid, tmp_path):
+    canary = tmp_path / "canary"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (canary,)
+
+    for path in (planetoid / "Cora" / "raw").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "ind.cora.allx").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(DataError, match="allx"):
+        Planetoid(path=str(tmp_path)).load()
+    assert not canary.exists()
+
+
+def write_geom_gcn(raw, nodes=20):
+    """Raw files in the layout of the WebKB and Actor sources."""
+    import numpy as np
+
+    raw.mkdir(parents=True)
+    head = "node_id\tfeature\tlabel\n"
+    if raw.parent.name == "actor":
+        lines = [f"{n}\t{n % 7},{931}\t{n % 5}\n" for n in range(nodes)]
+    else:
+        lines = [f"{n}\t{n % 2},{n % 3},1\t{n % 5}\n" for n in range(nodes)]
+    (raw / "out1_node_feature_label.txt").write_text(head + "".join(lines))
+    edges = "".join(f"{n}\t{(n + 1) % nodes}\n" for n in range(nodes))
+    (raw / "out1_graph_edges.txt").write_text("source\ttarget\n" + edges)
+    part = np.arange(nodes) % 3
+    masks = {f"{name}_mask": part == i for i, name in enumerate(("train", "val", "test"))}
+    return masks
+
+
+@pytest.mark.parametrize("split", [0, 9])
+def test_webkb_and_actor_from_raw_files(tmp_path, split):
+    import numpy as np
+
+    masks = write_geom_gcn(tmp_path / "texas" / "raw")
+    for i in range(10):
+        np.savez(tmp_path / "texas" / "raw" / f"texas_split_0.6_0.2_{i}.npz", **masks)
+    graph = WebKB("texas", str(tmp_path), split).load()
+    assert graph.x.shape == (20, 3)
+    assert len(graph.train) == 7
+    masks = write_geom_gcn(tmp_path / "actor" / "raw")
+    for i in range(10):
+        np.savez(tmp_path / "actor" / "raw" / f"film_split_0.6_0.2_{i}.npz", **masks)
+    graph = Actor(str(tmp_path / "actor"), split).load()
+    assert graph.edge_index.shape == (2, 20)
+    assert not (tmp_path / "actor" / "processed").exists()
+    with pytest.raises(DataError, match="no raw files"):
+        WebKB("cornell", str(tmp_path)).load()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("preset", "seeds", "least"), [("gcn", range(10), 0.805), ("gcnii", range(5), 0.845)]
+)
+def test_published_recipes_on_cora(preset, seeds, least, planetoid, tmp_path, capsys):
+    found = []
+    for seed in seeds:
+        folder = tmp_path / str(seed)
+        words = [f"preset={preset}", f"data.path={planetoid}", "logger=none", f"seed={seed}"]
+        assert main(["fit", "task=gnn", *words, f"run.dir={folder}"]) == 0
+        found.append(RunFolder(folder).result()["metrics"]["test/accuracy_at_best_val"])
+    assert sum(found) / len(found) >= least
+
+
+@pytest.mark.slow
+def test_depth_separates_plain_from_residual(tmp_path, capsys):
+    def mean(connection, depth):
+        found = []
+        for seed in range(3):
+            folder = tmp_path / f"{connection}-{depth}-{seed}"
+            words = [f"connection={connection}", f"model.depth={depth}", f"seed={seed}"]
+            assert main(["fit", "task=gnn", *words, "logger=none", f"run.dir={folder}"]) == 0
+            found.append(RunFolder(folder).result()["metrics"]["test/accuracy"])
+        return sum(found) / 3
+
+    assert mean("residual", 16) >= 0.90
+    assert mean("plain", 16) <= 0.65
+    assert mean("residual", 2) > 0.85
+    assert mean("plain", 2) > 0.85
