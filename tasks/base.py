@@ -39,7 +39,7 @@ class Task(LightningModule):
         super().__init__()
         self.seed = seed
         self.data = data
-        self.model = make_model(**self.facts_of(data))
+        self.model: Any = make_model(**self.facts_of(data))
         self.options = optimizer
         self.train_loss = torch.tensor(torch.nan)
         self.sums: Totals = {}

@@ -20,8 +20,10 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 from tasks.base import Task
-from tasks.callbacks import Best, Interrupts, Keep, Record, WholeCheckpoints
-from tasks.run import prepare, seed_everything
+from tasks.callbacks import Best, Record
+from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.loop import seed_everything
+from tasks.run import prepare
 from zoo.config import Config
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
@@ -46,9 +48,9 @@ class Report:
         low, high = r["added_interval_ms"]
         return "\n".join(
             [
-                f"bare loop   {r['bare_ms']:8.3f} ms a step (median of {r['blocks']} blocks)",
+                f"bare loop   {r['bare_ms']:8.3f} ms a step, median of {r['blocks']} blocks",
                 f"fit         {r['fit_ms']:8.3f} ms a step",
-                f"added       {r['added_ms']:8.3f} ms a step, 95 % interval {low:.3f} to {high:.3f}",
+                f"added       {r['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
                 f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
                 f"            process time, {r['steps_a_block']} steps a block, "
                 f"{r['threads']} thread(s), torch {torch.__version__}",

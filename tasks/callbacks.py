@@ -1,21 +1,13 @@
-"""What happens beside the training step: the log, the best weights, checkpoints, interruption."""
+"""What happens beside the training step: the log and the best weights."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import random
-import signal
-import time
 from collections.abc import Callable
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
-from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -122,107 +114,3 @@ class Best(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.loss, self.step = state_dict["loss"], state_dict["step"]
         self.weights = state_dict["weights"]
-
-
-class Interrupts:
-    """Notes a signal and lets the step end; a second one stops at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.previous: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupts:
-        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
-        self.listen()
-        return self
-
-    def listen(self) -> None:
-        """Takes the signals, also from Lightning, which would end the run with exit code 0."""
-        for number in self.SIGNALS:
-            signal.signal(number, self.note)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-
-
-class Keep(Callback):
-    """Saves `last.ckpt` every few minutes, when interrupted and at the end, with all random states.
-
-    Args:
-        path: the checkpoint.
-        minutes: between two checkpoints.
-        interrupts: the signals received so far.
-        every: batches between two looks at signals and clock where several processes must agree.
-    """
-
-    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int):
-        self.path = path
-        self.seconds = 60 * minutes
-        self.interrupts = interrupts
-        self.every = every
-        self.batches = 0
-        self.saved = time.monotonic()
-
-    def on_train_start(self, trainer: Trainer, task: Any) -> None:
-        self.interrupts.listen()
-
-    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
-        self.batches += 1
-        stop = self.interrupts.received is not None
-        due = time.monotonic() - self.saved > self.seconds
-        if trainer.world_size > 1:
-            if self.batches % self.every:
-                return
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if stop:
-            trainer.should_stop = True
-        elif due:
-            trainer.save_checkpoint(self.path)
-            self.saved = time.monotonic()
-
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        trainer.save_checkpoint(self.path)
-
-    def state_dict(self) -> dict[str, Any]:
-        kind, keys, position, gauss, cached = np.random.get_state()
-        version, numbers, spare = random.getstate()
-        return {
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
-            "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, gauss, cached],
-            "python": [version, list(numbers), spare],
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        torch.set_rng_state(state_dict["torch"].cpu())
-        if len(state_dict["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([state.cpu() for state in state_dict["cuda"]])
-        kind, keys, *rest = state_dict["numpy"]
-        np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-        version, numbers, spare = state_dict["python"]
-        random.setstate((version, tuple(numbers), spare))
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there, on the same file system."""
-
-    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
-        try:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)

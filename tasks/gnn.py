@@ -11,7 +11,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from tasks.base import MakeModel, Task, Totals
-from tasks.data.graphs import Graph
+from tasks.data.graph import Graph
 from tasks.optim import Optimizer
 from zoo.init import generator
 from zoo.models.sparse import Sparse
@@ -76,11 +76,10 @@ class NodeClassification(Task):
 
     def setup(self, stage: str) -> None:
         """Brings the graph to the device, once."""
-        x: Tensor | Sparse = self.data.x
-        if self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel():
-            x = Sparse.of_dense(self.data.x)
+        x: Tensor = self.data.x
+        sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
         edges = self.model.prepare(self.data.edge_index, len(self.data.y))
-        self.x = x.to(self.device)
+        self.x = (Sparse.of_dense(x) if sparse else x).to(self.device)
         self.edges = tuple(edge.to(self.device) for edge in edges)
         self.y = self.data.y.to(self.device)
 

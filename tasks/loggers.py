@@ -1,4 +1,4 @@
-"""Weights & Biases as a mirror of the run folder: it can be slow, wrong or away, and the run goes on."""
+"""Weights & Biases as a mirror of the run folder: where it fails, the run goes on."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class WandB(NoLogger):
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
-        mode = self.mode
+        mode: str = self.mode
         if mode == "auto":
             mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
         if mode == "disabled":
@@ -79,9 +79,7 @@ class WandB(NoLogger):
             )
             self.run = self.guarded(lambda: self.reopen(folder, config, defaults))
 
-    def reopen(
-        self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]
-    ) -> Any:
+    def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Begins offline after a failed start, which still holds the run's id."""
         import wandb
 
@@ -128,7 +126,9 @@ class WandB(NoLogger):
         import wandb
 
         def send() -> None:
-            images = {f"figures/{name}": wandb.Image(str(path)) for name, path in figures.items()}
+            images: dict[str, Any] = {}
+            for name, path in figures.items():
+                images[f"figures/{name}"] = wandb.Image(str(path))
             for name, values in record.get("curves", {}).items():
                 table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
                 images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)

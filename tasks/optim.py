@@ -67,7 +67,9 @@ class Optimizer:
         optimizer = self.kind(self.groups(model), lr=self.lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, steps))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.factor(step, steps)
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -82,7 +84,11 @@ class Optimizer:
         if step < self.warmup:
             return (step + 1) / self.warmup
         done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
-        falling = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+        falling = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+        }
         return falling[self.schedule]
 
 
@@ -107,7 +113,7 @@ class Adam(Optimizer):
         )
 
 
-class AdamW(Adam):
+class AdamW(Optimizer):
     """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
 
     kind = torch.optim.AdamW
@@ -124,7 +130,7 @@ class AdamW(Adam):
         warmup: Annotated[int, Ge(0)] = 0,
     ):
         super().__init__(
-            lr, weight_decay, stem_decay, head_decay, beta1, beta2, schedule, warmup
+            lr, weight_decay, stem_decay, head_decay, schedule, warmup, betas=(beta1, beta2)
         )
 
 

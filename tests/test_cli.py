@@ -19,7 +19,10 @@ MISTAKES = {
     "unknown connection": ([*FIT, "connection=residul"], "did you mean residual?"),
     "misspelt key": ([*FIT, "model.dpeth=20"], "did you mean model.depth"),
     "misspelt group": ([*FIT, "conection=plain"], "did you mean connection"),
-    "option of another rule": ([*FIT, "connection=plain", "connection.streams=4"], "unknown option"),
+    "option of another rule": (
+        [*FIT, "connection=plain", "connection.streams=4"],
+        "unknown option",
+    ),
     "a path as a name": ([*FIT, "connection=../task/gnn"], "unknown connection"),
     "wrong type": ([*FIT, "model.depth=ten"], "valid integer"),
     "empty value": ([*FIT, "model.depth="], "model.depth"),

@@ -44,7 +44,7 @@ def test_mixing_of_layer_scale():
 
 
 def test_mixing_of_scaled():
-    """s = 1/2, b = 3, p = 1, so the branch factor is 3 / 3 = 1 and the state halves at each write."""
+    """s = 1/2, b = 3, p = 1: the branch factor is 3 / 3 = 1 and the state halves at each write."""
     found = matrix(Scaled, state=0.5, branch=3.0, exponent=1.0)
     expected = [[1, 0, 0, 0], [0.5, 1, 0, 0], [0.25, 0.5, 1, 0], [0.125, 0.25, 0.5, 1]]
     torch.testing.assert_close(found, torch.tensor(expected))

@@ -125,7 +125,9 @@ def test_axis(name):
             if hasattr(module, "axis"):
                 module.axis = -1
     for branch in last.branches:
-        branch.forward = lambda x, conv=branch.conv: torch.tanh(conv(x.movedim(-1, 1))).movedim(1, -1)
+        branch.forward = lambda x, conv=branch.conv: torch.tanh(conv(x.movedim(-1, 1))).movedim(
+            1, -1
+        )
     (x,) = make_input("conv")
     torch.testing.assert_close(last(x.movedim(1, -1)).movedim(-1, 1), first(x))
 
@@ -208,7 +210,9 @@ def test_pairing_over_several_stacks(name):
 
         nested = [make_stack(rule_name, "mlp", 2) for _ in range(2)]
         connect = maker("connection", rule_name, options("connection", rule_name))
-        model = nn.Sequential(Stack(nested, [connect(site) for site in Site.line(8, 2)]), nn.Linear(8, 2))
+        model = nn.Sequential(
+            Stack(nested, [connect(site) for site in Site.line(8, 2)]), nn.Linear(8, 2)
+        )
         redraw(model, 3)
         assert model(make_input("mlp")[0]).isfinite().all()
         return branch_digest(model)

@@ -11,6 +11,7 @@ import yaml
 from zoo import catalogue, registry
 from zoo.connection import Connection, Site
 from zoo.errors import ConfigError
+from zoo.files import read_yaml
 
 NAMED = [
     (group, name)
@@ -84,14 +85,18 @@ def test_another_package_adds_a_connection(lab):
     assert config.choices["connection"] == "half"
 
 
-@pytest.mark.parametrize("dotted", ["os.system", "zoo.connections.additive.Residual", "builtins.eval"])
+@pytest.mark.parametrize(
+    "dotted", ["os.system", "zoo.connections.additive.Residual", "builtins.eval"]
+)
 def test_a_file_names_only_classes_of_its_own_package(lab, dotted):
     (lab / "configs" / "connection" / "bad.yaml").write_text(f"class: {dotted}\n")
     with pytest.raises(ConfigError, match="outside lab"):
         registry.resolve("connection", "bad")
 
 
-@pytest.mark.parametrize("dotted", ["lab.rules.Residual", "lab.rules.nothing", "lab.rules.__name__"])
+@pytest.mark.parametrize(
+    "dotted", ["lab.rules.Residual", "lab.rules.nothing", "lab.rules.__name__"]
+)
 def test_a_file_names_only_classes_that_are_defined_there(lab, dotted):
     (lab / "configs" / "connection" / "bad.yaml").write_text(f"class: {dotted}\n")
     with pytest.raises(ConfigError, match="no class"):
@@ -113,7 +118,7 @@ def test_broken_yaml_is_named_by_file_and_line(tmp_path, text, words):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
-        registry.read_yaml(path)
+        read_yaml(path)
     assert "broken.yaml" in str(caught.value)
 
 
@@ -121,7 +126,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "bytes.yaml"
     path.write_bytes(b"a: \xff\xfe")
     with pytest.raises(ConfigError, match="broken YAML"):
-        registry.read_yaml(path)
+        read_yaml(path)
 
 
 @pytest.mark.parametrize("name", registry.names("preset"))
@@ -129,7 +134,7 @@ def test_presets_compose(name):
     from zoo.config import load
 
     config, _ = load(["task=gnn", f"preset={name}"])
-    file = registry.read_yaml(registry.find("preset", name))
+    file = read_yaml(registry.find("preset", name))
     for group, options in file.items():
         if group != "defaults":
             assert options.items() <= config.sections[group].items()

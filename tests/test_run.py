@@ -15,7 +15,7 @@ import torch
 import yaml
 from conftest import CONNECTIONS
 
-from tasks.callbacks import Keep
+from tasks.checkpoints import Keep
 from tasks.data.graphs import CSBM, Actor, WebKB
 from tasks.data.planetoid import Planetoid
 from zoo.cli import main
@@ -361,8 +361,7 @@ def write_geom_gcn(raw, nodes=20):
     edges = "".join(f"{n}\t{(n + 1) % nodes}\n" for n in range(nodes))
     (raw / "out1_graph_edges.txt").write_text("source\ttarget\n" + edges)
     part = np.arange(nodes) % 3
-    masks = {f"{name}_mask": part == i for i, name in enumerate(("train", "val", "test"))}
-    return masks
+    return {f"{name}_mask": part == i for i, name in enumerate(("train", "val", "test"))}
 
 
 @pytest.mark.parametrize("split", [0, 9])

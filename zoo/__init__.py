@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zoo.connection import Connection, Pointwise, Site, Stack
     from zoo.init import branch_digest, generator, redraw
     from zoo.probe import dirichlet_energy, mixing
-    from zoo.registry import build, names
+    from zoo.registry import build, names, register
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,12 +25,13 @@ __all__ = [
     "mixing",
     "names",
     "redraw",
+    "register",
 ]
 HOMES = {
     "zoo.connection": ("Connection", "Pointwise", "Site", "Stack"),
     "zoo.init": ("branch_digest", "generator", "redraw"),
     "zoo.probe": ("dirichlet_energy", "mixing"),
-    "zoo.registry": ("build", "names"),
+    "zoo.registry": ("build", "names", "register"),
 }
 
 

@@ -61,9 +61,7 @@ def group(name: str) -> list[dict[str, Any]]:
 
 def overview() -> list[dict[str, Any]]:
     """An entry for every group: its names."""
-    return [
-        {"name": name, "summary": ", ".join(registry.names(name))} for name in registry.GROUPS
-    ]
+    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in registry.GROUPS]
 
 
 def table(entries: list[dict[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from zoo import registry
 from zoo.errors import ConfigError, suggest
+from zoo.files import read_yaml
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
 CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
@@ -118,7 +119,7 @@ def compose(choices: dict[str, str]) -> Config:
     from omegaconf import OmegaConf
 
     for group, name in choices.items():
-        registry.read_yaml(registry.find(group, str(name)))
+        read_yaml(registry.find(group, str(name)))
     first, *others = (str(home.resolve()) for home in registry.homes())
     words = [f"{group}={name}" for group, name in choices.items()]
     if others:
@@ -130,15 +131,15 @@ def compose(choices: dict[str, str]) -> Config:
         reason = str(error).splitlines()[0]
         raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
     chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
-    ours = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     tree = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
     assert isinstance(chosen, dict)
     assert isinstance(tree, dict)
     sections = {}
-    for group, section in tree.items():
+    for group, section in {str(key): value for key, value in tree.items()}.items():
         if group in chosen and group != "preset" and chosen[group] is not None:
-            own = registry.options(str(group), str(chosen[group]))  # a preset may say more
-            sections[str(group)] = {key: value for key, value in section.items() if key in own}
+            own = registry.options(group, str(chosen[group]))  # a preset may say more
+            sections[group] = {key: value for key, value in section.items() if key in own}
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
     return Config(names, sections, tree["seed"], tree["run"])
 
@@ -185,7 +186,7 @@ def from_plain(tree: dict[str, Any], where: str) -> Config:
 def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     """The checked configuration of a command line, and its general keys (`from`, `config`)."""
     values = parse(words)
-    general = {key: values.pop(key) for key in ("from", "config") if key in values}
+    general: dict[str, Any] = {k: values.pop(k) for k in ("from", "config") if k in values}
     source = general.get("config")
     if source is None and "from" in general:
         source = str(Path(str(general["from"])) / "config.yaml")
@@ -198,7 +199,7 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
             raise ConfigError("no task is chosen", "command line", near)
         config = compose(choices)
     else:
-        tree = registry.read_yaml(Path(str(source)))
+        tree = read_yaml(Path(str(source)))
         stored = tree.get("choices")
         for group in choices:  # another choice brings its own options
             if isinstance(stored, dict) and stored.get(group) != choices[group]:

@@ -182,8 +182,8 @@ class Stack(nn.Module):
         nothing: list[nn.Module | None] = [None] * len(branches)
         self.branches = nn.ModuleList(branches)
         self.sites = nn.ModuleList(sites)
-        self.shortcuts = nn.ModuleList(shortcuts or nothing)  # ModuleList keeps None
-        self.posts = nn.ModuleList(posts or nothing)
+        self.shortcuts = nn.ModuleList(shortcuts or nothing)  # type: ignore[arg-type]
+        self.posts = nn.ModuleList(posts or nothing)  # type: ignore[arg-type]
         self.checkpoint = checkpoint
         lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
         if len(lengths) != 1:

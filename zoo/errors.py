@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line that says what, where and how to fix, and an exit code."""
+"""Errors that a user can act on: one line (what, where, how to fix) and an exit code."""
 
 from __future__ import annotations
 

@@ -21,20 +21,21 @@ def new_figure(width: float, height: float) -> Figure:
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
     """Mixing matrices side by side: row = input of a branch, column = what it is made of."""
-    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.colors import Normalize
 
     count = len(matrices)
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = new_figure(2.3 * columns + 0.6, 2.5 * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
+    limit = max(1.0, *(float(matrix.abs().max()) for matrix in matrices.values()))
     shown = None
     for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=False):
         values = matrix.detach().float().cpu().numpy()
         upper = np.triu(np.ones_like(values, dtype=bool), 1)
         shown = axis.imshow(
             np.ma.array(values, mask=upper),
-            norm=TwoSlopeNorm(0.0, -1.0, 1.0),
+            norm=Normalize(-limit, limit),
             cmap="RdBu_r",
         )
         axis.set_title(name, fontsize=10)
@@ -48,6 +49,24 @@ def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
     if shown is not None:
         figure.colorbar(shown, ax=axes, shrink=0.6, label="weight of $y_j$ in $x_l$")
     return figure
+
+
+def rules_figure(length: int = 8) -> Figure:
+    """The mixing matrix that every registered rule starts with, where it has one."""
+    from zoo import registry
+    from zoo.connection import Site
+    from zoo.probe import mixing
+
+    matrices = {}
+    for name in registry.names("connection"):
+        given = registry.options("connection", name)
+        if given.get("dynamic"):
+            given["dynamic"] = False
+        connect = registry.maker("connection", name, given)
+        sites = [connect(site) for site in Site.line(4, length)]
+        if all(site.linear for site in sites):
+            matrices[name] = mixing(sites)
+    return mixing_figure(matrices)
 
 
 def depth_figure(name: str, values: Sequence[float]) -> Figure:

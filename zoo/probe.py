@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -55,7 +56,7 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
         x, mix = rule.read(state)
         rows.append(x.reshape(size, -1).mean(1))
         if site.out is not None:
-            state = rule.map(lambda t, s=site: widened(t, s), state)
+            state = rule.map(functools.partial(widened, site=site), state)
         state = rule.write(state, unit(j + 1, site.written, site.axis), mix)
     rows.append(rules[-1].close(state).reshape(size, -1).mean(1))
     return torch.stack(rows)

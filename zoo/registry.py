@@ -1,4 +1,4 @@
-"""The registry is a view of the YAML files: `configs/GROUP/NAME.yaml` names a class and its options.
+"""The registry is a view of the files `configs/GROUP/NAME.yaml`: a class and its options.
 
 Another package adds a folder of its own by an entry point in the group `zoo.configs` whose value
 is the package that holds the folder, for example `lab = "lab.configs"`.
@@ -6,8 +6,11 @@ is the package that holds the folder, for example `lab = "lab.configs"`.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
+import shutil
+import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError, suggest
+from zoo.files import read_yaml
 
 Options = dict[str, Any]
 HERE = Path(__file__).parent
@@ -44,6 +48,34 @@ def homes() -> dict[Path, str]:
     return found
 
 
+def register(group: str, name: str, cls: type) -> None:
+    """Registers a class for this process, for notebooks: writes its YAML into a folder of its own.
+
+    Args:
+        group: such as `connection`.
+        name: what it will be called; an existing name is refused.
+        cls: a class whose options have defaults.
+
+    Errors:
+        ConfigError: the name is taken.
+    """
+    import yaml
+
+    taken = [home for home, package in homes().items() if (home / group / f"{name}.yaml").is_file()]
+    if any(homes()[home] != cls.__module__.split(".")[0] for home in taken):
+        raise ConfigError(f"{group} {name!r} is taken", "register", "choose another name")
+    home = Path(tempfile.mkdtemp(prefix="zoo-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    parameters = inspect.signature(cls).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    (home / group).mkdir()
+    content = yaml.safe_dump({"class": f"{cls.__module__}.{cls.__qualname__}", **defaults})
+    (home / group / f"{name}.yaml").write_text(content, encoding="utf-8")
+    for old in taken:
+        homes().pop(old)
+    homes()[home] = cls.__module__.split(".")[0]
+
+
 def names(group: str) -> list[str]:
     """The registered names of a group.
 
@@ -60,39 +92,6 @@ def find(group: str, name: str) -> Path:
         if name in names(group) and path.is_file():
             return path
     raise ConfigError(f"unknown {group} {name!r}", f"{group}={name}", suggest(name, names(group)))
-
-
-def read_yaml(path: Path) -> Options:
-    """A YAML mapping; ConfigError with file and line where it is broken."""
-    import yaml
-
-    class Loader(yaml.CSafeLoader):
-        """Refuses a key that is given twice."""
-
-    def mapping(loader: Loader, node: yaml.MappingNode) -> Options:
-        pairs = [(loader.construct_object(k, True), k, v) for k, v in node.value]
-        for key, position, _ in pairs:
-            if [p[0] for p in pairs].count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", position.start_mark
-                )
-        return {key: loader.construct_object(value, True) for key, _, value in pairs}
-
-    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 (a safe loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"broken YAML: {problem}", where, "correct this line") from None
-    except OSError as error:
-        raise ConfigError(
-            error.strerror or "cannot be read", str(path), "name a readable file"
-        ) from None
-    if not isinstance(content, dict):
-        raise ConfigError("no mapping of keys to values", str(path), "write lines of key: value")
-    return content
 
 
 def class_path(group: str, name: str) -> str:
@@ -133,7 +132,7 @@ def section(group: str, path: Path) -> Options:
 
 
 def check(group: str, name: str, given: Options) -> Options:
-    """Options checked against the constructor's annotations; ConfigError for the first wrong one."""
+    """Options checked against the constructor's annotations; ConfigError for a wrong one."""
     from pydantic import ConfigDict, ValidationError, create_model
 
     target = resolve(group, name)

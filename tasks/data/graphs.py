@@ -2,90 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
-from torch import Tensor
 
+from tasks.data.graph import Graph
 from zoo.errors import DataError
 from zoo.init import generator
-
-
-@dataclass
-class Graph:
-    """One graph with labels and a split.
-
-    Args:
-        x: `[N, F]` float features.
-        edge_index: `[2, E]` long, from source to target; both directions are listed where the
-            graph is undirected.
-        y: `[N]` long labels from 0.
-        train: `[n]` long node numbers; likewise `val` and `test`.
-        where: the file or option that the graph comes from, for messages.
-    """
-
-    x: Tensor
-    edge_index: Tensor
-    y: Tensor
-    train: Tensor
-    val: Tensor
-    test: Tensor
-    where: str
-
-    @property
-    def classes(self) -> int:
-        return int(self.y.max()) + 1
-
-    def digest(self) -> str:
-        """SHA-256 over all arrays."""
-        digest = hashlib.sha256()
-        for part in (self.x, self.edge_index, self.y, self.train, self.val, self.test):
-            digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
-            digest.update(part.contiguous().numpy().tobytes())
-        return digest.hexdigest()
-
-    def checked(self) -> Graph:
-        """Itself, or DataError for the first thing that is wrong."""
-
-        def demand(holds: bool | Tensor, what: str, fix: str) -> None:
-            if not holds:
-                raise DataError(what, self.where, fix)
-
-        nodes = self.x.shape[0] if self.x.ndim else 0
-        x, y, edges = self.x, self.y, self.edge_index
-        demand(x.ndim == 2 and x.numel() > 0, f"x has shape {[*x.shape]}", "give [nodes, features]")
-        demand(x.isfinite().all(), "x has NaN or infinite values", "clean the features")
-        demand(y.shape == (nodes,), f"y has shape {[*y.shape]}", f"give [{nodes}] labels")
-        shape = f"edge_index has shape {[*edges.shape]}"
-        demand(edges.ndim == 2 and edges.shape[0] == 2, shape, "give [2, edges]")
-        low, high = (int(edges.min()), int(edges.max())) if edges.numel() else (0, 0)
-        span = f"edge_index runs from {low} to {high} with {nodes} nodes"
-        demand(low >= 0 and high < nodes, span, f"number the nodes from 0 to {nodes - 1}")
-        parts = {"train": self.train, "val": self.val, "test": self.test}
-        count = torch.zeros(nodes, dtype=torch.long)
-        for name, part in parts.items():
-            demand(part.numel() > 0, f"the {name} part is empty", "give every part some nodes")
-            inside = 0 <= int(part.min()) and int(part.max()) < nodes
-            demand(inside, f"the {name} part names nodes outside 0 to {nodes - 1}", "correct it")
-            count[part] += 1
-            demand(
-                part.unique().numel() == part.numel(), f"{name} repeats a node", "list it once"
-            )
-        shared = int((count > 1).sum())
-        demand(not shared, f"{shared} nodes are in two parts", "make the parts disjoint")
-        used = y[count > 0]
-        demand(int(used.min()) >= 0, f"a label is {int(used.min())}", "number the classes from 0")
-        demand(int(y.max()) < nodes, f"a label is {int(y.max())}", "number the classes from 0")
-        return self
 
 
 class CSBM:
@@ -138,7 +68,8 @@ class CSBM:
         x = self.mean * sign[:, None] * axis / axis.norm() + noise
         order = torch.randperm(self.nodes, generator=draws)
         train, val, test = order.tensor_split([self.train, self.train + self.val])
-        return Graph(x, edge_index, y, train, val, test, f"csbm seed {self.seed}").checked()
+        where = f"csbm seed {self.seed}"
+        return Graph(x, edge_index, y, train, val, test, where).checked()
 
 
 def cache_folder(*parts: str) -> Path:
@@ -170,9 +101,9 @@ def pyg_graph(make: Callable[[str], Any], path: str | None, inside: str, split: 
             reason = f"{type(error).__name__}: {error}"[:200]
             raise DataError(f"cannot load ({reason})", path or str(root), fix) from error
     masks = (data.train_mask, data.val_mask, data.test_mask)
-    parts = [mask[:, split].nonzero().flatten() for mask in masks]
+    train, val, test = (mask[:, split].nonzero().flatten() for mask in masks)
     where = path or str(cache_folder("pyg"))
-    return Graph(data.x.float(), data.edge_index, data.y, *parts, where).checked()
+    return Graph(data.x.float(), data.edge_index, data.y, train, val, test, where).checked()
 
 
 class WebKB:
@@ -244,14 +175,17 @@ class Npz:
                     raise DataError(arrays, self.path, f"save {', '.join(keys)}")
                 x, edge_index, y, *parts = (file[key] for key in keys)
         except (OSError, ValueError) as error:
-            raise DataError(f"cannot be read ({error})", self.path, "write it by numpy.savez") from None
+            raise DataError(
+                f"cannot be read ({error})", self.path, "write it by numpy.savez"
+            ) from None
         for key, array in (("edge_index", edge_index), ("y", y)):
             if array.dtype.kind not in "iu":
                 raise DataError(f"{key} is {array.dtype}", self.path, "save it as integers")
-        nodes = [
+        train, val, test = (
             torch.from_numpy(np.flatnonzero(part) if part.dtype == bool else part).long()
             for part in parts
-        ]
+        )
         tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, edge_index, y))
         features, edges, labels = tensors
-        return Graph(features.float(), edges.long(), labels.long(), *nodes, self.path).checked()
+        edges, labels = edges.long(), labels.long()
+        return Graph(features.float(), edges, labels, train, val, test, self.path).checked()

@@ -17,19 +17,21 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from tasks.data.graphs import Graph, cache_folder
+from tasks.data.graph import Graph
+from tasks.data.graphs import cache_folder
 from zoo.errors import DataError
 
 PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
 SOURCE = "https://github.com/kimiyoung/planetoid/raw/master/data"
 SPELLING = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
+rebuild = np.empty(0).__reduce__()[0]  # how numpy unpickles an array
 KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "defaultdict"): collections.defaultdict,
     ("builtins", "list"): list,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+    ("numpy.core.multiarray", "_reconstruct"): rebuild,
+    ("numpy._core.multiarray", "_reconstruct"): rebuild,
     ("scipy.sparse.csr", "csr_matrix"): scipy.sparse.csr_matrix,
     ("scipy.sparse._csr", "csr_matrix"): scipy.sparse.csr_matrix,
 }

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import torch
-import torch.nn.functional as F
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 from torch_geometric import nn as pyg
@@ -15,93 +12,20 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_self_loops
 
 from zoo.connection import Connect, Site, Stack
-from zoo.models.dropout import dropout
+from zoo.models.graph_layers import (
+    GCN,
+    NORMS,
+    Dropped,
+    IdentityMapping,
+    Linear,
+    Propagation,
+    gen,
+    gin,
+)
 from zoo.models.sparse import Sparse
 from zoo.norm import Placement
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
-
-
-class Linear(nn.Linear):
-    """A linear map of node features, sparse or dense."""
-
-    def forward(self, input: Tensor | Sparse, *edges: Any) -> Tensor:
-        if isinstance(input, Sparse):
-            out = input @ self.weight.T
-            return out if self.bias is None else out + self.bias
-        return super().forward(input)
-
-
-class GCN(pyg.GCNConv):
-    """PyG's GCNConv on a normalised adjacency that was computed once: P (x W) + b."""
-
-    def forward(self, x: Tensor | Sparse, propagation: Sparse) -> Tensor:  # type: ignore[override]
-        weight = self.lin.weight
-        product = x @ weight.T if isinstance(x, Sparse) else F.linear(x, weight)
-        return propagation @ product + self.bias  # type: ignore[operator]
-
-
-class Propagation(nn.Module):
-    """P x, without weights: the branch of GCNII."""
-
-    def forward(self, x: Tensor, propagation: Sparse) -> Tensor:
-        return propagation @ x
-
-
-class IdentityMapping(nn.Module):
-    r"""GCNII's map of the stream after the write: act((1 - b) s + b s W), b = log(theta / l + 1).
-
-    Source: Chen et al. 2020, arXiv:2007.02133, eq. 5.
-
-    Args:
-        width: channels C; W is `[C, C]`.
-        layer: l, counted from 1.
-        theta: strength; the paper's lambda.
-    """
-
-    def __init__(self, width: int, layer: int, theta: float):
-        super().__init__()
-        self.beta = math.log(theta / layer + 1)
-        self.weight = nn.Parameter(torch.empty(width, width))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        nn.init.xavier_uniform_(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        identity = torch.eye(len(self.weight), device=x.device)
-        return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
-
-
-class Dropped(nn.Module):
-    """A convolution or linear map behind dropout of its input."""
-
-    def __init__(self, core: nn.Module, p: float):
-        super().__init__()
-        self.core = core
-        self.p = p
-
-    def forward(self, x: Tensor | Sparse, *edges: Any) -> Tensor:
-        if isinstance(x, Sparse):
-            return self.core(x.dropout(self.p, self.training), *edges)
-        return self.core(dropout(x, self.p, self.training), *edges)
-
-
-def gin(width: int, out: int) -> nn.Module:
-    return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
-
-
-def gen(width: int, out: int) -> nn.Module:
-    return pyg.GENConv(width, out, aggr="softmax", learn_t=True, norm="layer")
-
-
-NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "batch": nn.BatchNorm1d,
-    "layer": nn.LayerNorm,
-    "rms": nn.RMSNorm,
-    "graph": pyg.GraphNorm,
-    "pair": lambda width: pyg.PairNorm(),
-}
 
 
 class GNN(nn.Module):
@@ -194,9 +118,7 @@ class GNN(nn.Module):
         """A fresh convolution of the model's kind; the last one averages its heads."""
         if self.kind == "gatv2":
             channels = out if last else out // self.heads
-            return pyg.GATv2Conv(
-                width, channels, self.heads, concat=not last, add_self_loops=False
-            )
+            return pyg.GATv2Conv(width, channels, self.heads, concat=not last, add_self_loops=False)
         kinds: dict[str, Callable[[int, int], nn.Module]] = {
             "gcn": lambda width, out: GCN(width, out, normalize=False),
             "gcn2": lambda width, out: Propagation(),
@@ -231,7 +153,7 @@ class GNN(nn.Module):
         """
         if self.kind in ("gcn", "gcn2"):
             index, weight = gcn_norm(edge_index, None, nodes)
-            return (Sparse.of(index.flip(0), weight, (nodes, nodes)),)  # type: ignore[union-attr]
+            return (Sparse.of(index.flip(0), weight, (nodes, nodes)),)
         if self.kind == "gatv2":
             edge_index, _ = add_self_loops(edge_index, num_nodes=nodes)
         return (edge_index,)

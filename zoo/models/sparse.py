@@ -48,11 +48,11 @@ class Sparse:
     def __matmul__(self, dense: Tensor) -> Tensor:
         """`[M, C]` to `[N, C]`, in float32 at least: sparse kernels have no bfloat16."""
         wide = dense if dense.dtype == torch.float64 else dense.float()
-        return self.index.matmul(wide, input_value=self.value.to(wide.dtype))  # type: ignore
+        return self.index.matmul(wide, input_value=self.value.to(wide.dtype))
 
     def dropout(self, p: float, training: bool) -> Sparse:
         """Dropout of the stored values; zeros would stay zeros."""
         return Sparse(self.index, dropout(self.value, p, training))
 
     def to(self, device: torch.device) -> Sparse:
-        return Sparse(self.index.to(device), self.value.to(device))  # type: ignore[arg-type]
+        return Sparse(self.index.to(device), self.value.to(device))

@@ -1,0 +1,199 @@
+"""One training run: train, evaluate and record, whatever happens on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.base import Task
+from tasks.callbacks import Best, Record
+from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.loggers import NoLogger
+from tasks.result import Result, new_record, peak_memory_bytes
+from tasks.trainer import Training
+from zoo.config import Config
+from zoo.errors import Diverged, ResourceError
+from zoo.folder import RunFolder
+from zoo.init import branch_digest, keyed_seed, redraw
+from zoo.probe import stack_mixing
+
+log = logging.getLogger("zoo")
+PARTS = ("train", "val", "test")
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a run: it alone writes and speaks."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds the global generators, each process differently, for dropout and the like."""
+    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
+    value = keyed_seed(seed, "train", rank)
+    torch.manual_seed(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+@contextlib.contextmanager
+def logged(folder: RunFolder | None) -> Iterator[None]:
+    """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
+    handlers: list[logging.Handler] = []
+    if folder is not None:
+        handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(folder.log)]
+        handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
+        handlers[0].addFilter(lambda record: not record.exc_info)
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for handler in handlers:
+        log.addHandler(handler)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        try:
+            yield
+        except BaseException:
+            log.exception("the run ended by an error")
+            raise
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()
+
+
+def as_zoo_error(error: BaseException) -> BaseException:
+    """Memory and disk errors as errors with a remedy."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate" in str(error):
+        return ResourceError("out of memory", "training", "lower model.width or model.depth")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError("the disk is full", str(error.filename), "free some space")
+    return error
+
+
+def train(
+    config: Config,
+    training: Training,
+    task: Task,
+    folder: RunFolder | None,
+    checkpoint: Path | None,
+) -> Result | None:
+    """Trains, evaluates and records, whatever happens on the way."""
+    redraw(task.model, config.seed)
+    seed_everything(config.seed)
+    record = new_record(config, task, branch_digest(task.model))
+    with logged(folder), Interrupts() as interrupts:
+        mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
+        if folder:
+            mirror.start(folder.path, config.plain(), identity(config))
+        recorder = Record(
+            folder,
+            mirror.row,
+            training.log_every * training.accumulate,
+            lambda steps: training.epochs(task, steps),
+        )
+        best = Best(training.patience)
+        place = folder.checkpoints if folder else Path()
+        keep = Keep(place / "last.ckpt", training.save_minutes, interrupts, recorder.every)
+        trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
+        figures: dict[str, Path] = {}
+        began = time.perf_counter()
+        try:
+            if training.compile:
+                task.model.compile()
+            trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+            record["seconds"] = time.perf_counter() - began
+            if interrupts.received is None:
+                record["metrics"] = final_metrics(task, training, best.weights)
+                record["primary"]["value"] = record["metrics"][record["primary"]["name"]]
+                record["best_step"] = best.step
+                record["curves"] = task.curves()
+                record["status"] = "done"
+                if folder:
+                    figures = draw(task, folder, record["curves"])
+                    torch.save({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
+            else:
+                record["status"] = "interrupted"
+        except BaseException as error:
+            record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
+            if isinstance(error, KeyboardInterrupt):
+                record["status"] = "interrupted"
+            known = as_zoo_error(error)
+            if known is not error:
+                raise known from error
+            raise
+        finally:
+            recorder.close()
+            record["seconds"] = record["seconds"] or time.perf_counter() - began
+            record["steps"] = trainer.global_step
+            record["epochs"] = training.epochs(task, trainer.global_step)
+            record["seconds_per_step"] = record["seconds"] / max(1, trainer.global_step)
+            record["peak_memory_bytes"] = peak_memory_bytes()
+            if folder:
+                folder.write_result(record)
+            mirror.finish(record, figures)
+        if folder is None:
+            return None
+        if interrupts.received is not None:
+            log.info("interrupted at step %d; continue: fit from=%s", record["steps"], folder.path)
+        return Result(record, str(folder.path), 128 + (interrupts.received or -128))
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What W&B needs so that the runs of one comparison fall together."""
+    choices, depth = config.choices, config.sections["model"]["depth"]
+    data = config.sections["data"].get("name") or choices["data"]
+    return {
+        "id": config.run["id"],
+        "group": f"{choices['task']}-{data}-{depth}",
+        "tags": [choices["task"], choices["connection"], str(data)],
+    }
+
+
+def final_metrics(
+    task: Task, training: Training, best: dict[str, torch.Tensor]
+) -> dict[str, float]:
+    """Every metric on every part at the last step, and at the step of lowest validation loss."""
+
+    def measure(suffix: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for part in PARTS:
+            training.evaluator().validate(task, task.loader(part), verbose=False)
+            found |= {f"{part}/{name}{suffix}": v for name, v in task.metrics().items()}
+        return found
+
+    metrics = measure("")
+    if best:
+        last = {name: value.clone() for name, value in task.model.state_dict().items()}
+        task.model.load_state_dict(best)
+        metrics |= measure("_at_best_val")
+        task.model.load_state_dict(last)
+    return metrics
+
+
+def draw(task: Task, folder: RunFolder, curves: dict[str, list[float]]) -> dict[str, Path]:
+    """The figures of a finished run."""
+    from zoo.pictures import curves_figure, depth_figure, mixing_figure
+
+    figures = {"curves": curves_figure(list(folder.rows()))}
+    figures |= {name: depth_figure(name, values) for name, values in curves.items()}
+    matrix = stack_mixing(task.model)
+    if matrix is not None:
+        figures["mixing"] = mixing_figure({"mixing matrix": matrix})
+    paths = {name: folder.figures / f"{name}.png" for name in figures}
+    for name, figure in figures.items():
+        figure.savefig(paths[name])
+    return paths

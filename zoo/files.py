@@ -1,0 +1,41 @@
+"""YAML files read as plain data: no tags that build objects, no key twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ConfigError
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping; ConfigError with file and line where it is broken."""
+    import yaml
+
+    class Loader(yaml.CSafeLoader):
+        """Refuses a key that is given twice."""
+
+    def mapping(loader: Loader, node: yaml.MappingNode) -> dict[str, Any]:
+        pairs = [(loader.construct_object(k, True), k, v) for k, v in node.value]
+        for key, position, _ in pairs:
+            if [p[0] for p in pairs].count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", position.start_mark
+                )
+        return {key: loader.construct_object(value, True) for key, _, value in pairs}
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"broken YAML: {problem}", where, "correct this line") from None
+    except OSError as error:
+        raise ConfigError(
+            error.strerror or "cannot be read", str(path), "name a readable file"
+        ) from None
+    if not isinstance(content, dict):
+        raise ConfigError("no mapping of keys to values", str(path), "write lines of key: value")
+    return content
