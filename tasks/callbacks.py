@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -38,8 +39,11 @@ class Record(Callback):
         self.epochs = epochs
         self.batches = 0
         self.progress: Progress | None = None
+        self.began: tuple[int, float] | None = None
+        self.ended = (0, 0.0)
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
 
@@ -67,6 +71,14 @@ class Record(Callback):
         self.mirror(row)
         if self.progress:
             self.progress.update(step, values)
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        self.ended = (trainer.global_step, time.perf_counter())
+
+    def seconds_per_step(self) -> float | None:
+        """Of the steps that this process took, validations included; None before the end."""
+        steps = self.ended[0] - self.began[0] if self.began else 0
+        return (self.ended[1] - self.began[1]) / steps if self.began and steps else None
 
     def close(self) -> None:
         """Closes file and bar, however the run ended."""

@@ -104,17 +104,21 @@ class Keep(Callback):
         random.setstate((version, tuple(numbers), spare))
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+def save_whole(content: Any, path: Path) -> None:
     """Writes a checkpoint beside its place and moves it there, on the same file system."""
+    partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, each one whole or not there."""
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
-        try:
-            with partial.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        save_whole(checkpoint, Path(path))

@@ -19,7 +19,7 @@ import torch
 
 from tasks.base import Task
 from tasks.callbacks import Best, Record
-from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
 from tasks.result import Result, new_record, peak_memory_bytes
 from tasks.trainer import Training
@@ -95,61 +95,74 @@ def train(
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task, branch_digest(task.model))
+    if folder:
+        record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
+    if training.compile:
+        task.model.compile()
     with logged(folder), Interrupts() as interrupts:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
-        recorder = Record(
-            folder,
-            mirror.row,
-            training.log_every * training.accumulate,
-            lambda steps: training.epochs(task, steps),
-        )
+        every = training.log_every * training.accumulate
+        recorder = Record(folder, mirror.row, every, lambda steps: training.epochs(task, steps))
         best = Best(training.patience)
-        place = folder.checkpoints if folder else Path()
-        keep = Keep(place / "last.ckpt", training.save_minutes, interrupts, recorder.every)
+        last = (folder.checkpoints if folder else Path()) / "last.ckpt"
+        keep = Keep(last, training.save_minutes, interrupts, every)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
         figures: dict[str, Path] = {}
-        began = time.perf_counter()
         try:
-            if training.compile:
-                task.model.compile()
-            trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-            record["seconds"] = time.perf_counter() - began
-            if interrupts.received is None:
-                record["metrics"] = final_metrics(task, training, best.weights)
-                record["primary"]["value"] = record["metrics"][record["primary"]["name"]]
-                record["best_step"] = best.step
-                record["curves"] = task.curves()
-                record["status"] = "done"
-                if folder:
-                    figures = draw(task, folder, record["curves"])
-                    torch.save({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
-            else:
-                record["status"] = "interrupted"
-        except BaseException as error:
-            record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
-            if isinstance(error, KeyboardInterrupt):
-                record["status"] = "interrupted"
-            known = as_zoo_error(error)
-            if known is not error:
-                raise known from error
-            raise
+            with outcome(record, interrupts):
+                trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+                if interrupts.received is None:
+                    figures = finish(record, task, training, best, folder)
         finally:
             recorder.close()
-            record["seconds"] = record["seconds"] or time.perf_counter() - began
             record["steps"] = trainer.global_step
             record["epochs"] = training.epochs(task, trainer.global_step)
-            record["seconds_per_step"] = record["seconds"] / max(1, trainer.global_step)
+            record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
             if folder:
                 folder.write_result(record)
             mirror.finish(record, figures)
-        if folder is None:
-            return None
-        if interrupts.received is not None:
+        if folder and interrupts.received is not None:
             log.info("interrupted at step %d; continue: fit from=%s", record["steps"], folder.path)
-        return Result(record, str(folder.path), 128 + (interrupts.received or -128))
+        code = 0 if interrupts.received is None else 128 + interrupts.received
+        return Result(record, str(folder.path), code) if folder else None
+
+
+@contextlib.contextmanager
+def outcome(record: dict[str, Any], interrupts: Interrupts) -> Iterator[None]:
+    """Notes how training ended and how long it took; errors that have a remedy get it."""
+    began = time.perf_counter()
+    try:
+        yield
+    except BaseException as error:
+        if interrupts.received is not None:
+            record["status"] = "interrupted"
+            raise SystemExit(128 + interrupts.received) from error
+        record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
+        known = as_zoo_error(error)
+        if known is not error:
+            raise known from error
+        raise
+    else:
+        record["status"] = "done" if interrupts.received is None else "interrupted"
+    finally:
+        record["seconds"] += time.perf_counter() - began
+
+
+def finish(
+    record: dict[str, Any], task: Task, training: Training, best: Best, folder: RunFolder | None
+) -> dict[str, Path]:
+    """Evaluates a run that reached its end and draws its figures."""
+    record["metrics"] = final_metrics(task, training, best.weights)
+    record["primary"]["value"] = record["metrics"][record["primary"]["name"]]
+    record["best_step"] = best.step
+    record["curves"] = task.curves()
+    if folder is None:
+        return {}
+    save_whole({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
+    return draw(task, folder, record["curves"])
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -199,6 +199,7 @@ def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
         ["task.drop_edge=0.5", "norm=pre", "model.jump=cat"],
         ["model.conv=gcn2", "connection=initial", "norm=post", "model.norm=pair"],
         ["trainer.max_steps=null", "trainer.max_epochs=3"],
+        ["model.checkpoint=true", "connection=denseformer"],
     ],
 )
 def test_options_train_and_continue(words, tmp_path, capsys):

@@ -145,7 +145,8 @@ def main(argv: Sequence[str]) -> int:
     except ZooError as error:
         if debug:
             traceback.print_exc()
-        print(f"zoo: error: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
+            print(f"zoo: error: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         return 130

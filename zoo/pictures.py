@@ -77,6 +77,7 @@ def depth_figure(name: str, values: Sequence[float]) -> Figure:
     if min(values) > 0 and max(values) > 30 * min(values):
         axis.set_yscale("log")
     axis.set_ylim(bottom=None if axis.get_yscale() == "log" else 0)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel("writes so far")
     axis.set_ylabel(name.replace("_", " "))
     axis.grid(alpha=0.3)

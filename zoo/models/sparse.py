@@ -45,6 +45,7 @@ class Sparse:
         assert columns is not None
         return rows, columns
 
+    @torch.compiler.disable  # the compiler has no sparse tensors
     def __matmul__(self, dense: Tensor) -> Tensor:
         """`[M, C]` to `[N, C]`, in float32 at least: sparse kernels have no bfloat16."""
         wide = dense if dense.dtype == torch.float64 else dense.float()
