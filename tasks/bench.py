@@ -22,7 +22,7 @@ from pytorch_lightning import Callback, Trainer
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
-from tasks.loop import seed_everything
+from tasks.loop import logged, seed_everything
 from tasks.run import prepare
 from zoo.config import Config
 from zoo.errors import ConfigError
@@ -48,7 +48,7 @@ class Report:
         low, high = r["added_interval_ms"]
         return "\n".join(
             [
-                f"bare loop   {r['bare_ms']:8.3f} ms a step, median of {r['blocks']} blocks",
+                f"bare loop   {r['bare_ms']:8.3f} ms a step, mean of {r['blocks']} blocks",
                 f"fit         {r['fit_ms']:8.3f} ms a step",
                 f"added       {r['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
                 f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
@@ -128,7 +128,7 @@ def bench(config: Config) -> Report:
     training.patience = None
     interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, every), size)
     seed_everything(config.seed)
-    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts:
+    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None):
         folder = RunFolder.create("bench", f"{scratch}/bench")
         recorder = Record(folder, lambda row: None, training.log_every, lambda steps: 0.0)
         keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10)
@@ -139,15 +139,15 @@ def bench(config: Config) -> Report:
 
 
 def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:
-    """Medians of both loops and a t interval of the paired difference, in milliseconds a step."""
+    """Means of both loops and a t interval of the paired difference, in milliseconds a step."""
     from scipy import stats
 
     fit, bare = 1e3 * np.array(times).T / size
     added = fit - bare
     half = stats.t.ppf(0.975, len(added) - 1) * added.std(ddof=1) / len(added) ** 0.5
     return {
-        "fit_ms": float(np.median(fit)),
-        "bare_ms": float(np.median(bare)),
+        "fit_ms": float(fit.mean()),
+        "bare_ms": float(bare.mean()),
         "added_ms": float(added.mean()),
         "added_interval_ms": [float(added.mean() - half), float(added.mean() + half)],
         "blocks": len(added),

@@ -52,7 +52,7 @@ MISTAKES = {
     "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
     "hostile run id": ([*FIT, "run.id=../../x"], "run.id"),
     "no config file": (["fit", "config=missing.yaml"], "missing.yaml"),
-    "test without a run": (["test", "task=gnn"], "from=FOLDER"),
+    "test without a run": (["test"], "from=FOLDER"),
 }
 
 

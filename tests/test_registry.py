@@ -1,6 +1,7 @@
 """The YAML files are the registration: they agree with the classes, and only ours are built."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_defaults_pass_their_own_check(group, name):
 def test_every_connection_is_described(name):
     entry = next(entry for entry in catalogue.group("connection") if entry["name"] == name)
     assert all(entry[label.lower()] for label in catalogue.FIELDS)
-    assert "arXiv:" in entry["source"]
+    assert re.search(r"arXiv:|doi:|https://", entry["source"])
 
 
 @pytest.mark.parametrize("name", registry.names("connection"))
@@ -190,3 +191,24 @@ def test_show_is_enough_to_repeat_a_configuration(tmp_path, capsys):
     assert changed.sections["connection"] == registry.options("connection", "scaled")
     assert changed.sections["model"]["depth"] == 5
     assert changed.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("signature", "yaml_text", "words"),
+    [
+        ("self, site, half=0.5", "half: 0.5", "has no type"),
+        ("self, site, half: float = 0.5", "", "is not listed"),
+        ("self, site, half: float = 0.5", "half: 0.5\nquarter: 1", "unknown option"),
+    ],
+)
+def test_a_rule_and_its_file_that_do_not_agree(lab, signature, yaml_text, words):
+    (lab / "rules.py").write_text(
+        "from zoo.connections.additive import Residual\n"
+        "class Half(Residual):\n"
+        f"    def __init__({signature}):\n"
+        "        super().__init__(site)\n"
+    )
+    path = lab / "configs" / "connection" / "half.yaml"
+    path.write_text(f"class: lab.rules.Half\n{yaml_text}\n")
+    with pytest.raises(ConfigError, match=words):
+        registry.check("connection", "half", registry.options("connection", "half"))

@@ -77,11 +77,14 @@ def test_run_folder(tmp_path, capsys):
     assert config["model"]["depth"] == 4
 
 
-def test_config_of_a_run_repeats_it(tmp_path, capsys):
+def test_config_of_a_run_repeats_it(tmp_path, monkeypatch, capsys):
     first = fit(tmp_path / "first", "connection=rezero", "seed=5")
-    words = [f"config={tmp_path / 'first' / 'config.yaml'}", f"run.dir={tmp_path / 'second'}"]
-    assert main(["fit", *words]) == 0
-    second = RunFolder(tmp_path / "second").result()
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+    assert main(["--json", "fit", "config=first/config.yaml"]) == 0
+    second = json.loads(capsys.readouterr().out)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.startswith("gnn-rezero-")
     assert second["metrics"] == first["metrics"]
     assert second["branch_digest"] == first["branch_digest"]
 

@@ -58,9 +58,9 @@ def fit(words: Sequence[str], flags: Flags) -> int:
 
 
 def test(words: Sequence[str], flags: Flags) -> int:
-    config, general = configured(words)
-    if "from" not in general:
+    if not any(word.startswith("from=") for word in words):
         raise ConfigError("no run is named", "test", "add from=FOLDER")
+    config, general = configured(words)
     from importlib import import_module
 
     result = import_module("tasks.run").test(config, general["from"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import registry
-from zoo.errors import ConfigError, suggest
+from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
@@ -199,7 +199,11 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
             raise ConfigError("no task is chosen", "command line", near)
         config = compose(choices)
     else:
+        if "from" in general and not Path(source).is_file():
+            raise CheckpointError("there is no run", str(general["from"]), "name a run folder")
         tree = read_yaml(Path(str(source)))
+        if "config" in general:
+            tree.pop("run", None)  # a repeated run gets a folder of its own
         stored = tree.get("choices")
         for group in choices:  # another choice brings its own options
             if isinstance(stored, dict) and stored.get(group) != choices[group]:

@@ -141,6 +141,13 @@ def check(group: str, name: str, given: Options) -> Options:
         for parameter in inspect.signature(target, eval_str=True).parameters.values()
         if parameter.default is not parameter.empty
     }
+    for key, (annotation, _) in fields.items():
+        if annotation is inspect.Parameter.empty:
+            bare = f"the option {key} has no type"
+            raise ConfigError(bare, class_path(group, name), f"annotate it: {key}: float")
+        if key not in options(group, name):
+            lost = f"the option {key} of {class_path(group, name)} is not listed"
+            raise ConfigError(lost, str(find(group, name)), f"add a line {key}: DEFAULT")
     for key in given:
         if key not in fields:
             raise ConfigError(
