@@ -82,8 +82,12 @@ class Task(LightningModule):
         """The batches of one process in one pass over the training data."""
         raise NotImplementedError
 
+    def chance(self) -> dict[str, float]:
+        """Test metrics of the best answer that ignores the input."""
+        return {}
+
     def curves(self) -> dict[str, list[float]]:
-        """What the trained model shows by depth: values before the first and after every branch."""
+        """What the stream shows by depth: values before the first and after every branch."""
         return {}
 
     # What all tasks share.

@@ -16,6 +16,7 @@ from tasks.base import Task
 from tasks.progress import Progress
 from zoo.errors import Diverged
 from zoo.folder import RunFolder
+from zoo.probe import stack_mixing
 
 Sink = Callable[[dict[str, Any]], None]
 
@@ -41,8 +42,11 @@ class Record(Callback):
         self.progress: Progress | None = None
         self.began: tuple[int, float] | None = None
         self.ended = (0, 0.0)
+        self.shown: dict[str, Any] = {"curves": {}, "mixing": None}  # of the fresh model
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        if self.file and not trainer.global_step:
+            self.shown = {"curves": task.curves(), "mixing": stack_mixing(task.model)}
         self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)

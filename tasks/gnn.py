@@ -119,10 +119,17 @@ class NodeClassification(Task):
             "count": torch.tensor(len(batch), device=self.device),
         }
 
+    def chance(self) -> dict[str, float]:
+        """Of the class that is most frequent in the training part."""
+        guess = self.data.y[self.data.train].mode().values
+        return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
+
     @torch.no_grad()
     def curves(self) -> dict[str, list[float]]:
         """The normalised Dirichlet energy of the stream."""
-        model = self.model.eval()
+        model, training = self.model, self.model.training
+        model.eval()
         values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
+        model.train(training)
         edge_index = self.data.edge_index.to(self.device)
         return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

@@ -140,7 +140,10 @@ class WandB(NoLogger):
         self.guarded(send)
         self.run = run
         failed = record["status"] not in ("done", "interrupted")
+        offline = run.settings._offline
         self.guarded(lambda: run.finish(exit_code=int(failed)))
+        if offline:
+            log.info("W&B was offline; upload by: wandb sync %s", Path(run.dir).parent)
         self.run = None
 
 

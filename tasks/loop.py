@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tasks.base import Task
 from tasks.callbacks import Best, Record
@@ -110,11 +111,24 @@ def train(
         keep = Keep(last, training.save_minutes, interrupts, every)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
         figures: dict[str, Path] = {}
+        log.info(
+            "%s on %s: %s parameters, %d steps on %d %s",
+            record["connection"],
+            record["data"],
+            f"{record['parameters']:,}",
+            trainer.max_steps,
+            training.devices,
+            training.accelerator,
+        )
         try:
             with outcome(record, interrupts):
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
                 if interrupts.received is None:
-                    figures = finish(record, task, training, best, folder)
+                    record["curves_at_start"] = recorder.shown["curves"]
+                    finish(record, task, training, best)
+                    if folder:
+                        save_whole({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
+                        figures = draw(record, task, folder, recorder.shown["mixing"])
         finally:
             recorder.close()
             record["steps"] = trainer.global_step
@@ -124,8 +138,9 @@ def train(
             if folder:
                 folder.write_result(record)
             mirror.finish(record, figures)
+        log.info("%s at step %d", record["status"], record["steps"])
         if folder and interrupts.received is not None:
-            log.info("interrupted at step %d; continue: fit from=%s", record["steps"], folder.path)
+            log.info("continue: fit from=%s", folder.path)
         code = 0 if interrupts.received is None else 128 + interrupts.received
         return Result(record, str(folder.path), code) if folder else None
 
@@ -151,18 +166,12 @@ def outcome(record: dict[str, Any], interrupts: Interrupts) -> Iterator[None]:
         record["seconds"] += time.perf_counter() - began
 
 
-def finish(
-    record: dict[str, Any], task: Task, training: Training, best: Best, folder: RunFolder | None
-) -> dict[str, Path]:
-    """Evaluates a run that reached its end and draws its figures."""
+def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -> None:
+    """Evaluates a run that reached its end."""
     record["metrics"] = final_metrics(task, training, best.weights)
     record["primary"]["value"] = record["metrics"][record["primary"]["name"]]
     record["best_step"] = best.step
     record["curves"] = task.curves()
-    if folder is None:
-        return {}
-    save_whole({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
-    return draw(task, folder, record["curves"])
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -197,15 +206,23 @@ def final_metrics(
     return metrics
 
 
-def draw(task: Task, folder: RunFolder, curves: dict[str, list[float]]) -> dict[str, Path]:
+def draw(
+    record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
+) -> dict[str, Path]:
     """The figures of a finished run."""
     from zoo.pictures import curves_figure, depth_figure, mixing_figure
 
-    figures = {"curves": curves_figure(list(folder.rows()))}
-    figures |= {name: depth_figure(name, values) for name, values in curves.items()}
+    title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
+    after = f"step {record['steps']}"
+    figures = {"curves": curves_figure(list(folder.rows()), title)}
+    for name, values in record["curves"].items():
+        start = record["curves_at_start"].get(name)
+        lines = {"start": start, after: values} if start else {after: values}
+        figures[name] = depth_figure(name, lines, title)
     matrix = stack_mixing(task.model)
     if matrix is not None:
-        figures["mixing"] = mixing_figure({"mixing matrix": matrix})
+        named = {} if fresh is None else {f"{record['connection']}: start": fresh}
+        figures["mixing"] = mixing_figure({**named, f"{record['connection']}: {after}": matrix})
     paths = {name: folder.figures / f"{name}.png" for name in figures}
     for name, figure in figures.items():
         figure.savefig(paths[name])

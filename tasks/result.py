@@ -16,6 +16,7 @@ import torch
 from zoo.config import Config
 from zoo.folder import SCHEMA
 
+AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -34,24 +35,35 @@ class Result:
     exit_code: int = 0
 
     def table(self) -> str:
-        """Metrics by part of the data, and where the run lies."""
-        metrics: Mapping[str, float] = self.record["metrics"]
-        kinds = list(dict.fromkeys(name.partition("/")[2] for name in metrics))
-        parts = list(dict.fromkeys(name.partition("/")[0] for name in metrics))
-        wide = max([len(kind) for kind in kinds] + [10]) + 2
-        lines = ["      " + "".join(f"{kind:>{wide}}" for kind in kinds)] if kinds else []
-        for part in parts:
-            cells = (metrics.get(f"{part}/{kind}") for kind in kinds)
-            texts = ("" if value is None else f"{value:.4f}" for value in cells)
-            lines.append(f"{part:<6}" + "".join(f"{text:>{wide}}" for text in texts))
+        """Metrics by part of the data at the last and the best step, and where the run lies."""
         record = self.record
-        summary = (
+        metrics: Mapping[str, float] = record["metrics"]
+        names = [name for name in metrics if not name.endswith(AT_BEST)]
+        kinds = list(dict.fromkeys(name.partition("/")[2] for name in names))
+        parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
+        lines = []
+        if metrics:
+            last, best = f"step {record['steps']}", f"best val/loss: step {record['best_step']}"
+            wide = 12 * len(kinds)
+            lines.append(f"{'':<6}{last:>{wide}}   {best:>{max(wide, len(best))}}")
+            lines.append(f"{'':<6}" + "   ".join("".join(f"{k:>12}" for k in kinds) for _ in "ab"))
+        for part in parts:
+            halves = (
+                "".join(
+                    f"{metrics.get(f'{part}/{kind}{at}', float('nan')):>12.4f}" for kind in kinds
+                )
+                for at in ("", AT_BEST)
+            )
+            lines.append(f"{part:<6}" + "   ".join(halves))
+        for name, value in record.get("chance", {}).items():
+            lines.append(f"the largest class alone has {name} {value:.4f}")
+        lines.append(
             f"{record['status']}: {record['task']}, {record['connection']}, {record['data']}, "
             f"depth {record['depth']}, seed {record['seed']}: "
             f"{record['steps']} steps in {record['seconds']:.1f} s, "
             f"{record['parameters']:,} parameters"
         )
-        return "\n".join([*lines, summary, f"run folder: {self.folder}"])
+        return "\n".join([*lines, f"run folder: {self.folder}"])
 
 
 def peak_memory_bytes() -> int:
@@ -82,6 +94,7 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "depth": config.sections["model"]["depth"],
         "seed": config.seed,
         "metrics": {},
+        "chance": task.chance(),
         "primary": {
             "name": f"test/{name}",
             "value": None,

@@ -20,23 +20,27 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
-    """Mixing matrices side by side: row = input of a branch, column = what it is made of."""
+    """Mixing matrices side by side: row = input of a branch, column = what it is made of.
+
+    `y_0` is the embedding, `y_j` the output of branch j - 1; `x_l` is the input of branch l.
+    """
     from matplotlib.colors import Normalize
 
     count = len(matrices)
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = new_figure(2.3 * columns + 0.6, 2.5 * rows)
+    figure = new_figure(2.5 * columns + 0.8, 2.6 * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
     limit = max(1.0, *(float(matrix.abs().max()) for matrix in matrices.values()))
+    negative = any(float(matrix.min()) < 0 for matrix in matrices.values())
     shown = None
     for axis, (name, matrix) in zip(axes.flat, matrices.items(), strict=False):
         values = matrix.detach().float().cpu().numpy()
         upper = np.triu(np.ones_like(values, dtype=bool), 1)
         shown = axis.imshow(
             np.ma.array(values, mask=upper),
-            norm=Normalize(-limit, limit),
-            cmap="RdBu_r",
+            norm=Normalize(-limit if negative else 0, limit),
+            cmap="RdBu_r" if negative else "Reds",
         )
         axis.set_title(name, fontsize=10)
         last = len(values) - 1
@@ -69,33 +73,37 @@ def rules_figure(length: int = 8) -> Figure:
     return mixing_figure(matrices)
 
 
-def depth_figure(name: str, values: Sequence[float]) -> Figure:
-    """One quantity of the stream against depth."""
-    figure = new_figure(5, 3.2)
+def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """One quantity of the stream against depth, on a logarithmic axis."""
+    figure = new_figure(5, 3.4)
     axis = figure.subplots()
-    axis.plot(range(len(values)), values, marker="o", markersize=3)
-    if min(values) > 0 and max(values) > 30 * min(values):
-        axis.set_yscale("log")
-    axis.set_ylim(bottom=None if axis.get_yscale() == "log" else 0)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    for label, values in lines.items():
+        shown = [max(value, 1e-6) for value in values]
+        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=label)
+    axis.set_yscale("log")
+    axis.locator_params(axis="x", integer=True)
+    axis.set_title(title, fontsize=10)
     axis.set_xlabel("writes so far")
     axis.set_ylabel(name.replace("_", " "))
     axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
     return figure
 
 
-def curves_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
+def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Learning curves from the rows of a run's log: one panel for each metric."""
     names = sorted({key for row in rows for key in row if "/" in key})
     metrics = sorted({name.partition("/")[2] for name in names}, key=lambda m: (m != "loss", m))
-    figure = new_figure(4.2 * max(1, len(metrics)), 3.2)
+    figure = new_figure(4.2 * max(1, len(metrics)), 3.4)
+    figure.suptitle(title, fontsize=10)
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=False):
-        for part in ("train", "val"):
+        for part, color in (("train", "C0"), ("val", "C1")):
             name = f"{part}/{metric}"
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
-                axis.plot(*zip(*points, strict=True), label=part, linewidth=1.2)
+                axis.plot(*zip(*points, strict=True), label=part, linewidth=1.2, color=color)
+        axis.set_ylim(0, 1 if metric == "accuracy" else None)
         axis.set_xlabel("step")
         axis.set_ylabel(metric)
         axis.grid(alpha=0.3)
