@@ -125,6 +125,7 @@ def train(
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
                 if interrupts.received is None:
                     record["curves_at_start"] = recorder.shown["curves"]
+                    record["steps"] = trainer.global_step
                     finish(record, task, training, best)
                     if folder:
                         save_whole({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
