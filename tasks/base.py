@@ -28,6 +28,7 @@ class Task(LightningModule):
         seed: of the task's named generators.
 
     Attributes:
+        draws: the task's named generators; checkpoints keep their states.
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
     """
@@ -42,6 +43,7 @@ class Task(LightningModule):
         self.model: Any = make_model(**self.facts_of(data))
         self.options = optimizer
         self.train_loss = torch.tensor(torch.nan)
+        self.draws: dict[str, torch.Generator] = {}
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
 
@@ -124,6 +126,11 @@ class Task(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()
+        checkpoint["draws"] = {name: draws.get_state() for name, draws in self.draws.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name, draws in self.draws.items():
+            draws.set_state(checkpoint["draws"][name].cpu())
 
     def configure_optimizers(self) -> Any:
         fused = self.trainer.precision != "16-mixed"  # its gradient scaler clips by itself

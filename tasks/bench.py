@@ -113,7 +113,11 @@ def bench(config: Config) -> Report:
     """Measures one configuration on one device; nothing of it is kept."""
     training, make_task = prepare(config)
     if training.devices > 1 or training.accelerator != "cpu":
-        raise ConfigError("bench measures one process on the CPU", "bench", "give devices=1")
+        raise ConfigError(
+            "bench measures one process on the CPU",
+            "bench",
+            "add trainer.accelerator=cpu trainer.devices=1",
+        )
     task = make_task()
     redraw(task.model, config.seed)
     task.setup("fit")
@@ -129,9 +133,10 @@ def bench(config: Config) -> Report:
     interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, every), size)
     seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None):
-        folder = RunFolder.create("bench", f"{scratch}/bench")
+        folder = RunFolder(Path(scratch) / "bench")
+        folder.create()
         recorder = Record(folder, lambda row: None, training.log_every, lambda steps: 0.0)
-        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10)
+        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, 0)
         callbacks = [interleave, recorder, Best(None), keep]
         training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)
         recorder.close()

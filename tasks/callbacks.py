@@ -27,7 +27,7 @@ class Record(Callback):
     Args:
         folder: the run folder; None in all but the first process.
         mirror: receives every row as well.
-        every: batches between two rows.
+        every: steps between two rows.
         epochs: turns a number of steps into passes over the data.
     """
 
@@ -47,13 +47,14 @@ class Record(Callback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         if self.file and not trainer.global_step:
             self.shown = {"curves": task.curves(), "mixing": stack_mixing(task.model)}
+        self.batches = trainer.global_step * trainer.accumulate_grad_batches
         self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
-        if self.batches % self.every == 0:
+        if self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             self.row(trainer, {"train/loss": train_loss(trainer, task)})
 
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
@@ -116,13 +117,19 @@ class Best(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        loss = task.metrics()["loss"]
-        if loss < self.loss:
-            self.loss, self.step = loss, trainer.global_step
+        if self.offer(task.metrics()["loss"], trainer.global_step, task):
+            return
+        if self.patience and trainer.global_step - self.step >= self.patience:
+            trainer.should_stop = True
+
+    def offer(self, loss: float, step: int, task: Task) -> bool:
+        """Takes the task's weights if their loss is the lowest so far."""
+        better = loss < self.loss
+        if better:
+            self.loss, self.step = loss, step
             weights = task.model.state_dict()
             self.weights = {name: value.detach().clone() for name, value in weights.items()}
-        elif self.patience and trainer.global_step - self.step >= self.patience:
-            trainer.should_stop = True
+        return better
 
     def state_dict(self) -> dict[str, Any]:
         return {"loss": self.loss, "step": self.step, "weights": self.weights}

@@ -15,6 +15,8 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, Trainer
 
+from zoo.init import keyed_seed
+
 
 class Interrupts:
     """Notes a signal and lets the step end; a second one stops at once."""
@@ -46,36 +48,47 @@ class Interrupts:
 
 
 class Keep(Callback):
-    """Saves `last.ckpt` every few minutes, when interrupted and at the end, with all random states.
+    """Saves `last.ckpt` every few minutes, when interrupted and at the end, with random states.
 
     Args:
         path: the checkpoint.
         minutes: between two checkpoints.
-        interrupts: the signals received so far.
-        every: batches between two looks at signals and clock where several processes must agree.
+        interrupts: the signals that this process received.
+        every: steps between two looks at signals and clock where several processes must agree.
+        seed: of several processes that continue a run: each gets fresh draws of its own.
+
+    Attributes:
+        stopped: the signal by which all processes ended the run, or 0.
     """
 
-    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int):
+    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int, seed: int):
         self.path = path
         self.seconds = 60 * minutes
         self.interrupts = interrupts
         self.every = every
+        self.seed = seed
         self.batches = 0
+        self.stopped = 0
         self.saved = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         self.interrupts.listen()
+        self.batches = trainer.global_step * trainer.accumulate_grad_batches
+        if trainer.world_size > 1 and trainer.global_step:
+            names = (str(trainer.global_rank), str(trainer.global_step))
+            torch.manual_seed(keyed_seed(self.seed, "train", *names))
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
-        stop = self.interrupts.received is not None
+        self.stopped = self.interrupts.received or 0
         due = time.monotonic() - self.saved > self.seconds
         if trainer.world_size > 1:
-            if self.batches % self.every:
+            if self.batches % (self.every * trainer.accumulate_grad_batches):
                 return
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            due = trainer.strategy.reduce_boolean_decision(due, all=False)
-        if stop:
+            wishes = torch.tensor([self.stopped, due], device=trainer.strategy.root_device)
+            agreed = trainer.strategy.reduce(wishes, reduce_op="max")
+            self.stopped, due = agreed.tolist()
+        if self.stopped:
             trainer.should_stop = True
         elif due:
             trainer.save_checkpoint(self.path)

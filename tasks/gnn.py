@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from torch import Tensor
+from torch_geometric.utils import remove_self_loops, to_undirected
 
 from tasks.base import MakeModel, Task, Totals
 from tasks.data.graph import Graph
@@ -63,7 +64,7 @@ class NodeClassification(Task):
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.drop_edge = drop_edge
-        self.edge_draws = generator(seed, "edges")
+        self.draws["edges"] = generator(seed, "edges")
 
     def facts_of(self, data: Graph) -> dict[str, Any]:
         return {"features": data.x.shape[1], "classes": data.classes}
@@ -101,7 +102,7 @@ class NodeClassification(Task):
         if not self.drop_edge:
             return self.edges
         edge_index = self.data.edge_index
-        kept = torch.rand(edge_index.shape[1], generator=self.edge_draws) >= self.drop_edge
+        kept = torch.rand(edge_index.shape[1], generator=self.draws["edges"]) >= self.drop_edge
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
@@ -126,10 +127,11 @@ class NodeClassification(Task):
 
     @torch.no_grad()
     def curves(self) -> dict[str, list[float]]:
-        """The normalised Dirichlet energy of the stream."""
+        """The normalised Dirichlet energy of the stream, edges taken in both directions."""
+        self.setup("curves")  # a trainer that has ended takes the model off the device
         model, training = self.model, self.model.training
         model.eval()
         values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
         model.train(training)
-        edge_index = self.data.edge_index.to(self.device)
+        edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
         return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -69,15 +70,12 @@ class WandB(NoLogger):
         try:
             self.run = self.open(mode, folder, config, defaults)
         except Exception as error:
-            if mode == "offline":
-                reason = " ".join(str(error).split())[:200]
-                log.warning("W&B is off for this run: %s: %s", type(error).__name__, reason)
-                return
-            log.warning(
-                "W&B cannot be reached (%s); this run is kept offline, for `wandb sync` later",
-                type(error).__name__,
-            )
-            self.run = self.guarded(lambda: self.reopen(folder, config, defaults))
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+            if mode != "offline":
+                with contextlib.suppress(Exception):
+                    self.run = self.reopen(folder, config, defaults)
+            kept = "the run is kept offline" if self.run else "it is off for this run"
+            log.warning("W&B cannot be reached, %s (%s)", kept, reason)
 
     def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Begins offline after a failed start, which still holds the run's id."""
@@ -153,5 +151,6 @@ def logged_in() -> bool:
 
     try:
         return bool(wandb.login(prompt=False, verify=False))
-    except Exception:
+    except Exception as error:
+        log.warning("W&B refuses the key, the run is kept offline (%s)", type(error).__name__)
         return False

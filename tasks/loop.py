@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
+import functools
 import logging
+import math
 import os
 import random
 import sys
@@ -22,10 +23,10 @@ from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
-from tasks.result import Result, new_record, peak_memory_bytes
+from tasks.result import AT_BEST, Result, new_record, peak_memory_bytes
 from tasks.trainer import Training
 from zoo.config import Config
-from zoo.errors import Diverged, ResourceError
+from zoo.errors import Diverged, as_zoo_error
 from zoo.folder import RunFolder
 from zoo.init import branch_digest, keyed_seed, redraw
 from zoo.probe import stack_mixing
@@ -36,7 +37,9 @@ PARTS = ("train", "val", "test")
 
 def is_first() -> bool:
     """Whether this is the first process of a run: it alone writes and speaks."""
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
+    if "LOCAL_RANK" not in os.environ:
+        return True
+    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
 
 
 def seed_everything(seed: int) -> None:
@@ -51,7 +54,7 @@ def seed_everything(seed: int) -> None:
 @contextlib.contextmanager
 def logged(folder: RunFolder | None) -> Iterator[None]:
     """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
-    handlers: list[logging.Handler] = []
+    handlers: list[logging.Handler] = [logging.NullHandler()]
     if folder is not None:
         handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(folder.log)]
         handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
@@ -61,7 +64,8 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
     log.propagate = False
     for handler in handlers:
         log.addHandler(handler)
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
@@ -74,15 +78,6 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
             for handler in handlers:
                 log.removeHandler(handler)
                 handler.close()
-
-
-def as_zoo_error(error: BaseException) -> BaseException:
-    """Memory and disk errors as errors with a remedy."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate" in str(error):
-        return ResourceError("out of memory", "training", "lower model.width or model.depth")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ResourceError("the disk is full", str(error.filename), "free some space")
-    return error
 
 
 def train(
@@ -102,33 +97,24 @@ def train(
         task.model.compile()
     with logged(folder), Interrupts() as interrupts:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
-        if folder:
-            mirror.start(folder.path, config.plain(), identity(config))
-        every = training.log_every * training.accumulate
-        recorder = Record(folder, mirror.row, every, lambda steps: training.epochs(task, steps))
+        epochs = functools.partial(training.epochs, task)
+        recorder = Record(folder, mirror.row, training.log_every, epochs)
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
-        keep = Keep(last, training.save_minutes, interrupts, every)
+        keep = Keep(last, training.save_minutes, interrupts, training.log_every, config.seed)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
+        log.info("%s", announcement(record, trainer.max_steps, training))
+        if folder:
+            mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
-        log.info(
-            "%s on %s: %s parameters, %d steps on %d %s",
-            record["connection"],
-            record["data"],
-            f"{record['parameters']:,}",
-            trainer.max_steps,
-            training.devices,
-            training.accelerator,
-        )
         try:
-            with outcome(record, interrupts):
+            with outcome(record, keep):
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-                if interrupts.received is None:
+                record["steps"] = trainer.global_step
+                if not keep.stopped:
                     record["curves_at_start"] = recorder.shown["curves"]
-                    record["steps"] = trainer.global_step
                     finish(record, task, training, best)
                     if folder:
-                        save_whole({"state_dict": best.weights}, folder.checkpoints / "best.ckpt")
                         figures = draw(record, task, folder, recorder.shown["mixing"])
         finally:
             recorder.close()
@@ -136,41 +122,57 @@ def train(
             record["epochs"] = training.epochs(task, trainer.global_step)
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
-            if folder:
-                folder.write_result(record)
-            mirror.finish(record, figures)
+            try:
+                if folder:
+                    folder.write_result(record)
+            finally:
+                mirror.finish(record, figures)
+        if folder and best.weights:
+            save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
         log.info("%s at step %d", record["status"], record["steps"])
-        if folder and interrupts.received is not None:
+        if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
-        code = 0 if interrupts.received is None else 128 + interrupts.received
+        code = 128 + keep.stopped if keep.stopped else 0
         return Result(record, str(folder.path), code) if folder else None
 
 
+def announcement(record: dict[str, Any], steps: int, training: Training) -> str:
+    """What is about to be trained, in one line."""
+    return (
+        f"{record['task']}, {record['connection']}, {record['data']}, depth {record['depth']}: "
+        f"{record['parameters']:,} parameters, {steps} steps on {training.devices} "
+        f"{training.accelerator}"
+    )
+
+
 @contextlib.contextmanager
-def outcome(record: dict[str, Any], interrupts: Interrupts) -> Iterator[None]:
+def outcome(record: dict[str, Any], keep: Keep) -> Iterator[None]:
     """Notes how training ended and how long it took; errors that have a remedy get it."""
     began = time.perf_counter()
     try:
         yield
     except BaseException as error:
-        if interrupts.received is not None:
+        received = keep.interrupts.received
+        if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
             record["status"] = "interrupted"
-            raise SystemExit(128 + interrupts.received) from error
+            raise SystemExit(128 + received) from error
         record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
         known = as_zoo_error(error)
         if known is not error:
             raise known from error
         raise
     else:
-        record["status"] = "done" if interrupts.received is None else "interrupted"
+        record["status"] = "interrupted" if keep.stopped else "done"
     finally:
         record["seconds"] += time.perf_counter() - began
 
 
 def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -> None:
-    """Evaluates a run that reached its end."""
-    record["metrics"] = final_metrics(task, training, best.weights)
-    record["primary"]["value"] = record["metrics"][record["primary"]["name"]]
+    """Evaluates a run that reached its end, at its last step and at its best one."""
+    metrics = measured(task, training, "")
+    best.offer(metrics["val/loss"], record["steps"], task)
+    record["metrics"] = metrics | at_best(task, training, best.weights)
+    record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
     record["curves"] = task.curves()
 
@@ -186,24 +188,24 @@ def identity(config: Config) -> dict[str, Any]:
     }
 
 
-def final_metrics(
-    task: Task, training: Training, best: dict[str, torch.Tensor]
-) -> dict[str, float]:
-    """Every metric on every part at the last step, and at the step of lowest validation loss."""
+def measured(task: Task, training: Training, suffix: str) -> dict[str, float]:
+    """Every metric on every part of the data with the present weights."""
+    found: dict[str, float] = {}
+    for part in PARTS:
+        training.evaluator().validate(task, task.loader(part), verbose=False)
+        found |= {f"{part}/{name}{suffix}": value for name, value in task.metrics().items()}
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")
+    return found
 
-    def measure(suffix: str) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for part in PARTS:
-            training.evaluator().validate(task, task.loader(part), verbose=False)
-            found |= {f"{part}/{name}{suffix}": v for name, v in task.metrics().items()}
-        return found
 
-    metrics = measure("")
-    if best:
-        last = {name: value.clone() for name, value in task.model.state_dict().items()}
-        task.model.load_state_dict(best)
-        metrics |= measure("_at_best_val")
-        task.model.load_state_dict(last)
+def at_best(task: Task, training: Training, best: dict[str, Tensor]) -> dict[str, float]:
+    """The metrics with the weights of lowest validation loss; the present ones come back."""
+    last = {name: value.clone() for name, value in task.model.state_dict().items()}
+    task.model.load_state_dict(best)
+    metrics = measured(task, training, AT_BEST)
+    task.model.load_state_dict(last)
     return metrics
 
 

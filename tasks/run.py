@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tasks.base import Task
-from tasks.loop import final_metrics, is_first, logged, train
+from tasks.loop import at_best, is_first, logged, measured, train
 from tasks.result import Result, new_record
 from tasks.trainer import Training
 from zoo import registry
@@ -21,6 +21,8 @@ from zoo.config import CHANGEABLE, Config, flatten
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files import read_yaml
 from zoo.folder import RunFolder
+
+LAST = {"state_dict", "callbacks", "data_digest", "global_step"}  # what last.ckpt must hold
 
 
 def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
@@ -33,8 +35,14 @@ def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
         norm_placement=config.maker("norm")(),
     )
     make_task, source = config.maker("task"), config.maker("data")()
-    with torch.device("meta"):
-        make_model(**registry.resolve("task", config.choices["task"]).facts)  # type: ignore
+    try:
+        with torch.device("meta"):
+            make_model(**registry.resolve("task", config.choices["task"]).facts)  # type: ignore
+    except (RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"the model cannot be built ({reason})", "model", "choose a smaller one"
+        ) from None
     return training, lambda: make_task(make_model, source.load(), optimizer, seed=config.seed)
 
 
@@ -45,13 +53,13 @@ def fit(config: Config) -> Result | None:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
     config.run["id"] = str(name)
+    kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
+    folder = RunFolder.planned(kind, config.run["dir"])
     task = make_task()
-    folder = None
     if is_first():
-        kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
-        folder = RunFolder.create(kind, config.run["dir"])
+        folder.create()
         folder.write_config(config.plain())
-    return train(config, training, task, folder, None)
+    return train(config, training, task, folder if is_first() else None, None)
 
 
 def resume(config: Config, where: str) -> Result | None:
@@ -64,9 +72,7 @@ def resume(config: Config, where: str) -> Result | None:
         return Result(record, str(folder.path))
     checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
     training, make_task = prepare(config)
-    task = make_task()
-    if checkpoint["data_digest"] != task.data_digest():
-        raise ConfigError("the data has changed since", str(folder.path), "give the same data")
+    task = same_data(make_task(), checkpoint, folder)
     if is_first():
         folder.forget_after(checkpoint["global_step"])
         folder.write_config(config.plain())
@@ -92,28 +98,40 @@ def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) 
         raise ConfigError(f"{keys} would change", f"from={folder.path}", fix)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task:
+    """The task, or ConfigError where its data is not what the run was trained on."""
+    if checkpoint["data_digest"] != task.data_digest():
+        raise ConfigError("the data has changed since", str(folder.path), "give the same data")
+    return task
+
+
+def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
     """A checkpoint as plain containers and tensors; CheckpointError where it is none."""
     fix = "start again, or name another run"
     if not path.is_file():
         raise CheckpointError("there is no checkpoint", str(path), fix)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        missing = keys - checkpoint.keys()
+        if missing:
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+        return checkpoint
     except Exception as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
         raise CheckpointError(f"cannot be loaded ({reason})", str(path), fix) from None
 
 
-def test(config: Config, where: str) -> Result:
+def test(config: Config, where: str) -> Result | None:
     """Evaluates the last and the best weights of a run again; nothing is written."""
     folder = RunFolder(Path(str(where)))
-    refuse_changes(
-        config, folder, ("data.path", "trainer.accelerator", "trainer.devices", "logger")
-    )
+    allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
+    refuse_changes(config, folder, allowed)
     checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
     training, make_task = prepare(config)
-    task = make_task()
-    best = checkpoint["callbacks"].get("Best", {}).get("weights", {})
+    task = same_data(make_task(), checkpoint, folder)
+    best = checkpoint["callbacks"]["Best"]
+    if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
+        best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
     try:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -121,6 +139,10 @@ def test(config: Config, where: str) -> Result:
             f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
         ) from None
     with logged(None):
-        record = folder.result() or new_record(config, task, "")
-        record["metrics"] = final_metrics(task, training, best)
-    return Result(record, str(folder.path))
+        record = {**new_record(config, task, ""), **folder.result()}
+        record["steps"] = checkpoint["global_step"]
+        record["best_step"] = best["step"]
+        record["metrics"] = measured(task, training, "")
+        if best["weights"]:
+            record["metrics"] |= at_best(task, training, best["weights"])
+    return Result(record, str(folder.path)) if is_first() else None

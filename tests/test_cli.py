@@ -50,6 +50,8 @@ MISTAKES = {
     "hydra's own keys": ([*FIT, "hydra.run.dir=elsewhere"], "unknown option"),
     "npz without a file": ([*FIT, "data=npz"], "data.path"),
     "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
+    "a number as a folder": ([*FIT, "run.dir=5"], "run.dir=5"),
+    "a model beyond all memory": ([*FIT, "model.width=4294967296"], "cannot be built"),
     "hostile run id": ([*FIT, "run.id=../../x"], "run.id"),
     "no config file": (["fit", "config=missing.yaml"], "missing.yaml"),
     "test without a run": (["test"], "from=FOLDER"),
@@ -80,6 +82,7 @@ def test_mistake_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys
         ("choices: {task: gnn, modle: gnn}\n", "did you mean model?"),
         ("model: {depth: 3}\n", "task"),
         ("choices: [gnn]\n", "task"),
+        ("? [a, b]\n: 1\n", "no plain word"),
         ("task: gnn\nmodel: {depth: 3\n", "broken YAML"),
         ("task: gnn\nmodel: 3\n", "model"),
     ],
@@ -125,6 +128,9 @@ BAD_ARRAYS = {
     "part out of range": ({"val": np.array([40])}, "outside 0 to 11"),
     "overlapping parts": ({"val": np.array([0, 5])}, "two parts"),
     "a node twice": ({"val": np.array([5, 5])}, "val repeats"),
+    "float node numbers": ({"val": np.array([4.0, 5.0])}, "val is float64"),
+    "mask of the wrong length": ({"val": np.array([True, False])}, "mask of shape [12]"),
+    "features that are words": ({"x": np.array([["a"] * 3] * 12)}, "x is <U1"),
     "pickled objects": ({"y": np.array([{}] * 12, dtype=object)}, "cannot be read"),
 }
 
@@ -144,7 +150,12 @@ def test_bad_data_is_one_line_and_exit_code_3(case, tmp_path, monkeypatch, capsy
 def test_missing_and_broken_data_files(tmp_path, capsys):
     broken = tmp_path / "graph.npz"
     broken.write_text("<html>not found</html>")
-    for path in (tmp_path / "nothing.npz", broken):
+    whole = npz(tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", np.ones(3))
+    others = [tmp_path / name for name in ("cut.npz", "empty.npz", "array.npy")]
+    for path in (tmp_path / "nothing.npz", broken, *others):
         assert main([*FIT, "data=npz", f"data.path={path}", "logger=none"]) == 3
         assert str(path) in capsys.readouterr().err
     assert main([*FIT, "data=planetoid", f"data.path={tmp_path}", "logger=none"]) == 3
@@ -159,6 +170,12 @@ def test_a_users_graph_with_odd_corners_trains(tmp_path, capsys):
     assert main(["--json", *FIT, *words, "model.depth=3", "trainer.max_steps=3"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert all(np.isfinite(value) for value in record["metrics"].values())
+
+
+def test_big_endian_arrays_are_read(tmp_path, capsys):
+    path = npz(tmp_path / "graph.npz", x=np.ones((12, 3), dtype=">f4"), y=np.arange(12) % 2)
+    words = ["data=npz", f"data.path={path}", "logger=none", f"run.dir={tmp_path / 'run'}"]
+    assert main([*FIT, *words, "model.depth=2", "trainer.max_steps=1"]) == 0
 
 
 def test_lists_and_help(capsys):

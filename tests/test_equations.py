@@ -109,9 +109,9 @@ def test_dynamic_hyper_against_the_paper():
         hidden = streams[:, position]
         normed = hidden / hidden.square().mean(1, keepdim=True).sqrt()
         change = torch.tanh(normed @ rule.weight)
-        carry = rule.carrying + rule.scale[1] * change[:, :n]
+        carry = rule.carrying + rule.scale[0] * change[:, :n]
         read = rule.reading + rule.scale[0] * change[:, n]
-        write = rule.writing + rule.scale[2] * change[:, n + 1]
+        write = rule.writing + rule.scale[1] * change[:, n + 1]
         expected = carry.T @ hidden + write[:, None] * branch(read @ hidden)
         torch.testing.assert_close(state[:, position], expected, atol=1e-5, rtol=1e-4)
 

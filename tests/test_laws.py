@@ -43,11 +43,13 @@ def test_shape(name, kind):
 def test_state_is_a_tree_of_tensors(name, kind):
     stack, (x, *rest) = make_stack(name, kind), make_input(kind)
     before = [dict(vars(site)) for site in stack.sites]
+    buffers = {key for site in stack.sites for key in site._buffers}
     states = list(stack.states(x, *rest))
     assert len(states) == 4
     assert all(isinstance(leaf, torch.Tensor) for state in states for leaf in tree_leaves(state))
     for site, attributes in zip(stack.sites, before, strict=True):
         kept = [key for key, value in vars(site).items() if attributes.get(key) is not value]
+        kept += [key for key in site._buffers if key not in buffers]
         assert not kept, f"the rule keeps {kept} between calls; pass it in the state"
 
 

@@ -141,6 +141,53 @@ def test_presets_compose(name):
             assert options.items() <= config.sections[group].items()
 
 
+@pytest.mark.parametrize("preset", registry.names("preset"))
+@pytest.mark.parametrize("name", registry.names("connection"))
+def test_options_of_a_preset_are_not_for_another_rule(preset, name):
+    from zoo.config import load
+
+    own = registry.read_yaml(registry.find("preset", preset))
+    config, _ = load(["task=gnn", f"preset={preset}", f"connection={name}"])
+    if {"override /connection": name} not in own["defaults"]:
+        assert config.sections["connection"] == registry.options("connection", name)
+
+
+def test_the_command_line_wins_over_a_file(tmp_path):
+    from zoo.config import load
+
+    path = tmp_path / "mine.yaml"
+    path.write_text("task: gnn\nconnection: plain\nseed: 4\n")
+    config, _ = load([f"config={path}", "connection=hyper"])
+    assert config.choices["connection"] == "hyper"
+    assert config.seed == 4
+
+
+def test_a_name_can_be_registered_for_this_process():
+    from zoo.connections.additive import Residual
+
+    before = registry.names("connection")
+    with pytest.raises(ConfigError, match="taken"):
+        registry.register("connection", "residual", Residual)
+    with pytest.raises(ConfigError, match="did you mean connection"):
+        registry.register("conection", "mine", Residual)
+    for _ in range(2):  # as when a cell of a notebook runs again
+        registry.register("connection", "mine", Residual)
+    try:
+        assert set(registry.names("connection")) == {*before, "mine"}
+        assert registry.build("connection", "mine", Site(width=2)).init_equals == "residual"
+    finally:
+        registry.homes().pop(registry.SESSION.pop(("connection", "mine")))
+    assert registry.names("connection") == before
+
+
+def test_branch_digest_takes_scalars():
+    from zoo.init import branch_digest
+
+    module = torch.nn.Module()
+    module.scale = torch.nn.Parameter(torch.tensor(1.0))
+    assert len(branch_digest(module)) == 64
+
+
 IMPORTS = {
     "import zoo": ["torch", "hydra", "omegaconf", "pydantic", "yaml"],
     "from zoo.cli import main; main(['--help'])": ["torch", "hydra", "yaml"],

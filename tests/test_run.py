@@ -16,10 +16,7 @@ import yaml
 from conftest import CONNECTIONS
 
 from tasks.checkpoints import Keep
-from tasks.data.graphs import CSBM, Actor, WebKB
-from tasks.data.planetoid import Planetoid
 from zoo.cli import main
-from zoo.errors import DataError
 from zoo.folder import RunFolder
 
 SMALL = ["task=gnn", "model.depth=4", "model.width=16", "trainer.max_steps=20"]
@@ -230,8 +227,49 @@ def test_accumulated_batches_are_one_step(tmp_path, capsys):
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
+def test_dropped_edges_continue_too(tmp_path, capsys):
+    words = ("task.drop_edge=0.3", "model.dropout=0.0")
+    fit(tmp_path / "whole", *words, "trainer.max_steps=8")
+    fit(tmp_path / "parts", *words, "trainer.max_steps=4")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=8"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
+    first = fit(tmp_path / "run", "trainer.max_steps=200")
+    assert main(["fit", f"from={tmp_path / 'run'}", "trainer.max_steps=202"]) == 0
+    second = RunFolder(tmp_path / "run").result()
+    assert second["seconds"] > first["seconds"]
+    assert second["seconds_per_step"] > second["seconds"] / 202 / 20
+
+
+def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
+    words = ("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_steps=5")
+    assert fit(tmp_path / "run", *words, code=4)["status"] == "diverged"
+
+
+def test_a_run_without_a_validation_still_has_a_best_step(tmp_path, capsys):
+    record = fit(tmp_path / "run", "trainer.max_steps=3")
+    assert record["best_step"] == 3
+    last, best = (record["metrics"][f"test/loss{at}"] for at in ("", "_at_best_val"))
+    assert best == pytest.approx(last)
+
+
+def test_other_data_is_not_evaluated_silently(tmp_path, capsys):
+    from test_cli import npz
+
+    npz(tmp_path / "one.npz")
+    npz(tmp_path / "two.npz", y=(torch.arange(12) < 6).long().numpy())
+    fit(tmp_path / "run", "data=npz", f"data.path={tmp_path / 'one.npz'}", "trainer.max_steps=2")
+    for verb in ("test", "fit"):
+        words = [f"from={tmp_path / 'run'}", f"data.path={tmp_path / 'two.npz'}"]
+        assert main([verb, *words]) == 2
+        assert "data" in capsys.readouterr().err
+
+
 def test_random_states_survive_a_checkpoint():
-    keep = Keep(Path(), 1.0, None, 1)
+    keep = Keep(Path(), 1.0, None, 1, 0)
     state = keep.state_dict()
     first = torch.rand(3)
     keep.load_state_dict(state)
@@ -244,6 +282,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         extra = [f"trainer.devices={devices}", f"run.dir={folder}", "optimizer=sgd"]
+        extra += ["data.train=101"]  # does not divide by two: the weights of the losses count
         process = command(*words, *extra, "trainer.max_steps=10")
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
@@ -276,6 +315,21 @@ def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsy
     assert RunFolder(run).result()["steps"] == steps + 5
 
 
+def test_a_signal_to_one_process_ends_all(tmp_path):
+    run = tmp_path / "run"
+    words = [*SMALL, "logger=none", f"run.dir={run}", "trainer.max_steps=100000"]
+    process = command("fit", *words, "trainer.devices=2", "trainer.accelerator=cpu")
+    deadline = time.monotonic() + 180
+    while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    assert RunFolder(run).result()["status"] == "interrupted"
+
+
 def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
@@ -298,94 +352,22 @@ def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]
     assert all(line.startswith("zoo: W&B") for line in lines)
-    assert [("cannot be reached" in line) for line in lines] == [True, False]
+    assert ["cannot be reached" in line for line in lines] == [True, False]
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*"))
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file():
             assert key.encode() not in path.read_bytes(), path
 
 
-def test_csbm_has_the_declared_statistics():
-    graph = CSBM(nodes=2000).load()
-    source, target = graph.edge_index
-    within = (graph.y[source] == graph.y[target]).double().mean().item()
-    assert graph.edge_index.shape[1] / 2000 == pytest.approx(8, rel=0.05)
-    assert within == pytest.approx((8 + 2.4 * 8**0.5) / 16, abs=0.02)
-    centre = graph.x[graph.y == 1].mean(0) - graph.x[graph.y == 0].mean(0)
-    assert centre.norm().item() / 2 == pytest.approx(0.5, abs=0.12)
-    assert graph.digest() == CSBM(nodes=2000).load().digest()
-    assert graph.digest() != CSBM(nodes=2000, seed=1).load().digest()
-
-
-def test_cora_is_as_pyg_reads_it(planetoid, tmp_path):
-    from torch_geometric.datasets import Planetoid as Reference
-    from torch_geometric.transforms import NormalizeFeatures
-
-    root = tmp_path / "Cora"
-    root.mkdir()
-    (root / "raw").symlink_to(planetoid / "Cora" / "raw")
-    theirs = Reference(str(tmp_path), "Cora", transform=NormalizeFeatures())[0]
-    ours = Planetoid(path=str(planetoid)).load()
-    torch.testing.assert_close(ours.x, theirs.x)
-    assert torch.equal(ours.y, theirs.y)
-    assert set(map(tuple, ours.edge_index.T.tolist())) == set(
-        map(tuple, theirs.edge_index.T.tolist())
-    )
-    for part in ("train", "val", "test"):
-        mask = getattr(theirs, f"{part}_mask")
-        assert torch.equal(getattr(ours, part), mask.nonzero().flatten())
-
-
-def test_a_raw_file_cannot_run_code(planetoid, tmp_path):
-    canary = tmp_path / "canary"
-
-    class Payload:
-        def __reduce__(self):
-            return Path.touch, (canary,)
-
-    for path in (planetoid / "Cora" / "raw").iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "ind.cora.allx").write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(DataError, match="allx"):
-        Planetoid(path=str(tmp_path)).load()
-    assert not canary.exists()
-
-
-def write_geom_gcn(raw, nodes=20):
-    """Raw files in the layout of the WebKB and Actor sources."""
-    import numpy as np
-
-    raw.mkdir(parents=True)
-    head = "node_id\tfeature\tlabel\n"
-    if raw.parent.name == "actor":
-        lines = [f"{n}\t{n % 7},{931}\t{n % 5}\n" for n in range(nodes)]
-    else:
-        lines = [f"{n}\t{n % 2},{n % 3},1\t{n % 5}\n" for n in range(nodes)]
-    (raw / "out1_node_feature_label.txt").write_text(head + "".join(lines))
-    edges = "".join(f"{n}\t{(n + 1) % nodes}\n" for n in range(nodes))
-    (raw / "out1_graph_edges.txt").write_text("source\ttarget\n" + edges)
-    part = np.arange(nodes) % 3
-    return {f"{name}_mask": part == i for i, name in enumerate(("train", "val", "test"))}
-
-
-@pytest.mark.parametrize("split", [0, 9])
-def test_webkb_and_actor_from_raw_files(tmp_path, split):
-    import numpy as np
-
-    masks = write_geom_gcn(tmp_path / "texas" / "raw")
-    for i in range(10):
-        np.savez(tmp_path / "texas" / "raw" / f"texas_split_0.6_0.2_{i}.npz", **masks)
-    graph = WebKB("texas", str(tmp_path), split).load()
-    assert graph.x.shape == (20, 3)
-    assert len(graph.train) == 7
-    masks = write_geom_gcn(tmp_path / "actor" / "raw")
-    for i in range(10):
-        np.savez(tmp_path / "actor" / "raw" / f"film_split_0.6_0.2_{i}.npz", **masks)
-    graph = Actor(str(tmp_path / "actor"), split).load()
-    assert graph.edge_index.shape == (2, 20)
-    assert not (tmp_path / "actor" / "processed").exists()
-    with pytest.raises(DataError, match="no raw files"):
-        WebKB("cornell", str(tmp_path)).load()
+@pytest.mark.slow
+def test_a_compiled_run_learns_the_same(tmp_path, capsys):
+    counted = torch._dynamo.utils.counters
+    counted.clear()
+    words = ("model.depth=2", "model.dropout=0.0")
+    compiled = fit(tmp_path / "compiled", *words, "trainer.compile=true")
+    assert counted["stats"]["unique_graphs"] > 0
+    eager = fit(tmp_path / "eager", *words)
+    assert compiled["metrics"] == pytest.approx(eager["metrics"], abs=1e-3)
 
 
 @pytest.mark.soak

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,13 @@ def docstring(dotted: str) -> str:
     """The docstring of a class, read from its source file."""
     module, _, attribute = dotted.rpartition(".")
     package, *rest = module.split(".")
+    if package in sys.modules and not rest:  # of a notebook
+        return inspect.getdoc(getattr(sys.modules[package], attribute)) or ""
     spec = find_spec(package)
     root = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
-    tree = ast.parse(root.joinpath(*rest).with_suffix(".py").read_text(encoding="utf-8"))
+    path = root.joinpath(*rest)
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             return ast.get_docstring(node) or ""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import ConfigError, ZooError, suggest
+from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
 
 USAGE = """\
 usage: python -m zoo [--json] [--debug] VERB [key=value ...]
@@ -64,7 +64,8 @@ def test(words: Sequence[str], flags: Flags) -> int:
     from importlib import import_module
 
     result = import_module("tasks.run").test(config, general["from"])
-    emit(flags, result.record, result.table())
+    if result is not None:
+        emit(flags, result.record, result.table())
     return 0
 
 
@@ -124,45 +125,45 @@ def parse(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
     return flags, rest[0] if rest else None, rest[1:]
 
 
+def run(argv: Sequence[str]) -> int:
+    """Runs one command; errors are raised."""
+    flags, verb, words = parse(argv)
+    if verb == "--version":
+        from zoo import __version__
+
+        print(__version__)
+    elif verb in ("-h", "--help"):
+        print(USAGE, end="")
+    elif verb is None:
+        raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
+    elif verb not in VERBS:
+        raise ConfigError(f"unknown verb {verb!r}", "command line", suggest(verb, VERBS))
+    else:
+        return VERBS[verb](words, flags)
+    return 0
+
+
 def main(argv: Sequence[str]) -> int:
     """Runs one command and returns its exit code; errors are one line on stderr."""
-    debug = "--debug" in argv
     try:
-        flags, verb, words = parse(argv)
-        if verb == "--version":
-            from zoo import __version__
-
-            print(__version__)
-            return 0
-        if verb in ("-h", "--help"):
-            print(USAGE, end="")
-            return 0
-        if verb is None:
-            raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
-        if verb not in VERBS:
-            raise ConfigError(f"unknown verb {verb!r}", "command line", suggest(verb, VERBS))
-        return VERBS[verb](words, flags)
-    except ZooError as error:
-        if debug:
-            traceback.print_exc()
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
-            print(f"zoo: error: {error}", file=sys.stderr)
-        return error.code
+        return run(argv)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if debug:
+        if "--debug" in argv:
             traceback.print_exc()
-        line = " ".join(str(error).split()) or "no message"
-        print(
-            f"zoo: error: {type(error).__name__}: {line[:300]} -- {' '.join(argv)[:200]}"
-            " -- run again with --debug for the traceback",
-            file=sys.stderr,
-        )
-        return 1
+        known = as_zoo_error(error)
+        line = str(known)
+        if not isinstance(known, ZooError):
+            reason = " ".join(line.split())[:300] or "no message"
+            hint = "run again with --debug for the traceback"
+            line = f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}"
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
+            print(f"zoo: error: {line}", file=sys.stderr)
+        return known.code if isinstance(known, ZooError) else 1
 
 
 def entry() -> None:

@@ -54,6 +54,9 @@ class Config:
         seed = self.seed
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
             raise ConfigError(f"seed={seed!r} is refused", "seed", "give an integer of at least 0")
+        for key, value in self.run.items():
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
         for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
             registry.check(group, self.choices[group], self.sections[group])
         return self
@@ -123,7 +126,7 @@ def compose(choices: dict[str, str]) -> Config:
     first, *others = (str(home.resolve()) for home in registry.homes())
     words = [f"{group}={name}" for group, name in choices.items()]
     if others:
-        words.append(f"hydra.searchpath=[{','.join(f'file://{other}' for other in others)}]")
+        words.append(f"hydra.searchpath=[{','.join(repr(f'file://{other}') for other in others)}]")
     try:
         with initialize_config_dir(first, version_base="1.3"):
             composed = hydra_compose("run", words, return_hydra_config=True)
@@ -140,6 +143,13 @@ def compose(choices: dict[str, str]) -> Config:
         if group in chosen and group != "preset" and chosen[group] is not None:
             own = registry.options(group, str(chosen[group]))  # a preset may say more
             sections[group] = {key: value for key, value in section.items() if key in own}
+    if "preset" in choices:  # what it says of a rule is not for another one
+        preset = read_yaml(registry.find("preset", choices["preset"]))
+        for entry in preset["defaults"]:
+            (key, meant), *_ = entry.items()
+            group = key.removeprefix("override /")
+            if chosen[group] != meant and group in preset:
+                sections[group] = registry.options(group, str(chosen[group]))
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
     return Config(names, sections, tree["seed"], tree["run"])
 
@@ -164,14 +174,30 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
             )
 
 
-def from_plain(tree: dict[str, Any], where: str) -> Config:
-    """The configuration that a file holds, with defaults for what it leaves out."""
-    rest = dict(tree)
-    choices = rest.pop("choices", {})
-    choices = dict(choices) if isinstance(choices, dict) else {}
+def chosen_names(tree: dict[str, Any]) -> dict[str, str]:
+    """Takes the choices out of a file's tree: `choices: {task: gnn}` or, shorter, `task: gnn`."""
+    given = tree.pop("choices", {})
+    choices = dict(given) if isinstance(given, dict) else {}
     for group in registry.GROUPS:
-        if isinstance(rest.get(group), str):
-            choices[group] = rest.pop(group)
+        if isinstance(tree.get(group), str):
+            choices[group] = tree.pop(group)
+    return choices
+
+
+def from_file(path: str, words: dict[str, str]) -> Config:
+    """The configuration that a file holds; `words` are choices of the command line, which win."""
+    rest = read_yaml(Path(path))
+    if "preset" in words:
+        raise ConfigError("a preset cannot change a file's values", path, "use one of the two")
+    stored = chosen_names(rest)
+    for group, name in words.items():  # another choice brings its own options
+        if stored.get(group) != name:
+            rest.pop(group, None)
+    return from_plain(rest, {**stored, **words}, path)
+
+
+def from_plain(rest: dict[str, Any], choices: dict[str, str], where: str) -> Config:
+    """The configuration of choices and values, with defaults for what they leave out."""
     refuse_code(flatten({**rest, "choices": choices}), where)
     for group in choices:
         if group not in registry.GROUPS:
@@ -201,15 +227,9 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     else:
         if "from" in general and not Path(source).is_file():
             raise CheckpointError("there is no run", str(general["from"]), "name a run folder")
-        tree = read_yaml(Path(str(source)))
-        if "config" in general:
-            tree.pop("run", None)  # a repeated run gets a folder of its own
-        stored = tree.get("choices")
-        for group in choices:  # another choice brings its own options
-            if isinstance(stored, dict) and stored.get(group) != choices[group]:
-                tree.pop(group, None)
-        tree["choices"] = {**(stored if isinstance(stored, dict) else {}), **choices}
-        config = from_plain(tree, str(source))
+        config = from_file(str(source), choices)
+        if "config" in general:  # a repeated run gets a folder of its own
+            config.run = dict.fromkeys(config.run)
     change(config, values, "command line")
     config.given = list(words)
     return config.check(), general

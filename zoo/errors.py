@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -63,3 +64,15 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     names = sorted(choices)
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+
+
+def as_zoo_error(error: BaseException) -> BaseException:
+    """Memory and disk errors as errors with a remedy; every other error as it is."""
+    lost = ("can't allocate memory", "not enough memory", "out of memory")
+    if isinstance(error, MemoryError) or any(words in str(error) for words in lost):
+        return ResourceError(
+            "out of memory", "this machine", "lower width, depth or the data's size"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ResourceError("the disk is full", str(error.filename), "free some space")
+    return error

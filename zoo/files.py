@@ -16,6 +16,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
         """Refuses a key that is given twice."""
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict[str, Any]:
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key is no plain word", key_node.start_mark
+                )
         pairs = [(loader.construct_object(k, True), k, v) for k, v in node.value]
         for key, position, _ in pairs:
             if [p[0] for p in pairs].count(key) > 1:

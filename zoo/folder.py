@@ -42,21 +42,26 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
 
     @classmethod
-    def create(cls, name: str, where: str | None) -> RunFolder:
-        """A fresh folder: `where`, which must be empty, or `runs/NAME`."""
+    def planned(cls, name: str, where: str | None) -> RunFolder:
+        """The folder `where` or `runs/NAME`, not made yet; ConfigError where it is not empty."""
         path = Path(where or f"runs/{name}")
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
-            reason = error.strerror or "cannot be made"
-            raise ConfigError(reason, f"run.dir={path}", "name another folder") from None
-        if any(path.iterdir()):
+            raise ConfigError(str(error.strerror), f"run.dir={path}", "name another") from None
+        if taken:
             fix = f"name another folder, or continue it: fit from={path}"
             raise ConfigError("the folder is not empty", f"run.dir={path}", fix)
-        folder = cls(path)
-        folder.checkpoints.mkdir()
-        folder.figures.mkdir()
-        return folder
+        return cls(path)
+
+    def create(self) -> None:
+        """Makes the folder."""
+        try:
+            self.checkpoints.mkdir(parents=True)
+            self.figures.mkdir()
+        except OSError as error:
+            reason = error.strerror or "cannot be made"
+            raise ConfigError(reason, f"run.dir={self.path}", "name another folder") from None
 
     def write_config(self, tree: dict[str, Any]) -> None:
         import yaml
@@ -67,9 +72,11 @@ class RunFolder:
         write_whole(self.path / "result.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
 
     def result(self) -> dict[str, Any]:
-        """The written result, or an empty mapping."""
-        path = self.path / "result.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """The written result, or an empty mapping where there is none or it is broken."""
+        try:
+            return json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`; a last line that was cut off is left out."""

@@ -63,7 +63,6 @@ def branch_digest(model: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, parameter in branch_parameters(model):
-        values = parameter.detach().cpu().contiguous()
-        digest.update(f"{name}{tuple(values.shape)}".encode())
-        digest.update(values.view(torch.uint8).numpy().tobytes() if values.numel() else b"")
+        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

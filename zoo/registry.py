@@ -34,6 +34,7 @@ GROUPS = (
     "task",
     "trainer",
 )
+SESSION: dict[tuple[str, str], Path] = {}  # folders made by `register`
 
 
 @functools.cache
@@ -61,8 +62,11 @@ def register(group: str, name: str, cls: type) -> None:
     """
     import yaml
 
-    taken = [home for home, package in homes().items() if (home / group / f"{name}.yaml").is_file()]
-    if any(homes()[home] != cls.__module__.split(".")[0] for home in taken):
+    if group not in GROUPS:
+        raise ConfigError(f"unknown group {group!r}", "register", suggest(group, GROUPS))
+    if name in names(group):
+        homes().pop(SESSION.pop((group, name), HERE), None)  # the same cell run again
+    if name in names(group):
         raise ConfigError(f"{group} {name!r} is taken", "register", "choose another name")
     home = Path(tempfile.mkdtemp(prefix="zoo-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)
@@ -71,9 +75,8 @@ def register(group: str, name: str, cls: type) -> None:
     (home / group).mkdir()
     content = yaml.safe_dump({"class": f"{cls.__module__}.{cls.__qualname__}", **defaults})
     (home / group / f"{name}.yaml").write_text(content, encoding="utf-8")
-    for old in taken:
-        homes().pop(old)
     homes()[home] = cls.__module__.split(".")[0]
+    SESSION[group, name] = home
 
 
 def names(group: str) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from annotated_types import Ge, Gt, Le
+from torch import Tensor
 
 from tasks.data.graph import Graph
 from zoo.errors import DataError
@@ -72,20 +75,32 @@ class CSBM:
         return Graph(x, edge_index, y, train, val, test, where).checked()
 
 
+def native(array: np.ndarray) -> np.ndarray:
+    """The array in this machine's byte order, in one piece."""
+    return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+
+
 def cache_folder(*parts: str) -> Path:
     """Where downloaded data is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "residual-zoo", *parts)
 
 
-def pyg_graph(make: Callable[[str], Any], path: str | None, inside: str, split: int) -> Graph:
+def pyg_graph(
+    make: Callable[[str], Any], path: str | None, inside: str, splits: str, split: int
+) -> Graph:
     """A graph of one of PyG's own loaders.
 
     A user's folder gives its raw files only: PyG's processed files are pickles, so they are
     written and read in a temporary folder of this process.
     """
-    if path is not None and not (Path(path) / inside / "raw").is_dir():
-        raise DataError("no raw files", str(Path(path) / inside / "raw"), "put them there")
+    if path is not None:
+        raw = Path(path) / inside / "raw"
+        needed = ["out1_node_feature_label.txt", "out1_graph_edges.txt"]
+        needed += [f"{splits}_split_0.6_0.2_{i}.npz" for i in range(10)]
+        for name in needed:
+            if not (raw / name).is_file():
+                raise DataError("no raw files", str(raw / name), f"put all {len(needed)} there")
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         root = Path(scratch)
@@ -126,7 +141,9 @@ class WebKB:
     def load(self) -> Graph:
         from torch_geometric.datasets import WebKB as Loader
 
-        return pyg_graph(lambda root: Loader(root, self.name), self.path, self.name, self.split)
+        return pyg_graph(
+            lambda root: Loader(root, self.name), self.path, self.name, self.name, self.split
+        )
 
 
 class Actor:
@@ -145,7 +162,7 @@ class Actor:
 
         inside = "" if self.path is not None else "actor"
         return pyg_graph(
-            lambda root: Loader(str(Path(root) / inside)), self.path, inside, self.split
+            lambda root: Loader(str(Path(root) / inside)), self.path, inside, "film", self.split
         )
 
 
@@ -171,21 +188,25 @@ class Npz:
             with np.load(self.path, allow_pickle=False) as file:
                 missing = [key for key in keys if key not in file]
                 if missing:
-                    arrays = f"the arrays {', '.join(missing)} are missing"
-                    raise DataError(arrays, self.path, f"save {', '.join(keys)}")
-                x, edge_index, y, *parts = (file[key] for key in keys)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"cannot be read ({error})", self.path, "write it by numpy.savez"
-            ) from None
-        for key, array in (("edge_index", edge_index), ("y", y)):
-            if array.dtype.kind not in "iu":
-                raise DataError(f"{key} is {array.dtype}", self.path, "save it as integers")
-        train, val, test = (
-            torch.from_numpy(np.flatnonzero(part) if part.dtype == bool else part).long()
-            for part in parts
-        )
-        tensors = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, edge_index, y))
-        features, edges, labels = tensors
-        edges, labels = edges.long(), labels.long()
-        return Graph(features.float(), edges, labels, train, val, test, self.path).checked()
+                    lost = f"the arrays {', '.join(missing)} are missing"
+                    raise DataError(lost, self.path, f"save {', '.join(keys)}")
+                arrays = {key: file[key] for key in keys}
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            reason = f"cannot be read ({type(error).__name__}: {error})"
+            raise DataError(reason, self.path, "write it by numpy.savez") from None
+        for key, kinds in {"x": "biuf", "edge_index": "iu", "y": "iu"}.items():
+            if arrays[key].dtype.kind not in kinds:
+                raise DataError(f"{key} is {arrays[key].dtype}", self.path, "save it as numbers")
+        x, edges, y = (torch.from_numpy(native(arrays[key])) for key in keys[:3])
+        train, val, test = (self.nodes(key, arrays[key], len(x)) for key in keys[3:])
+        where = self.path
+        return Graph(x.float(), edges.long(), y.long(), train, val, test, where).checked()
+
+    def nodes(self, key: str, part: np.ndarray, count: int) -> Tensor:
+        """Node numbers of a part that is given as numbers or as a mask."""
+        if part.dtype == bool and part.shape == (count,):
+            return torch.from_numpy(np.flatnonzero(part))
+        if part.dtype.kind in "iu" and part.ndim == 1:
+            return torch.from_numpy(part.astype(np.int64))
+        what = f"{key} is {part.dtype} of shape {[*part.shape]}"
+        raise DataError(what, self.path, f"give node numbers or a mask of shape [{count}]")

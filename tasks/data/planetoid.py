@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+import tempfile
 import urllib.error
 from pathlib import Path
 from typing import Any, Literal
@@ -95,14 +96,15 @@ class Planetoid:
             name = f"ind.{self.name}.{part}"
             if (folder / name).is_file():
                 continue
-            partial = folder / "partial"
-            try:
-                download_url(f"{SOURCE}/{name}", str(partial), log=False)
-            except (urllib.error.URLError, OSError) as error:
-                raise DataError(
-                    f"cannot download {name} ({error})", str(folder), "give data.path=FOLDER"
-                ) from None
-            (partial / name).replace(folder / name)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as partial:
+                try:
+                    download_url(f"{SOURCE}/{name}", partial, log=False)
+                except (urllib.error.URLError, OSError) as error:
+                    raise DataError(
+                        f"cannot download {name} ({error})", str(folder), "give data.path=FOLDER"
+                    ) from None
+                Path(partial, name).replace(folder / name)
         return folder
 
     def load(self) -> Graph:
@@ -136,4 +138,6 @@ class Planetoid:
 
 
 def dense(matrix: Any) -> Tensor:
+    """The matrix as a tensor, its indices checked first: a wrong one would write anywhere."""
+    matrix.check_format(full_check=True)
     return torch.from_numpy(matrix.toarray()).float()

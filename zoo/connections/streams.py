@@ -41,9 +41,11 @@ class Hyper(Streams):
         when dynamic
     State: n streams, `[n, ...]`.
     Start: residual (r picks stream l mod n, A = I, w = 1, W = 0, s = 0.01).
-    Cost: n^2 + 2 n parameters a site, and C (n + 2) + 3 more when dynamic; n streams kept.
-    Source: Zhu et al. 2024, arXiv:2409.19606, eq. 1-5 and algorithm 2. The streams are closed by
-        their mean, where the paper takes the sum: heads without a norm then see the same scale.
+    Cost: n^2 + 2 n parameters a site, and C (n + 2) + 2 more when dynamic; n streams kept, and
+        n^2 more tensors at work when dynamic.
+    Source: Zhu et al. 2024, arXiv:2409.19606, eq. 1-5 (static) and 10-13 (dynamic). The streams
+        are closed by their mean, where the paper takes the sum: heads without a norm then see
+        the same scale.
 
     Args:
         site: place on the stream.
@@ -65,7 +67,7 @@ class Hyper(Streams):
         self.writing = nn.Parameter(torch.empty(streams))
         if dynamic:
             self.weight = nn.Parameter(torch.empty(site.width, streams + 2))
-            self.scale = nn.Parameter(torch.empty(3))
+            self.scale = nn.Parameter(torch.empty(2))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -88,9 +90,9 @@ class Hyper(Streams):
         reading = self.spread(self.reading, state) + self.scale[0] * read
         x = (reading * state).sum(0)
         carrying = self.spread(self.carrying.T, state) + (  # [target, source, ...]
-            self.scale[1] * self.pooled(carried, 1).movedim(axis, 0).unsqueeze(axis + 1)
+            self.scale[0] * self.pooled(carried, 1).movedim(axis, 0).unsqueeze(axis + 1)
         )
-        writing = self.spread(self.writing, state) + self.scale[2] * self.pooled(written, 1)
+        writing = self.spread(self.writing, state) + self.scale[1] * self.pooled(written, 1)
         return x, (carrying, writing)
 
     def spread(self, coefficient: Tensor, state: Tensor) -> Tensor:

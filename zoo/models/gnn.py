@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 from torch_geometric import nn as pyg
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.utils import add_self_loops
+from torch_geometric.utils import add_self_loops, remove_self_loops
 
 from zoo.connection import Connect, Site, Stack
 from zoo.models.graph_layers import (
@@ -155,6 +155,7 @@ class GNN(nn.Module):
             index, weight = gcn_norm(edge_index, None, nodes)
             return (Sparse.of(index.flip(0), weight, (nodes, nodes)),)
         if self.kind == "gatv2":
+            edge_index, _ = remove_self_loops(edge_index)
             edge_index, _ = add_self_loops(edge_index, num_nodes=nodes)
         return (edge_index,)
 

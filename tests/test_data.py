@@ -1,0 +1,116 @@
+"""Data sources against PyG, against their formulas, and against broken or hostile files."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from tasks.data.graphs import CSBM, Actor, WebKB
+from tasks.data.planetoid import Planetoid
+from zoo.errors import DataError
+
+
+def test_csbm_has_the_declared_statistics():
+    graph = CSBM(nodes=2000).load()
+    source, target = graph.edge_index
+    within = (graph.y[source] == graph.y[target]).double().mean().item()
+    assert graph.edge_index.shape[1] / 2000 == pytest.approx(8, rel=0.05)
+    assert within == pytest.approx((8 + 2.4 * 8**0.5) / 16, abs=0.02)
+    centre = graph.x[graph.y == 1].mean(0) - graph.x[graph.y == 0].mean(0)
+    assert centre.norm().item() / 2 == pytest.approx(0.5, abs=0.12)
+    assert graph.digest() == CSBM(nodes=2000).load().digest()
+    assert graph.digest() != CSBM(nodes=2000, seed=1).load().digest()
+
+
+def test_cora_is_as_pyg_reads_it(planetoid, tmp_path):
+    from torch_geometric.datasets import Planetoid as Reference
+    from torch_geometric.transforms import NormalizeFeatures
+
+    root = tmp_path / "Cora"
+    root.mkdir()
+    (root / "raw").symlink_to(planetoid / "Cora" / "raw")
+    theirs = Reference(str(tmp_path), "Cora", transform=NormalizeFeatures())[0]
+    ours = Planetoid(path=str(planetoid)).load()
+    torch.testing.assert_close(ours.x, theirs.x)
+    assert torch.equal(ours.y, theirs.y)
+    assert set(map(tuple, ours.edge_index.T.tolist())) == set(
+        map(tuple, theirs.edge_index.T.tolist())
+    )
+    for part in ("train", "val", "test"):
+        mask = getattr(theirs, f"{part}_mask")
+        assert torch.equal(getattr(ours, part), mask.nonzero().flatten())
+
+
+def test_a_raw_file_cannot_run_code(planetoid, tmp_path):
+    canary = tmp_path / "canary"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (canary,)
+
+    for path in (planetoid / "Cora" / "raw").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "ind.cora.allx").write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(DataError, match="allx"):
+        Planetoid(path=str(tmp_path)).load()
+    assert not canary.exists()
+
+
+def write_geom_gcn(raw, nodes=20):
+    """Raw files in the layout of the WebKB and Actor sources."""
+    raw.mkdir(parents=True)
+    head = "node_id\tfeature\tlabel\n"
+    if raw.parent.name == "actor":
+        lines = [f"{n}\t{n % 7},{931}\t{n % 5}\n" for n in range(nodes)]
+    else:
+        lines = [f"{n}\t{n % 2},{n % 3},1\t{n % 5}\n" for n in range(nodes)]
+    (raw / "out1_node_feature_label.txt").write_text(head + "".join(lines))
+    edges = "".join(f"{n}\t{(n + 1) % nodes}\n" for n in range(nodes))
+    (raw / "out1_graph_edges.txt").write_text("source\ttarget\n" + edges)
+    part = np.arange(nodes) % 3
+    return {f"{name}_mask": part == i for i, name in enumerate(("train", "val", "test"))}
+
+
+@pytest.mark.parametrize("split", [0, 9])
+def test_webkb_and_actor_from_raw_files(tmp_path, split):
+    masks = write_geom_gcn(tmp_path / "texas" / "raw")
+    for i in range(10):
+        np.savez(tmp_path / "texas" / "raw" / f"texas_split_0.6_0.2_{i}.npz", **masks)
+    graph = WebKB("texas", str(tmp_path), split).load()
+    assert graph.x.shape == (20, 3)
+    assert len(graph.train) == 7
+    masks = write_geom_gcn(tmp_path / "actor" / "raw")
+    for i in range(10):
+        np.savez(tmp_path / "actor" / "raw" / f"film_split_0.6_0.2_{i}.npz", **masks)
+    graph = Actor(str(tmp_path / "actor"), split).load()
+    assert graph.edge_index.shape == (2, 20)
+    assert not (tmp_path / "actor" / "processed").exists()
+    with pytest.raises(DataError, match="no raw files"):
+        WebKB("cornell", str(tmp_path)).load()
+
+
+def test_indices_of_a_raw_matrix_are_checked(planetoid, tmp_path):
+    """A column beyond the matrix would be written outside of its memory."""
+    for path in (planetoid / "Cora" / "raw").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    matrix = scipy.sparse.csr_matrix(np.eye(3))
+    matrix.indices[1] = 10**6
+    (tmp_path / "ind.cora.allx").write_bytes(pickle.dumps(matrix, protocol=2))
+    with pytest.raises(DataError):
+        Planetoid(path=str(tmp_path)).load()
+
+
+def test_a_download_that_was_cut_off_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def cut_off(url, folder, log):
+        Path(folder, url.rpartition("/")[2]).write_bytes(b"cut")
+        raise OSError("connection lost")
+
+    monkeypatch.setattr("torch_geometric.data.download_url", cut_off)
+    with pytest.raises(DataError, match="cannot download"):
+        Planetoid().load()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
