@@ -54,12 +54,12 @@ def fit(config: Config) -> Result | None:
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
     config.run["id"] = str(name)
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
-    folder = RunFolder.planned(kind, config.run["dir"])
+    folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()
-    if is_first():
+    if folder:
         folder.create()
         folder.write_config(config.plain())
-    return train(config, training, task, folder if is_first() else None, None)
+    return train(config, training, task, folder, None)
 
 
 def resume(config: Config, where: str) -> Result | None:

@@ -161,8 +161,11 @@ def main(argv: Sequence[str]) -> int:
             reason = " ".join(line.split())[:300] or "no message"
             hint = "run again with --debug for the traceback"
             line = f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}"
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes one speaks
-            print(f"zoo: error: {line}", file=sys.stderr)
+        rank = os.environ.get("LOCAL_RANK", "0")
+        if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
+            print(
+                f"zoo: error: {'' if rank == '0' else f'process {rank}: '}{line}", file=sys.stderr
+            )
         return known.code if isinstance(known, ZooError) else 1
 
 

@@ -185,7 +185,7 @@ class Npz:
     def load(self) -> Graph:
         keys = ("x", "edge_index", "y", "train", "val", "test")
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with open(self.path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 missing = [key for key in keys if key not in file]
                 if missing:
                     lost = f"the arrays {', '.join(missing)} are missing"
