@@ -22,7 +22,7 @@ from pytorch_lightning import Callback, Trainer
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
-from tasks.loop import logged, seed_everything
+from tasks.process import logged, seed_everything
 from tasks.run import prepare
 from zoo.config import Config
 from zoo.errors import ConfigError

@@ -6,78 +6,28 @@ import contextlib
 import functools
 import logging
 import math
-import os
-import random
-import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
+from tasks.process import logged, seed_everything
 from tasks.result import AT_BEST, Result, new_record, peak_memory_bytes
 from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
 from zoo.folder import RunFolder
-from zoo.init import branch_digest, keyed_seed, redraw
+from zoo.init import branch_digest, redraw
 from zoo.probe import stack_mixing
 
 log = logging.getLogger("zoo")
 PARTS = ("train", "val", "test")
-
-
-def is_first() -> bool:
-    """Whether this is the first process of a run: it alone writes and speaks."""
-    if "LOCAL_RANK" not in os.environ:
-        return True
-    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds the global generators, each process differently, for dropout and the like."""
-    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
-    value = keyed_seed(seed, "train", rank)
-    torch.manual_seed(value)
-    np.random.seed(value % 2**32)
-    random.seed(value)
-
-
-@contextlib.contextmanager
-def logged(folder: RunFolder | None) -> Iterator[None]:
-    """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
-    handlers: list[logging.Handler] = [logging.NullHandler()]
-    if folder is not None:
-        handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(folder.log)]
-        handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
-        handlers[0].addFilter(lambda record: not record.exc_info)
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    for handler in handlers:
-        log.addHandler(handler)
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
-        try:
-            yield
-        except BaseException:
-            log.exception("the run ended by an error")
-            raise
-        finally:
-            for handler in handlers:
-                log.removeHandler(handler)
-                handler.close()
 
 
 def train(

@@ -13,14 +13,16 @@ from typing import Any
 import torch
 
 from tasks.base import Task
-from tasks.loop import at_best, is_first, logged, measured, train
+from tasks.loop import at_best, measured, train
+from tasks.process import is_first, logged
 from tasks.result import Result, new_record
 from tasks.trainer import Training
 from zoo import registry
-from zoo.config import CHANGEABLE, Config, flatten
+from zoo.config import CHANGEABLE, Config
 from zoo.errors import CheckpointError, ConfigError
 from zoo.files import read_yaml
 from zoo.folder import RunFolder
+from zoo.tree import flatten
 
 LAST = {"state_dict", "callbacks", "data_digest", "global_step"}  # what last.ckpt must hold
 

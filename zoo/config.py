@@ -14,6 +14,7 @@ from typing import Any
 from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
+from zoo.tree import flatten, refuse_code
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
 CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
@@ -62,21 +63,6 @@ class Config:
         return self
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Leaves of a nested mapping under dotted keys.
-
-    >>> flatten({"a": {"b": 1}, "c": 2})
-    {'a.b': 1, 'c': 2}
-    """
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
-
-
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -100,18 +86,6 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
             raise ConfigError("interpolations are refused", where, "write the value itself")
         values[key] = getattr(value, "text", value)
     return values
-
-
-def refuse_code(values: dict[str, Any], where: str) -> None:
-    """ConfigError for a key that names code or a value that would be resolved."""
-    for key, value in values.items():
-        last = str(key).rpartition(".")[2]
-        if last in ("class", "defaults") or last.startswith("_"):
-            raise ConfigError(
-                f"a configuration cannot name code: {key}", where, "choose a registered name"
-            )
-        if isinstance(value, str) and "${" in value:
-            raise ConfigError("interpolations are refused", where, "write the value itself")
 
 
 def compose(choices: dict[str, str]) -> Config:

@@ -1,0 +1,64 @@
+"""What a process is in a run: its rank, its seeds, where its messages go."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from zoo.folder import RunFolder
+from zoo.init import keyed_seed
+
+log = logging.getLogger("zoo")
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a run: it alone writes and speaks."""
+    if "LOCAL_RANK" not in os.environ:
+        return True
+    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds the global generators, each process differently, for dropout and the like."""
+    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
+    value = keyed_seed(seed, "train", rank)
+    torch.manual_seed(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+@contextlib.contextmanager
+def logged(folder: RunFolder | None) -> Iterator[None]:
+    """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if folder is not None:
+        handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(folder.log)]
+        handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
+        handlers[0].addFilter(lambda record: not record.exc_info)
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for handler in handlers:
+        log.addHandler(handler)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        try:
+            yield
+        except BaseException:
+            log.exception("the run ended by an error")
+            raise
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()
