@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tasks.base import Task
+from tasks.checkpoints import Lean
 from tasks.progress import Progress
 from zoo.errors import Diverged
 from zoo.folder import RunFolder
@@ -21,7 +22,7 @@ from zoo.probe import stack_mixing
 Sink = Callable[[dict[str, Any]], None]
 
 
-class Record(Callback):
+class Record(Lean):
     """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
 
     Args:
@@ -101,7 +102,7 @@ def train_loss(trainer: Trainer, task: Task) -> float:
     return float(loss)
 
 
-class Best(Callback):
+class Best(Lean):
     """Keeps the weights of the lowest validation loss and ends training without a better one.
 
     Args:

@@ -18,6 +18,16 @@ from pytorch_lightning import Callback, Trainer
 from zoo.init import keyed_seed
 
 
+class Lean(Callback):
+    """A callback without hooks inside the step, which Lightning would call and time for nothing."""
+
+    on_train_batch_start = None  # type: ignore[assignment]
+    on_before_zero_grad = None  # type: ignore[assignment]
+    on_before_backward = None  # type: ignore[assignment]
+    on_after_backward = None  # type: ignore[assignment]
+    on_before_optimizer_step = None  # type: ignore[assignment]
+
+
 class Interrupts:
     """Notes a signal and lets the step end; a second one stops at once."""
 
@@ -47,7 +57,7 @@ class Interrupts:
         self.received = number
 
 
-class Keep(Callback):
+class Keep(Lean):
     """Saves `last.ckpt` every few minutes, when interrupted and at the end, with random states.
 
     Args:

@@ -333,6 +333,7 @@ def test_a_signal_to_one_process_ends_all(tmp_path):
 def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
     (file,) = folder.glob("*.wandb")
@@ -346,6 +347,7 @@ def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
 
 def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     key = "0123456789" * 4
+    monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("tasks.loggers.START_SECONDS", 3)
