@@ -43,7 +43,7 @@ class Training:
         self,
         max_steps: Steps | None = None,
         max_epochs: Steps | None = None,
-        validate_every: Steps = 10,
+        validate_every: Steps = 20,
         patience: Steps | None = None,
         accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         devices: Steps = 1,
