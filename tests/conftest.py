@@ -68,22 +68,24 @@ def make_stack(name, kind, length=3, width=8, seed=0, **given):
     from zoo.init import redraw
 
     connect = maker("connection", name, {**options("connection", name), **given})
-    axis = -3 if kind in ("conv", "stages") else -1
+    axis = -1 if kind in ("mlp", "graph") else -3
     sites = Site.line(width, length, axis)
     shortcuts = [None] * length
-    if kind == "stages":  # the middle write halves the image and doubles the width
+    if kind in ("stages", "reopened"):  # the middle write halves the image, doubles the width
         outs = [width, 2 * width, 2 * width]
         ins = [width, width, 2 * width]
         changes = [None, 2 * width, None]
-        sites = [Site(ins[i], changes[i], i, length, axis) for i in range(length)]
+        start = 1 if kind == "reopened" else 0
+        sites = [Site(ins[i], changes[i], i, length, axis, i and start) for i in range(length)]
         branches = [Convolution(ins[i], outs[i], 2 if changes[i] else 1) for i in range(length)]
-        shortcuts = [None, Subsample(width), None]
+        shortcut = Subsample(width) if kind == "stages" else nn.Conv2d(width, 2 * width, 1, 2)
+        shortcuts = [None, shortcut if name != "plain" else None, None]
     else:
         make = {"mlp": MLP, "conv": Convolution, "graph": Neighbours}[kind]
         branches = [make(width) for _ in range(length)]
     stack = Stack(branches, [connect(site) for site in sites], shortcuts)
     redraw(stack, seed)
-    return stack
+    return stack.eval()  # stochastic rules are tested in training on their own
 
 
 def make_input(kind, batch=5, width=8):
@@ -93,7 +95,7 @@ def make_input(kind, batch=5, width=8):
         ring = torch.arange(batch)
         both = torch.cat([ring, ring.roll(1)]), torch.cat([ring.roll(1), ring])
         return x, torch.stack(both)
-    if kind in ("conv", "stages"):
+    if kind in ("conv", "stages", "reopened"):
         generator = torch.Generator().manual_seed(1)
         return (torch.randn(batch, width, 6, 6, generator=generator),)
     return (x,)

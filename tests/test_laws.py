@@ -13,7 +13,7 @@ from zoo.init import branch_digest
 from zoo.probe import mixing
 from zoo.registry import maker, options
 
-KINDS = ["mlp", "conv", "stages", "graph"]
+KINDS = ["mlp", "conv", "stages", "reopened", "graph"]
 every_connection = pytest.mark.parametrize("name", CONNECTIONS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

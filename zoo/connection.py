@@ -32,6 +32,8 @@ class Site:
         index: index of this write in the whole net.
         total: number of writes in the whole net.
         axis: channel axis counted from the right: -1 tokens and nodes, -3 images.
+        start: index of the first write since the stream was opened. A stage change at that write
+            opens the stream again: a shortcut with weights then maps one tensor, not every member.
     """
 
     width: int
@@ -39,6 +41,7 @@ class Site:
     index: int = 0
     total: int = 1
     axis: int = -1
+    start: int = 0
 
     @property
     def written(self) -> int:
@@ -62,11 +65,14 @@ class Connection(nn.Module):
         identity_at_zero: what comes out when every branch returns zero: the input (`exact`),
             a multiple of it (`scaled`), or something else (`none`).
         linear: whether the state enters linearly, so that the rule has a mixing matrix.
+        carries: whether the written state depends on the old one; if not, a model builds no
+            shortcuts.
     """
 
     init_equals: ClassVar[Literal["plain", "residual", "identity", "other"]] = "other"
     identity_at_zero: ClassVar[Literal["exact", "scaled", "none"]] = "none"
     linear: bool = True
+    carries: ClassVar[bool] = True
 
     def __init__(self, site: Site):
         super().__init__()
@@ -94,6 +100,12 @@ class Connection(nn.Module):
             return fn(state)
         return tuple(self.map(fn, member) for member in state)
 
+    def change(self, shortcut: TensorFunction, state: State) -> State:
+        """The stage change: through every member, or through the value where the stream reopens."""
+        if self.site.index > self.site.start:
+            return self.map(shortcut, state)
+        return self.open(shortcut(self.close(state)))
+
     def post(self, fn: TensorFunction, state: State) -> State:
         """Applies a tensor function to the current value only: a norm or ReLU after the write."""
         return fn(state)
@@ -108,7 +120,7 @@ class Connection(nn.Module):
     ) -> State:
         x, mix = self.read(state)
         if shortcut is not None:
-            state = self.map(shortcut, state)
+            state = self.change(shortcut, state)
         return self.write(state, branch(x, *args, **kwargs), mix)
 
     def along(self, vector: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class Plain(Connection):
     """
 
     init_equals = "plain"
+    carries = False
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return y

@@ -31,7 +31,7 @@ class DenseFormer(Connection):
 
     def __init__(self, site: Site):
         super().__init__(site)
-        self.weight = nn.Parameter(torch.empty(site.index + 2))
+        self.weight = nn.Parameter(torch.empty(site.index - site.start + 2))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -39,7 +39,8 @@ class DenseFormer(Connection):
         nn.init.ones_(self.weight[-1:])
 
     def average(self, *past: Tensor) -> History:
-        return past, torch.tensordot(self.weight, torch.stack(past), 1)
+        stacked = torch.stack(past)
+        return past, torch.tensordot(self.weight.to(stacked.dtype), stacked, 1)
 
     def open(self, x: Tensor) -> History:
         return (x,), x

@@ -81,7 +81,10 @@ class Hyper(Streams):
 
     def read(self, state: Tensor) -> tuple[Tensor, Mix]:
         if self.linear:
-            return torch.tensordot(self.reading, state, 1), (self.carrying, self.writing)
+            return torch.tensordot(self.reading.to(state.dtype), state, 1), (
+                self.carrying,
+                self.writing,
+            )
         channels_last = state.movedim(self.site.axis, -1)
         normed = F.rms_norm(channels_last, channels_last.shape[-1:])
         change = torch.tanh(normed @ self.weight).movedim(-1, self.site.axis)  # [n, ..., n+2, ...]
@@ -102,5 +105,8 @@ class Hyper(Streams):
     def write(self, state: Tensor, y: Tensor, mix: Mix) -> Tensor:
         carrying, writing = mix
         if self.linear:
-            return torch.tensordot(carrying.T, state, 1) + self.spread(writing, state) * y
+            return (
+                torch.tensordot(carrying.T.to(state.dtype), state, 1)
+                + self.spread(writing, state) * y
+            )
         return (carrying * state).sum(1) + writing * y
