@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.connection import Connection
+from zoo.connection import Connection, Stack
 
 
 def keyed_seed(seed: int, *names: str) -> int:
@@ -44,20 +44,18 @@ def redraw(model: nn.Module, seed: int) -> None:
 
 
 def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Named parameters that do not belong to a connection, sorted by name."""
-    owned = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, Connection)
-        for parameter in module.parameters()
-    }
+    """Named parameters outside connections and shortcuts, sorted by name."""
+    modules = list(model.modules())
+    owners = [module for module in modules if isinstance(module, Connection)]
+    owners += [module.shortcuts for module in modules if isinstance(module, Stack)]
+    owned = {id(parameter) for owner in owners for parameter in owner.parameters()}
     for name, parameter in sorted(model.named_parameters()):
         if id(parameter) not in owned:
             yield name, parameter
 
 
 def branch_digest(model: nn.Module) -> str:
-    """SHA-256 over name, shape and values of all parameters outside connections.
+    """SHA-256 over name, shape and values of all parameters outside connections and shortcuts.
 
     Two arms of a comparison start from the same branches if their digests are equal.
     """
