@@ -46,7 +46,7 @@ def redraw(model: nn.Module, seed: int) -> None:
 def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Named parameters outside connections and shortcuts, sorted by name."""
     modules = list(model.modules())
-    owners = [module for module in modules if isinstance(module, Connection)]
+    owners: list[nn.Module] = [module for module in modules if isinstance(module, Connection)]
     owners += [module.shortcuts for module in modules if isinstance(module, Stack)]
     owned = {id(parameter) for owner in owners for parameter in owner.parameters()}
     for name, parameter in sorted(model.named_parameters()):
