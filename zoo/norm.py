@@ -2,17 +2,24 @@
 
 A placement arranges three things that a model brings along: the `core` of a branch (attention,
 convolutions, a graph convolution), a `norm` and an activation. What kind of norm it is belongs to
-the model.
+the model. Branches of several layers are chains, with a norm and an activation for every layer:
+
+    none      layer act layer                    act after the write
+    pre       norm act layer norm act layer      norm act at the end of the stream
+    sandwich  norm act layer norm act layer norm norm act at the end of the stream
+    post      layer norm act layer norm          act after the write
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 MakeModule = Callable[[], nn.Module]
+MakeNorm = Callable[[int], nn.Module]  # of a number of channels
 
 
 class Branch(nn.Module):
@@ -31,7 +38,43 @@ class Branch(nn.Module):
 
 
 class Placement:
-    """Puts norms and activations around branches; the methods receive makers of fresh modules."""
+    """Puts norms and activations around branches; the methods receive makers of fresh modules.
+
+    Attributes:
+        leads: in a chain, norm and activation come before each layer.
+        follows: in a chain, a norm comes after each layer.
+        closes: a chain ends with a norm although norms come before its layers.
+    """
+
+    leads: ClassVar[bool] = False
+    follows: ClassVar[bool] = False
+    closes: ClassVar[bool] = False
+
+    @property
+    def normed(self) -> bool:
+        """Whether there are norms at all."""
+        return self.leads or self.follows
+
+    def chain(
+        self, layers: Sequence[nn.Module], widths: Sequence[int], norm: MakeNorm, act: MakeModule
+    ) -> nn.Module:
+        """A branch of several layers; `widths` lists the channels before, between and after."""
+        modules: dict[str, nn.Module] = {}
+        for i, layer in enumerate(layers):
+            if self.leads:
+                modules[f"norm{i}"] = norm(widths[i])
+            if self.leads or i:
+                modules[f"act{i}"] = act()
+            modules[f"layer{i}"] = layer
+            if self.follows:
+                modules[f"norm{i}"] = norm(widths[i + 1])
+        if self.closes:
+            modules["closing"] = norm(widths[-1])
+        return nn.Sequential(OrderedDict(modules))
+
+    def settle(self, act: MakeModule) -> nn.Module | None:
+        """The function of the stream's value after each write of a chain."""
+        return None if self.leads else act()
 
     def branch(self, core: nn.Module, norm: MakeModule, act: MakeModule) -> nn.Module:
         """The branch that a connection calls."""
@@ -61,6 +104,8 @@ class Pre(Placement):
     Li et al. 2020, arXiv:2006.07739 (`res+`).
     """
 
+    leads = True
+
     def branch(self, core: nn.Module, norm: MakeModule, act: MakeModule) -> nn.Module:
         return Branch(core, before=[norm(), act()])
 
@@ -74,6 +119,8 @@ class Sandwich(Pre):
     Source: Ding et al. 2021, arXiv:2105.13290.
     """
 
+    closes = True
+
     def branch(self, core: nn.Module, norm: MakeModule, act: MakeModule) -> nn.Module:
         return Branch(core, before=[norm(), act()], after=[norm()])
 
@@ -81,8 +128,13 @@ class Sandwich(Pre):
 class Post(Placement):
     """A norm of the stream after each write. Branch: act(core(x)).
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1.
+    In a chain the last norm stands before the write and the activation after it, as in the
+    original ResNet.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; He et al. 2015, arXiv:1512.03385.
     """
+
+    follows = True
 
     def post(self, norm: MakeModule) -> nn.Module:
         return norm()

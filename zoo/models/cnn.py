@@ -1,0 +1,168 @@
+"""Residual networks for images: basic and bottleneck branches on one stream in stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Len
+from torch import Tensor, nn
+
+from zoo.connection import Connect, Site, Stack
+from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
+from zoo.norm import Placement
+
+Size = Annotated[int, Ge(1)]
+EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle
+IMAGENET = {  # branches in each stage, He et al. 2015, table 1
+    18: ("basic", [2, 2, 2, 2]),
+    34: ("basic", [3, 4, 6, 3]),
+    50: ("bottleneck", [3, 4, 6, 3]),
+    101: ("bottleneck", [3, 4, 23, 3]),
+    152: ("bottleneck", [3, 8, 36, 3]),
+}
+
+
+class CNN(nn.Module):
+    r"""A ResNet (He et al. 2015, arXiv:1512.03385) under any connection.
+
+    norm=post is the original with its ReLU after each write, norm=pre the pre-activation net (He et
+    al. 2016, arXiv:1603.05027; its shortcuts read the stream itself), norm=none has no norms. Under
+    `plain` the branches are the same and no shortcut is built.
+
+    Shapes: images `[B, C, H, W]` to logits `[B, classes]`.
+
+    Args:
+        channels: C of the images.
+        classes: number of classes.
+        connect: the rule of every site.
+        norm_placement: where norms sit.
+        depth: layers with weights, shortcuts left out. With s stages of basic branches 2 s n + 2, of
+            bottlenecks 3 s n + 2; two more where the field counts two projections (WRN-28-10).
+            For form=imagenet 18, 34, 50, 101 or 152.
+        width: channels of each stage (a number stands for one stage); each stage after the first
+            halves the image.
+        form: `cifar` (3x3 stem, equal stages) or `imagenet` (7x7 stem with pooling).
+        block: `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1, four times as wide).
+            form=imagenet asks for the one of its depth.
+        factor: of all widths behind the stem (Zagoruyko and Komodakis 2016, arXiv:1605.07146).
+        groups: of the 3x3 convolution in a bottleneck (Xie et al. 2017, arXiv:1611.05431).
+        base_width: channels of each group at a width of 64.
+        shortcut: where the shape changes, `A` subsamples and pads with zeros, `B` projects; `C`
+            projects at every branch.
+        norm: kind of the norms: `batch`, `group` (of 16 channels) or `layer`.
+        checkpoint: recompute activations in the backward pass.
+
+    Errors:
+        ValueError: a depth that the stages do not divide; groups of basic branches.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        connect: Connect,
+        norm_placement: Placement,
+        depth: Size = 20,
+        width: Size | Annotated[list[Size], Len(1)] = [16],  # noqa: B006
+        form: Literal["cifar", "imagenet"] = "cifar",
+        block: Literal["basic", "bottleneck"] = "basic",
+        factor: Size = 1,
+        groups: Size = 1,
+        base_width: Size = 64,
+        shortcut: Literal["A", "B", "C"] = "A",
+        norm: Literal["batch", "group", "layer"] = "batch",
+        checkpoint: bool = False,
+    ):
+        super().__init__()
+        if block == "basic" and (groups > 1 or base_width != 64):
+            raise ValueError("groups and base_width are options of block=bottleneck")
+        self.block, self.groups, self.base_width = block, groups, base_width
+        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        widths = [width] if isinstance(width, int) else width
+        lengths = stages(depth, len(widths), form, block)
+        out = widths[0]
+        self.stem = self.entry(channels, out, form)
+        wide = EXPANSION if block == "bottleneck" else 1
+        branches: list[nn.Module] = []
+        sites: list[Site] = []
+        shortcuts: list[nn.Module | None] = []
+        for stage, length in enumerate(lengths):
+            inner = widths[stage] * factor
+            for unit in range(length):
+                ins, out = out, inner * wide
+                stride = 2 if stage and not unit else 1
+                changes = stride > 1 or ins != out
+                projects = shortcut == "C" or (changes and shortcut == "B")
+                index = len(sites)
+                start = index if projects else sites[-1].start if sites else 0
+                branches.append(self.branch(ins, inner, out, stride))
+                sites.append(Site(ins, out if changes else None, index, sum(lengths), -3, start))
+                shortcuts.append(
+                    projection(ins, out, stride, self.make_norm if norm_placement.follows else None)
+                    if projects
+                    else Subsample(out - ins, stride)
+                    if changes
+                    else None
+                )
+        rules = [connect(site) for site in sites]
+        self.body = Stack(
+            branches,
+            rules,
+            [made if rule.carries else None for made, rule in zip(shortcuts, rules, strict=True)],
+            [norm_placement.settle(nn.ReLU) for _ in sites],
+            checkpoint,
+        )
+        self.close = norm_placement.close(lambda: self.make_norm(out), nn.ReLU)
+        self.head = nn.Linear(out, classes)
+
+    def entry(self, channels: int, width: int, form: str) -> nn.Module:
+        """The stem; norm and activation come with the first branch where they lead."""
+        conv = Conv(channels, width, *((7, 2) if form == "imagenet" else (3, 1)))
+        layers: list[nn.Module] = [conv]
+        if self.placement.follows:
+            layers.append(self.make_norm(width))
+        if not self.placement.leads:
+            layers.append(nn.ReLU())
+        if form == "imagenet":
+            layers.append(nn.MaxPool2d(3, 2, 1))
+        return nn.Sequential(*layers)
+
+    def branch(self, width: int, inner: int, out: int, stride: int) -> nn.Module:
+        """The convolutions of one branch with their norms and activations."""
+        bias = not self.placement.normed
+        if self.block == "basic":
+            widths = [width, out, out]
+            layers = [Conv(width, out, 3, stride, 1, bias), Conv(out, out, 3, 1, 1, bias)]
+        else:
+            middle = inner * self.base_width // 64 * self.groups
+            widths = [width, middle, middle, out]
+            layers = [
+                Conv(width, middle, 1, 1, 1, bias),
+                Conv(middle, middle, 3, stride, self.groups, bias),
+                Conv(middle, out, 1, 1, 1, bias),
+            ]
+        return self.placement.chain(layers, widths, self.make_norm, nn.ReLU)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.close(self.body(self.stem(x))).mean((2, 3)))
+
+
+def stages(depth: int, count: int, form: str, block: str) -> list[int]:
+    """The number of branches in each stage."""
+    if form == "imagenet":
+        kind, lengths = IMAGENET.get(depth, ("", []))
+        if not lengths:
+            known = ", ".join(map(str, IMAGENET))
+            raise ValueError(f"depth={depth} is none of the ImageNet depths: {known}")
+        if kind != block:
+            raise ValueError(f"depth={depth} has block={kind} in the ImageNet form")
+        if count != len(lengths):
+            raise ValueError(f"the ImageNet form has 4 widths, got {count}")
+        return lengths
+    convolutions = 2 if block == "basic" else 3
+    step = convolutions * count
+    for ends in (2, 4):
+        if depth > ends and (depth - ends) % step == 0:
+            return [(depth - ends) // step] * count
+    near = 2 + step * max(1, round((depth - 2) / step))
+    raise ValueError(f"depth={depth} is not {step} n + 2 with {count} stage(s); {near} is near")

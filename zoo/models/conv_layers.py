@@ -1,0 +1,109 @@
+"""Convolutions, norms and shortcuts of image networks."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.norm import MakeNorm
+
+
+class Conv(nn.Conv2d):
+    """A padded convolution drawn as He et al. 2015, arXiv:1502.01852, eq. 14 (fan out).
+
+    Args:
+        width: channels in.
+        out: channels out.
+        size: of the kernel, odd.
+        stride: of the positions that are kept.
+        groups: of channels that see each other.
+        bias: whether there is one; it starts at zero.
+    """
+
+    def __init__(
+        self, width: int, out: int, size: int, stride: int = 1, groups: int = 1, bias: bool = False
+    ):
+        super().__init__(width, out, size, stride, size // 2, groups=groups, bias=bias)
+
+    def reset_parameters(self) -> None:
+        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm whose statistics are those of all processes' parts of a batch.
+
+    On GPUs Lightning replaces it by SyncBatchNorm, which knows no CPU; here the sums are reduced
+    over the processes with their gradients.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if not (self.training and distributed and torch.distributed.get_world_size() > 1):
+            return super().forward(input)
+        return self.synchronised(input)
+
+    def synchronised(self, x: Tensor) -> Tensor:
+        """Normalises by mean and variance over batch, positions and processes."""
+        from torch.distributed.nn.functional import all_reduce
+
+        x32 = x.float()
+        axes = (0, 2, 3)
+        count = x32.new_full((x.shape[1],), x.numel() / x.shape[1])
+        sums = torch.stack([count, x32.sum(axes), x32.square().sum(axes)])
+        count, total, squares = all_reduce(sums).unbind()
+        mean = total / count
+        variance = squares / count - mean.square()
+        if self.training and self.track_running_stats:
+            rate = self.momentum or 0.0
+            with torch.no_grad():
+                unbiased = variance * count / (count - 1)
+                self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
+                self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
+                self.num_batches_tracked += 1  # type: ignore[operator]
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return (x32 * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+def group_norm(width: int) -> nn.Module:
+    """Groups of 16 channels (Wu and He 2018, arXiv:1803.08494, table 3), fewer if 16 do not fit."""
+    return nn.GroupNorm(width // math.gcd(width, 16), width)
+
+
+def layer_norm(width: int) -> nn.Module:
+    """One group: channels and positions of an image together."""
+    return nn.GroupNorm(1, width)
+
+
+NORMS: dict[str, MakeNorm] = {"batch": BatchNorm, "group": group_norm, "layer": layer_norm}
+
+
+class Subsample(nn.Module):
+    """Shortcut option A: positions left out, zeros for the new channels; no parameters.
+
+    Args:
+        extra: new channels.
+        stride: of the positions that are kept.
+    """
+
+    def __init__(self, extra: int, stride: int):
+        super().__init__()
+        self.extra = extra
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[..., :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+def projection(width: int, out: int, stride: int, norm: MakeNorm | None) -> nn.Module:
+    """Shortcut options B and C: a convolution of size 1, with a norm where the branch ends in one.
+
+    Without any norm it has a bias.
+    """
+    conv = Conv(width, out, 1, stride)
+    return conv if norm is None else nn.Sequential(conv, norm(out))
