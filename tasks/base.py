@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from tasks.optim import Optimizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Totals = dict[str, Tensor]  # sums over examples, with their number under `count`
 MakeModel = Callable[..., nn.Module]
@@ -31,10 +34,12 @@ class Task(LightningModule):
         draws: the task's named generators; checkpoints keep their states.
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
+        batch_size: examples of a batch over all processes, where the data comes in batches.
     """
 
     facts: ClassVar[dict[str, Any]] = {}
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
+    batch_size: int | None = None
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
         super().__init__()
@@ -92,6 +97,10 @@ class Task(LightningModule):
         """What the stream shows by depth: values before the first and after every branch."""
         return {}
 
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """Figures of the data and of what the model makes of it."""
+        return {}
+
     # What all tasks share.
 
     def train_dataloader(self) -> Iterable[Any]:
@@ -135,4 +144,4 @@ class Task(LightningModule):
     def configure_optimizers(self) -> Any:
         fused = self.trainer.precision != "16-mixed"  # its gradient scaler clips by itself
         steps = int(self.trainer.max_steps)
-        return self.options.build(self.model, steps, fused)
+        return self.options.build(self.model, steps, fused, self.batch_size)

@@ -66,7 +66,7 @@ class Bare:
         self.batches = self.forever()
         self.validations = list(task.loader("val"))
         self.validate_every = validate_every
-        self.optimizer = task.options.build(task.model, steps, True)["optimizer"]
+        self.optimizer = task.options.build(task.model, steps, True, task.batch_size)["optimizer"]
         self.done = 0
 
     def forever(self) -> Iterator[Any]:

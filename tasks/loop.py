@@ -41,6 +41,7 @@ def train(
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task, branch_digest(task.model))
+    config.maker("init")().apply(task.model)
     if folder:
         record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
     if training.compile:
@@ -167,7 +168,7 @@ def draw(
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
     after = f"step {record['steps']}"
-    figures = {"curves": curves_figure(list(folder.rows()), title)}
+    figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
     for name, values in record["curves"].items():
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}

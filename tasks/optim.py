@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -11,11 +11,13 @@ from annotated_types import Ge, Gt, Lt
 from torch import nn
 
 from zoo.connection import Connection
+from zoo.errors import ConfigError
 
 Rate = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
 Beta = Annotated[float, Ge(0), Lt(1)]
 Schedule = Literal["constant", "cosine", "linear"]
+StepSchedule = Literal["constant", "cosine", "linear", "step"]
 
 
 class Optimizer:
@@ -30,8 +32,15 @@ class Optimizer:
         head_decay: of its head; None: weight_decay.
         schedule: how the rate falls to zero after warm-up, if it does.
         warmup: steps of linear warm-up.
+
+    Attributes:
+        base_batch: images of a batch for which `lr` is meant; it is scaled to the real number.
+        drops: shares of all steps at which the schedule `step` multiplies the rate by `drop`.
     """
 
+    base_batch: int | None = None
+    drops: Sequence[float] = ()
+    drop: float = 1.0
     kind: type[torch.optim.Optimizer]
 
     def __init__(
@@ -40,7 +49,7 @@ class Optimizer:
         weight_decay: float,
         stem_decay: float | None,
         head_decay: float | None,
-        schedule: Schedule,
+        schedule: StepSchedule,
         warmup: int,
         **rest: Any,
     ):
@@ -62,9 +71,17 @@ class Optimizer:
         for decay, parameters in sorted(members.items(), reverse=True):
             yield {"params": parameters, "weight_decay": decay}
 
-    def build(self, model: nn.Module, steps: int, fused: bool) -> dict[str, Any]:
+    def build(
+        self, model: nn.Module, steps: int, fused: bool, batch_size: int | None = None
+    ) -> dict[str, Any]:
         """The optimiser and its schedule over `steps` steps, in Lightning's form."""
-        optimizer = self.kind(self.groups(model), lr=self.lr, fused=fused, **self.rest)  # type: ignore
+        lr = self.lr
+        if self.base_batch is not None:
+            if batch_size is None:
+                reason = "this task has no batches"
+                raise ConfigError(reason, "optimizer.base_batch", "leave it out")
+            lr *= batch_size / self.base_batch
+        optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
         scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -84,6 +101,8 @@ class Optimizer:
         if step < self.warmup:
             return (step + 1) / self.warmup
         done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
+        if self.schedule == "step":
+            return self.drop ** sum(step >= share * steps for share in self.drops)
         falling = {
             "constant": 1.0,
             "linear": 1 - done,
@@ -135,7 +154,13 @@ class AdamW(Optimizer):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum."""
+    """Stochastic gradient descent with momentum.
+
+    Args:
+        schedule: also `step`: at the shares `drops` of all steps the rate is multiplied by `drop`.
+        base_batch: the size of a batch for which `lr` is meant; the rate grows in proportion to
+            the real one (Goyal et al. 2017, arXiv:1706.02677). None: `lr` as it is.
+    """
 
     kind = torch.optim.SGD
 
@@ -147,9 +172,13 @@ class SGD(Optimizer):
         head_decay: Decay | None = None,
         momentum: Beta = 0.9,
         nesterov: bool = True,
-        schedule: Schedule = "constant",
+        schedule: StepSchedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
+        drops: list[Annotated[float, Gt(0), Lt(1)]] = [0.5, 0.75],  # noqa: B006
+        drop: Annotated[float, Gt(0), Lt(1)] = 0.1,
+        base_batch: Annotated[int, Ge(1)] | None = None,
     ):
+        self.drops, self.drop, self.base_batch = drops, drop, base_batch
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
         rest = {"momentum": momentum, "nesterov": nesterov}

@@ -108,6 +108,7 @@ class Training:
             devices=self.devices,
             strategy="ddp" if self.devices > 1 else "auto",
             precision=self.precision,
+            sync_batchnorm=self.devices > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
             max_epochs=-1,
             val_check_interval=self.validate_every * self.accumulate,

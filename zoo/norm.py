@@ -29,8 +29,8 @@ class Branch(nn.Module):
         self, core: nn.Module, before: Sequence[nn.Module] = (), after: Sequence[nn.Module] = ()
     ):
         super().__init__()
-        self.core = core
         self.before = nn.Sequential(*before)
+        self.core = core
         self.after = nn.Sequential(*after)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 GROUPS = (
     "connection",
     "data",
+    "init",
     "logger",
     "model",
     "norm",

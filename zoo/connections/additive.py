@@ -60,18 +60,19 @@ class Residual(Connection):
 class Scaled(Connection):
     r"""Fixed factors on state and branch; the branch may shrink with the number of writes L.
 
-    Equation: x' = s x + b L^(-p) F(x)
+    Equation: x' = s L^q x + b L^(-p) F(x)
     State: one tensor.
     Start: a fixed mixture.
     Cost: no parameters.
     Source: Yang et al. 2023, arXiv:2310.02244 (p = 1/2); Chen et al. 2018, arXiv:1806.07366,
-        eq. 1 as an Euler step (p = 1).
+        eq. 1 as an Euler step (p = 1); Wang et al. 2022, arXiv:2203.00555 (DeepNorm: q = 1/4, p = 0).
 
     Args:
         site: place on the stream.
         state: s, the factor on the state.
         branch: b, the factor on the branch.
         exponent: p; 0.5 gives 1/sqrt(total), 1 gives 1/total, 0 a constant factor.
+        state_exponent: q.
 
     >>> Scaled(Site(width=1, total=4)).write(torch.ones(1), torch.ones(1), None)
     tensor([1.5000])
@@ -85,9 +86,10 @@ class Scaled(Connection):
         state: float = 1.0,
         branch: float = 1.0,
         exponent: Annotated[float, Ge(0)] = 0.5,
+        state_exponent: float = 0.0,
     ):
         super().__init__(site)
-        self.state = state
+        self.state = state * site.total**state_exponent
         self.branch = branch * site.total**-exponent
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import Ge, Len
 from torch import Tensor, nn
 
@@ -36,8 +37,8 @@ class CNN(nn.Module):
         classes: number of classes.
         connect: the rule of every site.
         norm_placement: where norms sit.
-        depth: layers with weights, shortcuts left out. With s stages of basic branches 2 s n + 2, of
-            bottlenecks 3 s n + 2; two more where the field counts two projections (WRN-28-10).
+        depth: layers with weights, shortcuts left out. With s stages of basic branches 2 s n + 2,
+            of bottlenecks 3 s n + 2; two more where the field counts two projections (WRN-28-10).
             For form=imagenet 18, 34, 50, 101 or 152.
         width: channels of each stage (a number stands for one stage); each stage after the first
             halves the image.
@@ -144,6 +145,7 @@ class CNN(nn.Module):
         return self.placement.chain(layers, widths, self.make_norm, nn.ReLU)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)  # up to 30 % faster than channels first
         return self.head(self.close(self.body(self.stem(x))).mean((2, 3)))
 
 

@@ -1,0 +1,58 @@
+"""Figures of image tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zoo.pictures import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 8
+NAMED = 30  # classes whose names still fit on an axis
+
+
+def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
+    """Images `[N, C, H, W]` of bytes in rows, each with its caption."""
+    rows = -(-len(images) // COLUMNS)
+    figure = new_figure(1.35 * COLUMNS, 1.5 * rows + 0.4)
+    axes = figure.subplots(rows, COLUMNS, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+        pixels = image.movedim(0, -1).numpy()
+        grey = pixels.shape[-1] == 1
+        axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
+        axis.set_title(caption.replace("$", r"\$"), fontsize=7)
+    figure.suptitle(title.replace("$", r"\$"), fontsize=9)
+    return figure
+
+
+def confusion_figure(y: Tensor, guess: Tensor, names: Sequence[str], title: str) -> Figure:
+    """The share of each true class (row) that is taken for each class (column)."""
+    size = len(names)
+    counts = torch.zeros(size, size).index_put_((y, guess), torch.ones(len(y)), accumulate=True)
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    side = 3.2 + 0.28 * min(size, NAMED)
+    figure = new_figure(side + 0.8, side)
+    axis = figure.subplots()
+    shown = axis.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    if size <= NAMED:
+        ticks = [name.replace("$", r"\$") for name in names]
+        axis.set_xticks(range(size), ticks, rotation=90, fontsize=8)
+        axis.set_yticks(range(size), ticks, fontsize=8)
+        for row, column in counts.nonzero().tolist():
+            dark = shares[row, column] > 0.5
+            text = f"{int(counts[row, column])}"
+            colour = "white" if dark else "black"
+            axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    axis.set_xlabel("taken for")
+    axis.set_ylabel("true class")
+    axis.set_title(title.replace("$", r"\$"), fontsize=9)
+    figure.colorbar(shown, ax=axis, shrink=0.7, label="share of the true class")
+    return figure
