@@ -81,8 +81,8 @@ class Task(LightningModule):
         """The batches of one pass for evaluation on `train`, `val` or `test`."""
         raise NotImplementedError
 
-    def train_loader(self, world: int, rank: int) -> Iterable[Any]:
-        """The batches that this process trains on between two turns of the outer loop."""
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
+        """This process's training batches, from a number on, in one turn of the outer loop."""
         raise NotImplementedError
 
     def batches_per_pass(self, world: int) -> int:
@@ -104,7 +104,9 @@ class Task(LightningModule):
     # What all tasks share.
 
     def train_dataloader(self) -> Iterable[Any]:
-        return self.train_loader(self.trainer.world_size, self.trainer.global_rank)
+        trainer = self.trainer
+        done = trainer.global_step * trainer.accumulate_grad_batches
+        return self.train_loader(trainer.world_size, trainer.global_rank, done)
 
     def val_dataloader(self) -> Iterable[Any]:
         return self.loader("val")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.process import logged, seed_everything
 from tasks.run import prepare
+from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
@@ -109,8 +110,8 @@ class Interleave(Callback):
         self.began = time.process_time()
 
 
-def bench(config: Config) -> Report:
-    """Measures one configuration on one device; nothing of it is kept."""
+def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
+    """What `prepare` makes, on one thread of the CPU; ConfigError for anything else."""
     training, make_task = prepare(config)
     if training.devices > 1 or training.accelerator != "cpu":
         raise ConfigError(
@@ -119,6 +120,12 @@ def bench(config: Config) -> Report:
             "add trainer.accelerator=cpu trainer.devices=1",
         )
     torch.set_num_threads(1)  # process time counts threads that only wait
+    return training, make_task
+
+
+def bench(config: Config) -> Report:
+    """Measures one configuration on one device; nothing of it is kept."""
+    training, make_task = one_process(config)
     task = make_task()
     redraw(task.model, config.seed)
     task.setup("fit")

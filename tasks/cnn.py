@@ -60,7 +60,7 @@ class ImageClassification(Task):
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size = data.batch_size
+        self.batch_size: int = data.batch_size
         self.augment = Augment(crop, flip, cutout, mixup, cutmix)
         self.label_smoothing = label_smoothing
 
@@ -91,10 +91,9 @@ class ImageClassification(Task):
     def loader(self, part: str) -> Iterable[Tensor]:
         return getattr(self.data, part).split(AT_ONCE)
 
-    def train_loader(self, world: int, rank: int) -> Iterable[tuple[int, Tensor]]:
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         self.world, self.rank = world, rank
-        done = self.trainer.global_step * self.trainer.accumulate_grad_batches
-        return self.shuffled(done)
+        return self.shuffled(number)
 
     def normalised(self, images: Tensor) -> Tensor:
         """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""

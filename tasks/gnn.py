@@ -93,7 +93,9 @@ class NodeClassification(Task):
     def loader(self, part: str) -> Iterable[Tensor]:
         return Repeat(self.nodes(part), 1)
 
-    def train_loader(self, world: int, rank: int) -> Iterable[tuple[Tensor, float]]:
+    def train_loader(
+        self, world: int, rank: int, number: int = 0
+    ) -> Iterable[tuple[Tensor, float]]:
         nodes = self.nodes("train")[rank::world]
         return Repeat((nodes, world / len(self.data.train)), TURN)
 

@@ -70,10 +70,14 @@ def test(words: Sequence[str], flags: Flags) -> int:
 
 
 def bench(words: Sequence[str], flags: Flags) -> int:
-    config, _ = configured(words)
+    kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
+    kind = kinds[-1]
+    if kind not in BENCHES:
+        raise ConfigError(f"bench knows no {kind!r}", f"of={kind}", suggest(kind, BENCHES))
+    config, _ = configured([word for word in words if not word.startswith("of=")])
     from importlib import import_module
 
-    report = import_module("tasks.bench").bench(config)
+    report = import_module(BENCHES[kind]).bench(config)
     emit(flags, report.record, report.table())
     return 0
 
@@ -100,6 +104,7 @@ def show(words: Sequence[str], flags: Flags) -> int:
     return 0
 
 
+BENCHES = {"fit": "tasks.bench", "rules": "tasks.bench_rules", "twin": "tasks.bench_twin"}
 VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "fit": fit,
     "test": test,

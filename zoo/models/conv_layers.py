@@ -64,7 +64,7 @@ class BatchNorm(nn.BatchNorm2d):
                 unbiased = variance * count / (count - 1)
                 self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
                 self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
-                self.num_batches_tracked += 1  # type: ignore[operator]
+                self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (x32 * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
