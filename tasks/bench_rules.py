@@ -1,0 +1,132 @@
+"""What every connection costs: time and memory of a training step against `residual`.
+
+Steps of a rule and of `residual` are timed in turn, in process CPU time, so that a drift of the
+machine falls on both. Memory is that of the tensors kept for the backward pass, counted one by one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tasks.bench import one_process
+from tasks.run import prepare
+from zoo import registry
+from zoo.config import Config
+from zoo.connection import Connection
+from zoo.errors import ConfigError
+from zoo.init import redraw
+
+ROUNDS = 9
+REFERENCE = "residual"
+
+
+@dataclass
+class Costs:
+    """Costs of every rule.
+
+    Args:
+        record: the figures.
+    """
+
+    record: dict[str, Any]
+
+    def table(self) -> str:
+        reference = self.record["rules"][REFERENCE]
+        head = (
+            f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
+            f"kept for the backward pass; {self.record['sites']} sites, "
+            f"{'compiled' if self.record['compiled'] else 'eager'}, "
+            f"{self.record['threads']} thread(s), torch {torch.__version__}"
+        )
+        lines = [
+            head,
+            "",
+            "| rule | time | memory | parameters a site |",
+            "| --- | --- | --- | --- |",
+        ]
+        for name, cost in self.record["rules"].items():
+            low, high = cost["time_range"]
+            lines.append(
+                f"| `{name}` | {cost['time']:.2f} ({low:.2f} to {high:.2f}) | {cost['memory']:.2f} "
+                f"| {cost['parameters_a_site']:,.0f} |"
+            )
+        return "\n".join(lines)
+
+
+class Arm:
+    """One training step, repeated, of the task under one rule."""
+
+    def __init__(self, config: Config, name: str):
+        choices = {**config.choices, "connection": name}
+        given = config.sections["connection"] if name == config.choices["connection"] else None
+        options = registry.options("connection", name) if given is None else given
+        sections = {**config.sections, "connection": options}
+        training, make_task = prepare(Config(choices, sections, config.seed, config.run))
+        self.task = make_task()
+        redraw(self.task.model, config.seed)
+        self.task.setup("fit")
+        self.batch = next(iter(self.task.train_loader(1, 0)))
+        steps = self.task.options.build(self.task.model, 1, True, self.task.batch_size)
+        self.optimizer = steps["optimizer"]
+        if training.compile:
+            self.task.model.compile()
+        self.step()
+
+    def step(self) -> float:
+        """Milliseconds of one step."""
+        began = time.process_time()
+        self.optimizer.zero_grad()
+        self.task.loss(self.batch).backward()
+        self.optimizer.step()
+        return 1e3 * (time.process_time() - began)
+
+    def kept_bytes(self) -> int:
+        """Bytes of the tensors, parameters left out, that a backward pass waits for."""
+        owned = {p.untyped_storage().data_ptr() for p in self.task.model.parameters()}
+        kept: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in owned:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = self.task.loss(self.batch)
+        loss.backward()
+        return sum(kept.values())
+
+    def sites(self) -> list[Connection]:
+        """The connections of the model."""
+        return [m for m in self.task.model.modules() if isinstance(m, Connection)]
+
+
+def bench(config: Config) -> Costs:
+    """Measures every registered rule on one task; nothing of it is kept."""
+    one_process(config)
+    reference = Arm(config, REFERENCE)
+    if not reference.sites():
+        raise ConfigError("the model has no connections", "bench", "choose a deeper one")
+    bytes_kept = reference.kept_bytes()
+    rules: dict[str, dict[str, Any]] = {}
+    for name in registry.names("connection"):
+        arm = Arm(config, name)
+        pairs = np.array([[reference.step(), arm.step()] for _ in range(ROUNDS)])
+        ratios = pairs[:, 1] / pairs[:, 0]
+        kept, sites = arm.kept_bytes(), arm.sites()
+        low, high = np.percentile(ratios, [25, 75])
+        rules[name] = {
+            "ms": float(np.median(pairs[:, 1])),
+            "time": float(np.median(ratios)),
+            "time_range": [float(low), float(high)],
+            "bytes": kept,
+            "memory": kept / bytes_kept,
+            "parameters_a_site": sum(p.numel() for s in sites for p in s.parameters()) / len(sites),
+        }
+    record = {"rules": rules, "sites": len(reference.sites()), "threads": torch.get_num_threads()}
+    return Costs({**record, "compiled": bool(config.sections["trainer"]["compile"])})
