@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -102,6 +103,18 @@ class Task(LightningModule):
         return {}
 
     # What all tasks share.
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Data on the device and the model in evaluation, also where no trainer runs."""
+        self.setup("evaluate")  # a trainer that has ended takes the model off the device
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.model.train(training)
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer

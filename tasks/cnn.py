@@ -11,7 +11,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from tasks.base import MakeModel, Task, Totals
-from tasks.data.batches import Augment, Shuffled
+from tasks.data.batches import Augment, InOrder, Shuffled
 from tasks.data.image_set import ImageSet
 from tasks.optim import Optimizer
 
@@ -60,7 +60,7 @@ class ImageClassification(Task):
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size: int = data.batch_size
+        self.batch_size: int = getattr(data, "batch_size", 64)
         self.augment = Augment(crop, flip, cutout, mixup, cutmix)
         self.label_smoothing = label_smoothing
 
@@ -89,7 +89,7 @@ class ImageClassification(Task):
         return batch
 
     def loader(self, part: str) -> Iterable[Tensor]:
-        return getattr(self.data, part).split(AT_ONCE)
+        return InOrder(getattr(self.data, part), AT_ONCE)
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         self.world, self.rank = world, rank
@@ -150,25 +150,20 @@ class ImageClassification(Task):
         hits = self.data.labels[self.data.test] == guess
         return {"test/accuracy": hits.double().mean().item()}
 
-    @torch.no_grad()
     def curves(self) -> dict[str, list[float]]:
         """The root mean square of the stream on validation images."""
-        self.setup("curves")
-        model, training = self.model.eval(), self.model.training
-        x = self.normalised(self.images[self.data.val[:AT_ONCE]])
-        values = model.body.values(model.stem(x))
-        model.train(training)
+        with self.evaluating():
+            x = self.normalised(self.images[self.data.val[:AT_ONCE]])
+            values = self.model.body.values(self.model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
-    @torch.no_grad()
     def pictures(self, title: str) -> dict[str, Figure]:
         """A training batch, the confusion matrix, and the test images that are worst mistaken."""
         from tasks.pictures import confusion_figure, image_figure
 
-        self.setup("pictures")
-        self.model.eval()
         names, test = self.data.classes, self.data.test
-        logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
+        with self.evaluating():
+            logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
         y, guess = self.data.labels[test], logits.argmax(1)
         wrong = torch.nonzero(guess != y)[:, 0]
         worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]

@@ -127,13 +127,10 @@ class NodeClassification(Task):
         guess = self.data.y[self.data.train].mode().values
         return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
 
-    @torch.no_grad()
     def curves(self) -> dict[str, list[float]]:
         """The normalised Dirichlet energy of the stream, edges taken in both directions."""
-        self.setup("curves")  # a trainer that has ended takes the model off the device
-        model, training = self.model, self.model.training
-        model.eval()
-        values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
-        model.train(training)
+        model = self.model
+        with self.evaluating():
+            values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
         edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
         return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

@@ -56,6 +56,24 @@ class Shuffled:
         return self.order[1][slot * self.size : (slot + 1) * self.size]
 
 
+class InOrder:
+    """One pass over examples in pieces; Lightning would take a list for several loaders.
+
+    Args:
+        examples: `[n]` numbers of the examples.
+        size: of a piece; the last one may be smaller.
+    """
+
+    def __init__(self, examples: Tensor, size: int):
+        self.pieces = examples.split(size)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.pieces)
+
+
 @dataclass
 class Augment:
     """Random changes of whole batches of images, drawn for each batch by its number.
