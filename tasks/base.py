@@ -33,11 +33,13 @@ class Task(LightningModule):
 
     Attributes:
         draws: the task's named generators; checkpoints keep their states.
+        takes: the class of the data.
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
         batch_size: examples of a batch over all processes, where the data comes in batches.
     """
 
+    takes: ClassVar[type] = object
     facts: ClassVar[dict[str, Any]] = {}
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     batch_size: int | None = None

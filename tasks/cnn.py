@@ -43,6 +43,7 @@ class ImageClassification(Task):
         label_smoothing: share of the target that all classes divide.
     """
 
+    takes = ImageSet
     facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
     primary = ("accuracy", True)
 

@@ -51,6 +51,7 @@ class NodeClassification(Task):
             arXiv:1907.10903); the rest is normalised again.
     """
 
+    takes = Graph
     facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
 

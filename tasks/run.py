@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 
@@ -37,9 +37,17 @@ def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
         norm_placement=config.maker("norm")(),
     )
     make_task, source = config.maker("task"), config.maker("data")()
+    task_class: Any = registry.resolve("task", config.choices["task"])
+    if get_type_hints(type(source).load)["return"] is not task_class.takes:
+        what = f"task={config.choices['task']} cannot use data={config.choices['data']}"
+        needed = f"choose data that gives {task_class.takes.__name__}: python -m zoo list data"
+        raise ConfigError(what, "data", needed)
     try:
         with torch.device("meta"):
-            make_model(**registry.resolve("task", config.choices["task"]).facts)  # type: ignore
+            make_model(**task_class.facts)
+    except TypeError as error:
+        what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
+        raise ConfigError(what, "model", f"leave model out ({error})") from None
     except (RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(

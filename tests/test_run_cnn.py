@@ -1,0 +1,142 @@
+"""Runs of image classification through the command line."""
+
+import math
+
+import pytest
+import torch
+from conftest import DATA
+from test_run import command, rows, weights
+
+from zoo.cli import main
+from zoo.folder import RunFolder
+
+SMALL = ["task=cnn", "model.depth=8", "logger=none", "trainer.accelerator=cpu"]
+SMALL += ["trainer.max_epochs=null", "trainer.max_steps=6", "trainer.log_every=2"]
+SMALL += ["trainer.validate_every=3"]
+MIXED = ["task.crop=1", "task.flip=true", "task.cutout=2", "task.mixup=0.2", "task.cutmix=1.0"]
+
+
+def fit(folder, *words, code=0):
+    assert main(["fit", *SMALL, f"run.dir={folder}", *words]) == code
+    return RunFolder(folder).result()
+
+
+def test_a_run_and_its_figures(tmp_path, capsys):
+    record = fit(tmp_path / "run")
+    names = {"curves", "stream_rms", "mixing", "confusion", "mistakes", "samples"}
+    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == names
+    assert len(record["curves"]["stream_rms"]) == 4
+    assert record["data"] == "digits"
+
+
+def test_the_net_trains_in_training_mode(tmp_path, capsys):
+    """Batch norm's running statistics move only there."""
+    fit(tmp_path / "run")
+    last = weights(tmp_path / "run")
+    tracked = [value for name, value in last.items() if name.endswith("num_batches_tracked")]
+    assert [int(value) for value in tracked] == [6] * len(tracked)
+
+
+def test_continuation_sees_the_same_batches(tmp_path, capsys):
+    words = [*MIXED, "optimizer.schedule=constant"]
+    fit(tmp_path / "whole", *words)
+    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+
+
+def test_two_processes_equal_one(tmp_path):
+    """Also with batch norm, whose statistics are reduced, and with partners of mixtures."""
+    runs = []
+    for devices in (1, 2):
+        words = [*SMALL, *MIXED, f"trainer.devices={devices}", f"run.dir={tmp_path / str(devices)}"]
+        words += ["data.batch_size=33", "optimizer.warmup=0", "optimizer.lr=0.01"]
+        process = command("fit", *words, "trainer.max_steps=3")
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        runs.append(weights(tmp_path / str(devices)))
+    for name in runs[0]:
+        assert torch.allclose(runs[0][name], runs[1][name], atol=2e-5), name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.precision=bf16-mixed"],
+        ["preset=fixup", "optimizer.lr=0.01"],
+        ["preset=deepnorm"],
+        ["preset=rezero_no_norm"],
+        ["model.width=[8,16,16]", "model.shortcut=B", "norm=pre", "optimizer.base_batch=256"],
+        ["optimizer.schedule=step", "optimizer.warmup=0", "task.label_smoothing=0.1"],
+        ["model.block=bottleneck", "model.depth=11", "model.checkpoint=true"],
+    ],
+)
+def test_options_train(words, tmp_path, capsys):
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.depth=9"], "8 is near"),
+        (["model.width=[]"], "model.width"),
+        (["data.batch_size=0"], "data.batch_size"),
+        (["task.crop=-1"], "task.crop"),
+        (["task.label_smoothing=1.0"], "task.label_smoothing"),
+        (["init=fixups"], "did you mean fixup?"),
+        (["data=csbm"], "data"),
+    ],
+)
+def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main(["fit", *SMALL, f"run.dir={folder}", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not folder.exists()
+
+
+def test_learning_rate_grows_with_the_batch():
+    from torch import nn
+
+    from tasks.optim import SGD
+
+    built = SGD(lr=0.1, base_batch=256).build(nn.Linear(2, 2), 10, False, 1024)
+    assert built["optimizer"].param_groups[0]["lr"] == pytest.approx(0.4)
+
+
+def test_step_schedule_of_he_2015():
+    """32k and 48k of 64k steps."""
+    from tasks.optim import SGD
+
+    sgd = SGD(schedule="step")
+    factors = [sgd.factor(step, 64_000) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_depth_hurts_the_plain_net_alone(seed, tmp_path, capsys):
+    """He et al. 2015, figure 1: also in training error."""
+    found = {}
+    for connection in ("residual", "plain"):
+        words = ["task=cnn", "model.depth=56", f"connection={connection}", f"seed={seed}"]
+        folder = tmp_path / connection
+        assert main(["fit", *words, "logger=none", f"run.dir={folder}"]) == 0
+        found[connection] = RunFolder(folder).result()["metrics"]
+    assert found["residual"]["test/accuracy"] - found["plain"]["test/accuracy"] > 0.2
+    assert found["residual"]["train/accuracy"] - found["plain"]["train/accuracy"] > 0.2
+
+
+@pytest.mark.slow
+def test_resnet_20_learns_cifar(tmp_path, capsys):
+    folder = DATA / "cifar10-12k"
+    if not folder.is_dir():
+        pytest.skip(f"no images in {folder}; set ZOO_DATA")
+    words = ["task=cnn", "preset=resnet", f"data.path={folder}", "trainer.max_steps=null"]
+    words += ["trainer.max_epochs=8", "trainer.validate_every=70", "logger=none"]
+    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
+    assert RunFolder(tmp_path / "run").result()["metrics"]["test/accuracy"] > 0.6
