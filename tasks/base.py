@@ -159,6 +159,8 @@ class Task(LightningModule):
             draws.set_state(checkpoint["draws"][name].cpu())
 
     def configure_optimizers(self) -> Any:
-        fused = self.trainer.precision != "16-mixed"  # its gradient scaler clips by itself
+        trainer = self.trainer
+        clipped = bool(trainer.gradient_clip_val) and "mixed" in str(trainer.precision)
+        fused = trainer.precision != "16-mixed" and not clipped  # Lightning clips those by itself
         steps = int(self.trainer.max_steps)
         return self.options.build(self.model, steps, fused, self.batch_size)

@@ -1,7 +1,8 @@
 """What every connection costs: time and memory of a training step against `residual`.
 
 Steps of a rule and of `residual` are timed in turn, in process CPU time, so that a drift of the
-machine falls on both. Memory is that of the tensors kept for the backward pass, counted one by one.
+machine falls on both. Memory is the most that was alive at once in an eager step, without the
+parameters, their gradients and the optimiser's state.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from zoo.config import Config
 from zoo.connection import Connection
 from zoo.errors import ConfigError
 from zoo.init import redraw
+from zoo.memory import peak_bytes
 
 ROUNDS = 9
 REFERENCE = "residual"
@@ -39,7 +41,7 @@ class Costs:
         reference = self.record["rules"][REFERENCE]
         head = (
             f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
-            f"kept for the backward pass; {self.record['sites']} sites, "
+            f"at the peak; {self.record['sites']} sites, "
             f"{'compiled' if self.record['compiled'] else 'eager'}, "
             f"{self.record['threads']} thread(s), torch {torch.__version__}"
         )
@@ -73,9 +75,11 @@ class Arm:
         self.batch = next(iter(self.task.train_loader(1, 0)))
         steps = self.task.options.build(self.task.model, 1, True, self.task.batch_size)
         self.optimizer = steps["optimizer"]
+        self.step()
+        self.peak = peak_bytes(lambda: self.task.loss(self.batch))
         if training.compile:
             self.task.model.compile()
-        self.step()
+            self.step()
 
     def step(self) -> float:
         """Milliseconds of one step."""
@@ -84,22 +88,6 @@ class Arm:
         self.task.loss(self.batch).backward()
         self.optimizer.step()
         return 1e3 * (time.process_time() - began)
-
-    def kept_bytes(self) -> int:
-        """Bytes of the tensors, parameters left out, that a backward pass waits for."""
-        owned = {p.untyped_storage().data_ptr() for p in self.task.model.parameters()}
-        kept: dict[int, int] = {}
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in owned:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = self.task.loss(self.batch)
-        loss.backward()
-        return sum(kept.values())
 
     def sites(self) -> list[Connection]:
         """The connections of the model."""
@@ -112,20 +100,19 @@ def bench(config: Config) -> Costs:
     reference = Arm(config, REFERENCE)
     if not reference.sites():
         raise ConfigError("the model has no connections", "bench", "choose a deeper one")
-    bytes_kept = reference.kept_bytes()
     rules: dict[str, dict[str, Any]] = {}
     for name in registry.names("connection"):
         arm = Arm(config, name)
         pairs = np.array([[reference.step(), arm.step()] for _ in range(ROUNDS)])
         ratios = pairs[:, 1] / pairs[:, 0]
-        kept, sites = arm.kept_bytes(), arm.sites()
+        sites = arm.sites()
         low, high = np.percentile(ratios, [25, 75])
         rules[name] = {
             "ms": float(np.median(pairs[:, 1])),
             "time": float(np.median(ratios)),
             "time_range": [float(low), float(high)],
-            "bytes": kept,
-            "memory": kept / bytes_kept,
+            "bytes": arm.peak,
+            "memory": arm.peak / reference.peak,
             "parameters_a_site": sum(p.numel() for s in sites for p in s.parameters()) / len(sites),
         }
     record = {"rules": rules, "sites": len(reference.sites()), "threads": torch.get_num_threads()}

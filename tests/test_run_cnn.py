@@ -81,7 +81,7 @@ def test_options_train(words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["model.depth=9"], "8 is near"),
+        (["model.depth=9"], "10 is near"),
         (["model.width=[]"], "model.width"),
         (["data.batch_size=0"], "data.batch_size"),
         (["task.crop=-1"], "task.crop"),

@@ -104,7 +104,12 @@ def show(words: Sequence[str], flags: Flags) -> int:
     return 0
 
 
-BENCHES = {"fit": "tasks.bench", "rules": "tasks.bench_rules", "twin": "tasks.bench_twin"}
+BENCHES = {
+    "fit": "tasks.bench",
+    "rules": "tasks.bench_rules",
+    "memory": "tasks.bench_memory",
+    "twin": "tasks.bench_twin",
+}
 VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "fit": fit,
     "test": test,

@@ -65,7 +65,8 @@ class Scaled(Connection):
     Start: a fixed mixture.
     Cost: no parameters.
     Source: Yang et al. 2023, arXiv:2310.02244 (p = 1/2); Chen et al. 2018, arXiv:1806.07366,
-        eq. 1 as an Euler step (p = 1); Wang et al. 2022, arXiv:2203.00555 (DeepNorm: q = 1/4, p = 0).
+        eq. 1 as an Euler step (p = 1); Wang et al. 2022, arXiv:2203.00555, figure 2 (q = 1/4,
+        p = 0).
 
     Args:
         site: place on the stream.
