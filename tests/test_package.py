@@ -28,3 +28,11 @@ def test_wheel_runs_away_from_the_checkout(tmp_path):
     words = ["-m", "zoo", "fit", "task=gnn", "trainer.max_steps=2", "logger=none"]
     assert "run folder: runs/gnn-residual-" in run(*words, **where)
     assert not (site / "tests").exists()
+
+
+def test_the_readme_holds_the_catalogue():
+    from zoo.catalogue import page
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- connections -->")[2].partition("<!-- /connections -->")[0]
+    assert table.strip() == page(), "write the output of zoo.catalogue.page() there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,6 +64,20 @@ def group(name: str) -> list[dict[str, Any]]:
         given = registry.options(name, entry) if name != "preset" else {}
         entries.append({"name": entry, **described, "options": given})
     return entries
+
+
+def page() -> str:
+    """The connections as a table in Markdown, with links to their papers; the README holds it."""
+    lines = ["| rule | equation | state | start | cost | paper |", "| --- " * 6 + "|"]
+    for entry in group("connection"):
+        papers = []
+        for author, number in re.findall(r"([^;]*?),? (?:arXiv:(\d{4}\.\d{4,5}))", entry["source"]):
+            papers.append(f"[{author.strip()}](https://arxiv.org/abs/{number})")
+        cells = [f"`{entry['name']}`"]
+        cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("equation", "state")]
+        cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("start", "cost")]
+        lines.append("| " + " | ".join([*cells, ", ".join(papers)]) + " |")
+    return "\n".join(lines)
 
 
 def overview() -> list[dict[str, Any]]:
