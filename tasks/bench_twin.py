@@ -73,9 +73,8 @@ class Ratios:
         lines = ["| net | a step | ratio to plain PyTorch |", "| --- | --- | --- |"]
         for name, found in self.record["nets"].items():
             low, high = found["range"]
-            lines.append(
-                f"| {name} | {found['ms']:.0f} ms | {found['ratio']:.3f} ({low:.3f} to {high:.3f}) |"
-            )
+            ratio = f"{found['ratio']:.3f} ({low:.3f} to {high:.3f})"
+            lines.append(f"| {name} | {found['ms']:.0f} ms | {ratio} |")
         lines.append(f"a batch of {BATCH} images, 1 thread, torch {torch.__version__}")
         return "\n".join(lines)
 
