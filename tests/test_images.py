@@ -46,17 +46,17 @@ def test_digits_need_no_datasets_library():
 
 def test_stratified_keeps_one_example_of_every_class():
     labels = torch.tensor([0] * 70 + [1] * 29 + [2])
-    rest, part = stratified(labels, 10, 0, "val")
+    rest, part = stratified(labels, torch.arange(100), 10, 0, "val")
     assert labels[part].bincount().tolist() == [7, 3]
     assert sorted([*rest.tolist(), *part.tolist()]) == [*range(100)]
-    rest, part = stratified(torch.arange(4), 2, 0, "val")
+    rest, part = stratified(torch.arange(4), torch.arange(4), 2, 0, "val")
     assert (len(rest), len(part)) == (4, 0)
 
 
 def test_a_constant_channel_has_deviation_one():
     images = torch.zeros(3, 2, 4, 4, dtype=torch.uint8)
     images[:, 0], images[0, 1] = 51, 255
-    mean, std = statistics(images)
+    mean, std = statistics(images, torch.arange(3))
     assert mean == pytest.approx((0.2, 1 / 3))
     assert std == pytest.approx((1.0, 2**0.5 / 3))
 

@@ -86,48 +86,56 @@ class ImageSet:
         return self
 
 
-def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of `[N, C, H, W]` uint8, with values in 0..1.
+def statistics(images: Tensor, among: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of values between 0 and 1.
 
-    They come from exact counts of the 256 values, so that they do not depend on any order of
-    summation. The deviation of a constant channel is given as 1.
+    They come from exact counts of the 256 values, so that no order of summation matters. The
+    deviation of a constant channel is given as 1.
+
+    Args:
+        images: `[N, C, H, W]` uint8.
+        among: `[n]` long, the examples that count.
     """
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.long)
+    for part in among.split(1024):
+        for channel, values in enumerate(images[part].unbind(1)):
+            counts[channel] += torch.bincount(values.flatten(), minlength=256)
+    share = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     values = torch.arange(256, dtype=torch.double) / 255
-    means, stds = [], []
-    for channel in images.unbind(1):
-        share = sum(torch.bincount(part.flatten(), minlength=256) for part in channel.split(1024))
-        share = torch.as_tensor(share).double() / max(1, channel.numel())
-        mean = (share * values).sum()
-        std = (share * (values - mean).square()).sum().sqrt()
-        means.append(mean.item())
-        stds.append(std.item() if int((share > 0).sum()) > 1 else 1.0)
-    return tuple(means), tuple(stds)
+    mean = share @ values
+    std = (share * (values - mean[:, None]).square()).sum(1).sqrt()
+    std[(counts > 0).sum(1) < 2] = 1.0
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def stratified(labels: Tensor, count: int, seed: int, name: str) -> tuple[Tensor, Tensor]:
-    """Splits examples so that each class has its share in both parts.
+def stratified(
+    labels: Tensor, among: Tensor, count: int, seed: int, name: str
+) -> tuple[Tensor, Tensor]:
+    """Splits examples in two so that each class has its share in both parts.
 
     The share of a class is rounded by largest remainder; no class gives its last example away, so
     that the second part can be smaller than asked for.
 
     Args:
         labels: `[N]` long.
+        among: `[n]` long, the examples to be split.
         count: size of the second part.
         seed: of the choice.
         name: of the second part, which keys the draws.
 
     Returns:
-        The two parts as sorted numbers from 0 to N - 1.
+        The numbers of both parts, in the order of `among`.
     """
-    values, sizes = labels.unique(return_counts=True)
-    exact = sizes.double() * (count / max(1, len(labels)))
+    own = labels[among]
+    values, sizes = own.unique(return_counts=True)
+    exact = sizes.double() * (count / max(1, len(own)))
     quota = torch.minimum(exact.floor().long(), sizes - 1)
     order = (exact - quota).argsort(descending=True, stable=True)
     spare = order[(quota < sizes - 1)[order]]
     quota[spare[: count - int(quota.sum())]] += 1
     draws = generator(seed, "split", name)
-    taken = torch.zeros(len(labels), dtype=torch.bool)
+    taken = torch.zeros(len(own), dtype=torch.bool)
     for value, share in zip(values, quota.tolist(), strict=True):
-        members = (labels == value).nonzero().flatten()
+        members = (own == value).nonzero().flatten()
         taken[members[torch.randperm(len(members), generator=draws)[:share]]] = True
-    return (~taken).nonzero().flatten(), taken.nonzero().flatten()
+    return among[~taken], among[taken]

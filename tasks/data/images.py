@@ -1,17 +1,24 @@
-"""Images with class labels: one embedded set, two of the Hub, and a user's own."""
+"""Images with class labels: one embedded set, and any of a user's or of the Hub."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
+from torch import Tensor
 
 from tasks.data.image_set import ImageSet, statistics, stratified
 
 Share = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
 Batch = Annotated[int, Ge(1)]
+OnBad = Literal["error", "skip"]
+
+
+def share(part: float, of: Tensor) -> int:
+    """How many examples a share is: at least one."""
+    return max(1, round(part * len(of)))
 
 
 class Digits:
@@ -38,12 +45,105 @@ class Digits:
         pixels = torch.from_numpy(raw.images)
         images = (pixels * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
         labels = torch.from_numpy(raw.target).long()
-        rest, test = stratified(labels, 360, 0, "test")
-        kept, chosen = stratified(labels[rest], round(self.val * len(rest)), self.seed, "val")
-        train, val = rest[kept], rest[chosen]
-        mean, std = statistics(images[train])
+        rest, test = stratified(labels, torch.arange(len(labels)), 360, 0, "test")
+        train, val = stratified(labels, rest, share(self.val, rest), self.seed, "val")
+        mean, std = statistics(images, train)
         names = tuple(str(name) for name in raw.target_names)
         parts = (train, val, test)
         data = ImageSet(images, labels, *parts, names, mean, std, "digits")
         data.batch_size = self.batch_size
+        return data.checked()
+
+
+class Images:
+    """Your own images, or any data set of the Hub that has one image and one class in a row.
+
+    A folder holds Parquet files, as on the Hub, or `SPLIT/CLASS/IMAGE` files. Images are decoded
+    once, to bytes in memory. Shares are stratified by class.
+
+    Args:
+        path: folder, or else an id of the Hub, which is downloaded.
+        name: which configuration, where the data has several.
+        image: column of the images; None: the only one of that type.
+        label: column of the classes; None: the only one of that type, or `label`.
+        train_split: None: `train`, or the only split.
+        val_split: None: `validation`, `valid` or `val` if it is there. If it is not, or with the
+            name of the training split, a share of the training split.
+        test_split: None: `test` if it is there. If not, likewise.
+        val: share of the training split, less the test's, that is for validation.
+        test: share of the training split that is for the test; it is always the same one.
+        seed: of the choice of the validation part.
+        size: shorter sides are scaled to it, centres of size x size are cut out; None: all images
+            have one size.
+        mode: `rgb` or `grey`, into which every image is converted. Transparency is laid over
+            black, 16 bits are divided by 257.
+        on_bad: at an image that cannot be read, stop with an error, or skip and count it.
+        mean: per channel, of values between 0 and 1; None: of the training part.
+        std: likewise.
+        batch_size: images of a training batch over all processes.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        name: str | None = None,
+        image: str | None = None,
+        label: str | None = None,
+        train_split: str | None = None,
+        val_split: str | None = None,
+        test_split: str | None = None,
+        val: Share = 0.1,
+        test: Share = 0.2,
+        seed: Seed = 0,
+        size: Annotated[int, Ge(1)] | None = None,
+        mode: Literal["rgb", "grey"] = "rgb",
+        on_bad: OnBad = "error",
+        mean: list[float] | None = None,
+        std: list[Annotated[float, Gt(0)]] | None = None,
+        batch_size: Batch = 128,
+    ):
+        if path is None:
+            raise ValueError("data=images needs data.path=FOLDER or an id of the Hub")
+        channels = {"rgb": 3, "grey": 1}[mode]
+        for key, given in {"mean": mean, "std": std}.items():
+            if given is not None and len(given) != channels:
+                raise ValueError(f"{key}={given} has {len(given)} numbers, mode={mode} {channels}")
+        self.path, self.name, self.image, self.label = path, name, image, label
+        self.splits = (train_split, val_split, test_split)
+        self.val, self.test, self.seed = val, test, seed
+        self.size, self.mode, self.on_bad = size, mode, on_bad
+        self.mean, self.std, self.batch_size = mean, std, batch_size
+
+    def load(self) -> ImageSet:
+        from tasks.data.columns import find_image, find_label, find_parts, read_images, read_labels
+        from tasks.data.decode import decode
+        from tasks.data.hub import load_splits
+
+        path = self.path
+        splits = load_splits(path, self.name)
+        parts = find_parts(splits, *self.splits, path)
+        used = {name: splits[name] for name in parts.values()}
+        image = find_image(splits[parts["train"]], self.image, path)
+        label = find_label(splits[parts["train"]], self.label, path)
+        given, classes = read_labels(used, label, path)
+        labels = torch.cat([*given.values()])
+        images, kept = decode(
+            read_images(used, image), len(labels), self.mode, self.size, self.on_bad, path
+        )
+        source = torch.cat([torch.full_like(given[name], i) for i, name in enumerate(used)])
+        labels, source = labels[kept], source[kept]
+        numbers = {name: (source == i).nonzero().flatten() for i, name in enumerate(used)}
+        train = numbers[parts["train"]]
+        if "test" in parts:
+            test = numbers[parts["test"]]
+        else:
+            train, test = stratified(labels, train, share(self.test, train), 0, "test")
+        if "val" in parts:
+            val = numbers[parts["val"]]
+        else:
+            train, val = stratified(labels, train, share(self.val, train), self.seed, "val")
+        mean, std = statistics(images, train)
+        mean, std = tuple(self.mean or mean), tuple(self.std or std)
+        data = ImageSet(images, labels, train, val, test, classes, mean, std, path)
+        data.skipped, data.batch_size = int((~kept).sum()), self.batch_size
         return data.checked()

@@ -1,0 +1,149 @@
+"""Splits and columns of a data set of images with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tasks.data.decode import Encoded
+from tasks.data.hub import Splits
+from zoo.errors import ConfigError, DataError, suggest
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Names = tuple[str, ...]
+
+
+def find_parts(
+    splits: Splits, train: str | None, val: str | None, test: str | None, where: str
+) -> dict[str, str]:
+    """The splits of `train`, `val` and `test`; a part that takes a share of `train` is left out.
+
+    Args:
+        splits: all of the data set.
+        train: given by the user, like `val` and `test`; None: found by the usual names.
+        where: for messages.
+
+    Errors:
+        ConfigError: a given split is not there, none can be for training, or one has two parts.
+    """
+    given = {"train": train, "val": val, "test": test}
+    for part, name in given.items():
+        if name is not None and name not in splits:
+            raise ConfigError(f"no split {name!r}", f"data.{part}_split", suggest(name, splits))
+    if train is None:
+        given["train"] = next(iter(splits)) if len(splits) == 1 else "train"
+    if given["train"] not in splits:
+        raise ConfigError("no split train", where, f"give data.train_split={'|'.join(splits)}")
+    for part, names in {"val": ["validation", "valid", "val"], "test": ["test"]}.items():
+        free = [name for name in names if name in splits and name not in given.values()]
+        if given[part] is None and free:
+            given[part] = free[0]
+    found = {part: name for part, name in given.items() if name is not None}
+    found = {k: name for k, name in found.items() if k == "train" or name != found["train"]}
+    if "val" in found and found["val"] == found.get("test"):
+        both = f"val_split and test_split are both {found['val']!r}"
+        raise ConfigError(both, where, "name two splits, or leave one to a share")
+    return found
+
+
+def find_image(dataset: Dataset, given: str | None, where: str) -> str:
+    """The column of the images.
+
+    It is of type Image, or else holds encoded bytes, or pairs of bytes and path.
+
+    Errors:
+        ConfigError: the given column is not there or holds no images, or several fit.
+        DataError: none fits.
+    """
+    from datasets import Image, Value
+
+    features = dataset.features
+    typed = [name for name, feature in features.items() if isinstance(feature, Image)]
+    encoded = [
+        name
+        for name, feature in features.items()
+        if (isinstance(feature, dict) and "bytes" in feature)
+        or (isinstance(feature, Value) and feature.dtype in ("binary", "large_binary"))
+    ]
+    column = find_column(list(features), given, typed or encoded, "image", where)
+    if column not in typed + encoded:
+        raise ConfigError(f"column {column!r} holds no images", "data.image", "name another")
+    return column
+
+
+def find_label(dataset: Dataset, given: str | None, where: str) -> str:
+    """The column of the classes; errors as of `find_image`."""
+    from datasets import ClassLabel, Value
+
+    features = dataset.features
+    fits = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
+    fits = fits or [name for name in features if name == "label"]
+    column = find_column(list(features), given, fits, "label", where)
+    feature = features[column]
+    kinds = ("int", "uint", "bool", "string", "large_string")
+    plain = isinstance(feature, Value) and feature.dtype.startswith(kinds)
+    if not (plain or isinstance(feature, ClassLabel)):
+        raise ConfigError(f"column {column!r} holds no classes", "data.label", "name another")
+    return column
+
+
+def find_column(
+    columns: list[str], given: str | None, fits: list[str], key: str, where: str
+) -> str:
+    """The column that is given, or the only one that fits."""
+    if given is not None and given not in columns:
+        raise ConfigError(f"no column {given!r}", f"data.{key}", suggest(given, columns))
+    if given is not None:
+        return given
+    if len(fits) > 1:
+        several = f"several columns could be the {key}: {', '.join(fits)}"
+        raise ConfigError(several, where, f"give data.{key}=COLUMN")
+    if not fits:
+        what = f"no column is the {key}; there are {', '.join(columns)}"
+        raise DataError(what, where, f"give data.{key}=COLUMN, or one folder for each class")
+    return fits[0]
+
+
+def read_labels(splits: Splits, column: str, where: str) -> tuple[dict[str, Tensor], Names]:
+    """Labels of each split, `[n]` long from 0, and the names of the classes.
+
+    Where the column has no names of its own, its values are the classes, in sorted order.
+
+    Errors:
+        DataError: an image has no label.
+    """
+    from datasets import ClassLabel
+
+    values = {split: data[column][:] for split, data in splits.items()}
+    feature = next(iter(splits.values())).features[column]
+    named = isinstance(feature, ClassLabel)
+    for split, some in values.items():
+        lost = sum(value is None or (named and value < 0) for value in some)
+        if lost:
+            what = f"{lost} of {len(some)} images of split {split} have no label"
+            raise DataError(what, where, "give another data.val_split or data.test_split")
+    if named:
+        names = tuple(feature.names)
+        return {split: torch.tensor(some).long() for split, some in values.items()}, names
+    classes = sorted({value for some in values.values() for value in some})
+    number = {value: index for index, value in enumerate(classes)}
+    labels = {s: torch.tensor([number[v] for v in some]).long() for s, some in values.items()}
+    return labels, tuple(str(value) for value in classes)
+
+
+def read_images(splits: Splits, column: str) -> Iterator[Encoded]:
+    """The images of all splits, one after the other, not decoded yet."""
+    from datasets import Image
+
+    for split, data in splits.items():
+        part = data.select_columns([column])
+        if isinstance(data.features[column], Image):
+            part = part.cast_column(column, Image(decode=False))
+        contents = (content for batch in part.iter(batch_size=256) for content in batch[column])
+        for number, content in enumerate(contents):
+            yield Encoded(content, split, number)

@@ -1,0 +1,147 @@
+"""Encoded images as pixels: one mode and one size for all, whatever the files hold."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from zoo.errors import DataError
+
+Mode = Literal["rgb", "grey"]
+KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # no scripts
+
+
+@dataclass
+class Encoded:
+    """One image before it is decoded.
+
+    Args:
+        content: its bytes, `bytes` and `path` of a file, or None.
+        split: where it is from, for messages.
+        number: its place there, from 0.
+    """
+
+    content: Any
+    split: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        path = self.content.get("path") if isinstance(self.content, dict) else None
+        return f"image {self.number} of split {self.split}" + (f" ({path})" if path else "")
+
+    def file(self) -> io.BytesIO | str:
+        """The bytes, or else the path."""
+        content = self.content
+        if isinstance(content, dict):
+            content = content.get("bytes") if content.get("bytes") is not None else content["path"]
+        if content is None:
+            raise ValueError("there is no image")
+        return content if isinstance(content, str) else io.BytesIO(content)
+
+
+def eight_bit(image: Image.Image) -> Image.Image:
+    """An image of 16 bits divided by 257, so that 65535 is white; any other one as it is."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        values = np.asarray(image).astype(np.int64)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} has no white; save 8 or 16 bits")
+    return image
+
+
+def over_black(image: Image.Image) -> Image.Image:
+    """An image with transparency laid over black; any other one as it is."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, image).convert("RGB")
+
+
+def pixels(encoded: Encoded, mode: Mode, size: int | None) -> np.ndarray | str:
+    """One image as `[C, H, W]` uint8, or the reason why it cannot be read.
+
+    It is turned as its EXIF orientation says. With `size` its shorter side is scaled to that many
+    pixels and its centre is cut out.
+    """
+    wanted = "RGB" if mode == "rgb" else "L"
+    try:
+        with Image.open(encoded.file(), formats=KINDS) as opened:
+            image: Image.Image = opened
+            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+                image = ImageOps.exif_transpose(image)
+            image = over_black(eight_bit(image))
+            if image.mode != wanted:
+                image = image.convert(wanted)
+            if size is not None and image.size != (size, size):
+                image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+            array = np.asarray(image)
+    except MemoryError:
+        raise
+    except UnidentifiedImageError:
+        return "it is empty, cut off or of an unknown kind"
+    except Exception as error:  # a broken file can fail in many ways
+        return f"{type(error).__name__}: {error}"[:200]
+    return array.transpose(2, 0, 1) if mode == "rgb" else array[None]
+
+
+def decode(
+    images: Iterable[Encoded],
+    count: int,
+    mode: Mode,
+    size: int | None,
+    on_bad: Literal["error", "skip"],
+    where: str,
+) -> tuple[Tensor, Tensor]:
+    """All images, decoded once; on a terminal, with a bar if it takes long.
+
+    Args:
+        images: `count` of them.
+        count: N.
+        mode: into which all are converted, transparent ones over black.
+        size: of both sides; None: as it is, one size for all.
+        on_bad: what happens at one that cannot be read.
+        where: for messages.
+
+    Returns:
+        `[n, C, H, W]` uint8 of those that can be read, and `[N]` bool, which ones.
+
+    Errors:
+        DataError: one cannot be read, sizes differ, or none is left.
+    """
+    from tqdm import tqdm
+
+    bar = tqdm(images, "images", count, leave=False, unit="image", disable=None, delay=3)
+    kept = torch.zeros(count, dtype=torch.bool)
+    filled, done = np.empty((0, 0, 0, 0), np.uint8), 0
+    first = ""
+    with bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, on odd metadata
+        for number, encoded in enumerate(bar):
+            found = pixels(encoded, mode, size)
+            if isinstance(found, str):
+                if on_bad == "error":
+                    what = f"{encoded.name} cannot be read ({found})"
+                    raise DataError(what, where, "repair it, or give data.on_bad=skip")
+                continue
+            if not done:
+                filled, first = np.empty((count, *found.shape), np.uint8), encoded.name
+            if found.shape != filled.shape[1:]:
+                height, width = found.shape[1:]
+                what = f"{encoded.name} is {height}x{width}, {first} {filled.shape[2]}x"
+                raise DataError(f"{what}{filled.shape[3]}", where, "give data.size=PIXELS")
+            filled[done] = found
+            kept[number] = True
+            done += 1
+    if not done:
+        raise DataError(f"none of {count} images can be read", where, "look at the files")
+    return torch.from_numpy(filled[:done]), kept

@@ -1,0 +1,115 @@
+"""Data sets of the Hub, or folders in its layout, through `datasets`; they never run code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.data.graphs import cache_folder
+from zoo.errors import ConfigError, DataError, as_zoo_error
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Splits = dict[str, "Dataset"]
+LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
+SECONDS = 5.0  # for an answer of the Hub
+
+
+def load_splits(path: str, name: str | None = None) -> Splits:
+    """All splits of a data set.
+
+    Args:
+        path: a folder, else an id of the Hub.
+        name: which configuration, where there are several.
+
+    Errors:
+        ConfigError: the configuration is not there or must be named.
+        DataError: nothing is there, the Hub does not answer, or a file is broken.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_file():
+        raise DataError("a file, not a folder", path, "give data.path=FOLDER")
+    if folder.is_dir():
+        return load(str(folder.resolve()), name, path)
+    if folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
+        raise DataError("no such folder", path, "give data.path=FOLDER")
+    return load(path, name, path) if answers(path) else cached(path, name)
+
+
+def answers(path: str) -> bool:
+    """Whether the Hub answers; DataError where it says that it has no such data set."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+    try:
+        HfApi().dataset_info(path, timeout=SECONDS)
+    except (RepositoryNotFoundError, HFValidationError):
+        what = "neither a folder nor a data set of the Hub that is open to you"
+        raise DataError(what, path, "correct data.path, or log in to the Hub") from None
+    except Exception:  # of the network, of many kinds
+        return False
+    return True
+
+
+def load(source: str, name: str | None, path: str) -> Splits:
+    """What `datasets` reads from a folder or from the Hub."""
+    from datasets import load_dataset
+
+    with readable(path), quiet():
+        return dict(load_dataset(source, name, cache_dir=str(cache_folder("datasets"))))
+
+
+def cached(path: str, name: str | None) -> Splits:
+    """What was downloaded before."""
+    from datasets.packaged_modules.cache.cache import Cache
+
+    cache, dataset = str(cache_folder("datasets")), path.rpartition("/")[2]
+    try:
+        builder = Cache(cache, dataset, name, version="auto", hash="auto", repo_id=path)
+    except (OSError, ValueError):
+        what = "the Hub does not answer, and the data is not in the cache"
+        fix = "connect, or give data.path=FOLDER"
+        raise DataError(what, f"{path} (cache: {cache})", fix) from None
+    with readable(path), quiet():
+        builder.download_and_prepare()
+        return dict(builder.as_dataset())
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turns what `datasets` raises into one line."""
+    try:
+        yield
+    except Exception as error:
+        root = error.__cause__ or error
+        if as_zoo_error(root) is not root:
+            raise root from error
+        reason = f"{type(root).__name__}: {root}"[:300]
+        if isinstance(error, ValueError) and "config" in str(error).lower():
+            raise ConfigError(reason, path, "give data.name=CONFIGURATION") from None
+        fix = LAYOUT if isinstance(error, FileNotFoundError | RuntimeError) else "copy it again"
+        raise DataError(f"cannot be read ({reason})", path, fix) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars of `datasets` where stderr is no terminal."""
+    import sys
+
+    from datasets.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    changes = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    if changes:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if changes:
+            enable_progress_bars()
