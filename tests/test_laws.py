@@ -70,6 +70,13 @@ def test_start(name, kind):
         assert equal == (start == declared), message
 
 
+def normed(out, x):
+    """Whether every row of `out` points where the row of `x` does, or the row without its mean."""
+    directions = (x, x - x.mean(1, keepdim=True))
+    found = [nn.functional.cosine_similarity(out, direction) for direction in directions]
+    return any(torch.allclose(cosine, torch.ones(len(x)), atol=1e-5) for cosine in found)
+
+
 @every_connection
 def test_zero_branches(name):
     (x,) = make_input("mlp")
@@ -78,7 +85,7 @@ def test_zero_branches(name):
     ratio = (out * x).sum() / x.square().sum()
     exact = torch.allclose(out, x, atol=1e-6)
     scaled = torch.allclose(out, ratio * x, atol=1e-6) and ratio.abs() > 1e-6
-    found = "exact" if exact else "scaled" if scaled else "none"
+    found = "exact" if exact else "scaled" if scaled else "normed" if normed(out, x) else "none"
     allowed = ("exact", "scaled") if declared == "scaled" else (declared,)
     assert found in allowed, f"with zero branches it is {found!r}; identity_at_zero is {declared!r}"
 
@@ -254,6 +261,8 @@ def test_checkpointing_changes_nothing_but_memory(name, kind):
 @every_connection
 def test_post_touches_the_value(name):
     """With a post that triples, the value of a fresh stack is three times the written one."""
+    if not rule(name).whole:
+        pytest.skip(f"{name} closes by more than its value")
     (x,) = make_input("mlp")
     stack = make_stack(name, "mlp", 1)
     (_, before) = list(stack.states(x))

@@ -1,0 +1,112 @@
+"""Rules that add a part of the branch, or mix channels of stream and branch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Gt
+from torch import Tensor, nn
+
+from zoo.connection import Connection, Pointwise, Site
+
+
+class Orthogonal(Connection):
+    r"""Only what is orthogonal to the stream is added.
+
+    Equation: x' = x + y - (x . y / (x . x + e)) x, y = F(x)
+    State: one tensor.
+    Start: other.
+    Cost: no parameters.
+    Source: Oh et al. 2025, arXiv:2505.11881, eq. 4, over the channels of each position.
+
+    Args:
+        site: place on the stream.
+        epsilon: e.
+
+    >>> Orthogonal(Site(width=2)).write(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 2.0]), None)
+    tensor([1.0000, 2.0000])
+    """
+
+    identity_at_zero = "exact"
+    linear = False
+
+    def __init__(self, site: Site, epsilon: Annotated[float, Gt(0)] = 1e-6):
+        super().__init__(site)
+        self.epsilon = epsilon
+
+    def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
+        axis, x = self.site.axis, state.float()
+        along = (x * y).sum(axis, keepdim=True) / (
+            x.square().sum(axis, keepdim=True) + self.epsilon
+        )
+        return state + y - along.to(y.dtype) * state
+
+
+class Delta(Connection):
+    r"""Deep delta learning: the branch is a direction along which the stream is rewritten.
+
+    Equation: x' = x + b k (v - k . x), k = F(x) / |F(x)|, b = 2 sigmoid(w_b . x + c_b),
+        v = 4 sigmoid(w_v . x + c_v); b = 1 and v = 2 at the start
+    State: one tensor (the vector form, one value channel).
+    Start: other (the part along k is replaced by 2 k).
+    Cost: 2 C + 2 parameters a site.
+    Source: Zhang et al. 2026, arXiv:2601.00417, eq. 2.3 and 2.4. The short convolution of the
+        reference code is left out: a connection acts on each position alone.
+
+    Args:
+        site: place on the stream.
+
+    >>> Delta(Site(width=2)).write(torch.tensor([5.0, 1.0]), torch.tensor([9.0, 0.0]), (1.0, 2.0))
+    tensor([2., 1.])
+    """
+
+    identity_at_zero = "exact"
+    linear = False
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.gate = Pointwise(site.width, 2, site.axis)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def read(self, state: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        gates = self.pooled(torch.sigmoid(self.gate(state)))
+        b, v = gates.chunk(2, self.site.axis)
+        return state, (2 * b, 4 * v)
+
+    def write(self, state: Tensor, y: Tensor, mix: tuple[Tensor, Tensor]) -> Tensor:
+        b, v = mix
+        k = F.normalize(y, dim=self.site.axis)
+        return state + b * k * (v - (k * state).sum(self.site.axis, keepdim=True))
+
+
+class Concat(Connection):
+    r"""Stream and branch side by side, brought back to the stream's width by a linear map.
+
+    Equation: x' = W [x; F(x)] + c
+    State: one tensor.
+    Start: other (W is drawn as any linear map).
+    Cost: 2 C^2 + C parameters a site.
+    Source: Ronneberger et al. 2015, arXiv:1505.04597, figure 1, as a write of one width; You et
+        al. 2020, arXiv:2011.08843, section 3 (skip-cat).
+
+    Args:
+        site: place on the stream.
+
+    >>> Concat(Site(width=2)).squeeze.weight.shape
+    torch.Size([2, 4])
+    """
+
+    linear = False
+
+    def __init__(self, site: Site):
+        super().__init__(site)
+        self.squeeze = Pointwise(2 * site.written, site.written, site.axis)
+
+    def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
+        return self.squeeze(torch.cat([state, y], self.site.axis))
