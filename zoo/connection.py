@@ -16,7 +16,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from zoo.recompute import checkpointed
+from zoo.reversal import Run, undoable
 
 State = Any  # a tensor or a (nested) tuple of tensors; passed on, never stored on a module
 TensorFunction = Callable[[Tensor], Tensor]
@@ -63,16 +65,21 @@ class Connection(nn.Module):
     Attributes:
         init_equals: the stack that a fresh stack of this rule equals with the same branches.
         identity_at_zero: what comes out when every branch returns zero: the input (`exact`),
-            a multiple of it (`scaled`), or something else (`none`).
+            a multiple of it (`scaled`), the input normed over its channels, maybe without their
+            mean (`normed`), or something else (`none`).
         linear: whether the state enters linearly, so that the rule has a mixing matrix.
+        whole: whether what `post` changes is all that `close` returns.
         carries: whether the written state depends on the old one; if not, a model builds no
             shortcuts.
+        inverts: whether `invert` is given; a stack then keeps no activations in between.
     """
 
     init_equals: ClassVar[Literal["plain", "residual", "identity", "other"]] = "other"
-    identity_at_zero: ClassVar[Literal["exact", "scaled", "none"]] = "none"
+    identity_at_zero: ClassVar[Literal["exact", "scaled", "normed", "none"]] = "none"
     linear: bool = True
+    whole: ClassVar[bool] = True
     carries: ClassVar[bool] = True
+    inverts: ClassVar[bool] = False
 
     def __init__(self, site: Site):
         super().__init__()
@@ -88,6 +95,10 @@ class Connection(nn.Module):
 
     def write(self, state: State, y: Tensor, mix: Any) -> State:
         """Gives the next state from the state and the branch output `y`."""
+        raise NotImplementedError
+
+    def invert(self, state: State, branch: TensorFunction) -> State:
+        """Gives the state before a write from the one after it, calling the branch once."""
         raise NotImplementedError
 
     def close(self, state: State) -> Tensor:
@@ -201,32 +212,40 @@ class Stack(nn.Module):
         if len(lengths) != 1:
             raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
 
+    def open(self, x: Tensor) -> State:
+        return self.sites[0].open(x) if len(self.sites) else x  # type: ignore[operator]
+
+    def close(self, state: State) -> Tensor:
+        return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
+
+    def step(self, index: int, state: State, *args: Any, **kwargs: Any) -> State:
+        """The state after a write and what follows it."""
+        site: Any = self.sites[index]
+        branch, shortcut, post = self.branches[index], self.shortcuts[index], self.posts[index]
+        if self.checkpoint and torch.is_grad_enabled():
+            state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
+        else:
+            state = site(state, branch, *args, shortcut=shortcut, **kwargs)
+        return state if post is None else site.post(post, state)
+
     def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
         """Yields the state after `open` and after every write."""
-        state = x if not len(self.sites) else self.sites[0].open(x)  # type: ignore[operator]
+        state = self.open(x)
         yield state
-        for site, branch, shortcut, post in zip(
-            self.sites, self.branches, self.shortcuts, self.posts, strict=True
-        ):
-            if self.checkpoint and torch.is_grad_enabled():
-                state = checkpoint(
-                    site, state, branch, *args, shortcut=shortcut, use_reentrant=False, **kwargs
-                )
-            else:
-                state = site(state, branch, *args, shortcut=shortcut, **kwargs)
-            if post is not None:
-                state = site.post(post, state)  # type: ignore[operator]
+        for index in range(len(self.sites)):
+            state = self.step(index, state, *args, **kwargs)
             yield state
 
     def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
         """The stream's value before the first branch and after every write."""
         return [self.close(state) for state in self.states(x, *args, **kwargs)]
 
-    def close(self, state: State) -> Tensor:
-        return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
-
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        state = x
-        for state in self.states(x, *args, **kwargs):  # noqa: B007
-            pass
+        state, index = self.open(x), 0
+        while index < len(self.sites):
+            if steps := undoable(self, index, *args, *kwargs.values()):
+                state = Run(steps, state, args, kwargs)()
+            else:
+                state = self.step(index, state, *args, **kwargs)
+            index += len(steps) or 1
         return self.close(state)

@@ -97,7 +97,7 @@ def find_column(
 ) -> str:
     """The column that is given, or the only one that fits."""
     if given is not None and given not in columns:
-        raise ConfigError(f"no column {given!r}", f"data.{key}", suggest(given, columns))
+        raise ConfigError(f"no {key} column {given!r}", where, suggest(given, columns))
     if given is not None:
         return given
     if len(fits) > 1:

@@ -97,7 +97,7 @@ class ResidualDual(Connection):
     State: a pair, the post-normed p and the sum r.
     Start: other.
     Cost: no parameters; one more tensor kept.
-    Source: Xie et al. 2023, arXiv:2304.14802, section 3 (ResiDual). LN norms over channels,
+    Source: Xie et al. 2023, arXiv:2304.14802 (ResiDual). LN norms over channels,
         without a gain.
 
     Args:

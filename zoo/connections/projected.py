@@ -19,7 +19,7 @@ class Orthogonal(Connection):
     State: one tensor.
     Start: other.
     Cost: no parameters.
-    Source: Oh et al. 2025, arXiv:2505.11881, eq. 4, over the channels of each position.
+    Source: Oh et al. 2025, arXiv:2505.11881, over the channels of each position.
 
     Args:
         site: place on the stream.
@@ -52,7 +52,7 @@ class Delta(Connection):
     State: one tensor (the vector form, one value channel).
     Start: other (the part along k is replaced by 2 k).
     Cost: 2 C + 2 parameters a site.
-    Source: Zhang et al. 2026, arXiv:2601.00417, eq. 2.3 and 2.4. The short convolution of the
+    Source: Zhang et al. 2026, arXiv:2601.00417, eq. 2.2 to 2.5. The short convolution of the
         reference code is left out: a connection acts on each position alone.
 
     Args:

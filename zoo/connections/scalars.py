@@ -19,7 +19,7 @@ class SkipInit(ReZero):
     State: one tensor.
     Start: identity.
     Cost: 1 parameter a site.
-    Source: De and Smith 2020, arXiv:2002.10444, section 4.1.
+    Source: De and Smith 2020, arXiv:2002.10444.
 
     Args:
         site: place on the stream.
