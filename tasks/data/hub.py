@@ -68,7 +68,14 @@ def cached(path: str, name: str | None) -> Splits:
 
     cache, dataset = str(cache_folder("datasets")), path.rpartition("/")[2]
     try:
-        builder = Cache(cache, dataset, name, version="auto", hash="auto", repo_id=path)
+        builder = Cache(
+            cache_dir=cache,
+            dataset_name=dataset,
+            config_name=name,
+            version="auto",
+            hash="auto",
+            repo_id=path,
+        )
     except (OSError, ValueError):
         what = "the Hub does not answer, and the data is not in the cache"
         fix = "connect, or give data.path=FOLDER"
