@@ -1,0 +1,217 @@
+"""What is computed again in the backward pass: same gradients, one update, constant memory."""
+
+import copy
+
+import pytest
+import torch
+from conftest import MLP, Convolution
+from torch import nn
+
+from zoo.connection import Site, Stack
+from zoo.connections.additive import Residual
+from zoo.connections.reversible import Reversible
+
+
+class Noisy(nn.Module):
+    """A branch with a norm that keeps statistics, dropout, and a side input."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+        self.inner = MLP(width)
+
+    def forward(self, x, side=None):
+        y = nn.functional.dropout(self.inner(self.norm(x)), 0.3, self.training)
+        return y if side is None else y * side
+
+
+def stack_of(branches, rule=Reversible, width=8, **given):
+    return Stack(branches, [rule(site) for site in Site.line(width, len(branches))], **given)
+
+
+def noisy_stack(length=5, **given):
+    torch.manual_seed(0)
+    return stack_of([Noisy(8) for _ in range(length)], **given).double().train()
+
+
+def ordinary(stack, x, *side):
+    """The stack by autograd alone: `states` keeps everything."""
+    return stack.close(list(stack.states(x, *side))[-1])
+
+
+def gradients(stack, call, x, *side):
+    """Output and gradients of inputs and parameters after one backward pass."""
+    tensors = [x, *side, *stack.parameters()]
+    torch.manual_seed(5)
+    out = call(x, *side)
+    torch.rand(3)  # the random state moves on before the backward pass
+    out.square().mean().backward()
+    return [out.detach(), *(tensor.grad for tensor in tensors)]
+
+
+def inputs():
+    generator = torch.Generator().manual_seed(2)
+    made = [torch.randn(6, 8, generator=generator, dtype=torch.float64) for _ in range(2)]
+    return [tensor.requires_grad_() for tensor in made]
+
+
+def test_own_backward_equals_autograd_with_dropout_batch_norm_and_a_side_input():
+    stack = noisy_stack()
+    twin = copy.deepcopy(stack)
+    ours = gradients(stack, stack, *inputs())
+    theirs = gradients(twin, lambda *given: ordinary(twin, *given), *inputs())
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(dict(stack.named_buffers()), dict(twin.named_buffers()))
+    assert stack.branches[0].norm.num_batches_tracked == 1
+
+
+def test_own_backward_leaves_the_random_state_alone():
+    stack, (x, _) = noisy_stack(), inputs()
+    out = stack(x).sum()
+    before = torch.get_rng_state()
+    out.backward()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_own_backward_under_autocast(outside):
+    """A cast that the forward pass made without gradients must not serve the backward pass."""
+    torch.manual_seed(0)
+    stack, x = stack_of([MLP(8) for _ in range(4)]), torch.randn(6, 8)
+    twin = copy.deepcopy(stack)
+    found = []
+    for each, call in ((stack, stack), (twin, lambda x: ordinary(twin, x))):
+        with torch.autocast("cpu", torch.bfloat16):
+            out = call(x) + (each.branches[0](x) if outside else 0)
+            assert out.dtype == torch.float32
+        out.square().mean().backward()
+        found.append([p.grad for p in each.parameters()])
+    torch.testing.assert_close(*found, atol=1e-3, rtol=2e-2)
+
+
+def test_a_bfloat16_stream_under_autocast_is_kept_in_float32():
+    stack = stack_of([MLP(8)])
+    with torch.autocast("cpu", torch.bfloat16):
+        state = next(stack.states(torch.ones(2, 8, dtype=torch.bfloat16)))
+    assert {leaf.dtype for leaf in state} == {torch.float32}
+
+
+def saved_bytes(stack, call, x):
+    """Bytes that a forward pass keeps for the backward pass, without parameters."""
+    own = {p.data_ptr() for p in stack.parameters()}
+    kept = {}
+
+    def note(tensor):
+        if tensor.data_ptr() not in own:
+            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        out = call(x)
+    assert out.requires_grad
+    return sum(kept.values())
+
+
+def test_activations_kept_do_not_grow_with_depth():
+    def kept(length, ordinarily=False):
+        stack = stack_of([MLP(8) for _ in range(length)])
+        return saved_bytes(
+            stack, (lambda x: ordinary(stack, x)) if ordinarily else stack, torch.randn(64, 8)
+        )
+
+    assert kept(2) == kept(20) == 2 * 64 * 8 * 4
+    assert kept(20, ordinarily=True) > 20 * 64 * 8 * 4
+
+
+def test_gradients_arrive_by_accumulation_once_for_each_parameter():
+    """DistributedDataParallel hangs its hooks there; shared weights are summed before."""
+    shared = MLP(8)
+    stack, x = stack_of([shared, MLP(8), shared]), torch.randn(4, 8)
+    twin = copy.deepcopy(stack)
+    calls = []
+    for name, parameter in stack.named_parameters():
+        parameter.register_post_accumulate_grad_hook(lambda p, name=name: calls.append(name))
+    stack(x).square().mean().backward()
+    ordinary(twin, x).square().mean().backward()
+    assert sorted(calls) == sorted(name for name, _ in stack.named_parameters())
+    for ours, theirs in zip(stack.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_frozen_and_unused_parameters():
+    stack = stack_of([MLP(8), MLP(8)])
+    stack.branches[0].inner.weight.requires_grad_(False)
+    stack.branches[1].spare = nn.Parameter(torch.zeros(3))
+    stack(torch.randn(4, 8)).sum().backward()
+    without = [name for name, p in stack.named_parameters() if p.grad is None]
+    assert without == ["branches.0.inner.weight", "branches.1.spare"]
+
+
+def test_a_branch_without_a_way_to_its_input():
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.value = nn.Parameter(torch.ones(8))
+
+        def forward(self, x):
+            return self.value.expand_as(x)
+
+    stack, x = stack_of([Constant(), Constant()]), torch.randn(4, 8, requires_grad=True)
+    stack(x).sum().backward()
+    assert torch.equal(x.grad, torch.ones(4, 8))
+    assert torch.equal(stack.branches[1].value.grad, torch.full((8,), 2.0))
+
+
+def test_parameters_changed_before_the_backward_pass_are_refused():
+    stack = stack_of([MLP(8)])
+    out = stack(torch.randn(4, 8)).sum()
+    with torch.no_grad():
+        stack.branches[0].inner.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+def test_branches_that_share_a_tensor_through_a_dict():
+    """A dict is a way from branch to branch, which a recomputed branch would not see."""
+
+    class Tapped(MLP):
+        def forward(self, x, taps):
+            y = super().forward(x)
+            return y + taps.setdefault("first", y)
+
+    torch.manual_seed(0)
+    stack, x = stack_of([Tapped(8) for _ in range(3)]), torch.randn(4, 8)
+    twin = copy.deepcopy(stack)
+    stack(x, {}).square().mean().backward()
+    ordinary(twin, x, {}).square().mean().backward()
+    for ours, theirs in zip(stack.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_steps_with_a_post_lie_between_steps_that_are_undone():
+    torch.manual_seed(0)
+    posts = [None, nn.LayerNorm(8), None, None]
+    stack = stack_of([MLP(8) for _ in range(4)], posts=posts).double()
+    twin = copy.deepcopy(stack)
+    ours = gradients(stack, stack, inputs()[0])
+    theirs = gradients(twin, lambda x: ordinary(twin, x), inputs()[0])
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("rule", [Residual, Reversible])
+def test_checkpointing_updates_running_statistics_once(rule):
+    stack = noisy_stack(rule=rule)
+    twin = copy.deepcopy(stack)
+    twin.checkpoint = True
+    ours, theirs = (gradients(each, each, *inputs()) for each in (stack, twin))
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
+    torch.testing.assert_close(dict(stack.named_buffers()), dict(twin.named_buffers()))
+    assert twin.branches[0].norm.num_batches_tracked == 1
+
+
+def test_checkpointing_updates_the_statistics_of_shortcuts_once():
+    shortcut = nn.Sequential(nn.Conv2d(4, 8, 1, 2), nn.BatchNorm2d(8))
+    site = Residual(Site(4, 8, axis=-3))
+    stack = Stack([Convolution(4, 8, 2)], [site], [shortcut], checkpoint=True).train()
+    stack(torch.randn(2, 4, 6, 6)).sum().backward()
+    assert shortcut[1].num_batches_tracked == 1
