@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
@@ -19,6 +21,17 @@ OnBad = Literal["error", "skip"]
 def share(part: float, of: Tensor) -> int:
     """How many examples a share is: at least one."""
     return max(1, round(part * len(of)))
+
+
+def digits_rows() -> Tensor:
+    """`[1797, 65]`: 64 pixels and the label, from scikit-learn's file; its import takes seconds."""
+    from importlib.util import find_spec
+
+    spec = find_spec("sklearn")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    path = Path(spec.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.float32))
 
 
 class Digits:
@@ -39,16 +52,14 @@ class Digits:
         self.val, self.seed, self.batch_size = val, seed, batch_size
 
     def load(self) -> ImageSet:
-        from sklearn.datasets import load_digits
-
-        raw = load_digits()
-        pixels = torch.from_numpy(raw.images)
-        images = (pixels * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-        labels = torch.from_numpy(raw.target).long()
+        rows = digits_rows()
+        pixels = rows[:, :64].view(-1, 1, 8, 8)
+        images = (pixels * (255 / 16)).round().to(torch.uint8)
+        labels = rows[:, 64].long()
         rest, test = stratified(labels, torch.arange(len(labels)), 360, 0, "test")
         train, val = stratified(labels, rest, share(self.val, rest), self.seed, "val")
         mean, std = statistics(images, train)
-        names = tuple(str(name) for name in raw.target_names)
+        names = tuple(str(digit) for digit in range(10))
         parts = (train, val, test)
         data = ImageSet(images, labels, *parts, names, mean, std, "digits")
         data.batch_size = self.batch_size
