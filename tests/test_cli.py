@@ -14,9 +14,9 @@ MISTAKES = {
     "misspelt verb": (["fitt"], "did you mean fit?"),
     "unknown flag": (["--jsn", "list"], "did you mean --json?"),
     "unknown group": (["list", "conection"], "did you mean connection?"),
-    "no task": (["fit"], "task=gnn"),
+    "no task": (["fit"], "tasks are cnn, gnn"),
     "unknown task": (["fit", "task=gmn"], "did you mean gnn?"),
-    "unknown connection": ([*FIT, "connection=residul"], "did you mean residual?"),
+    "unknown connection": ([*FIT, "connection=residul"], "did you mean residual or"),
     "misspelt key": ([*FIT, "model.dpeth=20"], "did you mean model.depth"),
     "misspelt group": ([*FIT, "conection=plain"], "did you mean connection"),
     "option of another rule": (
