@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo.connection import Connection, Site, TensorFunction
@@ -10,7 +13,23 @@ from zoo.connection import Connection, Site, TensorFunction
 History = tuple[tuple[Tensor, ...], Tensor]
 
 
-class DenseFormer(Connection):
+class Remembered(Connection):
+    """State: a tuple of entries, and the current value, which is read and closed."""
+
+    def open(self, x: Tensor) -> History:
+        return (x,), x
+
+    def read(self, state: History) -> tuple[Tensor, None]:
+        return state[1], None
+
+    def close(self, state: History) -> Tensor:
+        return state[1]
+
+    def post(self, fn: TensorFunction, state: History) -> History:
+        return state[0], fn(state[1])
+
+
+class DenseFormer(Remembered):
     r"""Depth-weighted average: after a residual write the stream is a learned sum over the past.
 
     Equation: h_{l+1} = x_l + F(x_l), x_{l+1} = sum_{j <= l+1} a_j h_j, h_0 = x_0
@@ -42,19 +61,60 @@ class DenseFormer(Connection):
         stacked = torch.stack(past)
         return past, torch.tensordot(self.weight.to(stacked.dtype), stacked, 1)
 
-    def open(self, x: Tensor) -> History:
-        return (x,), x
-
-    def read(self, state: History) -> tuple[Tensor, None]:
-        return state[1], None
-
     def write(self, state: History, y: Tensor, mix: None) -> History:
         past, x = state
         return self.average(*past, x + y)
 
-    def close(self, state: History) -> Tensor:
-        return state[1]
-
     def post(self, fn: TensorFunction, state: History) -> History:
         *past, newest = state[0]
         return self.average(*past, fn(newest))
+
+
+class Attention(Remembered):
+    r"""Attention residuals: every branch reads a softmax mixture of all that was written before.
+
+    Equation: h_l = sum_{i < l} a_i v_i, a = softmax_i(w_l . rms(v_i)), v_0 = x_0, v_i = F_i(h_i);
+        with blocks v_i is the sum of the outputs of one block, the last one so far included
+    State: a tuple of v_0 ... v_l, and the current h. Of w_l, site l - 1 holds the query: the first
+        branch reads x_0 alone, and the query of the last site closes the stream.
+    Start: the mean over the entries (w = 0), where the residual stream is their sum.
+    Cost: C parameters a site; keeps one entry for each block of writes.
+    Source: Kimi Team 2026, arXiv:2603.15031, section 3 (full and block form). The gain of the
+        paper's RMSNorm is a factor of w, so there is none.
+
+    Args:
+        site: place on the stream.
+        block: writes in a block; 1 is the full form.
+
+    >>> rule = Attention(Site(width=2))
+    >>> rule.write(rule.open(torch.zeros(1, 2)), torch.ones(1, 2), None)[1]
+    tensor([[0.5000, 0.5000]], grad_fn=<AddBackward0>)
+    """
+
+    identity_at_zero = "scaled"
+    linear = False
+
+    def __init__(self, site: Site, block: Annotated[int, Ge(1)] = 1):
+        super().__init__(site)
+        self.block = block
+        self.query = nn.Parameter(torch.empty(site.written))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.query)
+
+    def score(self, entry: Tensor) -> Tensor:
+        """w . rms(v), from products that keep no copy of the entry for the backward pass."""
+        axis = self.site.axis
+        dot = (entry.movedim(axis, -1) @ self.query.to(entry.dtype)).unsqueeze(-1).movedim(-1, axis)
+        norm = torch.linalg.vector_norm(entry, dim=axis, keepdim=True)
+        power = norm.square() / entry.shape[axis]
+        return dot * torch.rsqrt(power + torch.finfo(torch.float32).eps)
+
+    def write(self, state: History, y: Tensor, mix: None) -> History:
+        entries, _ = state
+        within = (self.site.index - self.site.start) % self.block
+        entries = (*entries[:-1], entries[-1] + y) if within else (*entries, y)
+        shares = torch.stack([self.score(entry) for entry in entries]).softmax(0)
+        mixture: Any = sum(a * v for a, v in zip(shares, entries, strict=True))
+        return entries, mixture
