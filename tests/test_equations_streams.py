@@ -1,13 +1,130 @@
-"""Independent references for rules with several streams or a history: loops, or another library."""
+"""Independent references for rules with several streams: plain loops, or another library."""
 
+import math
+
+import pytest
 import torch
-from conftest import make_input, make_stack
+from conftest import MLP, make_input, make_stack
 from torch import nn
 from torch_geometric.nn.models import GroupAddRev
 
 from zoo.connection import Site
+from zoo.connections.manifold import ManifoldHyper, sinkhorn
 from zoo.connections.reversible import Reversible
+from zoo.connections.streams import AltUp
 from zoo.probe import mixing
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def drawn(module, scale=1.0):
+    """The module with every parameter drawn from a normal distribution."""
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=scale)
+    return module
+
+
+def projected(matrix, iterations=20):
+    """Sinkhorn-Knopp as in the paper: exp, then columns and rows divided in turn."""
+    matrix = matrix.exp()
+    for _ in range(iterations):
+        matrix = matrix / matrix.sum(0, keepdim=True)
+        matrix = matrix / matrix.sum(1, keepdim=True)
+    return matrix
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_mhc_against_the_paper(dynamic):
+    """Position by position, with the flattened streams normed by their root mean square."""
+    n, width = 3, 4
+    rule = drawn(ManifoldHyper(Site(width=width, index=1), streams=n, dynamic=dynamic))
+    streams, branch = torch.randn(n, 5, width), MLP(width)
+    state = rule(streams, branch)
+    for position in range(5):
+        hidden = streams[:, position]
+        logits = [rule.reading, rule.writing, rule.carrying.flatten()]
+        if dynamic:
+            vector = hidden.flatten() / hidden.square().mean().sqrt()
+            moved = (vector @ rule.weight).split([n, n, n * n])
+            logits = [b + a * m for b, a, m in zip(logits, rule.scale, moved, strict=True)]
+        h_pre, h_post = torch.sigmoid(logits[0]), 2 * torch.sigmoid(logits[1])
+        h_res = projected(logits[2].view(n, n))
+        expected = h_res @ hidden + h_post[:, None] * branch(h_pre @ hidden)
+        torch.testing.assert_close(state[:, position], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_mhc_carries_by_doubly_stochastic_matrices():
+    product = torch.eye(4, dtype=torch.float64)
+    for depth in range(30):
+        rule = drawn(ManifoldHyper(Site(width=8, index=depth)), 0.3)
+        _, (carrying, _) = rule.read(torch.randn(4, 5, 8))
+        matrix = carrying[:, :, 0, 0].double()
+        for axis in (0, 1):
+            torch.testing.assert_close(
+                matrix.sum(axis), torch.ones(4, dtype=torch.float64), atol=1e-3, rtol=0
+            )
+        product = matrix @ product
+        assert torch.linalg.matrix_norm(product, 2) <= 1 + 1e-3
+
+
+def test_sinkhorn_bears_logits_that_exp_does_not():
+    matrix = sinkhorn(torch.tensor([[0.0, 300.0], [0.0, 300.0]]), 20)
+    torch.testing.assert_close(matrix, torch.full((2, 2), 0.5))
+
+
+@pytest.mark.parametrize("name", ["mhc", "altup"])
+def test_one_stream_is_residual(name):
+    one, (x,) = make_stack(name, "mlp", streams=1), make_input("mlp")
+    torch.testing.assert_close(one(x), make_stack("residual", "mlp")(x))
+
+
+def test_permuted_streams_are_permuted_parameters():
+    """Streams have no order: the same net with all of a site's parameters permuted alike."""
+    stack, (x,) = make_stack("mhc", "mlp", 3), make_input("mlp")
+    other = make_stack("mhc", "mlp", 3)
+    drawn(stack.sites)
+    order, n = torch.tensor([2, 0, 3, 1]), 4
+    for ours, theirs in zip(stack.sites, other.sites, strict=True):
+        theirs.reading.data = ours.reading.data[order]
+        theirs.writing.data = ours.writing.data[order]
+        theirs.carrying.data = ours.carrying.data[order][:, order]
+        theirs.scale.data = ours.scale.data
+        rows = ours.weight.data.view(n, 8, -1)[order].flatten(0, 1)
+        r, w, a = rows.split([n, n, n * n], 1)
+        a = a.unflatten(1, (n, n))[:, order][:, :, order].flatten(1)
+        theirs.weight.data = torch.cat([r[:, order], w[:, order], a], 1)
+    torch.testing.assert_close(other(x), stack(x), atol=1e-5, rtol=1e-4)
+
+
+def test_mhc_starts_near_the_identity_with_one_stream_ahead():
+    rule = ManifoldHyper(Site(width=8, index=6), dynamic=False)
+    state = torch.randn(4, 5, 8)
+    x, (carrying, writing) = rule.read(state)
+    share = torch.tensor([1 / 6, 1 / 6, 1 / 2, 1 / 6])
+    torch.testing.assert_close(x, torch.einsum("n,nbc->bc", share, state))
+    leak = math.exp(-5) / (1 + 3 * math.exp(-5))
+    expected = torch.full((4, 4), leak).fill_diagonal_(1 - 3 * leak)
+    torch.testing.assert_close(carrying, expected)
+    assert torch.equal(writing, torch.ones(4))
+
+
+def test_altup_against_the_three_steps_of_the_paper():
+    """Predict, compute, correct, with a layer that has its skip inside."""
+    n, branch = 3, MLP(4)
+    rule = drawn(AltUp(Site(width=4, index=4), streams=n))
+    old, active = torch.randn(n, 5, 4), 4 % n
+
+    def layer(x):
+        return x + branch(x)
+
+    predicted = [sum(rule.prediction[i, j] * old[j] for j in range(n)) for i in range(n)]
+    computed = layer(predicted[active])
+    gap = computed - predicted[active]
+    expected = [predicted[i] + rule.correction[i] * gap for i in range(n)]
+    torch.testing.assert_close(rule(old, branch), torch.stack(expected), atol=1e-5, rtol=1e-4)
 
 
 def test_mixing_of_reversible_worked_by_hand():

@@ -15,13 +15,13 @@ class Reversible(Connection):
 
     Equation: (a', b') = (b, a + F(b)), undone by (a, b) = (b' - F(a'), a')
     State: a pair, opened as (x, x) and closed by the mean.
-    Start: other (a branch does not read what the one before it wrote to the other stream).
+    Start: a branch reads x and every second output before it; x and half of all are closed.
     Cost: no parameters; a second forward pass while training. The activations kept do not grow
         with depth over writes without shortcut and post; compiled and exported graphs, and calls
         with a dict or list as side input (branches may write into it), keep them all.
     Source: Gomez et al. 2017, arXiv:1707.04585, eq. 6-7 (two writes are one block); for graphs Li
-        et al. 2021, arXiv:2106.07476, eq. 5-6 with two groups. There the channels are halved, here
-        both streams have all of them.
+        et al. 2021, arXiv:2106.07476, the grouped block with two groups. There the channels are
+        halved, here both streams have all of them.
 
     Args:
         site: place on the stream.

@@ -33,6 +33,16 @@ class Streams(Connection):
     def post(self, fn: TensorFunction, state: Tensor) -> Tensor:
         return self.map(fn, state)
 
+    def spread(self, coefficient: Tensor, state: Tensor) -> Tensor:
+        """Views static coefficients so that they broadcast over all axes but the streams'."""
+        return coefficient.view(*coefficient.shape, *[1] * (state.ndim - 1))
+
+    def blend(self, coefficient: Tensor, state: Tensor) -> Tensor:
+        """Sums the streams: `[n]` or `[target, source]`, dynamic ones with the state's axes."""
+        if coefficient.ndim <= 2:
+            return torch.tensordot(coefficient.to(state.dtype), state, 1)
+        return (coefficient * state).sum(coefficient.ndim - state.ndim)
+
 
 class Hyper(Streams):
     r"""Hyper-connections: n streams, read, carried and written by learned coefficients.
@@ -81,32 +91,63 @@ class Hyper(Streams):
 
     def read(self, state: Tensor) -> tuple[Tensor, Mix]:
         if self.linear:
-            return torch.tensordot(self.reading.to(state.dtype), state, 1), (
-                self.carrying,
-                self.writing,
-            )
+            return self.blend(self.reading, state), (self.carrying.T, self.writing)
         channels_last = state.movedim(self.site.axis, -1)
         normed = F.rms_norm(channels_last, channels_last.shape[-1:])
         change = torch.tanh(normed @ self.weight).movedim(-1, self.site.axis)  # [n, ..., n+2, ...]
         n, axis = self.streams, change.ndim + self.site.axis
         carried, read, written = change.split([n, 1, 1], axis)
         reading = self.spread(self.reading, state) + self.scale[0] * read
-        x = (reading * state).sum(0)
+        x = self.blend(reading, state)
         carrying = self.spread(self.carrying.T, state) + (  # [target, source, ...]
             self.scale[0] * self.pooled(carried, 1).movedim(axis, 0).unsqueeze(axis + 1)
         )
         writing = self.spread(self.writing, state) + self.scale[1] * self.pooled(written, 1)
         return x, (carrying, writing)
 
-    def spread(self, coefficient: Tensor, state: Tensor) -> Tensor:
-        """Views static coefficients so that they broadcast over all axes but the streams'."""
-        return coefficient.view(*coefficient.shape, *[1] * (state.ndim - 1))
-
     def write(self, state: Tensor, y: Tensor, mix: Mix) -> Tensor:
         carrying, writing = mix
         if self.linear:
-            return (
-                torch.tensordot(carrying.T.to(state.dtype), state, 1)
-                + self.spread(writing, state) * y
-            )
-        return (carrying * state).sum(1) + writing * y
+            writing = self.spread(writing, state)
+        return self.blend(carrying, state) + writing * y
+
+
+class AltUp(Streams):
+    r"""Alternating updates: all streams are predicted; a branch on one of them corrects them all.
+
+    Equation: P_i = sum_j p_ij X_j, y = F(P_a), X_i' = P_i + g_i y, a = l mod n
+    State: n streams, `[n, ...]`.
+    Start: residual (p = I, g = 1).
+    Cost: n^2 + n parameters a site; n streams kept.
+    Source: Baykal et al. 2023, arXiv:2301.13310, algorithm 1, with its scalars p and g. Its layer L
+        has the skip inside and corrects by g_i (L(X_a) - P_a); as in Gemma 3n the layer reads the
+        prediction, L(P_a) = P_a + F(P_a), so that the correction is g_i F(P_a). The streams are
+        opened by copies, where Gemma 3n projects, and closed by their mean.
+
+    Args:
+        site: place on the stream.
+        streams: n.
+
+    >>> AltUp(Site(width=8, index=5), streams=4).active
+    1
+    """
+
+    init_equals = "residual"
+    identity_at_zero = "exact"
+
+    def __init__(self, site: Site, streams: Annotated[int, Ge(1)] = 4):
+        super().__init__(site, streams)
+        self.active = site.index % streams
+        self.prediction = nn.Parameter(torch.empty(streams, streams))
+        self.correction = nn.Parameter(torch.empty(streams))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        nn.init.eye_(self.prediction)
+        nn.init.ones_(self.correction)
+
+    def read(self, state: Tensor) -> tuple[Tensor, None]:
+        return self.blend(self.prediction[self.active], state), None
+
+    def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
+        return self.blend(self.prediction, state) + self.spread(self.correction, state) * y
