@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -45,6 +46,7 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
         vector[j] = 1
         return vector
 
+    rules = [copy.deepcopy(rule).eval() for rule in rules]  # a random mask is no part of a rule
     first = rules[0].site
     state = rules[0].open(unit(0, first.width, first.axis))
     rows: list[Tensor] = []

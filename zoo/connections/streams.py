@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +41,9 @@ class Streams(Connection):
         """Sums the streams: `[n]` or `[target, source]`, dynamic ones with the state's axes."""
         if coefficient.ndim <= 2:
             return torch.tensordot(coefficient.to(state.dtype), state, 1)
-        return (coefficient * state).sum(coefficient.ndim - state.ndim)
+        shares = coefficient.unbind(coefficient.ndim - state.ndim)
+        total: Any = sum(a * x for a, x in zip(shares, state.unbind(), strict=True))
+        return total
 
 
 class Hyper(Streams):
@@ -51,8 +53,7 @@ class Hyper(Streams):
         when dynamic
     State: n streams, `[n, ...]`.
     Start: residual (r picks stream l mod n, A = I, w = 1, W = 0, s = 0.01).
-    Cost: n^2 + 2 n parameters a site, and C (n + 2) + 2 more when dynamic; n streams kept, and
-        n^2 more tensors at work when dynamic.
+    Cost: n^2 + 2 n parameters a site, and C (n + 2) + 2 more when dynamic; n streams kept.
     Source: Zhu et al. 2024, arXiv:2409.19606, eq. 1-5 (static) and 10-13 (dynamic). The streams
         are closed by their mean, where the paper takes the sum: heads without a norm then see
         the same scale.
@@ -94,8 +95,8 @@ class Hyper(Streams):
             return self.blend(self.reading, state), (self.carrying.T, self.writing)
         channels_last = state.movedim(self.site.axis, -1)
         normed = F.rms_norm(channels_last, channels_last.shape[-1:])
-        change = torch.tanh(normed @ self.weight).movedim(-1, self.site.axis)  # [n, ..., n+2, ...]
-        n, axis = self.streams, change.ndim + self.site.axis
+        change = torch.tanh(normed @ self.weight).movedim(-1, self.site.axis).contiguous()
+        n, axis = self.streams, change.ndim + self.site.axis  # of change [n, ..., n+2, ...]
         carried, read, written = change.split([n, 1, 1], axis)
         reading = self.spread(self.reading, state) + self.scale[0] * read
         x = self.blend(reading, state)
