@@ -130,6 +130,10 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         read_yaml(path)
 
 
+def preset_defaults(name):
+    return read_yaml(registry.find("preset", name)).get("defaults", [])
+
+
 def task_of(preset):
     """The first task whose model has the options that a preset sets."""
     wanted = read_yaml(registry.find("preset", preset)).get("model", {}).keys()
@@ -148,7 +152,14 @@ def test_presets_compose(name):
             assert options.items() <= config.sections[group].items()
 
 
-@pytest.mark.parametrize("preset", registry.names("preset"))
+RULED = [  # presets that choose a rule
+    name
+    for name in registry.names("preset")
+    if any("override /connection" in entry for entry in preset_defaults(name))
+]
+
+
+@pytest.mark.parametrize("preset", RULED)
 @pytest.mark.parametrize("name", registry.names("connection"))
 def test_options_of_a_preset_are_not_for_another_rule(preset, name):
     from zoo.config import load
