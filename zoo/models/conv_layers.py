@@ -58,13 +58,12 @@ class BatchNorm(nn.BatchNorm2d):
         count, total, squares = all_reduce(sums).unbind()
         mean = total / count
         variance = squares / count - mean.square()
-        if self.training and self.track_running_stats:
-            rate = self.momentum or 0.0
-            with torch.no_grad():
-                unbiased = variance * count / (count - 1)
-                self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
-                self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
-                self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        rate = self.momentum or 0.0
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1)
+            self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
+            self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (x32 * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
