@@ -37,12 +37,15 @@ class Task(LightningModule):
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
         batch_size: examples of a batch over all processes, where the data comes in batches.
+        verbs: the class that does a verb of the command line with a trained task, such as
+            `sample`; its options are the verb's.
     """
 
     takes: ClassVar[type] = object
     facts: ClassVar[dict[str, Any]] = {}
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     batch_size: int | None = None
+    verbs: ClassVar[dict[str, str]] = {}
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
         super().__init__()

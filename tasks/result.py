@@ -90,6 +90,7 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "task": config.choices["task"],
         "model": config.choices["model"],
         "connection": config.choices["connection"],
+        "long": config.choices.get("long"),
         "data": config.choices["data"],
         "depth": config.sections["model"]["depth"],
         "seed": config.seed,

@@ -31,10 +31,11 @@ def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
     """Everything that can be refused before data, device or folder is touched."""
     training = config.maker("trainer")()
     optimizer = config.maker("optimizer")()
+    slots = {"connect": "connection", "long": "long"}
     make_model = functools.partial(
         config.maker("model"),
-        connect=config.maker("connection"),
         norm_placement=config.maker("norm")(),
+        **{slot: config.maker(group) for slot, group in slots.items() if group in config.choices},
     )
     make_task, source = config.maker("task"), config.maker("data")()
     task_class: Any = registry.resolve("task", config.choices["task"])
@@ -131,6 +132,16 @@ def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
         raise CheckpointError(f"cannot be loaded ({reason})", str(path), fix) from None
 
 
+def load_weights(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> None:
+    """Gives a task the weights of a checkpoint; CheckpointError where they do not fit."""
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
+        ) from None
+
+
 def test(config: Config, where: str) -> Result | None:
     """Evaluates the last and the best weights of a run again; nothing is written."""
     folder = RunFolder(Path(str(where)))
@@ -142,12 +153,7 @@ def test(config: Config, where: str) -> Result | None:
     best = checkpoint["callbacks"]["Best"]
     if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
         best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
-    try:
-        task.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
-        ) from None
+    load_weights(task, checkpoint, folder)
     with logged(None):
         record = {**new_record(config, task, ""), **folder.result()}
         record["steps"] = checkpoint["global_step"]

@@ -18,6 +18,9 @@ usage: python -m zoo [--json] [--debug] VERB [key=value ...]
   fit    train: fit task=gnn connection=plain model.depth=32 seed=1
          continue an interrupted run: fit from=FOLDER
   test   evaluate a run again: test from=FOLDER
+  sample, predict, export
+         text or images from a run, answers for files, a run in another format:
+         sample from=FOLDER seed=1
   bench  the cost of fit over a bare loop: bench task=gnn
   list   what is registered: list, list connection
   show   the composed configuration: show task=gnn
@@ -69,6 +72,26 @@ def test(words: Sequence[str], flags: Flags) -> int:
     return 0
 
 
+def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
+    """A verb for trained runs: `from=` names the run, other words are the verb's options."""
+
+    def run_verb(words: Sequence[str], flags: Flags) -> int:
+        from zoo.config import parse
+
+        given = parse(words)
+        if "from" not in given:
+            raise ConfigError("no run is named", verb, "add from=FOLDER")
+        where = str(given.pop("from"))
+        config, _ = configured([word for word in words if word.startswith("from=")])
+        from importlib import import_module
+
+        report = import_module("tasks.use").use(verb, config, where, given)
+        emit(flags, report.record, report.text)
+        return 0
+
+    return run_verb
+
+
 def bench(words: Sequence[str], flags: Flags) -> int:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
@@ -113,13 +136,16 @@ BENCHES = {
 VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "fit": fit,
     "test": test,
+    "sample": using("sample"),
+    "predict": using("predict"),
+    "export": using("export"),
     "bench": bench,
     "list": list_,
     "show": show,
 }
 
 
-def parse(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
+def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
     """Splits a command line into flags, verb and words."""
     flags, rest = Flags(), []
     for word in argv:
@@ -137,7 +163,7 @@ def parse(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
 
 def run(argv: Sequence[str]) -> int:
     """Runs one command; errors are raised."""
-    flags, verb, words = parse(argv)
+    flags, verb, words = split(argv)
     if verb == "--version":
         from zoo import __version__
 

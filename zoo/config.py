@@ -16,6 +16,7 @@ from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.tree import flatten, refuse_code
 
+SLOTS = {group: f"{folder}@{group}" for group, folder in registry.FOLDERS.items()}  # for Hydra
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
 CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
 
@@ -98,7 +99,7 @@ def compose(choices: dict[str, str]) -> Config:
     for group, name in choices.items():
         read_yaml(registry.find(group, str(name)))
     first, *others = (str(home.resolve()) for home in registry.homes())
-    words = [f"{group}={name}" for group, name in choices.items()]
+    words = [f"{SLOTS.get(group, group)}={name}" for group, name in choices.items()]
     if others:
         words.append(f"hydra.searchpath=[{','.join(repr(f'file://{other}') for other in others)}]")
     try:
@@ -106,12 +107,18 @@ def compose(choices: dict[str, str]) -> Config:
             composed = hydra_compose("run", words, return_hydra_config=True)
     except HydraException as error:
         reason = str(error).splitlines()[0]
+        lost = [group for group in registry.FOLDERS if f"override '{SLOTS[group]}'" in reason]
+        if lost:
+            what = f"task={choices['task']} has no {lost[0]} skips"
+            raise ConfigError(what, f"{lost[0]}={choices[lost[0]]}", "leave it out") from None
         raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
     chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
+    groups = {slot: group for group, slot in SLOTS.items()}
     ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     tree = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
     assert isinstance(chosen, dict)
     assert isinstance(tree, dict)
+    chosen = {groups.get(str(slot), str(slot)): name for slot, name in chosen.items()}
     sections = {}
     for group, section in {str(key): value for key, value in tree.items()}.items():
         if group in chosen and group != "preset" and chosen[group] is not None:
@@ -121,7 +128,8 @@ def compose(choices: dict[str, str]) -> Config:
         preset = read_yaml(registry.find("preset", choices["preset"]))
         for entry in preset["defaults"]:
             (key, meant), *_ = entry.items()
-            group = key.removeprefix("override /")
+            slot = key.removeprefix("override /")
+            group = groups.get(slot, slot)
             if chosen[group] != meant and group in preset:
                 sections[group] = registry.options(group, str(chosen[group]))
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}

@@ -36,6 +36,7 @@ class Site:
         axis: channel axis counted from the right: -1 tokens and nodes, -3 images.
         start: index of the first write since the stream was opened. A stage change at that write
             opens the stream again: a shortcut with weights then maps one tensor, not every member.
+        wide: what reads the closed stream is built for `Connection.gives` channels: a long skip.
     """
 
     width: int
@@ -44,6 +45,7 @@ class Site:
     total: int = 1
     axis: int = -1
     start: int = 0
+    wide: bool = False
 
     @property
     def written(self) -> int:
@@ -84,6 +86,11 @@ class Connection(nn.Module):
     def __init__(self, site: Site):
         super().__init__()
         self.site = site
+
+    @property
+    def gives(self) -> int:
+        """Channels of the closed stream."""
+        return self.site.written
 
     def open(self, x: Tensor) -> State:
         """Turns the tensor into a state, once, before the first site."""

@@ -44,14 +44,27 @@ def redraw(model: nn.Module, seed: int) -> None:
 
 
 def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Named parameters outside connections and shortcuts, sorted by name."""
+    """Named parameters that every arm has, sorted by name.
+
+    Connections and shortcuts are left out, and where a module declares `extra` input channels,
+    what belongs to those.
+    """
     modules = list(model.modules())
     owners: list[nn.Module] = [module for module in modules if isinstance(module, Connection)]
     owners += [module.shortcuts for module in modules if isinstance(module, Stack)]
     owned = {id(parameter) for owner in owners for parameter in owner.parameters()}
     for name, parameter in sorted(model.named_parameters()):
         if id(parameter) not in owned:
-            yield name, parameter
+            yield name, common(model.get_submodule(name.rpartition(".")[0]), parameter)
+
+
+def common(module: nn.Module, parameter: Tensor) -> Tensor:
+    """The part of a parameter that is not of its module's `extra` input channels."""
+    extra = getattr(module, "extra", 0)
+    if not extra or (parameter.ndim == 1 and isinstance(module, nn.Conv2d)):  # a bias of the output
+        return parameter
+    axis = min(parameter.ndim - 1, 1)
+    return parameter.narrow(axis, 0, parameter.shape[axis] - extra)
 
 
 def branch_digest(model: nn.Module) -> str:
@@ -62,5 +75,6 @@ def branch_digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, parameter in branch_parameters(model):
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        digest.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        flat = parameter.detach().cpu().reshape(-1).contiguous()
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -20,14 +20,15 @@ from typing import Any
 
 from zoo.errors import ConfigError, suggest
 from zoo.files import read_yaml
+from zoo.options import Options, checked, fields
 
-Options = dict[str, Any]
 HERE = Path(__file__).parent
 GROUPS = (
     "connection",
     "data",
     "init",
     "logger",
+    "long",
     "model",
     "norm",
     "optimizer",
@@ -35,6 +36,7 @@ GROUPS = (
     "task",
     "trainer",
 )
+FOLDERS = {"long": "connection"}  # long skips of U-Nets take the same rules
 SESSION: dict[tuple[str, str], Path] = {}  # folders made by `register`
 
 
@@ -86,13 +88,14 @@ def names(group: str) -> list[str]:
     >>> "residual" in names("connection")
     True
     """
-    return sorted({path.stem for home in homes() for path in (home / group).glob("*.yaml")})
+    folder = FOLDERS.get(group, group)
+    return sorted({path.stem for home in homes() for path in (home / folder).glob("*.yaml")})
 
 
 def find(group: str, name: str) -> Path:
     """The YAML file of a name; ConfigError with a suggestion where there is none."""
     for home in homes():
-        path = home / group / f"{name}.yaml"
+        path = home / FOLDERS.get(group, group) / f"{name}.yaml"
         if name in names(group) and path.is_file():
             return path
     raise ConfigError(f"unknown {group} {name!r}", f"{group}={name}", suggest(name, names(group)))
@@ -137,39 +140,12 @@ def section(group: str, path: Path) -> Options:
 
 def check(group: str, name: str, given: Options) -> Options:
     """Options checked against the constructor's annotations; ConfigError for a wrong one."""
-    from pydantic import ConfigDict, ValidationError, create_model
-
     target = resolve(group, name)
-    fields = {
-        parameter.name: (parameter.annotation, parameter.default)
-        for parameter in inspect.signature(target, eval_str=True).parameters.values()
-        if parameter.default is not parameter.empty
-    }
-    for key, (annotation, _) in fields.items():
-        if annotation is inspect.Parameter.empty:
-            bare = f"the option {key} has no type"
-            raise ConfigError(bare, class_path(group, name), f"annotate it: {key}: float")
+    for key in fields(target):
         if key not in options(group, name):
             lost = f"the option {key} of {class_path(group, name)} is not listed"
             raise ConfigError(lost, str(find(group, name)), f"add a line {key}: DEFAULT")
-    for key in given:
-        if key not in fields:
-            raise ConfigError(
-                f"unknown option {group}.{key}", f"{group}={name}", suggest(key, fields)
-            )
-    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    model = create_model(name, __config__=strict, **fields)  # type: ignore[call-overload]
-    try:
-        checked = model(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"][:1])
-        raise ConfigError(
-            f"{group}.{key}={first['input']!r} is refused: {first['msg'].lower()}",
-            f"{group}={name}",
-            f"the default is {options(group, name).get(key)!r}",
-        ) from None
-    return {key: getattr(checked, key) for key in given}
+    return checked(target, given, f"{group}={name}", f"{group}.")
 
 
 def build(group: str, name: str, *args: Any, **given: Any) -> Any:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from annotated_types import Gt
 from torch import Tensor, nn
 
-from zoo.connection import Connection, Pointwise, Site
+from zoo.connection import Connection, Pointwise, Site, TensorFunction
 
 
 class Orthogonal(Connection):
@@ -86,27 +86,40 @@ class Delta(Connection):
 
 
 class Concat(Connection):
-    r"""Stream and branch side by side, brought back to the stream's width by a linear map.
+    r"""Branch and stream side by side, brought back to the stream's width by a linear map.
 
-    Equation: x' = W [x; F(x)] + c
+    At a wide site nothing is brought back: W is the identity, and the unit that follows reads both.
+
+    Equation: x' = W [F(x); x] + c
     State: one tensor.
     Start: other (W is drawn as any linear map).
-    Cost: 2 C^2 + C parameters a site.
+    Cost: 2 C^2 + C parameters a site; none at a wide one.
     Source: Ronneberger et al. 2015, arXiv:1505.04597, figure 1, as a write of one width; You et
         al. 2020, arXiv:2011.08843, section 3 (skip-cat).
 
     Args:
         site: place on the stream.
 
-    >>> Concat(Site(width=2)).squeeze.weight.shape
-    torch.Size([2, 4])
+    >>> Concat(Site(width=2))(torch.zeros(3, 2), nn.Identity()).shape
+    torch.Size([3, 2])
+    >>> Concat(Site(width=2, wide=True))(torch.zeros(3, 2), nn.Identity()).shape
+    torch.Size([3, 4])
     """
 
     linear = False
 
     def __init__(self, site: Site):
         super().__init__(site)
-        self.squeeze = Pointwise(2 * site.written, site.written, site.axis)
+        both = 2 * site.written
+        self.squeeze = None if site.wide else Pointwise(both, site.written, site.axis)
+
+    @property
+    def gives(self) -> int:
+        return self.site.written + (self.site.width if self.site.wide else 0)
+
+    def change(self, shortcut: TensorFunction, state: Tensor) -> Tensor:
+        return state if self.site.wide else super().change(shortcut, state)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
-        return self.squeeze(torch.cat([state, y], self.site.axis))
+        both = torch.cat([y, state], self.site.axis)
+        return both if self.squeeze is None else self.squeeze(both)

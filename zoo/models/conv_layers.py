@@ -21,15 +21,29 @@ class Conv(nn.Conv2d):
         stride: of the positions that are kept.
         groups: of channels that see each other.
         bias: whether there is one; it starts at zero.
+        extra: channels in beside `width` that not every arm has, the last ones; those of `width`
+            have the same draws in every arm.
     """
 
     def __init__(
-        self, width: int, out: int, size: int, stride: int = 1, groups: int = 1, bias: bool = False
+        self,
+        width: int,
+        out: int,
+        size: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        extra: int = 0,
     ):
-        super().__init__(width, out, size, stride, size // 2, groups=groups, bias=bias)
+        self.extra = extra
+        super().__init__(width + extra, out, size, stride, size // 2, groups=groups, bias=bias)
 
     def reset_parameters(self) -> None:
-        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        weight = self.weight.detach()
+        shared = weight.shape[1] - self.extra
+        for part in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
+            drawn = torch.empty_like(part, memory_format=torch.contiguous_format)
+            part.copy_(nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu"))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

@@ -1,0 +1,62 @@
+"""What a trained run is used for: verbs that a task knows, such as `sample`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tasks.process import logged
+from tasks.run import load_checkpoint, load_weights, prepare, same_data
+from zoo import registry
+from zoo.config import Config
+from zoo.errors import ConfigError
+from zoo.folder import RunFolder
+from zoo.options import checked
+
+
+@dataclass
+class Report:
+    """What a verb did.
+
+    Args:
+        record: for machines.
+        text: for people.
+    """
+
+    record: dict[str, Any]
+    text: str
+
+
+def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
+    """Does a verb with the last weights of the run in a folder.
+
+    Errors:
+        ConfigError: the task does not know the verb, or an option is wrong.
+        CheckpointError: the run has no usable weights.
+    """
+    name = config.choices["task"]
+    verbs: dict[str, str] = registry.resolve("task", name).verbs  # type: ignore[attr-defined]
+    if verb not in verbs:
+        knowing = [
+            task
+            for task in registry.names("task")
+            if verb in registry.resolve("task", task).verbs  # type: ignore[attr-defined]
+        ]
+        fix = f"{verb} is for runs of task={', '.join(knowing)}"
+        raise ConfigError(f"task={name} knows no {verb}", f"from={where}", fix)
+    module, _, attribute = verbs[verb].rpartition(".")
+    target = getattr(import_module(module), attribute)
+    options = checked(target, given, verb)
+    try:
+        act = target(**options)
+    except ValueError as error:
+        raise ConfigError(str(error), verb, "give another value") from None
+    folder = RunFolder(Path(where))
+    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    task = same_data(prepare(config)[1](), checkpoint, folder)
+    load_weights(task, checkpoint, folder)
+    with logged(None), task.evaluating():
+        report: Report = act(task, folder)
+    return report

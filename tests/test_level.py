@@ -1,0 +1,65 @@
+"""Levels of a U-Net: a long site around the smaller net, under every connection."""
+
+import pytest
+import torch
+from conftest import CONNECTIONS
+from torch import nn
+
+from zoo.connection import Site
+from zoo.init import branch_digest, redraw
+from zoo.models.conv_layers import Conv
+from zoo.models.level import Level, long_site
+from zoo.registry import maker, options
+
+
+def make_level(name, width=4, out=4):
+    site = long_site(maker("connection", name, options("connection", name)), width, out, 0, 2)
+    leave = Conv(out, 3, 3, extra=site.gives - out)
+    level = Level(Conv(2, width, 3), Conv(width, out, 3), leave, site)
+    redraw(level, 0)
+    return level.eval()
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+@pytest.mark.parametrize("out", [4, 6, 3])
+def test_every_rule_carries_past_a_level(name, out):
+    level, x = make_level(name, 4, out), torch.randn(2, 2, 6, 6)
+    assert level(x).shape == (2, 3, 6, 6)
+    assert branch_digest(level) == branch_digest(make_level("plain", 4, out))
+
+
+def test_plain_cuts_the_level_and_residual_adds():
+    plain, residual, x = make_level("plain"), make_level("residual"), torch.randn(2, 2, 6, 6)
+    h = plain.enter(x)
+    torch.testing.assert_close(plain(x), plain.leave(plain.inner(h)))
+    torch.testing.assert_close(residual(x), residual.leave(residual.inner(h) + h))
+
+
+def test_concat_reads_the_inner_net_first_and_then_the_skip():
+    level, plain, x = make_level("concat", 4, 6), make_level("plain", 4, 6), torch.randn(2, 2, 6, 6)
+    assert level.site.gives == 10
+    h = level.enter(x)
+    torch.testing.assert_close(level(x), level.leave(torch.cat([level.inner(h), h], 1)))
+    torch.testing.assert_close(level.leave.weight[:, :6], plain.leave.weight)
+
+
+def test_residual_pads_the_skip_with_zeros_where_the_inner_net_is_wider():
+    level, x = make_level("residual", 4, 6), torch.randn(2, 2, 6, 6)
+    h = level.enter(x)
+    padded = torch.cat([h, torch.zeros(2, 2, 6, 6)], 1)
+    torch.testing.assert_close(level(x), level.leave(level.inner(h) + padded))
+
+
+def test_norms_of_extra_channels_are_left_out_of_the_digest():
+    narrow, wide = nn.BatchNorm2d(4), nn.BatchNorm2d(10)
+    wide.extra = 6
+    assert branch_digest(nn.Sequential(narrow)) == branch_digest(nn.Sequential(wide))
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_a_wide_site_gives_the_channels_that_it_declares(name):
+    make = maker("connection", name, options("connection", name))
+    site = make(Site(width=4, wide=True))
+    redraw(site, 0)
+    state = site(site.open(torch.randn(5, 4)), nn.Linear(4, 4))
+    assert site.close(state).shape == (5, site.gives)

@@ -1,0 +1,54 @@
+"""Options of a constructor: known, typed and in range, or refused in one line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from zoo.errors import ConfigError, suggest
+
+Options = dict[str, Any]
+
+
+def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Type and default of every option of a constructor; ConfigError for one without a type."""
+    found = {}
+    for parameter in inspect.signature(target, eval_str=True).parameters.values():
+        if parameter.default is not parameter.empty:
+            if parameter.annotation is parameter.empty:
+                bare = f"the option {parameter.name} has no type"
+                where = f"{target.__module__}.{target.__qualname__}"
+                raise ConfigError(bare, where, f"annotate it: {parameter.name}: float")
+            found[parameter.name] = (parameter.annotation, parameter.default)
+    return found
+
+
+def checked(target: Callable[..., Any], given: Options, where: str, prefix: str = "") -> Options:
+    """Options checked against a constructor's annotations; ConfigError for a wrong one.
+
+    Args:
+        target: the class.
+        given: the options.
+        where: what the options belong to, for messages.
+        prefix: of an option's name in messages.
+    """
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    known = fields(target)
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"unknown option {prefix}{key}", where, suggest(key, known))
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    model = create_model("Options", __config__=strict, **known)  # type: ignore[call-overload]
+    try:
+        values = model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"][:1])
+        raise ConfigError(
+            f"{prefix}{key}={first['input']!r} is refused: {first['msg'].lower()}",
+            where,
+            f"the default is {known[key][1]!r}",
+        ) from None
+    return {key: getattr(values, key) for key in given}
