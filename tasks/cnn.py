@@ -14,6 +14,7 @@ from tasks.base import MakeModel, Task, Totals
 from tasks.data.batches import Augment, InOrder, Shuffled
 from tasks.data.image_set import ImageSet
 from tasks.optim import Optimizer
+from zoo.models.conv_layers import by_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,10 +153,11 @@ class ImageClassification(Task):
         return {"test/accuracy": hits.double().mean().item()}
 
     def curves(self) -> dict[str, list[float]]:
-        """The root mean square of the stream on validation images."""
+        """The root mean square of the stream on validation images, normed by their statistics."""
         with self.evaluating():
             x = self.normalised(self.images[self.data.val[:AT_ONCE]])
-            values = self.model.body.values(self.model.stem(x))
+            model = by_batch(self.model)
+            values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
     def pictures(self, title: str) -> dict[str, Figure]:

@@ -16,7 +16,7 @@ from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
 from zoo.init import branch_digest, redraw
 from zoo.models.cnn import CNN
-from zoo.models.conv_layers import BatchNorm
+from zoo.models.conv_layers import BatchNorm, by_batch
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.registry import build, maker, names, options
 from zoo.registry import check as check_options
@@ -320,3 +320,12 @@ def test_mixup_shares_follow_the_beta_distribution():
 
     shares = [Augment(mixup=0.4).draw(0, n, 2, 4, 4).share for n in range(400)]
     assert stats.kstest(shares, stats.beta(0.4, 0.4).cdf).pvalue > 0.01
+
+
+def test_a_copy_without_memory_norms_by_its_batch():
+    net = CNN(1, 10, Residual, Post(), depth=8, width=[4])
+    x = 3 + 5 * torch.randn(16, 1, 8, 8)
+    expected = net.train()(x)
+    with torch.no_grad():
+        assert not torch.allclose(net.eval()(x), expected, atol=1e-2)
+        torch.testing.assert_close(by_batch(net)(x), expected.detach())

@@ -136,7 +136,8 @@ def test_resnet_20_learns_cifar(tmp_path, capsys):
     folder = DATA / "cifar10-12k"
     if not folder.is_dir():
         pytest.skip(f"no images in {folder}; set ZOO_DATA")
-    words = ["task=cnn", "preset=resnet", f"data.path={folder}", "trainer.max_steps=null"]
-    words += ["trainer.max_epochs=8", "trainer.validate_every=70", "logger=none"]
+    words = ["task=cnn", "data=cifar10", f"data.path={folder}", "data.batch_size=64"]
+    words += ["model.width=[16,32,64]", "task.crop=4", "task.flip=true", "trainer.max_epochs=8"]
+    words += ["trainer.validate_every=140", "logger=none"]
     assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
     assert RunFolder(tmp_path / "run").result()["metrics"]["test/accuracy"] > 0.6

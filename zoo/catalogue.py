@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ from typing import Any
 from zoo import registry
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
+COSTS = Path(__file__).with_name("costs.json")  # what `bench of=rules --json` printed, by mode
 
 
 def docstring(dotted: str) -> str:
@@ -62,13 +64,28 @@ def group(name: str) -> list[dict[str, Any]]:
         else:
             described = fields(docstring(registry.class_path(name, entry)))
         given = registry.options(name, entry) if name != "preset" else {}
-        entries.append({"name": entry, **described, "options": given})
+        entry = {"name": entry, **described, "options": given}
+        if name == "connection":
+            entry["measured"] = measured(entry["name"])
+        entries.append(entry)
     return entries
+
+
+def measured(rule: str) -> dict[str, float]:
+    """What a step costs under a rule against `residual`; nothing for rules that were not timed."""
+    found = {}
+    for mode, rules in json.loads(COSTS.read_text(encoding="utf-8")).items():
+        if rule in rules:
+            found[f"time, {mode}"] = round(rules[rule]["time"], 2)
+            found["memory"] = round(rules[rule]["memory"], 2)
+    return found
 
 
 def page() -> str:
     """The connections as a table in Markdown, with links to their papers; the README holds it."""
-    lines = ["| rule | equation | state | start | cost | paper |", "| --- " * 6 + "|"]
+    modes = ["time, eager", "time, compiled", "memory"]
+    heads = ["rule", "equation", "state", "start", "cost", *modes, "paper"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for entry in group("connection"):
         papers = []
         for author, number in re.findall(r"([^;]*?),? (?:arXiv:(\d{4}\.\d{4,5}))", entry["source"]):
@@ -76,6 +93,7 @@ def page() -> str:
         cells = [f"`{entry['name']}`"]
         cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("equation", "state")]
         cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("start", "cost")]
+        cells += [f"{entry['measured'].get(mode, '')}" for mode in modes]
         lines.append("| " + " | ".join([*cells, ", ".join(papers)]) + " |")
     return "\n".join(lines)
 
@@ -94,6 +112,9 @@ def table(entries: list[dict[str, Any]]) -> str:
         for label in FIELDS:
             if label.lower() in entry:
                 lines.append(f"{'':<{width}}{label.lower() + ':':<10}{entry[label.lower()]}")
+        if entry.get("measured"):
+            against = ", ".join(f"{key} x{value}" for key, value in entry["measured"].items())
+            lines.append(f"{'':<{width}}{'measured:':<10}{against} of residual")
         if entry.get("options"):
             given = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
             lines.append(f"{'':<{width}}{'options:':<10}{given}")

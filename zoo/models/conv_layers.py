@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -81,6 +83,15 @@ class BatchNorm(nn.BatchNorm2d):
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
         return (x32 * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+def by_batch(model: nn.Module) -> Any:
+    """A copy whose batch norms have no memory: also a fresh net is then normed in evaluation."""
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    return model
 
 
 def group_norm(width: int) -> nn.Module:
