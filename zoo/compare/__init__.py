@@ -1,0 +1,1 @@
+"""Comparison of arms over a matrix of runs, with statistics that hold."""

@@ -1,0 +1,165 @@
+"""Statistics of paired differences: few pairs, so exact tests and t intervals, no asymptotics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+LEVEL = 0.95
+EXACT = 20  # pairs up to which all sign patterns are counted
+DRAWS = 10_000
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval of 95 %.
+
+    Args:
+        value: the estimate.
+        low: end of the interval; likewise `high`.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def t_interval(differences: ArrayLike) -> Interval:
+    """Mean of the differences with Student's interval; infinite for a single one."""
+    d = np.asarray(differences, float)
+    mean = float(d.mean())
+    if len(d) < 2:
+        return Interval(mean, -np.inf, np.inf)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5)
+    return Interval(mean, mean - half, mean + half)
+
+
+def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
+    """Two-sided p of the mean under flips of every sign: exact up to 20 pairs, then by draws.
+
+    With n pairs no p is below 2^(1 - n).
+    """
+    d = np.asarray(differences, float)
+    n = len(d)
+    if n <= EXACT:
+        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        sums = np.abs(signs @ d)
+        return float(np.mean(sums >= abs(d.sum()) * (1 - 1e-12) - 1e-15))
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (DRAWS, n))
+    hits = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
+    return float((hits.sum() + 1) / (DRAWS + 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values, in the order given (Holm 1979)."""
+    order = np.argsort(p)
+    raw = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(raw), 1.0)
+    return [float(value) for value in adjusted]
+
+
+def binomial_interval(hits: float, of: int) -> Interval:
+    """A rate with the exact interval of Clopper and Pearson 1934; ties may count as halves."""
+    low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1)) if hits > 0 else 0.0
+    high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, of - hits)) if hits < of else 1.0
+    return Interval(hits / of, low, high)
+
+
+def probability_better(differences: ArrayLike) -> Interval:
+    """How often the second arm of a pair is better; a tie is half a win."""
+    d = np.asarray(differences, float)
+    return binomial_interval(float((d > 0).sum() + (d == 0).sum() / 2), len(d))
+
+
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """Exact two-sided p for pairs of which only one arm failed (McNemar 1947)."""
+    discordant = only_first + only_second
+    return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
+
+
+def equivalence_p(differences: ArrayLike, delta: float) -> float:
+    """The larger p of two one-sided t tests against -delta and delta (Schuirmann 1987)."""
+    d = np.asarray(differences, float)
+    if len(d) < 2:
+        return 1.0
+    if not d.std():
+        return 0.0 if abs(d.mean()) < delta else 1.0
+    below = stats.ttest_1samp(d, -delta, alternative="greater").pvalue
+    above = stats.ttest_1samp(d, delta, alternative="less").pvalue
+    return float(max(below, above))
+
+
+def pairs_needed(differences: ArrayLike, power: float = 0.8, most: int = 1000) -> int | None:
+    """Pairs for a two-sided t test at 5 % to find the observed effect; None for more than most."""
+    d = np.asarray(differences, float)
+    if len(d) < 2 or not d.mean():
+        return None
+    if not d.std(ddof=1):
+        return len(d)
+    effect = abs(d.mean()) / d.std(ddof=1)
+    for n in range(2, most + 1):
+        edge = stats.t.ppf(0.975, n - 1)
+        if stats.nct.sf(edge, n - 1, effect * n**0.5) >= power:
+            return n
+    return None
+
+
+def has_outlier(differences: ArrayLike) -> bool:
+    """Whether a difference lies more than 6 scaled median deviations from the median.
+
+    With fewer than 5 pairs no difference can be told from the others.
+    """
+    d = np.asarray(differences, float)
+    if len(d) < 5:
+        return False
+    centre = np.abs(d - np.median(d))
+    scale = max(1.4826 * float(np.median(centre)), 1e-3 * float(np.abs(d).max()), 1e-12)
+    return bool((centre > 6 * scale).any())
+
+
+def slopes(gaps: ArrayLike, depths: Sequence[float]) -> Array:
+    """Least-squares slope of every pair's gap against log2 of depth.
+
+    Args:
+        gaps: `[pairs, depths]`.
+        depths: two or more.
+    """
+    x = np.log2(np.asarray(depths, float))
+    x = x - x.mean()
+    result: Array = np.asarray(gaps, float) @ x / (x @ x)
+    return result
+
+
+def iqm(values: ArrayLike) -> float:
+    """Interquartile mean (Agarwal et al. 2021, arXiv:2108.13264)."""
+    return float(stats.trim_mean(np.asarray(values, float), 0.25, axis=None))
+
+
+def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int = 0) -> Interval:
+    """Gap of the interquartile means over tasks, second less first, by a stratified bootstrap.
+
+    Pairs are drawn inside each task, with one draw for both arms.
+
+    Args:
+        first: normalised scores of one arm, `[pairs]` for each task.
+        second: of the other one, pair by pair.
+        seed: of the draws.
+    """
+    a, b = [np.asarray(x, float) for x in first], [np.asarray(x, float) for x in second]
+    value = iqm(np.concatenate(b)) - iqm(np.concatenate(a))
+    rng = np.random.default_rng(seed)
+    drawn = [rng.integers(0, len(x), (DRAWS, len(x))) for x in a]
+
+    def means(arm: list[Array]) -> Array:
+        scores = np.concatenate([x[i] for x, i in zip(arm, drawn, strict=True)], axis=1)
+        found: Array = stats.trim_mean(scores, 0.25, axis=1)
+        return found
+
+    low, high = np.percentile(means(b) - means(a), [2.5, 97.5])
+    return Interval(value, float(low), float(high))
