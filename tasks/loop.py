@@ -36,8 +36,9 @@ def train(
     task: Task,
     folder: RunFolder | None,
     checkpoint: Path | None,
+    pictures: bool = True,
 ) -> Result | None:
-    """Trains, evaluates and records, whatever happens on the way."""
+    """Trains, evaluates and records, whatever happens on the way; figures only if asked for."""
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task, branch_digest(task.model))
@@ -65,7 +66,7 @@ def train(
                 if not keep.stopped:
                     record["curves_at_start"] = recorder.shown["curves"]
                     finish(record, task, training, best)
-                    if folder:
+                    if folder and pictures:
                         figures = draw(record, task, folder, recorder.shown["mixing"])
         finally:
             recorder.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import platform
 import resource
 import shlex
@@ -12,11 +14,14 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from zoo.config import Config
 from zoo.folder import SCHEMA
 
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
+BATCHES = 3  # that the digest of their order covers
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -81,6 +86,16 @@ def versions() -> dict[str, str]:
     return {"zoo": __version__, "python": platform.python_version(), **found}
 
 
+def order_digest(task: Any) -> str:
+    """SHA-256 over the first training batches: paired runs see the same ones in the same order."""
+    digest = hashlib.sha256()
+    for batch in itertools.islice(task.train_loader(1, 0), BATCHES):
+        for leaf in tree_leaves(batch):
+            data = leaf.cpu().numpy().tobytes() if isinstance(leaf, Tensor) else repr(leaf).encode()
+            digest.update(data)
+    return digest.hexdigest()
+
+
 def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
     """The record of a run that has not begun."""
     name, higher_is_better = task.primary
@@ -110,5 +125,6 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "versions": versions(),
         "data_digest": task.data_digest(),
         "branch_digest": branch_digest,
+        "order_digest": order_digest(task),
         "command": shlex.join(["python", "-m", "zoo", "fit", *config.given]),
     }

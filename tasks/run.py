@@ -27,8 +27,15 @@ from zoo.tree import flatten
 LAST = {"state_dict", "callbacks", "data_digest", "global_step"}  # what last.ckpt must hold
 
 
-def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
-    """Everything that can be refused before data, device or folder is touched."""
+def prepare(
+    config: Config, load: Callable[[Any], Any] = lambda source: source.load()
+) -> tuple[Training, Callable[[], Task]]:
+    """Everything that can be refused before data, device or folder is touched.
+
+    Args:
+        config: the configuration.
+        load: gives the data of a source; another one can remember it.
+    """
     training = config.maker("trainer")()
     optimizer = config.maker("optimizer")()
     slots = {"connect": "connection", "long": "long"}
@@ -54,7 +61,7 @@ def prepare(config: Config) -> tuple[Training, Callable[[], Task]]:
         raise ConfigError(
             f"the model cannot be built ({reason})", "model", "choose a smaller one"
         ) from None
-    return training, lambda: make_task(make_model, source.load(), optimizer, seed=config.seed)
+    return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)
 
 
 def fit(config: Config) -> Result | None:

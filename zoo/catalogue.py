@@ -64,10 +64,8 @@ def group(name: str) -> list[dict[str, Any]]:
         else:
             described = fields(docstring(registry.class_path(name, entry)))
         given = registry.options(name, entry) if name != "preset" else {}
-        entry = {"name": entry, **described, "options": given}
-        if name == "connection":
-            entry["measured"] = measured(entry["name"])
-        entries.append(entry)
+        costs = {"measured": measured(entry)} if name == "connection" else {}
+        entries.append({"name": entry, **described, **costs, "options": given})
     return entries
 
 

@@ -1,0 +1,172 @@
+"""What runs jobs: worker processes of this machine that live long, so imports are paid once.
+
+An engine has `free`, `submit`, `poll`, `cancel` and `close`. A worker reads a request from its
+standard input, a line of JSON, and writes an answer to its standard output, another line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+WORKER = (sys.executable, "-m", "tasks.worker")
+PATIENCE = 5.0  # seconds for a worker whose answer ended to end as well
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        job: its name.
+        answer: of the worker, if it gave one.
+        lost: why there is none: the worker died, hung or ran out of memory.
+    """
+
+    job: str
+    answer: dict[str, Any] | None = None
+    lost: str = ""
+
+
+class Engine(Protocol):
+    """Runs jobs, some at a time."""
+
+    @property
+    def free(self) -> int:
+        """Jobs that can be submitted now."""
+
+    def submit(self, job: str, request: dict[str, Any]) -> None:
+        """Begins a job."""
+
+    def poll(self, seconds: float) -> list[Outcome]:
+        """Jobs that ended, after some seconds at most."""
+
+    def cancel(self, job: str) -> None:
+        """Ends a job without an outcome."""
+
+    def close(self) -> None:
+        """Ends all workers."""
+
+
+@dataclass
+class Worker:
+    """A process and what it works on."""
+
+    process: subprocess.Popen[bytes]
+    number: int
+    job: str = ""
+    began: float = 0.0
+    read: bytes = b""
+
+
+@dataclass
+class Local:
+    """Worker processes on this machine.
+
+    Args:
+        workers: how many.
+        logs: folder of what they print.
+        seconds: after which a job is taken to hang.
+        command: of a worker.
+        per_gpu: workers that share a GPU; each sees one.
+        gpus: number of GPUs.
+    """
+
+    workers: int
+    logs: Path
+    seconds: float = 3600.0
+    command: Sequence[str] = WORKER
+    per_gpu: int = 1
+    gpus: int = 0
+    crew: dict[int, Worker] = field(default_factory=dict)
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+
+    @property
+    def free(self) -> int:
+        busy = sum(bool(worker.job) for worker in self.crew.values())
+        return self.workers - busy
+
+    def start(self, number: int) -> Worker:
+        """A fresh worker: one thread of the CPU, one GPU."""
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        env = {**os.environ, **threads}
+        if self.gpus:
+            env["CUDA_VISIBLE_DEVICES"] = str(number // self.per_gpu % self.gpus)
+        with (self.logs / f"worker{number}.log").open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=env,
+                start_new_session=True,  # an interrupt of the terminal is for the parent
+            )
+        worker = self.crew[number] = Worker(process, number)
+        assert process.stdout is not None
+        self.selector.register(process.stdout, selectors.EVENT_READ, worker)
+        return worker
+
+    def submit(self, job: str, request: dict[str, Any]) -> None:
+        idle = (worker for worker in self.crew.values() if not worker.job)
+        unused = next(n for n in range(self.workers + 1) if n not in self.crew)
+        worker = next(idle, None) or self.start(unused)
+        worker.job, worker.began = job, time.monotonic()
+        assert worker.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its end is seen by the next poll
+            worker.process.stdin.write(json.dumps(request).encode() + b"\n")
+            worker.process.stdin.flush()
+
+    def poll(self, seconds: float) -> list[Outcome]:
+        outcomes = []
+        for key, _ in self.selector.select(seconds):
+            worker: Worker = key.data
+            chunk = os.read(key.fd, 1 << 20)
+            worker.read += chunk
+            if not chunk:
+                job, reason = worker.job, self.bury(worker, PATIENCE)
+                outcomes += [Outcome(job, lost=reason)] if job else []
+            elif worker.read.endswith(b"\n"):
+                outcomes.append(Outcome(worker.job, json.loads(worker.read)))
+                worker.job, worker.read = "", b""
+        for worker in list(self.crew.values()):
+            if worker.job and time.monotonic() - worker.began > self.seconds:
+                outcomes.append(Outcome(worker.job, lost=f"no end after {self.seconds:.0f} s"))
+                self.bury(worker)
+        return outcomes
+
+    def bury(self, worker: Worker, patience: float = 0.0) -> str:
+        """Ends a worker, after some seconds in which it may end by itself, and says how it did."""
+        assert worker.process.stdout is not None
+        assert worker.process.stdin is not None
+        self.selector.unregister(worker.process.stdout)
+        try:
+            code = worker.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            code = worker.process.wait()
+        worker.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            worker.process.stdin.close()
+        del self.crew[worker.number]
+        if code == -signal.SIGKILL:
+            return "the worker was killed (by the system if memory ran out)"
+        return f"the worker ended by {f'signal {-code}' if code < 0 else f'exit code {code}'}"
+
+    def cancel(self, job: str) -> None:
+        for worker in [w for w in self.crew.values() if w.job == job]:
+            self.bury(worker)
+
+    def close(self) -> None:
+        for worker in list(self.crew.values()):
+            self.bury(worker)
+        self.selector.close()

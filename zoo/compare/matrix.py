@@ -1,0 +1,122 @@
+"""The axes of a comparison: places where arms meet, arms, and what each is compared with.
+
+Axes of the command line fall in three: `task`, `data`, options of the data and `model.depth` are
+settings, where arms meet; `seed` makes the pairs; every other axis makes arms.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import ConfigError
+
+Values = dict[str, Any]  # of options and choices, as words of the command line give them
+Axes = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where arms meet: a task, its data and a depth.
+
+    Args:
+        task: name of the task.
+        values: what else is set there, of the axes that have several values.
+    """
+
+    task: str
+    values: tuple[tuple[str, Any], ...]
+
+    @property
+    def depth(self) -> Any:
+        """The depth, if it is an axis."""
+        return dict(self.values).get("model.depth")
+
+    @property
+    def family(self) -> tuple[str, tuple[tuple[str, Any], ...]]:
+        """The place without its depth: along a family the gap may grow with depth."""
+        return self.task, tuple(pair for pair in self.values if pair[0] != "model.depth")
+
+    def title(self) -> str:
+        """As people read it.
+
+        >>> Place("cnn", (("model.depth", 8),)).title()
+        'cnn, depth 8'
+        """
+        return ", ".join([self.task, *(f"{short(key)} {value}" for key, value in self.values)])
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A named set of values.
+
+    Args:
+        name: of the arm.
+        values: what it sets.
+        shift: of its seeds against those of the pairs, to compare an arm with itself.
+    """
+
+    name: str
+    values: tuple[tuple[str, Any], ...]
+    shift: int = 0
+
+
+def short(key: str) -> str:
+    """The last part of an option's name."""
+    return key.rpartition(".")[2]
+
+
+def is_setting(key: str) -> bool:
+    """Whether an axis says where arms meet."""
+    return key in ("task", "data", "model.depth") or key.startswith("data.")
+
+
+def refuse_doubles(axes: Axes) -> None:
+    """ConfigError for an axis without values or with the same one twice."""
+    for key, values in axes.items():
+        if not values:
+            raise ConfigError(f"the axis {key} is empty", f"{key}=...", "give it values")
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                raise ConfigError(f"{key} has {value} twice", f"{key}=...", "give it once")
+
+
+def product(axes: Axes) -> list[tuple[tuple[str, Any], ...]]:
+    """Every combination of the values of some axes."""
+    return [tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def arms_of(axes: Axes) -> list[Arm]:
+    """The arms that some axes make, named by the values of those with several."""
+    several = [key for key, values in axes.items() if len(values) > 1] or list(axes)[:1]
+    return [
+        Arm(", ".join(str(value) for key, value in values if key in several), values)
+        for values in product(axes)
+    ]
+
+
+def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, str]:
+    """The arm that each other one is compared with: equal but for one axis at its baseline.
+
+    Errors:
+        ConfigError: no axis, or more than one, has this value.
+    """
+    if len(arms) < 2:
+        return {}
+    if baseline is None:
+        first = next(values[0] for values in axes.values() if len(values) > 1)
+        baseline = "plain" if any("plain" in values for values in axes.values()) else first
+    holders = [key for key, values in axes.items() if len(values) > 1 and baseline in values]
+    if len(holders) != 1:
+        known = [str(value) for values in axes.values() if len(values) > 1 for value in values]
+        what = f"baseline={baseline} is {'no' if not holders else 'more than one'} arm's value"
+        raise ConfigError(what, "baseline", f"choose from {', '.join(known)}")
+    by_values = {arm.values: arm.name for arm in arms}
+    found = {}
+    for arm in arms:
+        reference = tuple((k, baseline if k == holders[0] else v) for k, v in arm.values)
+        if by_values[reference] != arm.name:
+            found[arm.name] = by_values[reference]
+    return found

@@ -1,0 +1,195 @@
+"""From a declared comparison to its cells, each with a composed and checked configuration."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from zoo import registry
+from zoo.compare.declared import Comparison
+from zoo.compare.matrix import (
+    Arm,
+    Axes,
+    Place,
+    Values,
+    arms_of,
+    baselines_of,
+    is_setting,
+    product,
+    refuse_doubles,
+)
+from zoo.config import Config, change, compose
+from zoo.errors import ConfigError, suggest
+from zoo.folder import SCHEMA
+from zoo.tree import flatten
+
+SHIFT = 1_000_000  # of the seeds when an arm is compared with itself
+OUTSIDE = ("run", "logger", "choices.logger")  # keys that cannot change a result
+
+
+@dataclass
+class Cell:
+    """One run: an arm at a place with a seed.
+
+    Args:
+        place: where.
+        arm: its name.
+        pair: seed that it shares with the other arms.
+        config: everything else.
+    """
+
+    place: Place
+    arm: str
+    pair: int
+    config: Config
+
+    @property
+    def kind(self) -> str:
+        """What all seeds of an arm at a place share: the key of its measured costs."""
+        return digest({**result_keys(self.config), "seed": None})
+
+    def id(self, data_digest: str) -> str:
+        """The address of its result: all that can change it."""
+        return digest({**result_keys(self.config), "data_digest": data_digest, "schema": SCHEMA})
+
+
+@dataclass
+class Plan:
+    """All runs of a comparison.
+
+    Args:
+        places: where arms meet.
+        arms: what is compared.
+        baselines: for each other arm the one that it is compared with.
+        pairs: the seeds.
+        cells: the runs.
+    """
+
+    places: list[Place]
+    arms: list[Arm]
+    baselines: dict[str, str]
+    pairs: list[int]
+    cells: list[Cell]
+
+
+def result_keys(config: Config) -> Values:
+    """The configuration without what cannot change a result, flat."""
+    flat = flatten(config.plain())
+    return {key: value for key, value in flat.items() if not key.startswith(OUTSIDE)}
+
+
+def digest(values: Values) -> str:
+    """A short name for some values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class Composer:
+    """Composes many configurations: files are read and values are checked once for each kind."""
+
+    def __init__(self) -> None:
+        self.composed: dict[tuple[tuple[str, str], ...], Config] = {}
+        self.checked: set[str] = set()
+        self.used: set[str] = set()
+
+    def base(self, choices: dict[str, str]) -> Config:
+        """The defaults of some choices."""
+        key = tuple(sorted(choices.items()))
+        if key not in self.composed:
+            self.composed[key] = compose(choices)
+        return copy.deepcopy(self.composed[key])
+
+    def __call__(self, values: Values, seed: int) -> Config:
+        """The configuration of some words; options that a choice does not have are left out."""
+        choices = {key: str(value) for key, value in values.items() if key in registry.GROUPS}
+        slots = self.base({"task": choices["task"]}).choices
+        if "connection" in choices and "long" in slots:  # a rule is meant for both
+            choices.setdefault("long", choices["connection"])
+        config = self.base(choices)
+        known = flatten(config.plain())
+        options = {key: value for key, value in values.items() if key in known}
+        self.used |= {*choices, *options}
+        change(config, {**options, "seed": seed}, "compare")
+        self.check(config)
+        return config
+
+    def check(self, config: Config) -> None:
+        """Checks each section of options once."""
+        parts = {group: [config.choices[group], s] for group, s in config.sections.items()}
+        key = digest(parts)
+        if key not in self.checked:
+            config.check()
+            self.checked.add(key)
+
+
+def plan(options: Comparison, given: Axes) -> Plan:
+    """The cells of a comparison.
+
+    Errors:
+        ConfigError: an empty axis, a value twice, too many cells, fewer than two arms, a word that
+            no cell knows.
+    """
+    refuse_doubles(given)
+    words = {key: values for key, values in given.items() if key not in ("task", "seed")}
+    tasks = [str(task) for task in given.get("task", list(options.tasks))]
+    pairs = given.get("seed", list(range(options.pairs)))
+    several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
+    axes = several or {"arm": list(options.arms)}
+    arms = arms_of(axes)
+    baselines = baselines_of(arms, axes, options.baseline)
+    if options.null and arms:
+        arms, baselines = against_itself(arms, baselines)
+    if len(arms) < 2:
+        fix = "give two, such as connection=plain,residual"
+        raise ConfigError("there are fewer than two arms", "compare", fix)
+    rooms = {task: rooms_of(options.tasks.get(task, {}), words) for task in tasks}
+    count = sum(len(places) for places, _ in rooms.values()) * len(arms) * len(pairs)
+    if not count:
+        raise ConfigError("no task is compared", "compare", "add task=cnn,gnn")
+    if count > options.max_cells:
+        fix = f"make the axes smaller, or add max_cells={count}"
+        raise ConfigError(f"{count} runs are more than {options.max_cells}", "max_cells", fix)
+    fixed = {key: values[0] for key, values in words.items() if len(values) == 1}
+    named = set() if several else {k for values in options.arms.values() for k in values}
+    for key in sorted(named & fixed.keys()):
+        raise ConfigError(f"{key} has one value", f"{key}=...", "give two, to compare them")
+    composer, cells, found = Composer(), [], []
+    for task, (settings, stated) in rooms.items():
+        for setting in settings:
+            place = Place(task, setting)
+            found.append(place)
+            for pair, arm in itertools.product(pairs, arms):
+                own = dict(arm.values) if several else options.arms[dict(arm.values)["arm"]]
+                values = {"task": task, **stated, **fixed, **dict(setting), **own}
+                cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
+    for key in words:
+        if key not in composer.used:
+            raise ConfigError(f"unknown option {key}", "compare", suggest(key, composer.used))
+    return Plan(found, arms, baselines, list(pairs), cells)
+
+
+def rooms_of(stated: Values, words: Axes) -> tuple[list[tuple[tuple[str, Any], ...]], Values]:
+    """The settings of a task in which arms meet, and what the file says beside them.
+
+    Args:
+        stated: what the file says of the task; a list is an axis.
+        words: of the command line, which win.
+    """
+    axes = {k: v if isinstance(v, list) else [v] for k, v in stated.items() if is_setting(k)}
+    axes |= {key: values for key, values in words.items() if is_setting(key)}
+    refuse_doubles(axes)
+    shown = {k: v for k, v in axes.items() if len(v) > 1 or k == "model.depth"}
+    rest = {key: values[0] for key, values in axes.items() if key not in shown}
+    return product(shown), {k: v for k, v in stated.items() if not is_setting(k)} | rest
+
+
+def against_itself(arms: list[Arm], baselines: dict[str, str]) -> tuple[list[Arm], dict[str, str]]:
+    """The baseline and itself under other seeds."""
+    name = next(iter(baselines.values()), arms[0].name)
+    values = next(arm.values for arm in arms if arm.name == name)
+    again = f"{name} again"
+    return [Arm(name, values), Arm(again, values, SHIFT)], {again: name}
