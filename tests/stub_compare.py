@@ -1,0 +1,69 @@
+"""A worker and a parent of stub cells, for tests of leases and kills: python stub_compare.py."""
+
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+from tasks.worker import die_with_parent
+from zoo.compare.engine import Local
+from zoo.compare.schedule import Job, run_all
+from zoo.compare.store import Store
+
+
+def worker(kills):
+    """Answers requests; some, drawn by chance, kill it before or after the result is written."""
+    die_with_parent()
+    draws = random.Random(os.getpid())
+    for line in sys.stdin:
+        request = json.loads(line)
+        if draws.random() < kills / 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        folder = Path(request["folder"])
+        folder.mkdir()
+        name = request["config"]["name"]
+        if name.startswith("bad"):
+            print(json.dumps({"error": "it is bad", "code": 3}), flush=True)
+            continue
+        if name.startswith("huge"):
+            print(json.dumps({"error": "no memory", "code": 6}), flush=True)
+            continue
+        if name.startswith("endless"):
+            signal.pause()
+        (folder / "result.json").write_text(json.dumps({"status": "done", "name": name}))
+        if draws.random() < kills / 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        print(json.dumps({"status": "done"}), flush=True)
+
+
+def parent(path, names, workers, kills, seconds):
+    """Runs the cells of some names in a folder and notes every result that is kept."""
+    store = Store(Path(path))
+    keep = store.keep
+
+    def noted(cell, folder):
+        keep(cell, folder)
+        with (store.path / "kept").open("a") as file:
+            file.write(f"{cell}\n")
+
+    store.keep = noted
+    command = [sys.executable, __file__, "worker", str(kills)]
+    engine = Local(workers, store.logs, seconds, command)
+    store.sweep()
+    try:
+        jobs = [Job(name, {"name": name}) for name in names]
+        tally = run_all(jobs, store, engine, lambda tally: None)
+    finally:
+        engine.close()
+    return tally
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "worker":
+        worker(float(sys.argv[2]))
+    else:
+        path, count, kills = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+        found = parent(path, [f"cell{i}" for i in range(count)], 2, kills, 60.0)
+        print(json.dumps({"done": found.done, "failed": found.failed}))
