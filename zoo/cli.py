@@ -21,6 +21,9 @@ usage: python -m zoo [--json] [--debug] VERB [key=value ...]
   sample, predict, export
          text or images from a run, answers for files, a run in another format:
          sample from=FOLDER seed=1
+  compare
+         a matrix of runs with statistics and a report:
+         compare task=cnn,gnn connection=plain,residual model.depth=8,16 pairs=8
   bench  the cost of fit over a bare loop: bench task=gnn
   list   what is registered: list, list connection
   show   the composed configuration: show task=gnn
@@ -92,6 +95,14 @@ def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
     return run_verb
 
 
+def compare(words: Sequence[str], flags: Flags) -> int:
+    from importlib import import_module
+
+    record, text, code = import_module("zoo.compare.run").compare(words)
+    emit(flags, record, text)
+    return int(code)
+
+
 def bench(words: Sequence[str], flags: Flags) -> int:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
@@ -139,6 +150,7 @@ VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "sample": using("sample"),
     "predict": using("predict"),
     "export": using("export"),
+    "compare": compare,
     "bench": bench,
     "list": list_,
     "show": show,

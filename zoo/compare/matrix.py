@@ -35,9 +35,9 @@ class Place:
         return dict(self.values).get("model.depth")
 
     @property
-    def family(self) -> tuple[str, tuple[tuple[str, Any], ...]]:
-        """The place without its depth: along a family the gap may grow with depth."""
-        return self.task, tuple(pair for pair in self.values if pair[0] != "model.depth")
+    def family(self) -> str:
+        """The title without the depth: along a family the gap may grow with depth."""
+        return Place(self.task, tuple(p for p in self.values if p[0] != "model.depth")).title()
 
     def title(self) -> str:
         """As people read it.

@@ -21,20 +21,20 @@ class Interval:
 
     Args:
         value: the estimate.
-        low: end of the interval; likewise `high`.
+        low: end of the interval, None where it is infinite; likewise `high`.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def t_interval(differences: ArrayLike) -> Interval:
-    """Mean of the differences with Student's interval; infinite for a single one."""
+    """Mean of the differences with Student's interval; none for a single one."""
     d = np.asarray(differences, float)
     mean = float(d.mean())
     if len(d) < 2:
-        return Interval(mean, -np.inf, np.inf)
+        return Interval(mean, None, None)
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5)
     return Interval(mean, mean - half, mean + half)
 

@@ -1,0 +1,84 @@
+"""What holds across places: the growth of gaps with depth, and means over tasks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from zoo.compare import statistics as stats
+from zoo.compare.verdict import slope_verdict
+
+Row = dict[str, Any]
+
+
+def grouped(rows: Iterable[Row], key: str) -> list[tuple[str, list[Row]]]:
+    """Rows by the value of a key, in order of appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(row)
+    return list(found.items())
+
+
+def growth(places: Sequence[Row], baselines: dict[str, str]) -> list[Row]:
+    """How the gap of each arm grows with log2 of depth, for every pair that ran at all depths."""
+    found: list[Row] = []
+    for (family, group), arm in itertools.product(grouped(places, "family"), baselines):
+        own = [next(c for c in place["contrasts"] if c["arm"] == arm) for place in group]
+        depths = [place["depth"] for place in group]
+        if len(set(depths)) < 2 or not all(c["pairs"] for c in own):
+            continue
+        if any(c["verdict"].startswith("blocked") for c in own):
+            continue
+        pairs = sorted(set.intersection(*(set(c["seeds"]) for c in own)))
+        gaps = [[c["differences"][c["seeds"].index(pair)] for c in own] for pair in pairs]
+        if gaps:
+            slopes = [float(s) for s in stats.slopes(gaps, depths)]
+            interval = asdict(stats.t_interval(slopes))
+            name = {"family": family, "arm": arm, "baseline": baselines[arm], "depths": depths}
+            found.append(
+                {**name, "slope": interval, "p": stats.sign_flip_p(slopes), "each": slopes}
+            )
+    for slope, p in zip(found, stats.holm([slope["p"] for slope in found]), strict=True):
+        slope |= {"holm_p": p, "verdict": slope_verdict(slope["each"], p)}
+    return found
+
+
+def overall(
+    rows: Sequence[Row], baselines: dict[str, str], references: dict[str, float]
+) -> list[Row]:
+    """Interquartile means over tasks at their deepest places; chance is 0, the reference is 1."""
+    deepest: dict[str, Any] = {}
+    for row in rows:
+        depth = row["depth"] if isinstance(row["depth"], (int, float)) else 0
+        deepest[row["task"]] = max(depth, deepest.get(row["task"], -math.inf))
+    found: list[Row] = []
+    for arm, baseline in baselines.items():
+        first, second, tasks = [], [], []
+        for task in (task for task in deepest if task in references):
+            own = [r for r in rows if r["task"] == task and (r["depth"] or 0) == deepest[task]]
+            scores = [normalised(own, name, references[task]) for name in (baseline, arm)]
+            shared = sorted(scores[0].keys() & scores[1].keys())
+            if shared:
+                tasks.append(task)
+                first.append([scores[0][key] for key in shared])
+                second.append([scores[1][key] for key in shared])
+        if len(tasks) > 1:
+            names: Row = {"arm": arm, "baseline": baseline, "tasks": tasks}
+            names["iqm"] = stats.iqm(np.concatenate(second))
+            names["baseline_iqm"] = stats.iqm(np.concatenate(first))
+            found.append({**names, "gap": asdict(stats.iqm_gap(first, second))})
+    return found
+
+
+def normalised(rows: Sequence[Row], arm: str, reference: float) -> dict[Any, float]:
+    """The scores of one arm by place and pair: chance is 0, the reference is 1."""
+    return {
+        (row["place"], row["pair"]): (row["value"] - row["chance"]) / (reference - row["chance"])
+        for row in rows
+        if row["arm"] == arm and None not in (row.get("value"), row.get("chance"))
+    }

@@ -1,0 +1,40 @@
+"""Writes the reports of a comparison, all from one record."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.across import Row
+from zoo.compare.table import gaps, markdown, sentences
+from zoo.folder import write_whole
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
+
+
+def write_all(record: Row, path: Path, mirror: bool) -> str:
+    """Writes every report into the folder; gives what the terminal shows."""
+    write_whole(path / "compare.json", json.dumps(record, indent=1, allow_nan=False))
+    write_whole(path / "cells.csv", spreadsheet(record))
+    write_whole(path / "report.md", markdown(record))
+    return "\n".join([*gaps(record), "", *sentences(record), f"report: {path / 'report.md'}"])
+
+
+def spreadsheet(record: Row) -> str:
+    """Every run as a row; text that a spreadsheet would calculate is quoted."""
+    keys = list(dict.fromkeys(key for row in record["cells"] for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(keys)
+    writer.writerows([harmless(row.get(key)) for key in keys] for row in record["cells"])
+    return out.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula."""
+    if isinstance(value, dict):
+        value = ", ".join(f"{key}={v}" for key, v in value.items())
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value

@@ -1,0 +1,175 @@
+"""From results to the record of a comparison: the one source of every report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from zoo.compare import statistics as stats
+from zoo.compare.across import Row, grouped, growth, overall
+from zoo.compare.verdict import Evidence, verdict
+
+SAME = {
+    "branch_digest": "the arms start from different branches",
+    "order_digest": "the arms see different batches",
+    "data_digest": "the arms read different data",
+}
+MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
+
+
+def row_of(result: Row | None, facts: Row, reason: str = "") -> Row:
+    """A cell as a flat row.
+
+    Args:
+        result: of the run, if it ended.
+        facts: `place`, `task`, `depth`, `arm`, `pair`, `id`, `flops` and the like.
+        reason: why it failed.
+    """
+    if result is None:
+        return {**facts, "status": "failed", "reason": reason}
+    name = result["primary"]["name"]
+    chance = result["chance"].get(name)
+    diverged = result["status"] == "diverged"
+    value = chance if diverged else result["primary"]["value"]
+    train = result["metrics"].get(name.replace("test/", "train/", 1))
+    kept = ("parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes")
+    return {
+        **facts,
+        "status": result["status"],
+        "metric": name,
+        "higher_is_better": result["primary"]["higher_is_better"],
+        "value": value,
+        "train": None if diverged else train,
+        "chance": chance,
+        **{key: result[key] for key in (*kept, *SAME)},
+    }
+
+
+def contrast(rows: Sequence[Row], arm: str, baseline: str, paired: bool, delta: float) -> Row:
+    """One arm against its baseline at one place.
+
+    Args:
+        rows: of both arms at this place.
+        arm: its name.
+        baseline: the other one's.
+        paired: whether arms of one pair must have started equal.
+        delta: the smallest difference that matters.
+    """
+    ours = {row["pair"]: row for row in rows if row["arm"] == arm}
+    theirs = {row["pair"]: row for row in rows if row["arm"] == baseline}
+    differences, train, unequal, pairs = [], [], "", []
+    for pair in sorted(ours.keys() & theirs.keys()):
+        a, b = ours[pair], theirs[pair]
+        if None in (a.get("value"), b.get("value")):
+            continue
+        for key, words in SAME.items() if paired else ():
+            unequal = words if a[key] != b[key] else unequal
+        sign = 1 if a["higher_is_better"] else -1
+        pairs.append(pair)
+        differences.append(sign * (a["value"] - b["value"]))
+        if None not in (a["train"], b["train"]):
+            train.append(sign * (a["train"] - b["train"]))
+    diverged = [
+        {r["pair"] for r in x.values() if r["status"] == "diverged"} for x in (ours, theirs)
+    ]
+    evidence = Evidence(differences, len(ours), sum(map(len, diverged)), unequal, delta)
+    return {
+        "arm": arm,
+        "baseline": baseline,
+        "evidence": evidence,
+        **evidence.numbers(),
+        "seeds": pairs,
+        "train_gap": asdict(stats.t_interval(train)) if train else None,
+        "diverged": [len(x) for x in diverged],
+        "mcnemar_p": stats.mcnemar_p(
+            len(diverged[0] - diverged[1]), len(diverged[1] - diverged[0])
+        ),
+    }
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """All runs of one arm at one place."""
+    values = [row["value"] for row in rows if row.get("value") is not None]
+    ended = [row for row in rows if row["status"] != "failed"]
+    train = [row["train"] for row in ended if row["train"] is not None]
+    diverged = sum(row["status"] == "diverged" for row in rows)
+    found: Row = {
+        "arm": rows[0]["arm"],
+        "launched": len(rows),
+        "done": len(ended) - diverged,
+        "diverged": diverged,
+        "failed": len(rows) - len(ended),
+        "divergence": asdict(stats.binomial_interval(diverged, len(ended))) if ended else None,
+        "mean": float(np.mean(values)) if values else None,
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "train": float(np.mean(train)) if train else None,
+        "flops": rows[0].get("flops"),
+    }
+    for key in ("parameters", "seconds", "seconds_per_step", "peak_memory_bytes"):
+        given = [row[key] for row in ended if row[key] is not None]
+        found[key] = float(np.mean(given)) if given else None
+    return found
+
+
+def unmatched(first: Row, second: Row) -> list[str]:
+    """Warnings where two arms differ in parameters or FLOPs by more than 2 %."""
+    found = []
+    for key, name in (("parameters", "parameters"), ("flops", "FLOPs a step")):
+        a, b = first[key], second[key]
+        if a and b and abs(a - b) > MATCHED * b:
+            ratio = f"{a / b:.3f} times the {name} of {second['arm']}"
+            found.append(f"{first['arm']} has {ratio}")
+    return found
+
+
+def analyse(
+    rows: Sequence[Row],
+    baselines: dict[str, str],
+    effects: dict[str, float],
+    references: dict[str, float],
+    paired: bool,
+) -> Row:
+    """Places with their arms and contrasts, slopes over depth, and the mean over tasks.
+
+    Args:
+        rows: of all cells, in order.
+        baselines: for each other arm the one that it is compared with.
+        effects: for each task the smallest difference that matters.
+        references: for each task the value that counts as 1.
+        paired: whether arms of one pair must have started equal.
+    """
+    places = []
+    for title, group in grouped(rows, "place"):
+        arms = [summary(own) for _, own in grouped(group, "arm")]
+        delta = effects.get(group[0]["task"], 0.0)
+        contrasts = [contrast(group, a, b, paired, delta) for a, b in baselines.items()]
+        by_name = {arm["arm"]: arm for arm in arms}
+        warnings = [w for a, b in baselines.items() for w in unmatched(by_name[a], by_name[b])]
+        kept = ("task", "family", "depth", "settings")
+        known = [row for row in group if "metric" in row]
+        about = (
+            {key: known[0][key] for key in ("metric", "higher_is_better", "chance")}
+            if known
+            else {}
+        )
+        places.append(
+            {
+                "title": title,
+                **{key: group[0][key] for key in kept},
+                **about,
+                "arms": arms,
+                "contrasts": contrasts,
+                "warnings": warnings,
+            }
+        )
+    every = [c for place in places for c in place["contrasts"]]
+    for found, p in zip(every, stats.holm([c["p"] for c in every]), strict=True):
+        found["holm_p"] = p
+        found["verdict"] = verdict(found.pop("evidence"), found["arm"], found["baseline"], p)
+    return {
+        "places": places,
+        "slopes": growth(places, baselines),
+        "overall": overall(rows, baselines, references),
+    }

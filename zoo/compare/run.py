@@ -1,0 +1,202 @@
+"""The verb `compare`: plan, measure, run what is missing, analyse, report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.declared import Comparison, declare
+from zoo.compare.engine import Engine, Local
+from zoo.compare.outputs import write_all
+from zoo.compare.plan import Cell, Plan, plan
+from zoo.compare.progress import Progress, duration
+from zoo.compare.record import Row, analyse, row_of
+from zoo.compare.schedule import Job, Tally, run_all
+from zoo.compare.store import Store
+from zoo.errors import ConfigError, DataError, ResourceError, ZooError
+from zoo.folder import SCHEMA, write_whole
+from zoo.tree import flatten
+
+FAILED = 7  # exit code where cells failed
+ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError, 6: ResourceError}
+
+
+@dataclass
+class Comparing:
+    """A comparison under way.
+
+    Args:
+        name: of its declaration.
+        words: of the command line.
+        options: as declared.
+        plan: its cells.
+        store: its folder.
+        engine: what runs them.
+    """
+
+    name: str
+    words: Sequence[str]
+    options: Comparison
+    plan: Plan
+    store: Store
+    engine: Engine
+
+    def costs(self) -> dict[str, Row]:
+        """What every kind of run will cost, measured by the workers unless the folder knows it."""
+        path = self.store.path / "costs.json"
+        known: dict[str, Row] = json.loads(path.read_text()) if path.is_file() else {}
+        kinds = {cell.kind: cell for cell in self.plan.cells}
+        waiting = [kind for kind in kinds if kind not in known]
+        asked = 0
+        while waiting or asked:
+            while waiting and self.engine.free:
+                kind = waiting.pop()
+                config = kinds[kind].config.plain()
+                self.engine.submit(kind, {"do": "measure", "config": config})
+                asked += 1
+            for outcome in self.engine.poll(1.0):
+                asked -= 1
+                answer = outcome.answer or {"error": outcome.lost, "code": ResourceError.code}
+                if "error" in answer:
+                    self.refuse(answer, kinds[outcome.job])
+                known[outcome.job] = answer
+        write_whole(path, json.dumps(known))
+        return known
+
+    def refuse(self, answer: Row, cell: Cell) -> None:
+        """Raises the error that a measurement met; it names the cell."""
+        error = ERRORS.get(answer["code"], ZooError)
+        what, _, rest = answer["error"].partition(" -- ")
+        where, _, fix = rest.partition(" -- ")
+        raise error(what, f"{cell.place.title()}, {cell.arm}: {where}", fix or "see the logs")
+
+    def facts(self, cell: Cell, costs: Row) -> Row:
+        """What is known of a cell before it runs."""
+        return {
+            "place": cell.place.title(),
+            "task": cell.place.task,
+            "family": cell.place.family,
+            "depth": cell.place.depth,
+            "settings": dict(cell.place.values),
+            "arm": cell.arm,
+            "pair": cell.pair,
+            "seed": cell.config.seed,
+            "id": cell.id(costs["data_digest"]),
+            "flops": costs["flops"],
+            "command": command(cell),
+        }
+
+
+def command(cell: Cell) -> str:
+    """The words that repeat a run."""
+    from zoo.config import compose
+
+    config = cell.config
+    default = flatten(compose({"task": config.choices["task"]}).plain())
+    flat = flatten(config.plain())
+    choices = {k.removeprefix("choices."): v for k, v in flat.items() if k.startswith("choices.")}
+    words = [f"task={config.choices['task']}"]
+    chosen = {k: v for k, v in choices.items() if default.get(f"choices.{k}") != v and k != "task"}
+    words += [f"{key}={value}" for key, value in chosen.items()]
+    base = flatten(compose({"task": config.choices["task"], **chosen}).plain())
+    changed = {k: v for k, v in flat.items() if base.get(k) != v and not k.startswith("choices.")}
+    words += [f"{key}={spelled(value)}" for key, value in changed.items()]
+    return shlex.join(["python", "-m", "zoo", "fit", *words])
+
+
+def spelled(value: Any) -> str:
+    """A value in the grammar of the command line."""
+    if value is None or isinstance(value, (bool, int, float, list)):
+        return json.dumps(value)
+    return str(value)
+
+
+def compare(words: Sequence[str]) -> tuple[Row, str, int]:
+    """Runs a comparison, or what of it is missing; gives record, text and exit code."""
+    name, options, given = declare(words)
+    found = plan(options, given)
+    path = Path(options.dir or f"runs/compare-{name}")
+    store = Store(path)
+    store.sweep()
+    with local(options, store) as engine:
+        comparing = Comparing(name, words, options, found, store, engine)
+        costs = comparing.costs()
+        facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
+        jobs = [
+            Job(fact["id"], cell.config.plain(), costs[cell.kind]["seconds"])
+            for fact, cell in zip(facts, found.cells, strict=True)
+        ]
+        if options.dry_run:
+            return listing(facts, jobs, store, engine)
+        with Progress(sys.stderr) as progress:
+            tally = run_all(jobs, store, engine, progress.show)
+    record = recorded(comparing, facts, tally)
+    text = write_all(record, store.path, options.mirror)
+    return record, text, FAILED if tally.failed else 0
+
+
+@contextmanager
+def local(options: Comparison, store: Store) -> Iterator[Local]:
+    """The engine of this machine; its workers end with the block, also by SIGTERM."""
+    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = gpus if visible is None else len(visible.split(",")) if visible else 0
+    count = options.workers or (gpus * options.per_gpu if gpus else os.cpu_count() or 1)
+    engine = Local(count, store.logs, 60 * options.minutes, per_gpu=options.per_gpu, gpus=gpus)
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield engine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        engine.close()
+
+
+def listing(
+    facts: Sequence[Row], jobs: Sequence[Job], store: Store, engine: Engine
+) -> tuple[Row, str, int]:
+    """The cells and the estimate of their time; nothing is run."""
+    lines, left = [], 0.0
+    for fact, job in zip(facts, jobs, strict=True):
+        done = store.result(job.cell) is not None
+        left += 0 if done else job.estimate
+        state = "done" if done else f"about {duration(job.estimate)}"
+        lines.append(f"{fact['place']:<24} {fact['arm']:<16} pair {fact['pair']:<4} {state}")
+    lines.append(
+        f"{len(jobs)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
+        "training alone"
+    )
+    return {"cells": list(facts), "seconds": left}, "\n".join(lines), 0
+
+
+def recorded(comparing: Comparing, facts: Sequence[Row], tally: Tally) -> Row:
+    """The record of a comparison that has come to its end."""
+    options, found, store = comparing.options, comparing.plan, comparing.store
+    rows = [row_of(store.result(f["id"]), f, tally.failed.get(f["id"], "")) for f in facts]
+    declared = {
+        "arms": {arm.name: dict(arm.values) for arm in found.arms},
+        "baselines": found.baselines,
+        "places": [place.title() for place in found.places],
+        "pairs": found.pairs,
+        "effects": options.effects,
+        "references": options.references,
+        "null": options.null,
+    }
+    first = next((r for f in facts if (r := store.result(f["id"]))), {})
+    return {
+        "schema": SCHEMA,
+        "name": comparing.name,
+        "command": shlex.join(["python", "-m", "zoo", "compare", *comparing.words]),
+        "declared": declared,
+        "versions": first.get("versions", {}),
+        "machine": first.get("machine", {}),
+        **analyse(rows, found.baselines, options.effects, options.references, not options.null),
+        "cells": rows,
+    }

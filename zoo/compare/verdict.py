@@ -1,0 +1,121 @@
+"""What may be said of the differences of pairs: computed words, and the numbers behind them.
+
+Up to 3 pairs tell a direction, 4 to 7 an interval, 8 and more a verdict: that is the smallest
+number whose exact p passes Holm's correction over five hypotheses. Where a run diverged, or one
+difference lies far from the others, Student's interval is not trusted and the exact test decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zoo.compare import statistics as stats
+
+DIRECTION, CLAIM = 3, 8  # pairs: up to the first no interval is shown, from the second on verdicts
+MISSING = 0.1  # share of missing pairs that blocks a verdict
+ALPHA = 0.05
+
+
+@dataclass
+class Evidence:
+    """Differences of pairs, the arm's score less the baseline's; positive: the arm is better.
+
+    Args:
+        differences: of the pairs of which both runs ended.
+        launched: pairs that were begun.
+        diverged: runs of both arms that diverged and count as chance.
+        unequal: why the arms are not paired, or nothing.
+        delta: the smallest difference that matters.
+    """
+
+    differences: Sequence[float]
+    launched: int
+    diverged: int = 0
+    unequal: str = ""
+    delta: float = 0.0
+
+    @property
+    def exact_only(self) -> bool:
+        """Whether Student's interval is not to be trusted."""
+        return self.diverged > 0 or stats.has_outlier(self.differences)
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything that is estimated, for the record."""
+        d = list(self.differences)
+        if not d:
+            return {"pairs": 0, "p": 1.0}
+        return {
+            "pairs": len(d),
+            "differences": d,
+            "gap": asdict(stats.t_interval(d)),
+            "p": stats.sign_flip_p(d),
+            "better": asdict(stats.probability_better(d)),
+            "equivalence_p": stats.equivalence_p(d, self.delta),
+            "pairs_needed": stats.pairs_needed(d),
+            "exact_only": self.exact_only,
+            "delta": self.delta,
+        }
+
+    def blocked(self) -> str:
+        """Why nothing may be said, or nothing."""
+        if self.unequal:
+            return self.unequal
+        missing = self.launched - len(self.differences)
+        if not self.differences:
+            return "no pair has ended"
+        return f"{missing} of {self.launched} pairs are missing" if self.too_few else ""
+
+    @property
+    def too_few(self) -> bool:
+        return self.launched - len(self.differences) > MISSING * self.launched
+
+
+def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str:
+    """The words for a difference.
+
+    Args:
+        evidence: of the pairs.
+        arm: its name.
+        baseline: the other one's.
+        adjusted: exact p after Holm's correction.
+    """
+    d = evidence.differences
+    if reason := evidence.blocked():
+        return f"blocked: {reason}"
+    n, gap = len(d), stats.t_interval(d)
+    ahead = arm if gap.value > 0 else baseline
+    wins = sum(x > 0 for x in d) if gap.value > 0 else sum(x < 0 for x in d)
+    if not gap.value:
+        return "no difference"
+    if n <= DIRECTION:
+        return f"direction only: {ahead} ahead in {wins} of {n}"
+    if n < CLAIM:
+        return f"no verdict below {CLAIM} pairs: {ahead} ahead in {wins} of {n}"
+    if evidence.exact_only:
+        if adjusted <= ALPHA:
+            return f"{ahead} better, by the exact test"
+        return "inconclusive: an outlier or a divergence, and the exact test does not decide"
+    assert gap.low is not None
+    assert gap.high is not None
+    if gap.low > evidence.delta:
+        return f"{arm} better"
+    if gap.high < -evidence.delta:
+        return f"{baseline} better"
+    if evidence.delta and stats.equivalence_p(d, evidence.delta) < ALPHA:
+        return f"equivalent within {evidence.delta:g}"
+    needed = stats.pairs_needed(d)
+    return f"inconclusive: about {needed} pairs needed" if needed else "inconclusive"
+
+
+def slope_verdict(slopes: Sequence[float], adjusted: float) -> str:
+    """The words for the growth of a gap with depth, the primary hypothesis."""
+    n, gap = len(slopes), stats.t_interval(slopes)
+    grows = "grows" if gap.value > 0 else "shrinks"
+    same = sum((x > 0) == (gap.value > 0) for x in slopes)
+    if n <= DIRECTION:
+        return f"direction only: it {grows} in {same} of {n}"
+    if n < CLAIM:
+        return f"no verdict below {CLAIM} pairs: it {grows} in {same} of {n}"
+    return f"it {grows} with depth" if adjusted <= ALPHA else "no growth is shown"
