@@ -166,4 +166,5 @@ class Task(LightningModule):
         clipped = bool(trainer.gradient_clip_val) and "mixed" in str(trainer.precision)
         fused = trainer.precision != "16-mixed" and not clipped  # Lightning clips those by itself
         steps = int(self.trainer.max_steps)
-        return self.options.build(self.model, steps, fused, self.batch_size)
+        images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
+        return self.options.build(self.model, steps, fused, images)

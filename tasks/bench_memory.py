@@ -17,7 +17,7 @@ from zoo.init import redraw
 from zoo.memory import peak_bytes
 
 DEPTHS = (20, 56, 110, 218, 434, 866, 1202)
-PICTURE = Path("memory.png")
+PICTURE = Path("runs/bench/memory.png")
 WAYS = {  # name: connection and checkpointing
     "residual": ("residual", False),
     "residual, checkpointed": ("residual", True),
@@ -82,5 +82,6 @@ def bench(config: Config) -> Memory:
             found[name].append(peak_bytes(functools.partial(task.loss, first)))
     record = {"depths": DEPTHS, "bytes": found, "batch": batch, "picture": str(PICTURE)}
     memory = Memory(record)
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
     memory.draw(PICTURE)
     return memory

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from tasks.bench import one_process
 from zoo.config import Config
 from zoo.connections.additive import Residual
+from zoo.errors import ConfigError
 from zoo.models.cnn import CNN
 from zoo.norm import Post
 
@@ -109,6 +110,8 @@ class Arm:
 
 def bench(config: Config) -> Ratios:
     """Times ResNet-20 and -56: the twin, the twin with channels last, ours, ours in bfloat16."""
+    if config.choices["task"] != "cnn":
+        raise ConfigError("there is a twin of the CNN alone", "bench", "use task=cnn")
     one_process(config)
     first, last = torch.contiguous_format, torch.channels_last
     nets: dict[str, Any] = {}

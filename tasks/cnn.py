@@ -37,7 +37,7 @@ class ImageClassification(Task):
         optimizer: options of the optimiser.
         seed: of order and augmentation.
         crop: pixels of black at every side before a random window of the old size is cut.
-        flip: mirror every second image.
+        flip: mirror an image or not, with equal chances.
         cutout: side of a random square that is blanked.
         mixup: parameter of mixup's Beta distribution, 0 for none.
         cutmix: likewise of cutmix.
@@ -62,7 +62,7 @@ class ImageClassification(Task):
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size: int = getattr(data, "batch_size", 64)
+        self.batch_size: int = self.shuffled().size
         self.augment = Augment(crop, flip, cutout, mixup, cutmix)
         self.label_smoothing = label_smoothing
 
@@ -74,7 +74,7 @@ class ImageClassification(Task):
 
     def shuffled(self, number: int = 0) -> Shuffled:
         """The training batches from one on."""
-        return Shuffled(self.data.train, self.batch_size, self.seed, number)
+        return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
 
     def batches_per_pass(self, world: int) -> int:
         return self.shuffled().per_pass
@@ -173,7 +173,7 @@ class ImageClassification(Task):
         worst = worst[:SHOWN]
         figures = {"confusion": confusion_figure(y, guess, names, f"test images: {title}")}
         if len(worst):
-            captions = [f"{names[y[i]]}, not {names[guess[i]]}" for i in worst.tolist()]
+            captions = [f"{names[y[i]]}, taken for {names[guess[i]]}" for i in worst.tolist()]
             heading = f"{len(wrong)} of {len(test)} test images mistaken, worst first: {title}"
             figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
         self.world, self.rank = 1, 0

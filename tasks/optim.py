@@ -31,7 +31,7 @@ class Optimizer:
         stem_decay: of its stem; None: weight_decay.
         head_decay: of its head; None: weight_decay.
         schedule: how the rate falls to zero after warm-up, if it does.
-        warmup: steps of linear warm-up.
+        warmup: steps of linear warm-up; at most half of all.
 
     Attributes:
         base_batch: images of a batch for which `lr` is meant; it is scaled to the real number.
@@ -98,9 +98,10 @@ class Optimizer:
         >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
         [0.5, 1.0, 1.0, 0.5, 0.0]
         """
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
+        warmup = min(self.warmup, steps // 2)
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, steps - warmup))
         if self.schedule == "step":
             return self.drop ** sum(step >= share * steps for share in self.drops)
         falling = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -59,8 +60,9 @@ def group(name: str) -> list[dict[str, Any]]:
     entries = []
     for entry in registry.names(name):
         if name == "preset":
-            comments = registry.find(name, entry).read_text(encoding="utf-8").splitlines()
-            described = {"summary": comments[1].lstrip("# ")}
+            lines = registry.find(name, entry).read_text(encoding="utf-8").splitlines()[1:]
+            comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
+            described = {"summary": " ".join(line.lstrip("# ") for line in comments)}
         else:
             described = fields(docstring(registry.class_path(name, entry)))
         given = registry.options(name, entry) if name != "preset" else {}

@@ -79,7 +79,7 @@ def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
     def run_verb(words: Sequence[str], flags: Flags) -> int:
-        from zoo.config import parse
+        from zoo.words import parse
 
         given = parse(words)
         if "from" not in given:
@@ -108,7 +108,9 @@ def bench(words: Sequence[str], flags: Flags) -> int:
     kind = kinds[-1]
     if kind not in BENCHES:
         raise ConfigError(f"bench knows no {kind!r}", f"of={kind}", suggest(kind, BENCHES))
-    config, _ = configured([word for word in words if not word.startswith("of=")])
+    config, general = configured([word for word in words if not word.startswith("of=")])
+    if "from" in general:
+        raise ConfigError("bench takes no run", "from=...", "use config=FOLDER/config.yaml")
     from importlib import import_module
 
     report = import_module(BENCHES[kind]).bench(config)

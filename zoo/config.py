@@ -1,7 +1,7 @@
-"""From `key=value` words and YAML files to one checked configuration. Only this file knows Hydra.
+"""From `key=value` words and YAML files to one checked configuration.
 
 A configuration is data: `choices` names one registered thing for each group, and every group has
-a section of plain values. Hydra gives the grammar of the words and the composition of the files.
+a section of plain values. Hydra composes the files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.tree import flatten, refuse_code
+from zoo.words import parse
 
 SLOTS = {group: f"{folder}@{group}" for group, folder in registry.FOLDERS.items()}  # for Hydra
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
@@ -64,50 +65,6 @@ class Config:
         return self
 
 
-def parse(words: Sequence[str]) -> dict[str, Any]:
-    """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
-    values = {}
-    for key, found in axes(words).items():
-        if isinstance(found, Sweep):
-            raise ConfigError(f"{key} gives several values", f"{key}=...", "give one value")
-        values[key] = found[0]
-    return values
-
-
-class Sweep(list[Any]):
-    """Values of an axis, given by commas or `range()`."""
-
-
-def axes(words: Sequence[str]) -> dict[str, list[Any]]:
-    """Words in Hydra's grammar as lists of values; `a,b` and `range()` give more than one.
-
-    >>> axes(["seed=range(0,3)", "model.width=[16,32]", "norm=pre,post"])
-    {'seed': [0, 1, 2], 'model.width': [[16, 32]], 'norm': ['pre', 'post']}
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import OverrideParseException
-
-    values: dict[str, list[Any]] = {}
-    for word in words:
-        try:
-            (override,) = OverridesParser.create().parse_overrides([word])
-        except OverrideParseException:
-            raise ConfigError(f"cannot read {word!r}", word, "write key=value") from None
-        key, where = override.key_or_group, f"{override.key_or_group}=..."
-        if override.is_delete() or override.is_add() or override.is_force_add():
-            raise ConfigError(
-                f"{word!r} adds or deletes a key", where, "options are changed by key=value alone"
-            )
-        if "${" in word:
-            raise ConfigError("interpolations are refused", where, "write the value itself")
-        if override.is_sweep_override():
-            values[key] = Sweep(getattr(v, "text", v) for v in override.sweep_iterator())
-        else:
-            value = override.value()
-            values[key] = [getattr(value, "text", value)]
-    return values
-
-
 def compose(choices: dict[str, str]) -> Config:
     """The configuration of some choices, with every default that follows from them."""
     from hydra import compose as hydra_compose
@@ -116,7 +73,11 @@ def compose(choices: dict[str, str]) -> Config:
     from omegaconf import OmegaConf
 
     for group, name in choices.items():
-        read_yaml(registry.find(group, str(name)))
+        content = read_yaml(registry.find(group, str(name)))
+        tasks = content.get("preset", {}).get("tasks") if group == "preset" else None
+        if tasks and choices.get("task") not in tasks:
+            what = f"preset={name} is not for task={choices.get('task')}"
+            raise ConfigError(what, "preset", f"use it with task={', '.join(tasks)}")
     first, *others = (str(home.resolve()) for home in registry.homes())
     words = [f"{SLOTS.get(group, group)}={name}" for group, name in choices.items()]
     if others:

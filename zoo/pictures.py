@@ -102,7 +102,9 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
             name = f"{part}/{metric}"
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
-                axis.plot(*zip(*points, strict=True), label=part, linewidth=1.2, color=color)
+                axis.plot(
+                    *zip(*points, strict=True), label=part, linewidth=1.2, marker=".", color=color
+                )
         axis.set_ylim(0, 1 if metric == "accuracy" else None)
         axis.set_xlabel("step")
         axis.set_ylabel(metric)

@@ -57,8 +57,8 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
         site = rule.site
         x, mix = rule.read(state)
         rows.append(x.reshape(size, -1).mean(1))
-        if site.out is not None:
-            state = rule.map(functools.partial(widened, site=site), state)
+        if site.out is not None or 0 < site.start == site.index:
+            state = rule.change(functools.partial(widened, site=site), state)
         state = rule.write(state, unit(j + 1, site.written, site.axis), mix)
     rows.append(rules[-1].close(state).reshape(size, -1).mean(1))
     return torch.stack(rows)

@@ -80,7 +80,7 @@ class Augment:
 
     Args:
         crop: pixels of black that are added at every side before a window of the old size is cut.
-        flip: mirror every second image, left to right.
+        flip: mirror an image, left to right, or not, with equal chances.
         cutout: side of a square that is set to the mean (DeVries and Taylor 2017,
             arXiv:1708.04552), 0 for none.
         mixup: parameter of the Beta distribution of the share of another image (Zhang et al. 2018,

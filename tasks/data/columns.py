@@ -126,7 +126,7 @@ def read_labels(splits: Splits, column: str, where: str) -> tuple[dict[str, Tens
         lost = sum(value is None or (named and value < 0) for value in some)
         if lost:
             what = f"{lost} of {len(some)} images of split {split} have no label"
-            raise DataError(what, where, "give another data.val_split or data.test_split")
+            raise DataError(what, where, f"label them, or use another split than {split}")
     if named:
         names = tuple(feature.names)
         return {split: torch.tensor(some).long() for split, some in values.items()}, names

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
 from tasks.data.image_set import ImageSet, statistics, stratified
@@ -109,7 +109,7 @@ class Images:
         size: Annotated[int, Ge(1)] | None = None,
         mode: Literal["rgb", "grey"] = "rgb",
         on_bad: OnBad = "error",
-        mean: list[float] | None = None,
+        mean: list[Annotated[float, Ge(0), Le(1)]] | None = None,
         std: list[Annotated[float, Gt(0)]] | None = None,
         batch_size: Batch = 128,
     ):

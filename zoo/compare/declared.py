@@ -10,10 +10,10 @@ from annotated_types import Ge, Gt
 
 from zoo import registry
 from zoo.compare.matrix import Axes, Values
-from zoo.config import axes
 from zoo.errors import ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.options import checked, fields
+from zoo.words import axes
 
 Count = Annotated[int, Ge(1)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor
 
@@ -47,6 +48,13 @@ class Dense(Remembered):
         return entries, self.squeeze(torch.cat(entries, self.site.axis))
 
     def map(self, fn: TensorFunction, state: History) -> History:
+        axis, width = self.site.axis, self.site.width
+
+        def mapped(part: Tensor) -> Tensor:
+            missing = (0, 0) * (-axis - 1) + (0, width - part.shape[axis])
+            return fn(F.pad(part, missing)).narrow(axis, 0, part.shape[axis])
+
         (first, *grown), x = state
-        cut = [fn(entry).narrow(self.site.axis, 0, self.growth) for entry in grown]
+        size = min(width, self.site.written)
+        cut = [torch.cat([mapped(p) for p in entry.split(size, axis)], axis) for entry in grown]
         return (fn(first), *cut), fn(x)

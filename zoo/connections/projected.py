@@ -37,7 +37,8 @@ class Orthogonal(Connection):
         self.epsilon = epsilon
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
-        axis, x = self.site.axis, state.float()
+        axis = self.site.axis
+        x = state.to(torch.promote_types(state.dtype, torch.float32))
         along = (x * y).sum(axis, keepdim=True) / (
             x.square().sum(axis, keepdim=True) + self.epsilon
         )

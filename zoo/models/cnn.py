@@ -99,7 +99,13 @@ class CNN(nn.Module):
                 branches.append(self.branch(ins, inner, out, stride))
                 sites.append(Site(ins, out if changes else None, index, sum(lengths), -3, start))
                 shortcuts.append(
-                    projection(ins, out, stride, self.make_norm if norm_placement.follows else None)
+                    projection(
+                        ins,
+                        out,
+                        stride,
+                        self.make_norm if norm_placement.follows else None,
+                        not norm_placement.normed,
+                    )
                     if projects
                     else Subsample(out - ins, stride)
                     if changes
@@ -136,6 +142,8 @@ class CNN(nn.Module):
             layers = [Conv(width, out, 3, stride, 1, bias), Conv(out, out, 3, 1, 1, bias)]
         else:
             middle = inner * self.base_width // 64 * self.groups
+            if not middle:
+                raise ValueError(f"base_width={self.base_width} leaves no channel at width={inner}")
             widths = [width, middle, middle, out]
             layers = [
                 Conv(width, middle, 1, 1, 1, bias),

@@ -70,10 +70,12 @@ class BatchNorm(nn.BatchNorm2d):
         x32 = x.float()
         axes = (0, 2, 3)
         count = x32.new_full((x.shape[1],), x.numel() / x.shape[1])
-        sums = torch.stack([count, x32.sum(axes), x32.square().sum(axes)])
-        count, total, squares = all_reduce(sums).unbind()
+        count, total = all_reduce(torch.stack([count, x32.sum(axes)])).unbind()
+        if count[0] < 2:
+            raise ValueError("batch norm needs more than one value for each channel in training")
         mean = total / count
-        variance = squares / count - mean.square()
+        centred = x32 - mean[:, None, None]
+        variance = all_reduce(centred.square().sum(axes)) / count
         rate = self.momentum or 0.0
         with torch.no_grad():
             unbiased = variance * count / (count - 1)
@@ -81,8 +83,7 @@ class BatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
-        return (x32 * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def by_batch(model: nn.Module) -> Any:
@@ -124,10 +125,12 @@ class Subsample(nn.Module):
         return F.pad(x[..., :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
 
-def projection(width: int, out: int, stride: int, norm: MakeNorm | None) -> nn.Module:
+def projection(
+    width: int, out: int, stride: int, norm: MakeNorm | None, bias: bool = False
+) -> nn.Module:
     """Shortcut options B and C: a convolution of size 1, with a norm where the branch ends in one.
 
-    Without any norm it has a bias.
+    A net without any norms gives it a bias.
     """
-    conv = Conv(width, out, 1, stride)
+    conv = Conv(width, out, 1, stride, bias=bias)
     return conv if norm is None else nn.Sequential(conv, norm(out))

@@ -1,0 +1,54 @@
+"""Words `key=value` of the command line, in Hydra's grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.errors import ConfigError
+
+
+def parse(words: Sequence[str]) -> dict[str, Any]:
+    """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
+    values = {}
+    for key, found in axes(words).items():
+        if isinstance(found, Sweep):
+            raise ConfigError(f"{key} gives several values", f"{key}=...", "give one value")
+        values[key] = found[0]
+    return values
+
+
+class Sweep(list[Any]):
+    """Values of an axis, given by commas or `range()`."""
+
+
+def axes(words: Sequence[str]) -> dict[str, list[Any]]:
+    """Words in Hydra's grammar as lists of values; `a,b` and `range()` give more than one.
+
+    >>> axes(["seed=range(0,3)", "model.width=[16,32]", "norm=pre,post"])
+    {'seed': [0, 1, 2], 'model.width': [[16, 32]], 'norm': ['pre', 'post']}
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    values: dict[str, list[Any]] = {}
+    for word in words:
+        try:
+            (override,) = OverridesParser.create().parse_overrides([word])
+        except OverrideParseException:
+            key, _, value = word.partition("=")
+            fix = f"write key=value, or with odd characters '{key}=\"{value}\"'"
+            raise ConfigError(f"cannot read {word!r}", word, fix) from None
+        key, where = override.key_or_group, f"{override.key_or_group}=..."
+        if override.is_delete() or override.is_add() or override.is_force_add():
+            raise ConfigError(
+                f"{word!r} adds or deletes a key", where, "options are changed by key=value alone"
+            )
+        if "${" in word:
+            raise ConfigError("interpolations are refused", where, "write the value itself")
+        if override.is_sweep_override():
+            values[key] = Sweep(getattr(v, "text", v) for v in override.sweep_iterator())
+        else:
+            value = override.value()
+            values[key] = [getattr(value, "text", value)]
+    return values
