@@ -132,16 +132,16 @@ def test_mixing_goes_through_a_stage_change(name):
 def test_mixing_knows_where_a_stream_opens_again(name):
     """The same sites called one by one, with constants as branches and a widening shortcut."""
     stack = linear_stack(name, "reopened", 3)
-    state, seen = stack.open(torch.eye(4)[0].expand(8, 1, 1, 4)), []
+    state, seen = stack.open(torch.eye(4)[0].expand(8, 1, 4)), []
     for index, site in enumerate(stack.sites):
 
         def branch(x, site=site, index=index):
-            seen.append(x[0, 0, 0])
-            return torch.eye(4)[index + 1].expand(site.site.written, 1, 1, 4)
+            seen.append(x[0, 0])
+            return torch.eye(4)[index + 1].expand(site.site.written, 1, 4)
 
         widen = None if site.site.out is None or not site.carries else lambda x: torch.cat([x, x])
         state = site(state, branch, shortcut=widen)
-    seen.append(stack.close(state)[0, 0, 0])
+    seen.append(stack.close(state)[0, 0])
     torch.testing.assert_close(mixing(stack.sites), torch.stack(seen))
 
 

@@ -49,6 +49,6 @@ def axes(words: Sequence[str]) -> dict[str, list[Any]]:
         if override.is_sweep_override():
             values[key] = Sweep(getattr(v, "text", v) for v in override.sweep_iterator())
         else:
-            value = override.value()
-            values[key] = [getattr(value, "text", value)]
+            given: Any = override.value()
+            values[key] = [getattr(given, "text", given)]
     return values
