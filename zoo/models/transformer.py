@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
@@ -132,7 +131,8 @@ class Transformer(nn.Module):
 
     def side(self, start: int, length: int, cache: Cache | None = None) -> tuple[Any, ...]:
         """What the branches take beside the stream, fresh for one pass over `length` tokens."""
-        turns = None if self.turns is None else self.turns[:, start : start + length]
+        turns: Tensor | None = self.turns  # type: ignore[assignment]
+        turns = None if turns is None else turns[:, start : start + length]
         return turns, {} if self.taps else None, cache
 
     def values(self, tokens: Tensor) -> list[Tensor]:
