@@ -52,8 +52,8 @@ class Result:
             size = max(12, 2 + max(map(len, kinds)))
             wide = size * len(kinds)
             lines.append(f"{'':<6}{last:>{wide}}   {best:>{max(wide, len(best))}}")
-            names = "".join(f"{kind:>{size}}" for kind in kinds)
-            lines.append(f"{'':<6}{names}   {names}")
+            heading = "".join(f"{kind:>{size}}" for kind in kinds)
+            lines.append(f"{'':<6}{heading}   {heading}")
         for part in parts:
             halves = (
                 "".join(

@@ -55,7 +55,7 @@ class TextFile:
     Args:
         path: file in UTF-8, folder in the Hub's layout, or else an id of the Hub.
         name: which configuration, where the data has several.
-        column: of the text; None: `text`, or the only one.
+        text: column of the text; None: `text`, or the only one.
         train_split: None: `train`, or the only split.
         val_split: None: `validation`, `valid` or `val`; without one, a share of the training split.
         test_split: None: `test`; likewise.
@@ -70,7 +70,7 @@ class TextFile:
         self,
         path: str | None = None,
         name: str | None = None,
-        column: str | None = None,
+        text: str | None = None,
         train_split: str | None = None,
         val_split: str | None = None,
         test_split: str | None = None,
@@ -82,7 +82,7 @@ class TextFile:
     ):
         if path is None:
             raise ValueError("there is no text: give data.path=FILE, a folder or an id of the Hub")
-        self.path, self.name, self.column = path, name, column
+        self.path, self.name, self.text = path, name, text
         self.splits = (train_split, val_split, test_split)
         self.val, self.test = val, test
         self.tokens, self.vocabulary, self.batch_size = tokens, vocabulary, batch_size
@@ -122,14 +122,19 @@ class TextFile:
         strings = ("string", "large_string")
         fits = [name for name, f in features.items() if getattr(f, "dtype", None) in strings]
         fits = ["text"] if "text" in fits else fits
-        column = find_column(list(features), self.column, fits, "column", self.path)
+        column = find_column(list(features), self.text, fits, "text", self.path)
         used = {part: splits[name].select_columns([column]) for part, name in parts.items()}
         missing = {part: getattr(self, part) for part in ("val", "test") if part not in parts}
-        first, second = cuts(len(used["train"]), missing.get("val", 0), missing.get("test", 0))
         rows = used["train"]
-        used["train"] = rows.select(range(first))
-        for part, among in {"val": range(first, second), "test": range(second, len(rows))}.items():
-            used.setdefault(part, rows.select(among))
+        first, second = cuts(len(rows), missing.get("val", 0), missing.get("test", 0))
+        among = {"val": range(first, second), "test": range(second, len(rows))}
+        if missing:
+            used |= {part: rows.select(among[part]) for part in missing if among[part]}
+            used["train"] = rows.select(range(first))
+        lost = [part for part in missing if part not in used]
+        if lost or not first:
+            what = f"{len(rows)} rows are too few for a share that is for {' and '.join(missing)}"
+            raise DataError(what, self.path, "name other splits, or give a file")
         return {part: partial(lines, used[part], column) for part in ("train", "val", "test")}
 
 

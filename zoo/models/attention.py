@@ -125,8 +125,9 @@ class Attention(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         batch, length, width = x.shape
-        parts = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
-        q, k, v = parts.permute(2, 0, 3, 1, 4)  # [B, H, T, D] each
+        shape = (batch, length, self.heads, width // self.heads)
+        parts = self.qkv(x).split(width, 2)
+        q, k, v = (part.view(shape).transpose(1, 2) for part in parts)  # [B, H, T, D] each
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
         if self.taps and taps is not None:
