@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 from tasks.process import logged
 from tasks.run import load_checkpoint, load_weights, prepare, same_data
 from zoo import registry
-from zoo.config import Config
+from zoo.config import Config, parse
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
-from zoo.options import checked
+from zoo.options import checked, fields
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Report:
     text: str
 
 
-def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
+def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     """Does a verb with the last weights of the run in a folder.
 
     Errors:
@@ -48,7 +49,7 @@ def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
         raise ConfigError(f"task={name} knows no {verb}", f"from={where}", fix)
     module, _, attribute = verbs[verb].rpartition(".")
     target = getattr(import_module(module), attribute)
-    options = checked(target, given, verb)
+    options = checked(target, spoken(target, words), verb)
     try:
         act = target(**options)
     except ValueError as error:
@@ -60,3 +61,17 @@ def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
+
+
+def spoken(target: type, words: Sequence[str]) -> dict[str, Any]:
+    """The options `key=value` of a verb; one that takes text has it as it is, commas and all."""
+    given: dict[str, Any] = {}
+    known = fields(target)
+    for word in words:
+        key, equals, value = word.partition("=")
+        annotation = known.get(key, (None,))[0]
+        if equals and annotation in (str, str | None):
+            given[key] = None if value == "null" and annotation is not str else value
+        else:
+            given |= parse([word])
+    return given
