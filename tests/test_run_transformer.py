@@ -95,8 +95,8 @@ def sample(folder, capsys, *words):
 
 
 def test_sample_continues_a_prompt(trained, capsys):
-    found = sample(trained, capsys, "prompt='The \"with\" statement, as in'", "tokens=40")
-    assert found["text"].startswith('The "with" statement, as in')
+    found = sample(trained, capsys, 'prompt=The "with" statement, as = in ', "tokens=40")
+    assert found["text"].startswith('The "with" statement, as = in ')
     assert len(found["text"]) == len(found["prompt"]) + 40
     file = trained / "samples" / "text-0.txt"
     assert file.read_text(encoding="utf-8") == found["text"] + "\n"
@@ -120,7 +120,7 @@ def test_greedy_text_is_the_most_probable_one(trained, capsys):
             numbers.append(int(task.model(torch.tensor([numbers]))[0, -1].argmax()))
     expected = task.data.symbols.decode(numbers)
     for words in (["temperature=0"], ["top_k=1", "seed=3"]):
-        assert sample(trained, capsys, "prompt='def f'", "tokens=11", *words)["text"] == expected
+        assert sample(trained, capsys, "prompt=def f", "tokens=11", *words)["text"] == expected
 
 
 @pytest.mark.parametrize(
