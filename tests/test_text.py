@@ -18,7 +18,7 @@ from zoo.models.transformer import Transformer
 from zoo.norm import Pre
 from zoo.registry import build
 
-SAMPLE = "Fjällräven – 犬と猫 😀 and plain words.\n" * 40
+SAMPLE = "Fjällräven ¿ 犬と猫 😀 and plain words.\n" * 40
 
 
 @pytest.fixture(autouse=True)
