@@ -135,6 +135,11 @@ def test_broken_files_are_named(content, words, tmp_path, monkeypatch):
         assert str(path) in str(caught.value)
 
 
+def test_a_file_that_is_not_there_is_no_data_set():
+    with pytest.raises(DataError, match=r"no such file -- input\.txt -- give"):
+        load("input.txt")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

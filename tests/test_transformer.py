@@ -232,6 +232,17 @@ def test_checkpointing_gives_the_same_gradients(connect, kind):
         torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
 
 
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_one_graph_and_any_batch(position):
+    """Compiled as a whole, and exported with a dynamic batch."""
+    model = stirred(make(position=position, value_residual="learned"))
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(tokens()), model(tokens()))
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    exported = torch.export.export(model, (tokens(),), dynamic_shapes=shapes).module()
+    torch.testing.assert_close(exported(tokens(5)), model(tokens(5)))
+
+
 @pytest.mark.parametrize("kind", ["fixed", "learned"])
 def test_value_residual_by_hand(kind):
     """At the first token attention is the identity, so what comes out are the values alone."""

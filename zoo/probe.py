@@ -107,7 +107,7 @@ def token_similarity(x: Tensor) -> Tensor:
 
     Equation: mean over texts and pairs s != t of x_s . x_t / (|x_s| |x_t|)
     Source: the rank collapse of Dong et al. 2021, arXiv:2103.03404, measured as by Noci et al.
-        2022, arXiv:2206.03126, section 3.
+        2022, arXiv:2206.03126.
 
     Args:
         x: `[B, T, C]` with T > 1.

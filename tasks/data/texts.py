@@ -94,6 +94,8 @@ class TextFile:
 
     def load(self) -> Text:
         file = Path(self.path).expanduser()
+        if file.suffix == ".txt" and not file.exists():
+            raise DataError("no such file", self.path, "give data.path=FILE")
         parts = self.of_file(file) if file.is_file() else self.of_rows()
         data = tokenised(parts, self.tokens, self.vocabulary, self.path)
         data.batch_size = self.batch_size

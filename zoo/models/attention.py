@@ -82,7 +82,7 @@ class Attention(nn.Module):
     Equation: out_t = O sum_{s <= t} softmax_s(q_t . k_s / sqrt(D)) v_s; with a value residual
         a v^1 + b v in place of v, where v^1 are the values of the first block
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1; value residual: Zhou et al. 2024,
-        arXiv:2410.17897, eq. 4.
+        arXiv:2410.17897 (ResFormer).
 
     Shapes: `[B, T, C]` to `[B, T, C]`.
 
