@@ -232,10 +232,9 @@ def test_checkpointing_gives_the_same_gradients(connect, kind):
         torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
 
 
-@pytest.mark.parametrize("position", ["learned", "rotary"])
-def test_one_graph_and_any_batch(position):
+def test_one_graph_and_any_batch():
     """Compiled as a whole, and exported with a dynamic batch."""
-    model = stirred(make(position=position, value_residual="learned"))
+    model = stirred(make(position="rotary", value_residual="learned"))
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(tokens()), model(tokens()))
     shapes = ({0: torch.export.Dim.DYNAMIC},)
