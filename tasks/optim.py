@@ -30,14 +30,16 @@ class Optimizer:
         weight_decay: of the model's body.
         stem_decay: of its stem; None: weight_decay.
         head_decay: of its head; None: weight_decay.
-        schedule: how the rate falls to zero after warm-up, if it does.
+        schedule: how the rate falls after warm-up, if it does.
         warmup: steps of linear warm-up; at most half of all.
 
     Attributes:
+        min_lr: the rate at the end of a falling schedule.
         base_batch: images of a batch for which `lr` is meant; it is scaled to the real number.
         drops: shares of all steps at which the schedule `step` multiplies the rate by `drop`.
     """
 
+    min_lr: float = 0.0
     base_batch: int | None = None
     drops: Sequence[float] = ()
     drop: float = 1.0
@@ -109,7 +111,8 @@ class Optimizer:
             "linear": 1 - done,
             "cosine": (1 + math.cos(math.pi * done)) / 2,
         }
-        return falling[self.schedule]
+        lowest = self.min_lr / self.lr
+        return lowest + (1 - lowest) * falling[self.schedule]
 
 
 class Adam(Optimizer):
@@ -134,7 +137,11 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101)."""
+    """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101).
+
+    Args:
+        min_lr: the rate at the end of a falling schedule, at most `lr`.
+    """
 
     kind = torch.optim.AdamW
 
@@ -148,7 +155,11 @@ class AdamW(Optimizer):
         beta2: Beta = 0.999,
         schedule: Schedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
+        min_lr: Decay = 0.0,
     ):
+        if min_lr > lr:
+            raise ValueError(f"min_lr={min_lr} is above lr={lr}")
+        self.min_lr = min_lr
         super().__init__(
             lr, weight_decay, stem_decay, head_decay, schedule, warmup, betas=(beta1, beta2)
         )

@@ -49,19 +49,22 @@ class Result:
         lines = []
         if metrics:
             last, best = f"step {record['steps']}", f"best val/loss: step {record['best_step']}"
-            wide = 12 * len(kinds)
+            size = max(12, 2 + max(map(len, kinds)))
+            wide = size * len(kinds)
             lines.append(f"{'':<6}{last:>{wide}}   {best:>{max(wide, len(best))}}")
-            lines.append(f"{'':<6}" + "   ".join("".join(f"{k:>12}" for k in kinds) for _ in "ab"))
+            heading = "".join(f"{kind:>{size}}" for kind in kinds)
+            lines.append(f"{'':<6}{heading}   {heading}")
         for part in parts:
             halves = (
                 "".join(
-                    f"{metrics.get(f'{part}/{kind}{at}', float('nan')):>12.4f}" for kind in kinds
+                    f"{metrics.get(f'{part}/{kind}{at}', float('nan')):>{size}.4f}"
+                    for kind in kinds
                 )
                 for at in ("", AT_BEST)
             )
             lines.append(f"{part:<6}" + "   ".join(halves))
         for name, value in record.get("chance", {}).items():
-            lines.append(f"the largest class alone has {name} {value:.4f}")
+            lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
         lines.append(
             f"{record['status']}: {record['task']}, {record['connection']}, {record['data']}, "
             f"depth {record['depth']}, seed {record['seed']}: "

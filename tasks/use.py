@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,8 @@ from zoo import registry
 from zoo.config import Config
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
-from zoo.options import checked
+from zoo.options import checked, fields
+from zoo.words import parse
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Report:
     text: str
 
 
-def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
+def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     """Does a verb with the last weights of the run in a folder.
 
     Errors:
@@ -48,7 +50,7 @@ def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
         raise ConfigError(f"task={name} knows no {verb}", f"from={where}", fix)
     module, _, attribute = verbs[verb].rpartition(".")
     target = getattr(import_module(module), attribute)
-    options = checked(target, given, verb)
+    options = checked(target, spoken(target, words), verb)
     try:
         act = target(**options)
     except ValueError as error:
@@ -60,3 +62,17 @@ def use(verb: str, config: Config, where: str, given: dict[str, Any]) -> Report:
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
+
+
+def spoken(target: type, words: Sequence[str]) -> dict[str, Any]:
+    """The options `key=value` of a verb; one that takes text has it as it is, commas and all."""
+    given: dict[str, Any] = {}
+    known = fields(target)
+    for word in words:
+        key, equals, value = word.partition("=")
+        annotation = known.get(key, (None,))[0]
+        if equals and annotation in (str, str | None):
+            given[key] = None if value == "null" and annotation is not str else value
+        else:
+            given |= parse([word])
+    return given

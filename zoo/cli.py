@@ -79,16 +79,14 @@ def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
     def run_verb(words: Sequence[str], flags: Flags) -> int:
-        from zoo.words import parse
-
-        given = parse(words)
-        if "from" not in given:
+        named = [word for word in words if word.startswith("from=")]
+        if not named:
             raise ConfigError("no run is named", verb, "add from=FOLDER")
-        where = str(given.pop("from"))
-        config, _ = configured([word for word in words if word.startswith("from=")])
+        config, general = configured(named)
         from importlib import import_module
 
-        report = import_module("tasks.use").use(verb, config, where, given)
+        others = [word for word in words if word not in named]
+        report = import_module("tasks.use").use(verb, config, str(general["from"]), others)
         emit(flags, report.record, report.text)
         return 0
 

@@ -225,10 +225,13 @@ class Stack(nn.Module):
     def close(self, state: State) -> Tensor:
         return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
 
-    def step(self, index: int, state: State, *args: Any, **kwargs: Any) -> State:
+    def steps(self) -> list[tuple[Any, ...]]:
+        """Site, branch, shortcut and post of every write."""
+        return list(zip(self.sites, self.branches, self.shortcuts, self.posts, strict=True))
+
+    def step(self, parts: tuple[Any, ...], state: State, *args: Any, **kwargs: Any) -> State:
         """The state after a write and what follows it."""
-        site: Any = self.sites[index]
-        branch, shortcut, post = self.branches[index], self.shortcuts[index], self.posts[index]
+        site, branch, shortcut, post = parts
         if self.checkpoint and torch.is_grad_enabled():
             state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
         else:
@@ -239,8 +242,8 @@ class Stack(nn.Module):
         """Yields the state after `open` and after every write."""
         state = self.open(x)
         yield state
-        for index in range(len(self.sites)):
-            state = self.step(index, state, *args, **kwargs)
+        for parts in self.steps():
+            state = self.step(parts, state, *args, **kwargs)
             yield state
 
     def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
@@ -248,11 +251,11 @@ class Stack(nn.Module):
         return [self.close(state) for state in self.states(x, *args, **kwargs)]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        state, index = self.open(x), 0
-        while index < len(self.sites):
-            if steps := undoable(self, index, *args, *kwargs.values()):
-                state = Run(steps, state, args, kwargs)()
+        state, index, steps = self.open(x), 0, self.steps()
+        while index < len(steps):
+            if run := undoable(self, index, *args, *kwargs.values()):
+                state = Run(run, state, args, kwargs)()
             else:
-                state = self.step(index, state, *args, **kwargs)
-            index += len(steps) or 1
+                state = self.step(steps[index], state, *args, **kwargs)
+            index += len(run) or 1
         return self.close(state)

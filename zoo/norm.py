@@ -29,12 +29,17 @@ class Branch(nn.Module):
         self, core: nn.Module, before: Sequence[nn.Module] = (), after: Sequence[nn.Module] = ()
     ):
         super().__init__()
-        self.before = nn.Sequential(*before)
+        self.before = nn.Sequential(*(m for m in before if not isinstance(m, nn.Identity)))
         self.core = core
-        self.after = nn.Sequential(*after)
+        self.after = nn.Sequential(*(m for m in after if not isinstance(m, nn.Identity)))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self.after(self.core(self.before(x), *args, **kwargs))
+        for function in self.before:
+            x = function(x)
+        x = self.core(x, *args, **kwargs)
+        for function in self.after:
+            x = function(x)
+        return x
 
 
 class Placement:

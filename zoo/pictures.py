@@ -74,13 +74,17 @@ def rules_figure(length: int = 8) -> Figure:
 
 
 def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """One quantity of the stream against depth, on a logarithmic axis."""
+    """One quantity of the stream against depth: a similarity up to 1, others logarithmically."""
     figure = new_figure(5, 3.4)
     axis = figure.subplots()
+    similarity = name.endswith("similarity")
     for label, values in lines.items():
-        shown = [max(value, 1e-6) for value in values]
+        shown = values if similarity else [max(value, 1e-6) for value in values]
         axis.plot(range(len(values)), shown, marker="o", markersize=3, label=label)
-    axis.set_yscale("log")
+    if similarity:
+        axis.set_ylim(min(0, *(min(values) for values in lines.values())), 1.03)
+    else:
+        axis.set_yscale("log")
     axis.locator_params(axis="x", integer=True)
     axis.set_title(title, fontsize=10)
     axis.set_xlabel("writes so far")
@@ -107,7 +111,7 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
                 )
         axis.set_ylim(0, 1 if metric == "accuracy" else None)
         axis.set_xlabel("step")
-        axis.set_ylabel(metric)
+        axis.set_ylabel(metric.replace("_", " "))
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
     return figure

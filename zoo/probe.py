@@ -1,4 +1,4 @@
-"""What a stream does: the mixing matrix of a rule and the energy of node features by depth."""
+"""What a stream does: the mixing matrix of a rule, and by depth how alike nodes or tokens are."""
 
 from __future__ import annotations
 
@@ -100,3 +100,22 @@ def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:
     smooth = (scaled[source] * scaled[target]).sum() + scaled.square().sum()
     norm = x.square().sum()
     return torch.where(norm > 0, 1 - smooth / norm, 0.0).clamp(min=0).float()
+
+
+def token_similarity(x: Tensor) -> Tensor:
+    r"""Mean cosine of two tokens of one text: near 1 where attention has made them alike.
+
+    Equation: mean over texts and pairs s != t of x_s . x_t / (|x_s| |x_t|)
+    Source: the rank collapse of Dong et al. 2021, arXiv:2103.03404, measured as by Noci et al.
+        2022, arXiv:2206.03126.
+
+    Args:
+        x: `[B, T, C]` with T > 1.
+
+    >>> token_similarity(torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]])).item()
+    0.3333333333333333
+    """
+    unit = nn.functional.normalize(x.detach().double(), dim=-1)
+    count = x.shape[1]
+    squared = unit.square().sum((1, 2))
+    return ((unit.sum(1).square().sum(1) - squared) / (count * (count - 1))).mean()

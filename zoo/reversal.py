@@ -27,6 +27,8 @@ def undoable(stack: Stack, index: int, *side: Any) -> Steps:
     There are none in a compiled or exported graph, without gradients, and where a side input is a
     dict or list: a branch may write into it for another branch.
     """
+    if not stack.sites[index].inverts:  # as most rules
+        return []
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return []
     if any(isinstance(value, dict | list) for value in side):

@@ -1,0 +1,60 @@
+"""Texts that are read in pieces, so that a large one never lies in memory as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+PIECE = 2**20  # bytes that are read at once
+ROWS = 1000  # rows of a data set that are read at once
+
+
+def cuts(size: int, val: float, test: float) -> tuple[int, int]:
+    """Where validation and test begin; ValueError where they leave nothing for training."""
+    if val + test >= 1:
+        raise ValueError(f"val={val} and test={test} leave nothing for training")
+    return round(size * (1 - val - test)), round(size * (1 - test))
+
+
+def boundary(file: Path, at: int) -> int:
+    """The first place from `at` on where a character of UTF-8 begins."""
+    with file.open("rb") as content:
+        content.seek(at)
+        following = content.read(3)
+    inside = [byte & 0xC0 == 0x80 for byte in following]
+    return at + (inside.index(False) if False in inside else len(inside))
+
+
+def read(file: Path, start: int, stop: int) -> Iterator[str]:
+    """A part of a file in pieces; DataError for bytes that are not UTF-8."""
+    rest = b""
+    with file.open("rb") as content:
+        content.seek(start)
+        while start < stop:
+            fresh = content.read(min(PIECE, stop - start))
+            if not fresh:
+                raise DataError("the file became shorter", str(file), "let it be while it is read")
+            at, start = start - len(rest), start + len(fresh)
+            piece = rest + fresh
+            try:
+                yield piece.decode()
+                rest = b""
+            except UnicodeDecodeError as error:
+                if error.reason != "unexpected end of data" or start >= stop:
+                    what = f"byte {at + error.start} is {piece[error.start]:#04x}, not UTF-8"
+                    raise DataError(what, str(file), "save the text as UTF-8") from None
+                rest = piece[error.start :]
+                yield piece[: error.start].decode()
+
+
+def lines(rows: Dataset, column: str) -> Iterator[str]:
+    """The rows of a data set in pieces, each row with a line end."""
+    for batch in rows.iter(batch_size=ROWS):
+        texts = [text or "" for text in batch[column]]
+        yield "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)

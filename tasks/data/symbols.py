@@ -1,0 +1,155 @@
+"""What a text is made of: characters, bytes, or the pieces of a byte-pair encoding."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import ConfigError
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
+CONTINUES = range(0x80, 0xC0)  # bytes of UTF-8 in which no character begins
+
+
+class Symbols(ABC):
+    """A vocabulary.
+
+    Attributes:
+        lengths: for each symbol the number of characters that begin in it.
+    """
+
+    lengths: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @abstractmethod
+    def encode(self, text: str) -> Numbers:
+        """`[n]` numbers of the symbols of a text; ValueError for a character that has none."""
+
+    @abstractmethod
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The text of symbols; bytes that make no character become replacement characters."""
+
+    @abstractmethod
+    def state(self) -> str:
+        """All that is needed to make it again."""
+
+
+class Characters(Symbols):
+    """A symbol for each character of a text, in the order of Unicode.
+
+    >>> symbols = Characters("hello")
+    >>> symbols.encode("hole").tolist(), symbols.decode([1, 0])
+    ([1, 3, 2, 0], 'he')
+    """
+
+    def __init__(self, characters: Iterable[str]):
+        self.characters = sorted(set(characters))
+        self.codes = np.array([ord(character) for character in self.characters], np.uint32)
+        self.lengths = [1] * len(self.characters)
+
+    def encode(self, text: str) -> Numbers:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        numbers = np.minimum(np.searchsorted(self.codes, codes), len(self) - 1)
+        unknown = np.flatnonzero(self.codes[numbers] != codes)
+        if len(unknown):
+            raise ValueError(f"the character {text[unknown[0]]!r} is none of the {len(self)} known")
+        return numbers
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        return "".join(self.characters[number] for number in numbers)
+
+    def state(self) -> str:
+        return "".join(self.characters)
+
+
+class Bytes(Symbols):
+    """The 256 bytes of UTF-8.
+
+    >>> Bytes().encode("é").tolist()
+    [195, 169]
+    """
+
+    def __init__(self) -> None:
+        self.lengths = [int(byte not in CONTINUES) for byte in range(256)]
+
+    def encode(self, text: str) -> Numbers:
+        return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        return bytes(numbers).decode("utf-8", "replace")
+
+    def state(self) -> str:
+        return ""
+
+
+class BytePairs(Symbols):
+    """Byte-pair encoding of UTF-8 as in GPT-2, through the library `tokenizers`.
+
+    Source: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019, section 2.2.
+
+    Args:
+        state: a tokenizer of the library as JSON.
+    """
+
+    def __init__(self, state: str):
+        self.tokenizer = library().Tokenizer.from_str(state)
+        vocabulary = self.tokenizer.get_vocab()
+        pieces = sorted(vocabulary, key=vocabulary.__getitem__)
+        continues = {letter for byte, letter in enumerate(letters()) if byte in CONTINUES}
+        self.lengths = [sum(letter not in continues for letter in piece) for piece in pieces]
+
+    @classmethod
+    def trained(cls, text: Iterable[str], size: int) -> BytePairs:
+        """The encoding of the most frequent pairs of a text, with at most `size` symbols."""
+        lib = library()
+        tokenizer = lib.Tokenizer(lib.models.BPE())
+        tokenizer.pre_tokenizer = lib.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = lib.decoders.ByteLevel()
+        trainer = lib.trainers.BpeTrainer(
+            vocab_size=size, initial_alphabet=letters(), show_progress=False
+        )
+        tokenizer.train_from_iterator(text, trainer)
+        return cls(tokenizer.to_str())
+
+    def encode(self, text: str) -> Numbers:
+        text = text.encode("utf-8", "replace").decode()
+        return np.array(self.tokenizer.encode(text).ids, np.int64)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        return self.tokenizer.decode(list(numbers))
+
+    def state(self) -> str:
+        return self.tokenizer.to_str()
+
+
+def letters() -> list[str]:
+    """The letter that stands for each byte in the vocabulary of GPT-2.
+
+    Bytes that print stand for themselves, the others are shifted behind the first 256.
+
+    >>> letters()[ord("a")], letters()[ord(" ")]
+    ('a', 'Ġ')
+    """
+    printing = {*chain(range(33, 127), range(161, 173), range(174, 256))}
+    shifted = iter(range(256, 512))
+    return [chr(byte if byte in printing else next(shifted)) for byte in range(256)]
+
+
+def library() -> Any:
+    """The library `tokenizers`, with the modules that are used here."""
+    try:
+        import tokenizers
+        import tokenizers.decoders
+        import tokenizers.models
+        import tokenizers.pre_tokenizers
+        import tokenizers.trainers
+    except ImportError:
+        fix = "pip install tokenizers, or choose characters or bytes"
+        raise ConfigError("the library tokenizers is not there", "data.tokens=bpe", fix) from None
+    return tokenizers

@@ -1,0 +1,87 @@
+"""Text from a trained language model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from tasks.transformer import LanguageModelling
+from tasks.use import Report
+from zoo.errors import ConfigError
+from zoo.folder import RunFolder, write_whole
+from zoo.init import generator
+
+
+class SampleText:
+    """Continues a prompt, one symbol after the other, and writes the text to `samples/`.
+
+    When the context is full, the later half of it is read again and the earlier one forgotten.
+
+    Args:
+        prompt: what comes first; empty: a line end, or the first symbol where there is none.
+        tokens: symbols to add.
+        temperature: the logits are divided by it; 0 takes the most probable symbol.
+        top_k: only so many of the most probable symbols are drawn; None: all.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        prompt: str = "",
+        tokens: Annotated[int, Ge(1)] = 200,
+        temperature: Annotated[float, Ge(0)] = 1.0,
+        top_k: Annotated[int, Ge(1)] | None = None,
+        seed: Annotated[int, Ge(0)] = 0,
+    ):
+        self.prompt, self.tokens, self.temperature = prompt, tokens, temperature
+        self.top_k, self.seed = top_k, seed
+
+    def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
+        symbols = task.data.symbols
+        try:
+            numbers = symbols.encode(self.prompt).tolist()
+        except ValueError as error:
+            fix = "write it with the characters of the training text"
+            raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
+        given = numbers or [self.first(task)]
+        added = self.added(task, given)
+        text = self.prompt + symbols.decode(added)
+        path = folder.path / "samples" / f"text-{self.seed}.txt"
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, text + "\n")
+        record = {"text": text, "prompt": self.prompt, "tokens": len(added), "file": str(path)}
+        return Report(record, text)
+
+    def first(self, task: LanguageModelling) -> int:
+        """The symbol before a text without a prompt."""
+        try:
+            return int(task.data.symbols.encode("\n")[0])
+        except ValueError:
+            return 0
+
+    def added(self, task: LanguageModelling, numbers: list[int]) -> list[int]:
+        """The symbols that follow; each is read once, but for the half of a full context."""
+        model, context = task.model, task.context
+        draws = generator(self.seed, "sample")
+        numbers, start = list(numbers), len(numbers)
+        cache, fresh = model.cache(), numbers[-context:]
+        while len(numbers) < start + self.tokens:
+            if cache.length + len(fresh) > context:
+                cache, fresh = model.cache(), numbers[-max(1, context // 2) :]
+            logits = model(torch.tensor([fresh], device=task.device), cache)[0, -1]
+            fresh = [self.choice(logits.float().cpu(), draws)]
+            numbers += fresh
+        return numbers[start:]
+
+    def choice(self, logits: Tensor, draws: torch.Generator) -> int:
+        """A symbol drawn from the logits `[V]`."""
+        if not self.temperature:
+            return int(logits.argmax())
+        if self.top_k is not None and self.top_k < len(logits):
+            least = logits.topk(self.top_k).values[-1]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        chances = (logits.double() / self.temperature).softmax(0)
+        return int(torch.multinomial(chances, 1, generator=draws))

@@ -1,0 +1,184 @@
+"""Runs of language modelling through the command line."""
+
+import json
+import math
+
+import pytest
+import torch
+from conftest import DATA
+from test_run import command, rows, weights
+
+from zoo.cli import main
+from zoo.folder import RunFolder
+
+SMALL = ["task=transformer", "model.depth=2", "model.width=16", "model.context=16"]
+SMALL += ["logger=none", "trainer.accelerator=cpu", "trainer.max_steps=6"]
+SMALL += ["trainer.log_every=2", "trainer.validate_every=3", "data.val=0.002", "data.test=0.002"]
+
+
+def fit(folder, *words, code=0):
+    assert main(["fit", *SMALL, f"run.dir={folder}", *words]) == code
+    return RunFolder(folder).result()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    fit(folder)
+    return folder
+
+
+def test_a_run_and_its_figures(trained):
+    record = RunFolder(trained).result()
+    figures = {path.stem for path in (trained / "figures").iterdir()}
+    assert figures == {"curves", "stream_rms", "token_similarity", "mixing"}
+    assert len(record["curves"]["token_similarity"]) == 5
+    assert record["primary"]["name"] == "test/loss"
+    for part in ("train", "val", "test"):
+        loss = record["metrics"][f"{part}/loss"]
+        assert record["metrics"][f"{part}/perplexity"] == pytest.approx(math.exp(loss))
+        bits = record["metrics"][f"{part}/bits_per_character"]
+        assert bits == pytest.approx(loss / math.log(2))
+
+
+def test_continuation_sees_the_same_windows(tmp_path, capsys):
+    words = ["optimizer.schedule=constant", "model.dropout=0.1", "model.value_residual=learned"]
+    fit(tmp_path / "whole", *words)
+    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+
+
+def test_two_processes_equal_one(tmp_path):
+    """Also where the windows of a batch do not divide."""
+    runs = []
+    for devices in (1, 2):
+        words = [*SMALL, f"trainer.devices={devices}", f"run.dir={tmp_path / str(devices)}"]
+        words += ["data.batch_size=7", "optimizer.warmup=0"]
+        process = command("fit", *words, "trainer.max_steps=3")
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        runs.append(tmp_path / str(devices))
+    one, two = map(weights, runs)
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=2e-5), name
+    one, two = (RunFolder(run).result()["metrics"] for run in runs)
+    assert one == pytest.approx(two, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.precision=bf16-mixed"],
+        ["model.position=rotary", "model.feedforward=swiglu", "model.norm=rms"],
+        ["norm=post", "connection=hyper", "model.checkpoint=true"],
+        ["preset=deepnorm", "model.tie=false", "init=zero_last"],
+    ],
+)
+def test_options_train(words, tmp_path, capsys):
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+
+
+def test_test_evaluates_again(trained, capsys):
+    assert main(["--json", "test", f"from={trained}"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["metrics"] == pytest.approx(RunFolder(trained).result()["metrics"])
+
+
+def sample(folder, capsys, *words):
+    capsys.readouterr()
+    assert main(["--json", "sample", f"from={folder}", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_sample_continues_a_prompt(trained, capsys):
+    found = sample(trained, capsys, 'prompt=The "with" statement, as = in ', "tokens=40")
+    assert found["text"].startswith('The "with" statement, as = in ')
+    assert len(found["text"]) == len(found["prompt"]) + 40
+    file = trained / "samples" / "text-0.txt"
+    assert file.read_text(encoding="utf-8") == found["text"] + "\n"
+    assert sample(trained, capsys, "tokens=40", "seed=1") != sample(trained, capsys, "tokens=40")
+    assert sample(trained, capsys, "tokens=40") == sample(trained, capsys, "tokens=40")
+    assert main(["sample", f"from={trained}", "tokens=5"]) == 0
+
+
+def test_greedy_text_is_the_most_probable_one(trained, capsys):
+    """Without a cache, while the context holds it; the best one of one is drawn alike."""
+    from tasks.run import load_checkpoint, load_weights, prepare
+    from zoo.config import load
+
+    config, _ = load([f"from={trained}"])
+    task = prepare(config)[1]()
+    checkpoint = load_checkpoint(trained / "checkpoints" / "last.ckpt")
+    load_weights(task, checkpoint, RunFolder(trained))
+    numbers = task.data.symbols.encode("def f").tolist()
+    with task.evaluating():
+        while len(numbers) < 16:
+            numbers.append(int(task.model(torch.tensor([numbers]))[0, -1].argmax()))
+    expected = task.data.symbols.decode(numbers)
+    for words in (["temperature=0"], ["top_k=1", "seed=3"]):
+        assert sample(trained, capsys, "prompt=def f", "tokens=11", *words)["text"] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prompt=犬"], "the character '犬' is none of the 103 known"),
+        (["tokens=0"], "tokens"),
+        (["temperature=-1"], "temperature"),
+        (["top=3"], "top_k"),
+    ],
+)
+def test_wrong_wishes_for_a_sample_are_one_line(words, said, trained, capsys):
+    assert main(["sample", f"from={trained}", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["model.heads=3"], "heads=3 does not divide width=16", 2),
+        (["model.position=sine"], "model.position", 2),
+        (["data=text"], "give data.path=FILE", 2),
+        (["data=csbm"], "data", 2),
+        (["optimizer.min_lr=1.0"], "above lr", 2),
+        (["model.context=1000"], "part has 930 tokens, model.context=1000", 3),
+    ],
+)
+def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
+    folder = tmp_path / "run"
+    base = [word for word in SMALL if not (words[0].startswith("data=") and word[:5] == "data.")]
+    assert main(["fit", *base, f"run.dir={folder}", *words]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_depth_is_lost_on_the_plain_net_alone(seed, tmp_path, capsys):
+    """Twelve blocks without skips learn the frequencies of the characters, and nothing else."""
+    found = {}
+    for connection in ("residual", "plain"):
+        words = ["task=transformer", f"connection={connection}", f"seed={seed}", "logger=none"]
+        assert main(["fit", *words, f"run.dir={tmp_path / connection}"]) == 0
+        found[connection] = RunFolder(tmp_path / connection).result()
+    assert found["residual"]["metrics"]["val/loss"] < 2.45
+    assert found["plain"]["metrics"]["val/loss"] > 3.1
+    assert found["plain"]["branch_digest"] == found["residual"]["branch_digest"]
+
+
+@pytest.mark.slow
+def test_nano_learns_shakespeare(tmp_path, capsys):
+    file = DATA / "tinyshakespeare" / "input.txt"
+    if not file.is_file():
+        pytest.skip(f"no {file}; set ZOO_DATA")
+    words = ["task=transformer", "preset=nano", f"data.path={file}", "logger=none"]
+    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
+    assert RunFolder(tmp_path / "run").result()["metrics"]["val/loss"] < 1.95
