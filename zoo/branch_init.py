@@ -86,15 +86,19 @@ class Fixup(Default):
 
 
 class DeepNorm(Default):
-    """All weights of the branches divided by (4 L)^(1/4), L writes (two for each encoder block).
+    """Weights of the branches divided by (4 L)^(1/4), L writes (two for each encoder block).
+
+    Queries and keys are left as they are drawn.
 
     Source: Wang et al. 2022, arXiv:2203.00555, figure 2, encoder-only with N = L / 2 blocks:
     beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
     """
 
     def branch(self, branch: nn.Module, site: Site) -> None:
-        for weight in weights(branch):
-            weight.mul_((4 * site.total) ** -0.25)
+        for module in branch.modules():
+            weight = getattr(module, "weight", None)
+            if isinstance(weight, nn.Parameter) and weight.ndim > 1:
+                weight[getattr(module, "queries", 0) :].mul_((4 * site.total) ** -0.25)
 
 
 def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -16,7 +16,13 @@ BASE = 10_000.0  # of the wavelengths of rotary positions
 
 
 class Linear(nn.Linear):
-    """A linear map with GPT-2's draws."""
+    """A linear map with GPT-2's draws.
+
+    Attributes:
+        queries: the first rows, which give queries and keys.
+    """
+
+    queries = 0
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=STD)
@@ -108,6 +114,7 @@ class Attention(nn.Module):
         self.heads, self.dropout, self.block = heads, dropout, block
         self.taps = value_residual != "none"
         self.qkv = Linear(width, 3 * width, bias)
+        self.qkv.queries = 2 * width  # rows of queries and keys, for initialisations
         self.out = Linear(width, width, bias)
         learned = value_residual == "learned" and block > 0
         self.share = nn.Parameter(torch.empty(2)) if learned else None
