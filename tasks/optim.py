@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from torch import nn
 from zoo.connection import Connection
 from zoo.errors import ConfigError
 
+log = logging.getLogger("zoo")
 Rate = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
 Beta = Annotated[float, Ge(0), Lt(1)]
@@ -31,7 +33,7 @@ class Optimizer:
         stem_decay: of its stem; None: weight_decay.
         head_decay: of its head; None: weight_decay.
         schedule: how the rate falls after warm-up, if it does.
-        warmup: steps of linear warm-up; at most half of all.
+        warmup: steps of linear warm-up.
 
     Attributes:
         min_lr: the rate at the end of a falling schedule.
@@ -83,6 +85,10 @@ class Optimizer:
                 reason = "this task has no batches"
                 raise ConfigError(reason, "optimizer.base_batch", "leave it out")
             lr *= batch_size / self.base_batch
+        if self.warmup > steps:
+            log.warning(
+                "optimizer.warmup=%d is longer than the run of %d steps", self.warmup, steps
+            )
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
@@ -100,10 +106,9 @@ class Optimizer:
         >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
         [0.5, 1.0, 1.0, 0.5, 0.0]
         """
-        warmup = min(self.warmup, steps // 2)
-        if step < warmup:
-            return (step + 1) / warmup
-        done = min(1.0, (step - warmup) / max(1, steps - warmup))
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
         if self.schedule == "step":
             return self.drop ** sum(step >= share * steps for share in self.drops)
         falling = {
