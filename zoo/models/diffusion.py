@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Annotated, Literal
 
-import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Len, Lt
 from torch import Tensor, nn
@@ -78,6 +77,8 @@ class Diffusion(nn.Module):
     ):
         super().__init__()
         self.depth, self.blocks, self.conditional = depth, blocks, conditional
+        self.embedding, self.groups, self.head_width = embedding, groups, head_width
+        self.placement, self.dropout = norm_placement, dropout
         self.attention_at, self.long, self.long_at = attention_at, long, long_at
         self.widths = level_widths(width, depth)
         for name, levels in (("attention_at", attention_at), ("long_at", long_at or [])):
@@ -138,7 +139,7 @@ class Diffusion(nn.Module):
         fill = (0, -width % step, 0, -height % step)
         if any(fill):
             x = F.pad(x, fill, mode="replicate")
-        h = self.stem(x.contiguous(memory_format=torch.channels_last))
+        h = self.stem(x)
         h = self.body(h, self.time(t, labels))
         return self.head(self.close(h))[:, :, :height, :width]
 
