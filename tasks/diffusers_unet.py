@@ -112,8 +112,8 @@ def pairs(model: Any, unet: Any) -> Pairs:
             yield from unit_pairs(inner.enter, down, place - 1)
         leave: Any = inner.leave
         if isinstance(leave, Chain):
-            yield leave.up, up.upsamplers[0].conv
-            leave = leave.unit
+            yield leave.get_submodule("up"), up.upsamplers[0].conv
+            leave = leave.get_submodule("unit")
         yield from unit_pairs(leave, up, model.blocks - place)
         inner, number = inner.inner, number + 1
     yield from block_pairs(inner.branches[0], None, unet.mid_block.resnets[0])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEATURES = 32
-STEPS = 400
+STEPS = 300
 BATCH = 64
 AT_ONCE = 512
 

@@ -5,6 +5,7 @@ The numbers and the samplers are those of diffusers' schedulers.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,13 +18,12 @@ from zoo.init import generator
 Schedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v", "sample"]
 Variance = Literal["fixed_small", "fixed_large"]
-Sampler = Literal["ddim", "ddpm", "dpm", "euler"]
+Sampler = Literal["ddim", "ddpm", "dpm"]
 Predict = Callable[[Tensor, Tensor], Tensor]  # noisy images and timesteps to predictions
 SAMPLERS = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",
     "dpm": "DPMSolverMultistepScheduler",
-    "euler": "EulerDiscreteScheduler",
 }
 BANDS = {"low": (0.0, 0.05), "middle": (0.05, 0.3), "high": (0.3, 1.0)}  # shares of the timesteps
 LEAST = 512  # images of an evaluation, some of them seen at several timesteps
@@ -102,13 +102,13 @@ class Noise:
             steps: that it takes.
         """
         scheduler = self.sampler(name)
-        scheduler.set_timesteps(steps, device=draws.device)
-        x = torch.randn(shape, generator=draws, device=draws.device) * scheduler.init_noise_sigma
+        with warnings.catch_warnings():  # of numpy, about diffusers' use of it
+            warnings.simplefilter("ignore", DeprecationWarning)
+            scheduler.set_timesteps(steps, device=draws.device)
+        x = torch.randn(shape, generator=draws, device=draws.device)
         for t in scheduler.timesteps:
-            seen = scheduler.scale_model_input(x, t)
-            guess = predict(seen, t.expand(len(x)))
-            given = {} if name == "dpm" and steps == 1 else {"generator": draws}
-            x = scheduler.step(guess, t, x, **given).prev_sample
+            guess = predict(x, t.expand(len(x)))
+            x = scheduler.step(guess, t, x, generator=draws).prev_sample
         return ((x.clamp(-1, 1) + 1) * 127.5).round().byte()
 
 

@@ -19,6 +19,7 @@ TINY = {"depth": 2, "width": [4, 8], "blocks": 1, "groups": 2}
 def make(connect=Residual, long=Concat, placement=None, channels=2, classes=3, **given):
     model = Diffusion(channels, classes, connect, long, placement or Pre(), **{**TINY, **given})
     redraw(model, 0)
+    torch.nn.init.constant_(model.head.weight, 0.1)  # it starts at zero
     return model.eval()
 
 
@@ -98,6 +99,12 @@ def test_placements_read_time_and_image(placement, embedding):
     assert not torch.allclose(first, second)
     norms = [m for m in model.modules() if isinstance(m, torch.nn.GroupNorm)]
     assert bool(norms) == (placement is not NoNorm)
+
+
+def test_a_fresh_network_predicts_nothing():
+    model = Diffusion(2, 3, Residual, Concat, Pre(), **TINY)
+    redraw(model, 0)
+    assert model(torch.randn(1, 2, 4, 4), torch.tensor([5])).abs().max() == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (9, 4)])

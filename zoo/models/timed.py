@@ -97,6 +97,15 @@ class DroppedConv(Conv):
         return super().forward(dropout(input, self.p, self.training))
 
 
+class ZeroConv(Conv):
+    """A convolution that starts as zero: a fresh network predicts nothing (Ho et al. 2020)."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
 class Downsample(Conv):
     """Halves an image of even sides by a convolution; zeros stand right and below, as in DDPM."""
 
