@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from zoo.connection import Connect
 from zoo.connections.additive import Plain
-from zoo.models.conv_layers import Conv
 from zoo.models.level import Level, long_site
-from zoo.models.timed import Downsample, TimeEmbedding, Upsample, ZeroConv
+from zoo.models.timed import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
 from zoo.models.timed_units import Units
 from zoo.norm import Chain, Placement
 
@@ -102,10 +101,10 @@ class Diffusion(nn.Module):
             dropout,
             checkpoint,
         )
-        self.stem = Conv(channels, first, 3, bias=True)
+        self.stem = Convolution(channels, first, 3)
         self.body = self.nest(0, units)
         self.close = norm_placement.close(lambda: units.norm(first), nn.SiLU)
-        self.head = ZeroConv(first, channels, 3, bias=True)
+        self.head = ZeroConv(first, channels, 3)
 
     def nest(self, number: int, units: Units) -> Level:
         """A unit of the encoder, all that lies within its long site, and its unit of the decoder.

@@ -86,18 +86,41 @@ class FiLM(nn.Module):
         return self.act(torch.addcmul(shift, x, 1 + scale))
 
 
-class DroppedConv(Conv):
+class Convolution(Conv):
+    """A convolution with a bias, drawn uniformly in +- 1 / sqrt(fan in) as PyTorch does.
+
+    Args:
+        width: channels in.
+        out: channels out.
+        size: of the kernel, odd.
+        stride: of the positions that are kept.
+        extra: channels in beside `width` that not every arm has.
+    """
+
+    def __init__(self, width: int, out: int, size: int, stride: int = 1, extra: int = 0):
+        super().__init__(width, out, size, stride, bias=True, extra=extra)
+
+    def reset_parameters(self) -> None:
+        shared = self.weight.shape[1] - self.extra
+        bound = (shared * self.weight[0, 0].numel()) ** -0.5
+        for part in self.weight.detach().split([shared, self.extra], 1):
+            part.copy_(torch.empty(part.shape).uniform_(-bound, bound))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class DroppedConv(Convolution):
     """A convolution behind dropout of its input."""
 
     def __init__(self, width: int, out: int, size: int, p: float):
-        super().__init__(width, out, size, bias=True)
+        super().__init__(width, out, size)
         self.p = p
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(dropout(input, self.p, self.training))
 
 
-class ZeroConv(Conv):
+class ZeroConv(Convolution):
     """A convolution that starts as zero: a fresh network predicts nothing (Ho et al. 2020)."""
 
     def reset_parameters(self) -> None:
@@ -106,21 +129,21 @@ class ZeroConv(Conv):
             nn.init.zeros_(self.bias)
 
 
-class Downsample(Conv):
+class Downsample(Convolution):
     """Halves an image of even sides by a convolution; zeros stand right and below, as in DDPM."""
 
     def __init__(self, width: int):
-        super().__init__(width, width, 3, 2, bias=True)
+        super().__init__(width, width, 3, 2)
 
     def forward(self, input: Tensor, *_: Any) -> Tensor:
         return F.conv2d(F.pad(input, (0, 1, 0, 1)), self.weight, self.bias, 2)
 
 
-class Upsample(Conv):
+class Upsample(Convolution):
     """Repeats every pixel four times and convolves."""
 
     def __init__(self, width: int):
-        super().__init__(width, width, 3, bias=True)
+        super().__init__(width, width, 3)
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(F.interpolate(input, scale_factor=2.0, mode="nearest"))

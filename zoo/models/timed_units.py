@@ -10,8 +10,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from zoo.connection import Connect, Site, Stack
-from zoo.models.conv_layers import Conv
-from zoo.models.timed import Attention, DroppedConv, FiLM, Shifted
+from zoo.models.timed import Attention, Convolution, DroppedConv, FiLM, Shifted
 from zoo.norm import Placement
 
 
@@ -75,7 +74,7 @@ class Units:
         sites = [self.connect(site) for site in (first, *others)]
         shortcuts: list[nn.Module | None] = [None] * len(sites)
         if changed is not None and sites[0].carries:
-            shortcuts[0] = Conv(width, out, 1, bias=True, extra=extra)
+            shortcuts[0] = Convolution(width, out, 1, extra=extra)
         posts = [self.after(branch, out) for branch in branches]
         return Unit(branches, sites, shortcuts, posts, self.checkpoint)
 
@@ -91,7 +90,7 @@ class Units:
 
     def block(self, width: int, out: int, extra: int = 0) -> nn.Module:
         """Two convolutions; the embedding of time comes in between."""
-        first: nn.Module = Conv(width, out, 3, bias=True, extra=extra)
+        first: nn.Module = Convolution(width, out, 3, extra=extra)
         if self.embedding == "additive":
             first = Shifted(first, self.time, out)
         second = DroppedConv(out, out, 3, self.dropout)
