@@ -21,7 +21,7 @@ from zoo.init import keyed_seed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = 32  # images in a figure
+SHOWN = 36  # images in a figure
 
 
 class Denoising(Task):
@@ -170,9 +170,9 @@ class Denoising(Task):
 
     def pictures(self, title: str) -> dict[str, Figure]:
         """Samples of the trained model, and training images beside them."""
-        from tasks.pictures import image_figure
+        from tasks.pictures import sheet_figure
 
         with self.at_home():
             made = figure(self, SHOWN, f"samples, DDIM with 50 steps: {title}")
         real = self.data.images[self.data.train[:SHOWN]]
-        return {"samples": made, "data": image_figure(real, [""] * SHOWN, "training images")}
+        return {"samples": made, "data": sheet_figure(real, "training images")}

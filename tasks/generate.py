@@ -99,9 +99,7 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
 
 
 def figure(task: Denoising, count: int, title: str) -> Figure:
-    """Samples in rows; of a conditional model with their classes."""
-    from tasks.pictures import image_figure
+    """Samples side by side; of a conditional model the classes in turn."""
+    from tasks.pictures import sheet_figure
 
-    names = task.data.classes if task.model.conditional else [""]
-    captions = [names[i % len(names)] for i in range(count)]
-    return image_figure(sampled(task, count, 0), captions, title)
+    return sheet_figure(sampled(task, count, 0), title)

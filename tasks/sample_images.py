@@ -11,11 +11,10 @@ from torch import Tensor
 from tasks.diffusion import Denoising
 from tasks.generate import sampled
 from tasks.noise import Sampler
+from tasks.pictures import sheet
 from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
-
-BORDER = 2  # pixels between the images of a grid
 
 
 class SampleImages:
@@ -57,7 +56,7 @@ class SampleImages:
         place.mkdir(exist_ok=True)
         for number, image in enumerate(images):
             Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
-        Image.fromarray(pixels(grid(images))).save(place / "grid.png")
+        Image.fromarray(pixels(sheet(images))).save(place / "grid.png")
         record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
         return Report(record, f"{self.count} images: {place / 'grid.png'}")
 
@@ -79,23 +78,3 @@ def pixels(image: Tensor) -> np.ndarray:
     """`[C, H, W]` of bytes as `[H, W]` or `[H, W, 3]`."""
     array = image.movedim(0, -1).numpy()
     return array[..., 0] if array.shape[-1] == 1 else array
-
-
-def grid(images: Tensor) -> Tensor:
-    """Images `[N, C, H, W]` in rows on white, as near to a square as they go.
-
-    >>> import torch
-    >>> grid(torch.zeros(5, 1, 8, 8)).shape
-    torch.Size([1, 22, 32])
-    """
-    columns = int(np.ceil(len(images) ** 0.5))
-    rows = -(-len(images) // columns)
-    channels, height, width = images.shape[1:]
-    sheet = images.new_full(
-        (channels, rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER), 255
-    )
-    for number, image in enumerate(images):
-        top = (number // columns) * (height + BORDER) + BORDER
-        left = (number % columns) * (width + BORDER) + BORDER
-        sheet[:, top : top + height, left : left + width] = image
-    return sheet

@@ -59,7 +59,7 @@ def test_samples_follow_from_their_seed(run, capsys):
     sheet = np.asarray(Image.open(place / "grid.png"))
     image = np.asarray(Image.open(place / "00004.png"))
     assert image.shape == (8, 8)
-    assert np.array_equal(sheet[12:20, 12:20], image)
+    assert np.array_equal(sheet[10:18, 10:18], image)
 
 
 def test_the_export_is_a_pipeline_of_diffusers(run, capsys):
@@ -89,17 +89,15 @@ def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
 
 
-def test_two_processes_equal_one(tmp_path):
-    runs = []
-    for devices in (1, 2):
-        words = [*SMALL, f"trainer.devices={devices}", f"run.dir={tmp_path / str(devices)}"]
-        words += ["data.batch_size=17", "trainer.max_steps=3", "model.conditional=true"]
-        process = command("fit", *words)
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        runs.append(weights(tmp_path / str(devices)))
-    for name in runs[0]:
-        assert torch.allclose(runs[0][name], runs[1][name], atol=2e-5), name
+def test_two_processes_equal_one(tmp_path, capsys):
+    words = ["data.batch_size=17", "trainer.max_steps=3", "model.conditional=true"]
+    fit(tmp_path / "one", *words)
+    two = [*SMALL, *words, "trainer.devices=2", f"run.dir={tmp_path / 'two'}"]
+    process = command("fit", *two)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], both[name], atol=2e-5) for name in one)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +153,6 @@ def test_wrong_words_are_one_line(words, said, run, capsys):
     [
         (["model.attention_at=[5]"], "attention_at=[5]"),
         (["task.prediction=noise"], "task.prediction"),
-        (["data=csbm"], "cannot use data=csbm"),
     ],
 )
 def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
