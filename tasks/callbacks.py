@@ -31,6 +31,7 @@ class Record(Lean):
         mirror: receives every row and figure as well.
         every: steps between two rows.
         epochs: turns a number of steps into passes over the data.
+        pictures: whether there are figures on the way.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Record(Lean):
         mirror: NoLogger,
         every: int,
         epochs: Callable[[int], float],
+        pictures: bool = True,
     ):
-        self.folder = folder
+        self.folder = folder if pictures else None
         self.file = folder.metrics.open("a", encoding="utf-8") if folder else None
         self.mirror = mirror
         self.every = every

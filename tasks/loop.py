@@ -49,7 +49,7 @@ def train(
     with logged(folder), Interrupts() as interrupts:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
-        recorder = Record(folder, mirror, training.log_every, epochs)
+        recorder = Record(folder, mirror, training.log_every, epochs, pictures)
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         keep = Keep(last, training.save_minutes, interrupts, training.log_every, config.seed)
