@@ -39,7 +39,7 @@ def sheet(images: Tensor) -> Tensor:
     """Images `[N, C, H, W]` of bytes in rows on one white image `[C, ...]`, nearly square.
 
     >>> sheet(torch.zeros(5, 1, 8, 8)).shape
-    torch.Size([1, 22, 32])
+    torch.Size([1, 19, 28])
     """
     count, channels, height, width = images.shape
     columns = math.ceil(count**0.5)
