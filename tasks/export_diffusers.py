@@ -30,7 +30,9 @@ class ExportDiffusers:
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         from diffusers import DDPMPipeline
+        from diffusers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         unet = unet_of(task.model, task.images.shape[1:])
         place = folder.path / "export" / "diffusers"
         with warnings.catch_warnings():
