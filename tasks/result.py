@@ -22,6 +22,7 @@ from zoo.folder import SCHEMA
 
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 BATCHES = 3  # that the digest of their order covers
+PARTS = ("train", "val", "test")
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -43,7 +44,8 @@ class Result:
         """Metrics by part of the data at the last and the best step, and where the run lies."""
         record = self.record
         metrics: Mapping[str, float] = record["metrics"]
-        names = [name for name in metrics if not name.endswith(AT_BEST)]
+        names = [name for name in metrics if name.partition("/")[0] in PARTS]
+        names = [name for name in names if not name.endswith(AT_BEST)]
         kinds = list(dict.fromkeys(name.partition("/")[2] for name in names))
         parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
         lines = []
@@ -63,6 +65,8 @@ class Result:
                 for at in ("", AT_BEST)
             )
             lines.append(f"{part:<6}" + "   ".join(halves))
+        others = [name for name in metrics if name.partition("/")[0] not in PARTS]
+        lines += [f"{name} {metrics[name]:.4f}" for name in others]
         for name, value in record.get("chance", {}).items():
             lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
         lines.append(
