@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import platform
 import resource
 import shlex
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -93,6 +95,16 @@ def versions() -> dict[str, str]:
     return {"zoo": __version__, "python": platform.python_version(), **found}
 
 
+def machine() -> dict[str, Any]:
+    """What computes: the processor, its cores and the GPUs."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cpu = names[0] if names else platform.processor()
+    return {"cpu": cpu, "cores": os.cpu_count(), "gpus": gpus}
+
+
 def order_digest(task: Any) -> str:
     """SHA-256 over the first training batches: paired runs see the same ones in the same order."""
     digest = hashlib.sha256()
@@ -130,6 +142,7 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "seconds_per_step": None,
         "peak_memory_bytes": 0,
         "versions": versions(),
+        "machine": machine(),
         "data_digest": task.data_digest(),
         "branch_digest": branch_digest,
         "order_digest": order_digest(task),

@@ -15,7 +15,7 @@ from zoo.folder import write_whole
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
 
 
-def write_all(record: Row, path: Path, mirror: bool) -> str:
+def write_all(record: Row, path: Path) -> str:
     """Writes every report into the folder; gives what the terminal shows."""
     write_whole(path / "compare.json", json.dumps(record, indent=1, allow_nan=False))
     write_whole(path / "cells.csv", spreadsheet(record))
