@@ -61,7 +61,9 @@ class AugmentMasks:
             turned = np.where(mirrored[axis][:, None], steps[:, ::-1], steps)
             positions.append(torch.from_numpy(turned).float())
         return MaskDraws(
-            *positions, torch.from_numpy(turns), *(torch.from_numpy(x) for x in (brightness, contrast))
+            *positions,
+            torch.from_numpy(turns),
+            *(torch.from_numpy(x) for x in (brightness, contrast)),
         )
 
     def moved(

@@ -58,7 +58,9 @@ class Cells:
             for first in range(0, count, AT_ONCE):
                 some = min(AT_ONCE, count - first)
                 drawn.append(colony(rng, some, self.size, self.noise))
-        images, masks = (torch.from_numpy(np.concatenate(part)) for part in zip(*drawn, strict=True))
+        images, masks = (
+            torch.from_numpy(np.concatenate(part)) for part in zip(*drawn, strict=True)
+        )
         parts = torch.arange(len(images)).split([*self.counts.values()])
         mean, std = statistics(images, parts[0])
         data = MaskSet(images, masks, *parts, CLASSES, mean, std, "cells")
@@ -130,5 +132,3 @@ def blurred(scene: np.ndarray) -> np.ndarray:
         )
         scene = (low + 4 * middle + high) / 6
     return scene
-
-
