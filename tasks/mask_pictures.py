@@ -79,11 +79,10 @@ def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
 
 def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str) -> Figure:
     """A training batch `[B, C, H, W]` and `[B, H, W]` as the model sees it, two pairs in a row."""
-    pairs: list[list[Picture]] = [
-        [(in_colour(image), "image"), (painted(mask, len(names)), "mask")]
-        for image, mask in zip(images, masks, strict=True)
-    ]
-    rows = [sum(pairs[i : i + 2], []) for i in range(0, len(pairs), 2)]
+    shown: list[Picture] = []
+    for image, mask in zip(images, masks, strict=True):
+        shown += [(in_colour(image), "image"), (painted(mask, len(names)), "mask")]
+    rows = [shown[i : i + 4] for i in range(0, len(shown), 4)]
     return mask_figure(rows, names, f"a training batch: {title}")
 
 
@@ -104,8 +103,8 @@ def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: 
             axis.imshow(pixels.numpy(), interpolation="nearest")
             axis.set_title(caption, fontsize=7, pad=3)
     handles = [
-        Patch(facecolor=[c / 255 for c in colour], edgecolor="0.6", label=name.replace("$", r"\$"))
-        for name, colour in zip(names, palette(len(names)).tolist(), strict=True)
+        Patch(facecolor=(r, g, b), edgecolor="0.6", label=name.replace("$", r"\$"))
+        for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
     figure.suptitle(title.replace("$", r"\$"), fontsize=9)

@@ -50,21 +50,24 @@ class AugmentMasks:
         place = rng.random((2, size))
         brightness = self.brightness * rng.uniform(-1, 1, size)
         contrast = 1 + self.contrast * rng.uniform(-1, 1, size)
-        positions = []
-        lengths = (height, width)
-        for axis, (length, cut) in enumerate(zip(lengths, self.window(*lengths), strict=True)):
-            spare = length - cut / zoom
-            first = place[axis] * spare
-            if self.scale == 1:
-                first = np.floor(place[axis] * (spare + 1))
-            steps = (np.arange(cut) + 0.5) / zoom[:, None] - 0.5 + first[:, None]
-            turned = np.where(mirrored[axis][:, None], steps[:, ::-1], steps)
-            positions.append(torch.from_numpy(turned).float())
+        sizes = zip((height, width), self.window(height, width), mirrored, place, strict=True)
+        rows, columns = (self.positions(*axis, zoom) for axis in sizes)
         return MaskDraws(
-            *positions,
+            rows,
+            columns,
             torch.from_numpy(turns),
-            *(torch.from_numpy(x) for x in (brightness, contrast)),
+            torch.from_numpy(brightness),
+            torch.from_numpy(contrast),
         )
+
+    def positions(
+        self, length: int, cut: int, mirrored: np.ndarray, place: np.ndarray, zoom: np.ndarray
+    ) -> Tensor:
+        """`[B, cut]`: where on an axis of the image a window's pixels come from."""
+        spare = length - cut / zoom
+        first = place * spare if self.scale > 1 else np.floor(place * (spare + 1))
+        steps = first[:, None] + (np.arange(cut) + 0.5) / zoom[:, None] - 0.5
+        return torch.from_numpy(np.where(mirrored[:, None], steps[:, ::-1], steps)).float()
 
     def moved(
         self, images: Tensor, masks: Tensor, draws: MaskDraws, which: Tensor

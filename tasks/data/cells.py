@@ -61,9 +61,9 @@ class Cells:
         images, masks = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*drawn, strict=True)
         )
-        parts = torch.arange(len(images)).split([*self.counts.values()])
-        mean, std = statistics(images, parts[0])
-        data = MaskSet(images, masks, *parts, CLASSES, mean, std, "cells")
+        train, val, test = torch.arange(len(images)).split([*self.counts.values()])
+        mean, std = statistics(images, train)
+        data = MaskSet(images, masks, train, val, test, CLASSES, mean, std, "cells")
         data.batch_size = self.batch_size
         return data.checked()
 

@@ -17,7 +17,7 @@ from zoo.connections.additive import Plain
 from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
 from zoo.models.dropout import dropout as dropped
 from zoo.models.level import Level, long_site
-from zoo.norm import MakeNorm, Placement
+from zoo.norm import Placement
 
 Size = Annotated[int, Ge(1)]
 
