@@ -87,21 +87,27 @@ def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str
 
 
 def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: str) -> Figure:
-    """Rows of pictures with the colours of the classes below."""
+    """Rows of pictures of one size with the colours of the classes below.
+
+    All of them are one image: many axes would take seconds.
+    """
     from matplotlib.patches import Patch
 
     height, width = rows[0][0][0].shape[:2]
     columns, side = max(map(len, rows)), 1.5 if width <= height else 1.9
+    inch = width / side
+    down, right = height + round(0.25 * inch), width + round(0.1 * inch)
+    page = torch.full((down * len(rows), right * columns, 3), 255, dtype=torch.uint8)
     legend = 0.25 * (1 + len(names) // 6)
-    tall = (side * height / width + 0.22) * len(rows)
-    figure = new_figure(side * columns, tall + 0.5 + legend)
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axes_of, row in zip(axes, rows, strict=True):
-        for axis, (pixels, caption) in zip(axes_of, row, strict=False):
-            axis.imshow(pixels.numpy(), interpolation="nearest")
-            axis.set_title(caption, fontsize=7, pad=3)
+    figure = new_figure(page.shape[1] / inch, page.shape[0] / inch + 0.4 + legend)
+    axis = figure.subplots()
+    axis.axis("off")
+    for i, row in enumerate(rows):
+        for j, (pixels, caption) in enumerate(row):
+            top, left = (i + 1) * down - height, j * right
+            page[top : top + height, left : left + width] = pixels
+            axis.text(left + width / 2, top - 0.05 * inch, caption, ha="center", fontsize=7)
+    axis.imshow(page.numpy(), interpolation="nearest")
     handles = [
         Patch(facecolor=(r, g, b), edgecolor="0.6", label=name.replace("$", r"\$"))
         for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)

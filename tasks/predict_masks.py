@@ -13,7 +13,7 @@ from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
-from tasks.data.decode import Encoded, array, converted, read
+from tasks.data.decode import Encoded, Mode, array, converted, read
 from tasks.data.palette import palette
 from tasks.use import Report
 from zoo.errors import ConfigError, DataError
@@ -48,7 +48,7 @@ class PredictMasks:
     def __call__(self, task: Any, folder: RunFolder) -> Report:
         out = Path(self.out).expanduser() if self.out else folder.path / "predictions"
         targets = self.targets(out)
-        mode = "rgb" if task.images.shape[1] == 3 else "grey"
+        mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
         shorter = self.size or task.data.shorter
         names, colours = task.data.classes, palette(len(task.data.classes))
         written, bad = [], []
@@ -78,12 +78,14 @@ class PredictMasks:
             DataError: there are no files.
             ConfigError: masks would lie among the images.
         """
+        if not self.path.exists():
+            raise DataError("no such file or folder", str(self.path), "give path=IMAGES")
         root = self.path if self.path.is_dir() else self.path.parent
         if out.resolve().is_relative_to(root.resolve()):
             what = f"{out} is among the images"
             raise ConfigError(what, f"path={self.path}", "give out=FOLDER elsewhere")
         found = [self.path] if self.path.is_file() else sorted(root.rglob("*"))
-        files = [file for file in found if file.is_file() and not file.name.startswith(".")]
+        files = [file for file in found if file.is_file() and not hidden(file.relative_to(root))]
         if not files:
             raise DataError("no files", str(self.path), "give path=IMAGES")
         places = [file.relative_to(root) for file in files]
@@ -92,6 +94,11 @@ class PredictMasks:
             file: out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
             for file, place in zip(files, places, strict=True)
         }
+
+
+def hidden(place: Path) -> bool:
+    """Whether a name in a path begins with a dot."""
+    return any(part.startswith(".") for part in place.parts)
 
 
 def stem(place: Path) -> Path:

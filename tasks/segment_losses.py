@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.data.mask_set import UNLABELLED
+from tasks.data.mask_set import UNLABELLED, MaskSet
+from zoo.errors import ConfigError
 
 Kind = Literal["cross_entropy", "dice", "focal"]
+Balance = Literal["balanced", "damped"]
 Sums = dict[str, Tensor]
 
 
@@ -98,3 +100,19 @@ def over_processes(sums: Sums) -> Sums:
     flat = all_reduce(torch.cat([value.flatten() for value in sums.values()]))
     parts = flat.split([value.numel() for value in sums.values()])
     return {k: part.view_as(v) for (k, v), part in zip(sums.items(), parts, strict=True)}
+
+
+def weights_of(data: MaskSet, given: list[float] | Balance | None) -> Tensor:
+    """The weight of each class in the losses; ConfigError where they do not fit the classes."""
+    size = len(data.classes)
+    if given is None:
+        return torch.ones(size)
+    if isinstance(given, str):
+        shares = data.counts(data.train).double()
+        shares /= shares.sum()
+        weights = (shares ** {"balanced": -1, "damped": -0.5}[given]).where(shares > 0, 0)
+        return (weights / (shares @ weights)).float()
+    if len(given) != size or not any(given):
+        what = f"class_weights={given} with {size} classes: {', '.join(data.classes)}"
+        raise ConfigError(what, "task.class_weights", f"give {size} numbers, not all of them 0")
+    return torch.tensor(given)

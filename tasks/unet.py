@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Len, Lt
@@ -14,7 +14,7 @@ from tasks.data.augment_masks import AugmentMasks
 from tasks.data.batches import InOrder, Shuffled
 from tasks.data.mask_set import MaskSet
 from tasks.optim import Optimizer
-from tasks.segment_losses import Kind, SegmentationLoss, over_processes
+from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
 from tasks.segment_metrics import confusion, measures, rim_counts
 from zoo.connection import Stack
 from zoo.errors import ConfigError
@@ -40,8 +40,9 @@ class Segmentation(Task):
         seed: of order and augmentation.
         loss: the loss, or several: their sum.
         loss_weights: of each loss; None: 1.
-        class_weights: of each class in the losses; `balanced`: the inverse of its share in the
-            training part, with a mean of 1 over the pixels; None: 1.
+        class_weights: of each class in the losses; `balanced`: the inverse of its share of the
+            training part's pixels, `damped`: the root of that; both with a mean of 1 over the
+            pixels; None: 1.
         gamma: of the focal loss.
         flip: mirror every second image, left to right.
         flip_vertical: likewise, top to bottom.
@@ -65,7 +66,7 @@ class Segmentation(Task):
         seed: int,
         loss: Kind | Annotated[list[Kind], Len(1)] = "cross_entropy",
         loss_weights: list[Annotated[float, Gt(0)]] | None = None,
-        class_weights: list[Factor] | Literal["balanced"] | None = None,
+        class_weights: list[Factor] | Balance | None = None,
         gamma: Factor = 2.0,
         flip: bool = True,
         flip_vertical: bool = False,
@@ -75,7 +76,6 @@ class Segmentation(Task):
         brightness: Annotated[float, Ge(0), Lt(1)] = 0.0,
         contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
-        kinds = [loss] if isinstance(loss, str) else loss
         super().__init__(make_model, data, optimizer, seed)
         self.batch_size: int = data.batch_size
         self.augment = AugmentMasks(flip, flip_vertical, rotate, crop, scale, brightness, contrast)
@@ -84,7 +84,10 @@ class Segmentation(Task):
             what = f"windows of {height}x{width} cannot be turned by quarters"
             raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
         self.criterion = SegmentationLoss(
-            kinds, loss_weights, weights_of(data, class_weights), gamma
+            [loss] if isinstance(loss, str) else loss,
+            loss_weights,
+            weights_of(data, class_weights),
+            gamma,
         )
 
     def facts_of(self, data: MaskSet) -> dict[str, Any]:
@@ -198,18 +201,3 @@ class Segmentation(Task):
             "answers": answers_figure(data, guess.to(torch.uint8), title),
             "samples": batch_figure(pixels, masks.cpu(), data.classes, title),
         }
-
-
-def weights_of(data: MaskSet, given: list[float] | Literal["balanced"] | None) -> Tensor:
-    """The weight of each class in the losses; ConfigError where they do not fit the classes."""
-    size = len(data.classes)
-    if given is None:
-        return torch.ones(size)
-    if given == "balanced":
-        counts = data.counts(data.train).double()
-        there = counts > 0
-        return (counts.sum() / there.sum() / counts).where(there, 0).float()
-    if len(given) != size or not any(given):
-        what = f"class_weights={given} with {size} classes: {', '.join(data.classes)}"
-        raise ConfigError(what, "task.class_weights", f"give {size} numbers, not all of them 0")
-    return torch.tensor(given)

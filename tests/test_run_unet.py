@@ -60,7 +60,9 @@ def test_two_processes_equal_one(tmp_path):
     for devices in (1, 2):
         words = [*SMALL, *CELLS, *MOVED, *SUM, f"trainer.devices={devices}"]
         words += ["data.batch_size=5", "optimizer.warmup=0", f"run.dir={tmp_path / str(devices)}"]
-        process = command("fit", *words, "optimizer=sgd", "optimizer.lr=0.05")
+        process = command(
+            "fit", *words, "optimizer=sgd", "optimizer.lr=0.01", "trainer.max_steps=3"
+        )
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         runs.append(weights(tmp_path / str(devices)))
@@ -154,8 +156,12 @@ def test_predict(tmp_path, capsys):
             assert (image.mode, image.size) == ("P", sizes[name])
             assert np.asarray(image).max() < 3
     assert {path: path.read_bytes() for path in before} == before
+    empty = tmp_path / "empty"
+    (empty / ".git").mkdir(parents=True)
+    (empty / ".git" / "a.png").write_text("hidden")
     for wrong, said, code in [
-        (["path=images"], "no files", 3),
+        (["path=images"], "no such file or folder", 3),
+        ([f"path={empty}"], "no files", 3),
         ([f"path={folder / 'notes.txt'}"], "none of 1 files is an image", 3),
         ([], "needs path=IMAGES", 2),
         ([f"path={folder}", f"out={folder}"], "among the images", 2),

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, jaccard_score
 
 from tasks.data.augment_masks import AugmentMasks
 from tasks.data.mask_set import UNLABELLED
-from tasks.segment_losses import SegmentationLoss
+from tasks.segment_losses import SegmentationLoss, weights_of
 from tasks.segment_metrics import confusion, measures, rim_counts, rim_width, rims
 
 
@@ -249,9 +249,11 @@ def test_balanced_weights_are_scikit_learns():
     from sklearn.utils.class_weight import compute_class_weight
 
     from tasks.data.cells import Cells
-    from tasks.unet import weights_of
 
     data = Cells(6, 1, 1).load()
     pixels = data.masks[data.train].flatten().numpy()
     expected = compute_class_weight("balanced", classes=np.arange(3), y=pixels)
     assert weights_of(data, "balanced").tolist() == pytest.approx(expected.tolist())
+    roots = np.sqrt(expected)
+    damped = roots / roots[pixels].mean()
+    assert weights_of(data, "damped").tolist() == pytest.approx(damped.tolist())

@@ -12,8 +12,9 @@ from zoo.connection import Stack
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.init import branch_digest, redraw
+from zoo.models.conv_layers import UpConv
 from zoo.models.level import Level
-from zoo.models.unet import UNet, UpConv
+from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.registry import maker, options
 

@@ -14,47 +14,11 @@ from torch import Tensor, nn
 
 from zoo.connection import Connect, Site, Stack
 from zoo.connections.additive import Plain
-from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
-from zoo.models.dropout import dropout as dropped
+from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
 from zoo.models.level import Level, long_site
 from zoo.norm import Placement
 
 Size = Annotated[int, Ge(1)]
-
-
-class DropConv(Conv):
-    """A convolution of size 3 of what dropout leaves of its input.
-
-    Args:
-        width: channels in.
-        out: channels out.
-        bias: whether there is one.
-        p: share of the input that is set to zero in training.
-    """
-
-    def __init__(self, width: int, out: int, bias: bool, p: float):
-        super().__init__(width, out, 3, bias=bias)
-        self.p = p
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(dropped(input, self.p, self.training))
-
-
-class UpConv(nn.ConvTranspose2d):
-    """The learned up-convolution of size and stride 2: every pixel becomes four.
-
-    Args:
-        width: channels in.
-        out: channels out.
-    """
-
-    def __init__(self, width: int, out: int):
-        super().__init__(width, out, 2, 2)
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.in_channels**-0.5)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
 
 
 class UNet(nn.Module):
