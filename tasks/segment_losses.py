@@ -29,7 +29,7 @@ class SegmentationLoss:
         al. 2016, arXiv:1606.04797, section 3, without the squares)
 
     Args:
-        kinds: the losses.
+        kinds: the loss, or several.
         weights: of each loss; None: 1 each.
         classes: w, `[K]`.
         gamma: of the focal loss.
@@ -39,9 +39,13 @@ class SegmentationLoss:
     """
 
     def __init__(
-        self, kinds: Sequence[Kind], weights: Sequence[float] | None, classes: Tensor, gamma: float
+        self,
+        kinds: Kind | Sequence[Kind],
+        weights: Sequence[float] | None,
+        classes: Tensor,
+        gamma: float,
     ):
-        self.kinds = list(kinds)
+        self.kinds: list[Kind] = [kinds] if isinstance(kinds, str) else list(kinds)
         self.weights = [1.0] * len(self.kinds) if weights is None else list(weights)
         if len(self.kinds) != len(self.weights):
             raise ValueError(f"{len(self.kinds)} losses have {len(self.weights)} loss_weights")

@@ -83,12 +83,8 @@ class Segmentation(Task):
         if rotate and height != width:
             what = f"windows of {height}x{width} cannot be turned by quarters"
             raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
-        self.criterion = SegmentationLoss(
-            [loss] if isinstance(loss, str) else loss,
-            loss_weights,
-            weights_of(data, class_weights),
-            gamma,
-        )
+        weights = weights_of(data, class_weights)
+        self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
 
     def facts_of(self, data: MaskSet) -> dict[str, Any]:
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
