@@ -92,7 +92,7 @@ class UNet(nn.Module):
         self.body = self.level(0, first, itertools.count())
         self.close = norm_placement.close(lambda: self.make_norm(first), nn.ReLU)
         self.head = Conv(first, classes, 1, bias=True)
-        self.to(memory_format=torch.channels_last)  # 15 % faster than images alone
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def total(self) -> int:
