@@ -148,12 +148,8 @@ def analyse(
         by_name = {arm["arm"]: arm for arm in arms}
         warnings = [w for a, b in baselines.items() for w in unmatched(by_name[a], by_name[b])]
         kept = ("task", "family", "depth", "settings")
-        known = [row for row in group if "metric" in row]
-        about = (
-            {key: known[0][key] for key in ("metric", "higher_is_better", "chance")}
-            if known
-            else {}
-        )
+        known = next((row for row in group if "metric" in row), {})
+        about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}
         places.append(
             {
                 "title": title,
