@@ -16,8 +16,8 @@ from tasks.data.mask_set import MaskSet
 from tasks.optim import Optimizer
 from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
 from tasks.segment_metrics import confusion, measures, rim_counts
-from zoo.connection import Stack
 from zoo.errors import ConfigError
+from zoo.stack import Stack
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from conftest import CONNECTIONS
 from torch import nn
 
-from zoo.connection import Stack
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.init import branch_digest, redraw
@@ -17,6 +16,7 @@ from zoo.models.level import Level
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.registry import maker, options
+from zoo.stack import Stack
 
 
 def make(connect=Residual, long=Concat, placement=None, channels=1, classes=3, **given):

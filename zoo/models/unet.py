@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from annotated_types import Ge, Le, Len, Lt
 from torch import Tensor, nn
 
-from zoo.connection import Connect, Site, Stack
+from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
 from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
 from zoo.models.level import Level, long_site
 from zoo.norm import Placement
+from zoo.stack import Stack
 
 Size = Annotated[int, Ge(1)]
 
