@@ -1,0 +1,225 @@
+"""Charts of a record for Plotly: scores and costs against depth, and the gaps of pairs.
+
+Colours are names such as `@arm0` that the page replaces. Plotly reads some HTML in texts, so every
+text is escaped, and names stand in isolates so that their direction of writing stays their own.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.compare.across import Row
+from zoo.compare.looks import cut, look, visible
+from zoo.compare.table import interval, number
+
+
+@dataclass
+class Chart:
+    """A chart, and its data in words and as a table.
+
+    Args:
+        title: above it.
+        words: what it shows, for those who do not see it.
+        traces: of Plotly; `meta` has the arm and the measure.
+        layout: of Plotly, without what all charts share.
+        head: of the table.
+        rows: of the table.
+        height: in pixels.
+        logarithmic: measures whose axis is logarithmic.
+    """
+
+    title: str
+    words: str
+    traces: list[Row]
+    layout: Row
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[Any]] = ()
+    height: int = 320
+    logarithmic: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a cell has: a key of its row, how it is called and in which unit it is shown."""
+
+    key: str
+    title: str
+    factor: float = 1.0
+    from_zero: bool = False
+
+
+def safe(text: object) -> str:
+    """Text that Plotly shows as it is."""
+    return f"\u2068{html.escape(visible(text), quote=False)}\u2069"
+
+
+def label(place: Row) -> str:
+    """A place inside its family."""
+    rest = str(place["title"]).removeprefix(str(place["family"])).lstrip(", ")
+    return rest or str(place["title"])
+
+
+def positions(places: Sequence[Row]) -> list[float]:
+    """Where places stand: at log2 of their depth, or one after the other where that is none."""
+    depths = [place["depth"] for place in places]
+    numeric = all(isinstance(d, (int, float)) and d > 0 for d in depths)
+    return [math.log2(d) for d in depths] if numeric else [float(i) for i in range(len(places))]
+
+
+def ticks(places: Sequence[Row]) -> list[str]:
+    """The names of the positions."""
+    named = [p["depth"] if isinstance(p["depth"], (int, float)) else label(p) for p in places]
+    return [cut(text, 16) for text in named]
+
+
+def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
+    """A small shift that keeps arms at one place apart."""
+    steps = [b - a for a, b in zip(sorted(x), sorted(x)[1:], strict=False)]
+    return (arm - (arms - 1) / 2) * min([*steps, 1.0]) * min(0.07, 0.5 / arms)
+
+
+def points(row: Row, measure: Measure) -> float | None:
+    """What a cell has of a measure."""
+    value = row.get(measure.key)
+    return None if value is None else value * measure.factor
+
+
+def against_depth(
+    places: Sequence[Row], cells: Sequence[Row], arms: Sequence[str], measure: Measure
+) -> Chart:
+    """Every run as a dot and the mean of every arm as a line, against depth."""
+    x = positions(places)
+    traces: list[Row] = []
+    rows: list[list[Any]] = []
+    words = []
+    for i, arm in enumerate(arms):
+        means: list[float | None] = []
+        dots: list[tuple[float, float, str, bool]] = []
+        for place, at in zip(places, x, strict=True):
+            own = [c for c in cells if c["place"] == place["title"] and c["arm"] == arm]
+            values = [v for c in own if (v := points(c, measure)) is not None]
+            means.append(sum(values) / len(values) if values else None)
+            for cell in own:
+                if (value := points(cell, measure)) is not None:
+                    bad = cell["status"] == "diverged"
+                    why = ", diverged" + (": counts as chance" if measure.key == "value" else "")
+                    text = f"{safe(arm)}, pair {cell['pair']}: {number(value)}{why if bad else ''}"
+                    dots.append((at + dodge(i, len(arms), x), value, text, bad))
+            rows.append(
+                [label(place), arm, number(means[-1]), ", ".join(number(v) for v in values)]
+            )
+        if not dots:
+            continue
+        traces += scatter(i, arm, [at + dodge(i, len(arms), x) for at in x], means, dots)
+        told = [f"{number(m)} at {label(p)}" for p, m in zip(places, means, strict=True)]
+        words.append(f"{arm}: {', '.join(told)}")
+    chance = places[0].get("chance") if measure.key in ("value", "train") else None
+    axis = {"rangemode": "tozero"} if measure.from_zero else {}
+    known = all(isinstance(place["depth"], (int, float)) for place in places)
+    layout: Row = {
+        "xaxis": {
+            "tickvals": x,
+            "ticktext": [safe(text) for text in ticks(places)],
+            "title": {"text": "depth (logarithmic)" if known and len(x) > 1 else ""},
+            "range": [min(x) - 0.4, max(x) + 0.4],
+        },
+        "yaxis": {"title": {"text": safe(measure.title)}, **axis},
+    }
+    if chance is not None:
+        layout["shapes"] = [level(chance)]
+        layout["annotations"] = [
+            {
+                "text": "chance", "x": 1, "xref": "paper", "xanchor": "right", "y": chance,
+                "yanchor": "bottom", "showarrow": False, "font": {"size": 11},
+            }
+        ]  # fmt: skip
+    means_told = f"Mean {measure.title}. {'; '.join(words) or 'no run has a value'}."
+    head = ("place", "arm", "mean", "every run")
+    return Chart(measure.title, means_told, traces, layout, head, rows)
+
+
+def scatter(
+    arm: int, name: str, x: list[float], means: list[float | None], dots: list[Any]
+) -> list[Row]:
+    """The runs of an arm as dots, hollow where they diverged, and their mean as a line."""
+    style = look(arm)
+    at, values, texts, bad = zip(*dots, strict=True)
+    symbols = [f"{style.symbol}-open" if b else style.symbol for b in bad]
+    shared: Row = {"type": "scatter", "name": safe(name), "meta": {"arm": arm}, "hoverinfo": "text"}
+    mark = {"color": style.color, "symbol": symbols, "size": 7, "opacity": 0.55}
+    line = {"color": style.color, "dash": style.dash, "width": 2}
+    told = [f"{safe(name)}, mean: {number(mean)}" for mean in means]
+    big = {"color": style.color, "symbol": style.symbol, "size": 10}
+    return [
+        {**shared, "mode": "markers", "x": at, "y": values, "hovertext": texts, "marker": mark},
+        {**shared, "mode": "lines+markers", "x": x, "y": means, "hovertext": told, "line": line,
+         "marker": big},
+    ]  # fmt: skip
+
+
+def level(value: float) -> Row:
+    """A dotted line at one value of y."""
+    ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
+    return {"type": "line", **ends, "line": {"color": "@soft", "width": 1, "dash": "dot"}}
+
+
+def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:
+    """Every difference of a pair as a dot, their mean with its interval, and what matters."""
+    entries = [(place, c) for place in places for c in place["contrasts"]]
+    several = len({c["arm"] for _, c in entries}) > 1
+    traces: list[Row] = []
+    notes: list[Row] = []
+    names, rows, words = [], [], []
+    for y, (place, c) in enumerate(entries):
+        where = label(place)
+        names.append(safe(cut(f"{where}: {c['arm']}" if several else where, 30)))
+        gap = c.get("gap")
+        told = interval(gap) or "unknown"
+        rows.append([where, c["arm"], c["baseline"], told,
+                     ", ".join(number(d) for d in c.get("differences", ())), c["verdict"]])  # fmt: skip
+        words.append(f"{where}, {c['arm']} against {c['baseline']}: {told}")
+        if gap is None:
+            notes.append({"text": "no pair has ended", "x": 0, "y": y, "showarrow": False})
+            continue
+        style = look(arms.index(c["arm"]))
+        shared: Row = {"type": "scatter", "mode": "markers", "hoverinfo": "text",
+                       "meta": {"arm": arms.index(c["arm"])}}  # fmt: skip
+        dots = c["differences"]
+        texts = [f"pair {s}: {number(d)}" for s, d in zip(c["seeds"], dots, strict=True)]
+        small = {"color": style.color, "symbol": style.symbol, "size": 6, "opacity": 0.55}
+        big = {"color": style.color, "symbol": style.symbol, "size": 11,
+               "line": {"color": "@paper", "width": 1}}  # fmt: skip
+        bar: Row = {}
+        if gap["low"] is not None:
+            bar["error_x"] = {
+                "type": "data", "symmetric": False, "array": [gap["high"] - gap["value"]],
+                "arrayminus": [gap["value"] - gap["low"]], "color": style.color, "width": 5,
+                "thickness": 1 if c["exact_only"] else 2,
+            }  # fmt: skip
+        mean = f"{safe(c['arm'])} against {safe(c['baseline'])}: {told}"
+        traces += [
+            {**shared, "x": dots, "y": [y + 0.27] * len(dots), "hovertext": texts, "marker": small},
+            {**shared, "x": [gap["value"]], "y": [y], "hovertext": [mean], "marker": big, **bar},
+        ]
+    delta = max([c.get("delta", 0.0) for _, c in entries], default=0.0)
+    band = {"x0": -delta, "x1": delta, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
+    zero = {"x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper"}
+    layout = {
+        "shapes": [
+            {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
+            {"type": "line", **zero, "line": {"color": "@ink", "width": 1}},
+        ],
+        "annotations": notes,
+        "xaxis": {"title": {"text": "← baseline better | arm better →"}, "zeroline": False},
+        "yaxis": {"tickvals": list(range(len(names))), "ticktext": names, "automargin": True,
+                  "range": [len(names) - 0.4, -0.6], "showgrid": False, "zeroline": False},
+    }  # fmt: skip
+    metric = (places[0].get("metric") or "score").removeprefix("test/")
+    head = ("place", "arm", "baseline", "mean (95 % interval)", "every pair", "verdict")
+    title = f"gap in {metric}" + (f"; band: ±{delta:g}" if delta else "")
+    told = f"Gaps of pairs in {metric}. {'; '.join(words)}."
+    return Chart(title, told, traces, layout, head, rows, 110 + 34 * len(names))
