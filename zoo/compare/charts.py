@@ -131,10 +131,11 @@ def against_depth(
     }
     if chance is not None:
         layout["shapes"] = [level(chance)]
+        layout["margin"] = {"l": 56, "r": 50, "t": 10, "b": 48}
         layout["annotations"] = [
             {
-                "text": "chance", "x": 1, "xref": "paper", "xanchor": "right", "y": chance,
-                "yanchor": "bottom", "showarrow": False, "font": {"size": 11},
+                "text": "chance", "x": 1, "xref": "paper", "xanchor": "left", "y": chance,
+                "yanchor": "middle", "showarrow": False, "font": {"size": 11},
             }
         ]  # fmt: skip
     means_told = f"Mean {measure.title}. {'; '.join(words) or 'no run has a value'}."
@@ -214,12 +215,12 @@ def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:
             {"type": "line", **zero, "line": {"color": "@ink", "width": 1}},
         ],
         "annotations": notes,
-        "xaxis": {"title": {"text": "← baseline better | arm better →"}, "zeroline": False},
+        "xaxis": {"title": {"text": "← baseline better   |   arm better →"}, "zeroline": False},
         "yaxis": {"tickvals": list(range(len(names))), "ticktext": names, "automargin": True,
                   "range": [len(names) - 0.4, -0.6], "showgrid": False, "zeroline": False},
     }  # fmt: skip
     metric = (places[0].get("metric") or "score").removeprefix("test/")
     head = ("place", "arm", "baseline", "mean (95 % interval)", "every pair", "verdict")
-    title = f"gap in {metric}" + (f"; band: ±{delta:g}" if delta else "")
+    title = f"{places[0]['family']}: gap in {metric}" + (f"; band: ±{delta:g}" if delta else "")
     told = f"Gaps of pairs in {metric}. {'; '.join(words)}."
     return Chart(title, told, traces, layout, head, rows, 110 + 34 * len(names))

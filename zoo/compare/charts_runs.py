@@ -11,6 +11,9 @@ from zoo.compare.looks import look
 from zoo.compare.table import number
 
 
+DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic
+
+
 def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curves) -> Chart:
     """Every run as a thin line; a cross ends the line of a run that diverged."""
     own = [c for c in cells if c["place"] == place["title"] and c["id"] in curves]
@@ -20,7 +23,7 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
     falls = []
     for measure in shown:
         values = [v for c in own for _, v in curves[c["id"]].get(measure, ())]
-        if measure.endswith("loss") and min(values) > 0:
+        if min(values) > 0 and max(values) > DECADES * min(values):
             falls.append(measure)
         for i, arm in enumerate(arms):
             style = look(i)
@@ -65,11 +68,10 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean} ({number(min(values))} to {number(max(values))})"
 
 
-def matrix(arm: str, found: Row) -> Chart:
-    """A mixing matrix: what each branch reads."""
+def matrix(arm: str, found: Row, limit: float) -> Chart:
+    """A mixing matrix: what each branch reads; colours end at a limit."""
     values = found["matrix"]
     size = len(values)
-    limit = max(1.0, *(abs(v) for row in values for v in row))
     inputs = [*(f"x{i}" for i in range(size - 1)), "out"]
     outputs = [f"y{j}" for j in range(size)]
     lower = [[v if j <= i else None for j, v in enumerate(row)] for i, row in enumerate(values)]
@@ -94,4 +96,4 @@ def matrix(arm: str, found: Row) -> Chart:
     note = f", {found['note']}" if found["note"] else ""
     last = ", ".join(number(v) for v in values[-1])
     words = f"Mixing matrix of {arm} (rule {found['rule']}{note}). Its output is made of {last}."
-    return Chart(f"{arm}{note}", words, [trace], layout, ("", *outputs), rows, 300)
+    return Chart(f"{arm}{note}", words, [trace], layout, ("", *outputs), rows, 270)

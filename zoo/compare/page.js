@@ -8,6 +8,7 @@
 
   const remembered = () => { try { return localStorage.getItem("zoo-scheme"); } catch { return null; } };
   const system = matchMedia("(prefers-color-scheme: dark)");
+  const mouse = matchMedia("(hover: hover) and (pointer: fine)"); // a finger scrolls the page
   const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
   function painted(value) {
@@ -31,17 +32,16 @@
     const layout = painted(chart.layout);
     const log = chart.logarithmic.includes(measure[chart.group]);
     layout.xaxis = { ...axis, ...layout.xaxis };
-    layout.yaxis = { ...axis, ...(log ? { type: "log", dtick: 1, minor: { ticks: "outside" } } : {}), ...layout.yaxis };
+    layout.yaxis = { ...axis, ...(log ? { type: "log", dtick: 1 } : {}), ...layout.yaxis };
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("ink") },
-      margin: { l: 56, r: 12, t: 12, b: 48 }, dragmode: false, hovermode: "closest",
+      margin: { l: 56, r: 14, t: 10, b: 48 }, dragmode: mouse.matches ? "zoom" : false, hovermode: "closest",
       hoverlabel: { namelength: -1, bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink") } },
     };
     const data = chart.traces.map((trace) => ({ ...painted(trace), visible: shown(trace, id) }));
     const config = {
-      responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
-      toImageButtonOptions: { format: "svg", filename: id },
+      responsive: true, displayModeBar: false, doubleClick: "reset", showTips: false,
     };
     drawn.add(id);
     return Plotly.react(node, data, { ...base, ...layout }, config);

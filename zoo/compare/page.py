@@ -86,10 +86,10 @@ def page(record: Row, curves: Curves) -> str:
         "banner": sections.warned(record),
         "verdicts": sections.verdicts(record),
         "caveats": sections.caveats(record),
-        "scores": join(scores(record, arms, charts)),
-        "forests": join(forests(record, arms, charts)),
+        "scores": join([*scores(record, arms, charts), sections.arms(record)]),
+        "forests": forests(record, arms, charts),
         "growth": sections.growth(record),
-        "gaps": sections.gaps(record),
+        "gaps": join([sections.gaps(record), sections.tests(record)]),
         "curves": join(learnings(record, arms, curves, charts)),
         "costs": join([*costs(record, arms, charts), sections.costs(record)]),
         "length": LENGTH,
@@ -162,10 +162,9 @@ def scores(record: Row, arms: Sequence[str], charts: Charts) -> Iterator[Html]:
         yield join([tag("h3", join([name(family), better])), charts.grid(found, "wide")])
 
 
-def forests(record: Row, arms: Sequence[str], charts: Charts) -> Iterator[Html]:
+def forests(record: Row, arms: Sequence[str], charts: Charts) -> Html:
     """The gaps of every family."""
-    for family, places in families(record):
-        yield join([tag("h3", name(family)), charts.grid([forest(places, arms)], "whole")])
+    return charts.grid((forest(places, arms) for _, places in families(record)), "wide")
 
 
 def learnings(record: Row, arms: Sequence[str], curves: Curves, charts: Charts) -> Iterator[Html]:
@@ -199,7 +198,9 @@ def costs(record: Row, arms: Sequence[str], charts: Charts) -> Iterator[Html]:
 def matrices(record: Row, charts: Charts) -> Html:
     """The mixing matrix of every arm that has one, and why the others have none."""
     known = record.get("mixing", {})
-    have = [matrix(arm, found) for arm, found in known.items() if found["matrix"]]
+    entries = [v for f in known.values() for row in f["matrix"] or () for v in row]
+    limit = max([1.0, *map(abs, entries)])
+    have = [matrix(arm, found, limit) for arm, found in known.items() if found["matrix"]]
     lack = [
         tag("p", join([name(arm), f" (rule {found['rule']}) has none: {found['note']}."]))
         for arm, found in known.items()

@@ -35,12 +35,13 @@ def warned(record: Row) -> Html:
     diverged = sum(row["status"] == "diverged" for row in record["cells"])
     blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
     found = []
-    few = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
+    most = max((c["pairs"] for c in contrasts), default=0)
+    few = f"{'as few as ' if most > pairs else ''}{pairs} {'pair' if pairs == 1 else 'pairs'}"
     if pairs <= DIRECTION:
-        found.append(f"Direction only: {few} at the least. So few runs show which way a difference "
+        found.append(f"Direction only: {few}. So few runs show which way a difference "
                      f"points, not whether it is real; a verdict needs {CLAIM} pairs.")  # fmt: skip
     elif pairs < CLAIM:
-        found.append(f"Intervals, no verdicts: {few} at the least; a verdict needs {CLAIM} pairs.")
+        found.append(f"Intervals, no verdicts: {few}; a verdict needs {CLAIM} pairs.")
     if record["declared"]["null"]:
         found.append("A null comparison: both arms are the same rule under other seeds, so every "
                      "verdict of a difference would be false.")  # fmt: skip
@@ -70,6 +71,32 @@ def caveats(record: Row) -> Html:
 def gaps(record: Row) -> Html:
     """Every contrast in numbers."""
     return table("Every arm against its baseline at every place", *md.gap_rows(record))
+
+
+def arms(record: Row) -> Html:
+    """The scores of every arm in numbers."""
+    rows = [
+        [place["title"], a["arm"], a["launched"], a["done"], a["diverged"], a["failed"],
+         md.number(a["mean"], 4), md.number(a["sd"]), md.number(a["train"], 4),
+         md.number(place.get("chance"))]
+        for place in record["places"] for a in place["arms"]
+    ]  # fmt: skip
+    head = ("place", "arm", "launched", "done", "diverged", "failed", "test mean", "sd",
+            "training mean", "chance")  # fmt: skip
+    return details("Scores of every arm", table("Scores of every arm at every place", head, rows))
+
+
+def tests(record: Row) -> Html:
+    """What else is computed of the differences."""
+    rows = [
+        [place["title"], c["arm"], c["baseline"], md.interval(c.get("better")), md.number(c["p"]),
+         md.number(c["holm_p"]), md.number(c.get("equivalence_p")), c.get("pairs_needed") or "",
+         "yes" if c.get("exact_only") else "no", ", ".join(map(str, c["seeds"]))]
+        for place in record["places"] for c in place["contrasts"]
+    ]  # fmt: skip
+    head = ("place", "arm", "baseline", "rate of pairs in which the arm is better", "p (exact)",
+            "p (Holm)", "p (equivalence)", "pairs needed", "exact test only", "pairs")  # fmt: skip
+    return details("Further statistics", table("Further statistics of the gaps", head, rows))
 
 
 def growth(record: Row) -> Html:
