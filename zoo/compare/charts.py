@@ -1,4 +1,4 @@
-"""Charts of a record for Plotly: scores and costs against depth, and the gaps of pairs.
+"""Charts of a record for Plotly: scores and costs against depth.
 
 Colours are names such as `@arm0` that the page replaces. Plotly reads some HTML in texts, so every
 text is escaped, and names stand in isolates so that their direction of writing stays their own.
@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.compare.across import Row
 from zoo.compare.looks import cut, look, visible
-from zoo.compare.table import interval, number
+from zoo.compare.table import number
 
 
 @dataclass
@@ -79,7 +79,7 @@ def ticks(places: Sequence[Row]) -> list[str]:
 def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
     """A small shift that keeps arms at one place apart."""
     steps = [b - a for a, b in zip(sorted(x), sorted(x)[1:], strict=False)]
-    return (arm - (arms - 1) / 2) * min([*steps, 1.0]) * min(0.07, 0.5 / arms)
+    return (arm - (arms - 1) / 2) * min([*steps, 1.0]) * min(0.12, 0.6 / arms)
 
 
 def points(row: Row, measure: Measure) -> float | None:
@@ -166,61 +166,3 @@ def level(value: float) -> Row:
     """A dotted line at one value of y."""
     ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
     return {"type": "line", **ends, "line": {"color": "@soft", "width": 1, "dash": "dot"}}
-
-
-def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:
-    """Every difference of a pair as a dot, their mean with its interval, and what matters."""
-    entries = [(place, c) for place in places for c in place["contrasts"]]
-    several = len({c["arm"] for _, c in entries}) > 1
-    traces: list[Row] = []
-    notes: list[Row] = []
-    names, rows, words = [], [], []
-    for y, (place, c) in enumerate(entries):
-        where = label(place)
-        names.append(safe(cut(f"{where}: {c['arm']}" if several else where, 30)))
-        gap = c.get("gap")
-        told = interval(gap) or "unknown"
-        rows.append([where, c["arm"], c["baseline"], told,
-                     ", ".join(number(d) for d in c.get("differences", ())), c["verdict"]])  # fmt: skip
-        words.append(f"{where}, {c['arm']} against {c['baseline']}: {told}")
-        if gap is None:
-            notes.append({"text": "no pair has ended", "x": 0, "y": y, "showarrow": False})
-            continue
-        style = look(arms.index(c["arm"]))
-        shared: Row = {"type": "scatter", "mode": "markers", "hoverinfo": "text",
-                       "meta": {"arm": arms.index(c["arm"])}}  # fmt: skip
-        dots = c["differences"]
-        texts = [f"pair {s}: {number(d)}" for s, d in zip(c["seeds"], dots, strict=True)]
-        small = {"color": style.color, "symbol": style.symbol, "size": 6, "opacity": 0.55}
-        big = {"color": style.color, "symbol": style.symbol, "size": 11,
-               "line": {"color": "@paper", "width": 1}}  # fmt: skip
-        bar: Row = {}
-        if gap["low"] is not None:
-            bar["error_x"] = {
-                "type": "data", "symmetric": False, "array": [gap["high"] - gap["value"]],
-                "arrayminus": [gap["value"] - gap["low"]], "color": style.color, "width": 5,
-                "thickness": 1 if c["exact_only"] else 2,
-            }  # fmt: skip
-        mean = f"{safe(c['arm'])} against {safe(c['baseline'])}: {told}"
-        traces += [
-            {**shared, "x": dots, "y": [y + 0.27] * len(dots), "hovertext": texts, "marker": small},
-            {**shared, "x": [gap["value"]], "y": [y], "hovertext": [mean], "marker": big, **bar},
-        ]
-    delta = max([c.get("delta", 0.0) for _, c in entries], default=0.0)
-    band = {"x0": -delta, "x1": delta, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
-    zero = {"x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper"}
-    layout = {
-        "shapes": [
-            {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
-            {"type": "line", **zero, "line": {"color": "@ink", "width": 1}},
-        ],
-        "annotations": notes,
-        "xaxis": {"title": {"text": "← baseline better   |   arm better →"}, "zeroline": False},
-        "yaxis": {"tickvals": list(range(len(names))), "ticktext": names, "automargin": True,
-                  "range": [len(names) - 0.4, -0.6], "showgrid": False, "zeroline": False},
-    }  # fmt: skip
-    metric = (places[0].get("metric") or "score").removeprefix("test/")
-    head = ("place", "arm", "baseline", "mean (95 % interval)", "every pair", "verdict")
-    title = f"{places[0]['family']}: gap in {metric}" + (f"; band: ±{delta:g}" if delta else "")
-    told = f"Gaps of pairs in {metric}. {'; '.join(words)}."
-    return Chart(title, told, traces, layout, head, rows, 110 + 34 * len(names))

@@ -10,7 +10,6 @@ from zoo.compare.curves import Curves, measures
 from zoo.compare.looks import look
 from zoo.compare.table import number
 
-
 DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic
 
 
@@ -35,7 +34,7 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
                 points = curves[cell["id"]].get(measure, [])
                 if points:
                     x += [step for step, _ in points] + [None]
-                    y += [round(value, 6) for _, value in points] + [None]
+                    y += [float(f"{value:.4g}") for _, value in points] + [None]
                     first.append(points[0][1])
                     last.append(points[-1][1])
                     ends += points[-1:] if cell["status"] == "diverged" else []
@@ -68,20 +67,24 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean} ({number(min(values))} to {number(max(values))})"
 
 
-def matrix(arm: str, found: Row, limit: float) -> Chart:
-    """A mixing matrix: what each branch reads; colours end at a limit."""
+def matrix(arm: str, found: Row, least: float, most: float) -> Chart:
+    """A mixing matrix: what each branch reads, in colours from the least to the most."""
     values = found["matrix"]
     size = len(values)
     inputs = [*(f"x{i}" for i in range(size - 1)), "out"]
     outputs = [f"y{j}" for j in range(size)]
     lower = [[v if j <= i else None for j, v in enumerate(row)] for i, row in enumerate(values)]
     texts = [
-        [f"{number(v)} of {outputs[j]} in {inputs[i]}" if v is not None else "" for j, v in enumerate(row)]
+        [
+            f"{number(v)} of {outputs[j]} in {inputs[i]}" if v is not None else ""
+            for j, v in enumerate(row)
+        ]
         for i, row in enumerate(lower)
     ]
     trace = {
-        "type": "heatmap", "z": lower, "x": outputs, "y": inputs, "zmin": -limit, "zmax": limit,
-        "colorscale": "@diverging", "xgap": 1, "ygap": 1, "hoverinfo": "text", "text": texts,
+        "type": "heatmap", "z": lower, "x": outputs, "y": inputs, "zmin": least, "zmax": most,
+        "colorscale": "@diverging" if least < 0 else "@rising", "xgap": 1, "ygap": 1,
+        "hoverinfo": "text", "text": texts,
         "colorbar": {"thickness": 10, "len": 0.9, "outlinewidth": 0},
     }  # fmt: skip
     layout = {

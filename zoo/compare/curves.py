@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.compare.across import Row
 from zoo.folder import RunFolder
 
-MOST = 100  # points of a curve
+MOST = 60  # points of a curve
 Curve = list[tuple[float, float]]  # steps and values
 Curves = dict[str, dict[str, Curve]]  # by the address of a run and the name of a measure
 

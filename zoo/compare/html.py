@@ -9,6 +9,8 @@ from typing import Any
 
 from zoo.compare.looks import visible
 
+LONG = 48  # characters of a cell that stays on one line
+
 
 class Html(str):
     """Text that is HTML already."""
@@ -24,7 +26,7 @@ def esc(text: object) -> Html:
 
 
 def name(text: object) -> Html:
-    """A name from a user, whose direction of writing leaves its neighbours alone."""
+    """Text from a user, whose direction of writing leaves its neighbours alone."""
     return Html(f"<bdi>{esc(text)}</bdi>")
 
 
@@ -51,12 +53,19 @@ def details(summary: object, content: object) -> Html:
     return tag("details", join([tag("summary", summary), content]))
 
 
+def cell(content: object) -> Html:
+    """A cell of a table; long text is broken."""
+    if isinstance(content, Html):
+        return tag("td", content)
+    text = str(content)
+    return tag("td", name(text), class_="long") if len(text) > LONG else tag("td", name(text))
+
+
 def table(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
     """A table that scrolls on its own; the first cell of a row is its heading."""
     top = tag("tr", join(tag("th", title, scope="col") for title in head))
     body = join(
-        tag("tr", join([tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])]))
-        for row in rows
+        tag("tr", join([tag("th", name(row[0]), scope="row"), *map(cell, row[1:])])) for row in rows
     )
     content = [tag("caption", caption), tag("thead", top), tag("tbody", body)]
     whole = tag("table", join(content))

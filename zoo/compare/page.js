@@ -13,6 +13,7 @@
 
   function painted(value) {
     if (value === "@diverging") return [[0, color("low")], [0.5, color("middle")], [1, color("high")]];
+    if (value === "@rising") return [[0, color("middle")], [1, color("high")]];
     if (typeof value === "string" && /^@[a-z]+\d*$/.test(value)) return color(value.slice(1));
     if (Array.isArray(value)) return value.map(painted);
     if (value && typeof value === "object")

@@ -18,11 +18,12 @@ from zoo.compare.engine import Engine, Local
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
 from zoo.compare.progress import Progress, duration
-from zoo.compare.record import Row, analyse, row_of
+from zoo.compare.rebuild import assemble
+from zoo.compare.record import Row, row_of
 from zoo.compare.schedule import Job, Tally, run_all
 from zoo.compare.store import Store
 from zoo.errors import ConfigError, DataError, ResourceError, ZooError
-from zoo.folder import SCHEMA, write_whole
+from zoo.folder import write_whole
 from zoo.tree import flatten
 
 FAILED = 7  # exit code where cells failed
@@ -189,14 +190,5 @@ def recorded(comparing: Comparing, facts: Sequence[Row], tally: Tally) -> Row:
         "references": options.references,
         "null": options.null,
     }
-    first = next((r for f in facts if (r := store.result(f["id"]))), {})
-    return {
-        "schema": SCHEMA,
-        "name": comparing.name,
-        "command": shlex.join(["python", "-m", "zoo", "compare", *comparing.words]),
-        "declared": declared,
-        "versions": first.get("versions", {}),
-        "machine": first.get("machine", {}),
-        **analyse(rows, found.baselines, options.effects, options.references, not options.null),
-        "cells": rows,
-    }
+    words = shlex.join(["python", "-m", "zoo", "compare", *comparing.words])
+    return assemble(comparing.name, words, declared, rows, [store.path])

@@ -1,4 +1,4 @@
-"""The written parts of the page: verdicts, warnings, tables, failures and where all came from."""
+"""The written parts of the page: verdicts, warnings, and where all came from."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ def verdicts(record: Row) -> Html:
     cards = []
     statements = [{"family": s.family, "it": s} for s in md.statements(record)]
     for family, own in grouped(statements, "family"):
-        told = [
-            tag("p", join([tag("strong", join([name(s.arm), " against ", name(s.baseline), ": "])),
-                           "; ".join(s.parts), "."]))
-            for s in (entry["it"] for entry in own)
-        ]  # fmt: skip
+        told = [tag("p", sentence(entry["it"])) for entry in own]
         cards.append(tag("article", join([tag("h3", name(family)), *told]), class_="card"))
     return join(cards) or tag("p", "There is nothing to compare.")
+
+
+def sentence(statement: md.Statement) -> Html:
+    """A statement in one sentence, with its verdicts in bold."""
+    arms = tag("em", join([name(statement.arm), " against ", name(statement.baseline)]))
+    parts = [
+        join([name(where), ": ", tag("strong", name(found)), gap])
+        for where, found, gap in statement.parts
+    ]
+    return join([arms, ": ", join(parts, "; "), "."])
 
 
 def warned(record: Row) -> Html:
     """What a reader must know before the verdicts are believed."""
     contrasts = [c for place in record["places"] for c in place["contrasts"]]
-    pairs = min((c["pairs"] for c in contrasts), default=0)
+    pairs = len(record["declared"]["pairs"])
     lost = sum(row["status"] == "failed" for row in record["cells"])
     diverged = sum(row["status"] == "diverged" for row in record["cells"])
     blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
     found = []
-    most = max((c["pairs"] for c in contrasts), default=0)
-    few = f"{'as few as ' if most > pairs else ''}{pairs} {'pair' if pairs == 1 else 'pairs'}"
+    few = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
     if pairs <= DIRECTION:
         found.append(f"Direction only: {few}. So few runs show which way a difference "
                      f"points, not whether it is real; a verdict needs {CLAIM} pairs.")  # fmt: skip
@@ -65,93 +70,9 @@ def caveats(record: Row) -> Html:
         for place in record["places"]
         for text in place["warnings"]
     ]
-    return items([*warnings, *md.CAVEATS])
-
-
-def gaps(record: Row) -> Html:
-    """Every contrast in numbers."""
-    return table("Every arm against its baseline at every place", *md.gap_rows(record))
-
-
-def arms(record: Row) -> Html:
-    """The scores of every arm in numbers."""
-    rows = [
-        [place["title"], a["arm"], a["launched"], a["done"], a["diverged"], a["failed"],
-         md.number(a["mean"], 4), md.number(a["sd"]), md.number(a["train"], 4),
-         md.number(place.get("chance"))]
-        for place in record["places"] for a in place["arms"]
-    ]  # fmt: skip
-    head = ("place", "arm", "launched", "done", "diverged", "failed", "test mean", "sd",
-            "training mean", "chance")  # fmt: skip
-    return details("Scores of every arm", table("Scores of every arm at every place", head, rows))
-
-
-def tests(record: Row) -> Html:
-    """What else is computed of the differences."""
-    rows = [
-        [place["title"], c["arm"], c["baseline"], md.interval(c.get("better")), md.number(c["p"]),
-         md.number(c["holm_p"]), md.number(c.get("equivalence_p")), c.get("pairs_needed") or "",
-         "yes" if c.get("exact_only") else "no", ", ".join(map(str, c["seeds"]))]
-        for place in record["places"] for c in place["contrasts"]
-    ]  # fmt: skip
-    head = ("place", "arm", "baseline", "rate of pairs in which the arm is better", "p (exact)",
-            "p (Holm)", "p (equivalence)", "pairs needed", "exact test only", "pairs")  # fmt: skip
-    return details("Further statistics", table("Further statistics of the gaps", head, rows))
-
-
-def growth(record: Row) -> Html:
-    """The primary hypothesis, and the mean over tasks."""
-    rows = [
-        [s["family"], s["arm"], s["baseline"], ", ".join(map(str, s["depths"])),
-         md.interval(s["slope"]), ", ".join(md.number(e) for e in s["each"]),
-         md.number(s["holm_p"]), s["verdict"]]
-        for s in record["slopes"]
-    ]  # fmt: skip
-    head = ("family", "arm", "baseline", "depths", "a doubling of depth adds (95 % interval)",
-            "every pair", "p (Holm)", "verdict")  # fmt: skip
-    title = "How gaps grow with depth: the primary hypothesis"
-    slopes = table(title, head, rows) if rows else tag("p", "No family has two depths.")
-    means = [
-        [f["arm"], f["baseline"], ", ".join(f["tasks"]), md.number(f["iqm"]),
-         md.number(f["baseline_iqm"]), md.interval(f["gap"])]
-        for f in record["overall"]
-    ]  # fmt: skip
-    head = ("arm", "baseline", "tasks", "arm's mean", "baseline's mean", "gap (95 % interval)")
-    title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
-    return join([slopes, table(title, head, means) if means else ""])
-
-
-def failures(record: Row) -> Html:
-    """Runs that diverged or failed, with rates."""
-    rows = [
-        [c["place"], c["arm"], c["pair"], c["status"], c.get("reason") or "counts as chance", c["id"]]
-        for c in record["cells"]
-        if c["status"] in ("failed", "diverged")
-    ]
-    if not rows:
-        return tag("p", f"None: all {len(record['cells'])} runs came to their end.")
-    head = ("place", "arm", "pair", "what", "why", "address")
-    rates = [
-        [place["title"], a["arm"], a["diverged"], a["failed"], a["launched"],
-         md.interval(a["divergence"])]
-        for place in record["places"] for a in place["arms"] if a["diverged"] or a["failed"]
-    ]  # fmt: skip
-    tops = ("place", "arm", "diverged", "failed", "launched", "rate of divergence (95 % interval)")
-    mcnemar = [
-        [p["title"], c["arm"], c["baseline"], *c["diverged"], md.number(c["mcnemar_p"])]
-        for p in record["places"] for c in p["contrasts"] if any(c["diverged"])
-    ]  # fmt: skip
-    third = ("place", "arm", "baseline", "arm diverged", "baseline diverged", "p (McNemar)")
-    return join([
-        table("Runs without a score of their own", head, rows),
-        table("Rates", tops, rates),
-        table("Divergence by pair", third, mcnemar) if mcnemar else "",
-    ])  # fmt: skip
-
-
-def costs(record: Row) -> Html:
-    """What every arm costs."""
-    return table("What every arm costs at every place", *md.cost_rows(record))
+    title = f"The arms differ in parameters or FLOPs by more than 2 % ({len(warnings)} warnings)"
+    unequal = details(title, items(warnings)) if len(warnings) > 3 else items(warnings)
+    return join([items(md.CAVEATS), unequal if warnings else ""])
 
 
 def provenance(record: Row) -> Html:
@@ -163,7 +84,10 @@ def provenance(record: Row) -> Html:
         facts.append([f"data of {task}", tag("code", " ".join(digests) or "not known")])
     declared = record["declared"]
     facts += [
-        ["arms", join((join([name(arm), " (", said(v), ")"]) for arm, v in declared["arms"].items()), "; ")],
+        [
+            "arms",
+            join((join([name(arm), f" ({said(v)})"]) for arm, v in declared["arms"].items()), "; "),
+        ],
         ["pairs", ", ".join(map(str, declared["pairs"]))],
         ["smallest effect that matters", said(declared["effects"])],
         ["score that counts as 1", said(declared["references"])],
@@ -174,7 +98,7 @@ def provenance(record: Row) -> Html:
         command("whole", record["command"]),
         tag("p", join(["The reports alone, from the runs in its folder: ",
                        tag("code", "python -m zoo report FOLDER"), "."])),
-        table("Where these numbers come from", ("what", "value"), facts),
+        tag("dl", join(join([tag("dt", key), tag("dd", name(value))]) for key, value in facts)),
         details(f"The command of each of the {len(cells)} runs", commands(cells)),
         details("The digests of each run", digests_of(cells)),
     ])  # fmt: skip
@@ -210,5 +134,7 @@ def digests_of(cells: Sequence[Row]) -> Html:
          *(tag("code", (c.get(key) or "")[:16]) for key in DIGESTS)]
         for c in cells
     )  # fmt: skip
-    caption = "Addresses and the first 16 digits of digests: equal in a pair, or the verdict is blocked"
+    caption = (
+        "Addresses and the first 16 digits of digests: equal in a pair, or the verdict is blocked"
+    )
     return table(caption, head, rows)

@@ -62,13 +62,14 @@ class Statement:
         family: of places.
         arm: its name.
         baseline: the other one's.
-        parts: of the sentence: the deepest place first, the growth with depth last.
+        parts: of the sentence: where, the verdict and the gap; the deepest place first, the
+            growth with depth last.
     """
 
     family: str
     arm: str
     baseline: str
-    parts: list[str]
+    parts: list[tuple[str, str, str]]
 
 
 def statements(record: Row) -> list[Statement]:
@@ -81,12 +82,15 @@ def statements(record: Row) -> list[Statement]:
         for arm, baseline in record["declared"]["baselines"].items():
             own = [(p, c) for p in places for c in p["contrasts"] if c["arm"] == arm]
             parts = [
-                f"{place['title'].removeprefix(family).lstrip(', ') or 'overall'}: "
-                f"{contrast['verdict']}, gap {interval(contrast.get('gap')) or 'unknown'}"
+                (
+                    place["title"].removeprefix(family).lstrip(", ") or "overall",
+                    contrast["verdict"],
+                    f", gap {interval(contrast.get('gap')) or 'unknown'}",
+                )
                 for place, contrast in reversed(own)
             ]
             slope = [s for s in record["slopes"] if s["family"] == family and s["arm"] == arm]
-            parts += [f"the gap by depth: {s['verdict']}" for s in slope]
+            parts += [("the gap by depth", s["verdict"], "") for s in slope]
             if parts:
                 found.append(Statement(family, arm, baseline, parts))
     return found
@@ -95,7 +99,8 @@ def statements(record: Row) -> list[Statement]:
 def sentences(record: Row) -> list[str]:
     """One sentence for each family and contrast."""
     return [
-        f"{s.family}, {s.arm} against {s.baseline}: {'; '.join(s.parts)}."
+        f"{s.family}, {s.arm} against {s.baseline}: "
+        f"{'; '.join(f'{where}: {found}{gap}' for where, found, gap in s.parts)}."
         for s in statements(record)
     ]
 
