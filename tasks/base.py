@@ -103,6 +103,14 @@ class Task(LightningModule):
         """What the stream shows by depth: values before the first and after every branch."""
         return {}
 
+    def final(self) -> dict[str, float]:
+        """Metrics of the finished run that belong to no part of the data, as `group/name`."""
+        return {}
+
+    def glimpses(self, step: int) -> dict[str, Figure]:
+        """Figures on the way, asked for after every validation."""
+        return {}
+
     def pictures(self, title: str) -> dict[str, Figure]:
         """Figures of the data and of what the model makes of it."""
         return {}

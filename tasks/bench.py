@@ -22,6 +22,7 @@ from pytorch_lightning import Callback, Trainer
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.loggers import NoLogger
 from tasks.process import logged, seed_everything
 from tasks.run import prepare
 from tasks.trainer import Training
@@ -130,7 +131,7 @@ def bench(config: Config) -> Report:
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every
-    probe = Bare(copy.deepcopy(task), 1, every)
+    probe = Bare(copy.deepcopy(task), 1_000_000, every)
     probe.run(every)
     began = time.process_time()
     probe.run(every)
@@ -143,7 +144,7 @@ def bench(config: Config) -> Report:
     with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None):
         folder = RunFolder(Path(scratch) / "bench")
         folder.create()
-        recorder = Record(folder, lambda row: None, training.log_every, lambda steps: 0.0)
+        recorder = Record(folder, NoLogger(), training.log_every, lambda steps: 0.0)
         keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, 0)
         callbacks = [interleave, recorder, Best(None), keep]
         training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)

@@ -14,27 +14,35 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from tasks.base import Task
 from tasks.checkpoints import Lean
+from tasks.loggers import NoLogger
 from tasks.progress import Progress
 from zoo.errors import Diverged
 from zoo.folder import RunFolder
 from zoo.probe import stack_mixing
 
-Sink = Callable[[dict[str, Any]], None]
-
 
 class Record(Lean):
     """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
 
+    Figures on the way go to `figures/` and to W&B.
+
     Args:
         folder: the run folder; None in all but the first process.
-        mirror: receives every row as well.
+        mirror: receives every row and figure as well.
         every: steps between two rows.
         epochs: turns a number of steps into passes over the data.
+        pictures: whether there are figures on the way.
     """
 
     def __init__(
-        self, folder: RunFolder | None, mirror: Sink, every: int, epochs: Callable[[int], float]
+        self,
+        folder: RunFolder | None,
+        mirror: NoLogger,
+        every: int,
+        epochs: Callable[[int], float],
+        pictures: bool = True,
     ):
+        self.folder = folder if pictures else None
         self.file = folder.metrics.open("a", encoding="utf-8") if folder else None
         self.mirror = mirror
         self.every = every
@@ -61,6 +69,11 @@ class Record(Lean):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             self.row(trainer, {f"val/{name}": v for name, v in task.metrics().items()})
+            if self.folder:
+                for name, figure in task.glimpses(trainer.global_step).items():
+                    path = self.folder.figures / f"{name}.png"
+                    figure.savefig(path)
+                    self.mirror.figure(name, path, trainer.global_step)
 
     def row(self, trainer: Trainer, values: dict[str, float]) -> None:
         step = trainer.global_step
@@ -74,7 +87,7 @@ class Record(Lean):
         row = {"step": step, "epoch": round(self.epochs(step), 4), **values}
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
-        self.mirror(row)
+        self.mirror.row(row)
         if self.progress:
             self.progress.update(step, values)
 

@@ -23,6 +23,9 @@ class NoLogger:
     def row(self, row: Mapping[str, Any]) -> None:
         """Receives a row of the log."""
 
+    def figure(self, name: str, path: Path, step: int) -> None:
+        """Receives a figure that was drawn on the way."""
+
     def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""
 
@@ -117,6 +120,13 @@ class WandB(NoLogger):
         if self.run is not None:
             values = {key: value for key, value in row.items() if key != "step"}
             self.guarded(lambda: self.run.log(values, step=row["step"]))
+
+    def figure(self, name: str, path: Path, step: int) -> None:
+        if self.run is not None:
+            import wandb
+
+            key = f"figures/{name.rstrip('0123456789').rstrip('_')}"  # one row of pictures
+            self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
 
     def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         if self.run is None:

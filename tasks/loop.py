@@ -18,7 +18,7 @@ from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
 from tasks.process import logged, seed_everything
-from tasks.result import AT_BEST, Result, new_record, peak_memory_bytes
+from tasks.result import AT_BEST, PARTS, Result, new_record, peak_memory_bytes
 from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
@@ -27,7 +27,6 @@ from zoo.init import branch_digest, redraw
 from zoo.probe import stack_mixing
 
 log = logging.getLogger("zoo")
-PARTS = ("train", "val", "test")
 
 
 def train(
@@ -50,7 +49,7 @@ def train(
     with logged(folder), Interrupts() as interrupts:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
-        recorder = Record(folder, mirror.row, training.log_every, epochs)
+        recorder = Record(folder, mirror, training.log_every, epochs, pictures)
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         keep = Keep(last, training.save_minutes, interrupts, training.log_every, config.seed)
@@ -141,11 +140,13 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def measured(task: Task, training: Training, suffix: str) -> dict[str, float]:
-    """Every metric on every part of the data with the present weights."""
+    """Every metric on every part of the data with the present weights, and those of the end."""
     found: dict[str, float] = {}
     for part in PARTS:
         training.evaluator().validate(task, task.loader(part), verbose=False)
         found |= {f"{part}/{name}{suffix}": value for name, value in task.metrics().items()}
+    if not suffix:
+        found |= task.final()
     for name, value in found.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")

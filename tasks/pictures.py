@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 8
+GAP = 1  # white pixels between the images of a sheet
 NAMED = 30  # classes whose names still fit on an axis
 
 
@@ -30,6 +32,35 @@ def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
         axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
         axis.set_title(caption.replace("$", r"\$"), fontsize=7)
     figure.suptitle(title.replace("$", r"\$"), fontsize=9)
+    return figure
+
+
+def sheet(images: Tensor) -> Tensor:
+    """Images `[N, C, H, W]` of bytes in rows on one white image `[C, ...]`, nearly square.
+
+    >>> sheet(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([1, 19, 28])
+    """
+    count, channels, height, width = images.shape
+    columns = math.ceil(count**0.5)
+    rows = -(-count // columns)
+    down, across = height + GAP, width + GAP
+    whole = images.new_full((channels, rows * down + GAP, columns * across + GAP), 255)
+    for number, image in enumerate(images):
+        top, left = (number // columns) * down + GAP, (number % columns) * across + GAP
+        whole[:, top : top + height, left : left + width] = image
+    return whole
+
+
+def sheet_figure(images: Tensor, title: str) -> Figure:
+    """Images `[N, C, H, W]` of bytes side by side under one title."""
+    pixels = sheet(images).movedim(0, -1).numpy()
+    figure = new_figure(6, 6 * pixels.shape[0] / pixels.shape[1] + 0.4)
+    axis = figure.subplots()
+    axis.axis("off")
+    grey = pixels.shape[-1] == 1
+    axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
+    axis.set_title(title.replace("$", r"\$"), fontsize=9)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import platform
 import resource
 import shlex
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from zoo.folder import SCHEMA
 
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 BATCHES = 3  # that the digest of their order covers
+PARTS = ("train", "val", "test")
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -43,7 +46,8 @@ class Result:
         """Metrics by part of the data at the last and the best step, and where the run lies."""
         record = self.record
         metrics: Mapping[str, float] = record["metrics"]
-        names = [name for name in metrics if not name.endswith(AT_BEST)]
+        names = [name for name in metrics if name.partition("/")[0] in PARTS]
+        names = [name for name in names if not name.endswith(AT_BEST)]
         kinds = list(dict.fromkeys(name.partition("/")[2] for name in names))
         parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
         lines = []
@@ -63,6 +67,8 @@ class Result:
                 for at in ("", AT_BEST)
             )
             lines.append(f"{part:<6}" + "   ".join(halves))
+        others = [name for name in metrics if name.partition("/")[0] not in PARTS]
+        lines += [f"{name} {metrics[name]:.4f}" for name in others]
         for name, value in record.get("chance", {}).items():
             lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
         lines.append(
@@ -87,6 +93,16 @@ def versions() -> dict[str, str]:
 
     found = {name: version(name) for name in PACKAGES}
     return {"zoo": __version__, "python": platform.python_version(), **found}
+
+
+def machine() -> dict[str, Any]:
+    """What computes: the processor, its cores and the GPUs."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    cpu = names[0] if names else platform.processor()
+    return {"cpu": cpu, "cores": os.cpu_count(), "gpus": gpus}
 
 
 def order_digest(task: Any) -> str:
@@ -126,6 +142,7 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "seconds_per_step": None,
         "peak_memory_bytes": 0,
         "versions": versions(),
+        "machine": machine(),
         "data_digest": task.data_digest(),
         "branch_digest": branch_digest,
         "order_digest": order_digest(task),

@@ -91,8 +91,9 @@ class Training:
     def trainer(self, task: Any, callbacks: Sequence[Any], plugins: Sequence[Any] = ()) -> Any:
         """A Lightning trainer that leaves logs, bars and files to our callbacks."""
         from pytorch_lightning import Trainer
-        from pytorch_lightning.callbacks import EMAWeightAveraging
         from pytorch_lightning.profilers import PassThroughProfiler
+
+        from tasks.average import Average
 
         class Unprofiled(PassThroughProfiler):
             """One empty context for all actions, where Lightning makes 36 a step."""
@@ -100,7 +101,7 @@ class Training:
             def profile(self, action_name: str) -> Any:
                 return NOTHING
 
-        averaging = [EMAWeightAveraging(decay=self.ema)] if self.ema else []
+        averaging = [Average(self.ema)] if self.ema else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(

@@ -66,7 +66,6 @@ def test_two_processes_equal_one(tmp_path):
     [
         ["trainer.precision=bf16-mixed"],
         ["preset=fixup", "optimizer.lr=0.01"],
-        ["preset=deepnorm"],
         ["preset=rezero_no_norm"],
         ["model.width=[8,16,16]", "model.shortcut=B", "norm=pre", "optimizer.base_batch=256"],
         ["optimizer.schedule=step", "optimizer.warmup=0", "task.label_smoothing=0.1"],
@@ -82,6 +81,8 @@ def test_options_train(words, tmp_path, capsys):
     ("words", "said"),
     [
         (["model.depth=9"], "10 is near"),
+        (["preset=deepnorm"], "use it with task=gnn, transformer"),
+        (["model.block=bottleneck", "model.depth=11", "model.base_width=1"], "no channel"),
         (["model.width=[]"], "model.width"),
         (["data.batch_size=0"], "data.batch_size"),
         (["task.crop=-1"], "task.crop"),

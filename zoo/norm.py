@@ -42,6 +42,15 @@ class Branch(nn.Module):
         return x
 
 
+class Chain(nn.Sequential):
+    """Modules in a row; what comes beside the input goes to those that declare `conditioned`."""
+
+    def forward(self, x: Tensor, *args: Any) -> Tensor:
+        for module in self:
+            x = module(x, *args) if getattr(module, "conditioned", False) else module(x)
+        return x
+
+
 class Placement:
     """Puts norms and activations around branches; the methods receive makers of fresh modules.
 
@@ -63,7 +72,10 @@ class Placement:
     def chain(
         self, layers: Sequence[nn.Module], widths: Sequence[int], norm: MakeNorm, act: MakeModule
     ) -> nn.Module:
-        """A branch of several layers; `widths` lists the channels before, between and after."""
+        """A branch of several layers; `widths` lists the channels before, between and after.
+
+        Layers that declare `conditioned` also receive what the branch is given beside its input.
+        """
         modules: dict[str, nn.Module] = {}
         for i, layer in enumerate(layers):
             if self.leads:
@@ -75,7 +87,7 @@ class Placement:
                 modules[f"norm{i}"] = norm(widths[i + 1])
         if self.closes:
             modules["closing"] = norm(widths[-1])
-        return nn.Sequential(OrderedDict(modules))
+        return Chain(OrderedDict(modules))
 
     def settle(self, act: MakeModule) -> nn.Module | None:
         """The function of the stream's value after each write of a chain."""

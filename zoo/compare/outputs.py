@@ -19,13 +19,12 @@ from zoo.folder import write_whole
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
 
 
-def write_all(record: Row, path: Path, mirror: bool, homes: Sequence[Path] = ()) -> str:
+def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
     """Writes every report into the folder; gives what the terminal shows.
 
     Args:
         record: of the comparison.
         path: the folder.
-        mirror: whether W&B receives it.
         homes: folders that hold the runs; none: the folder itself.
     """
     curves = curves_of(record["cells"], homes or [path])

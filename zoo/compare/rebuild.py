@@ -87,7 +87,7 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     if len(sources) > 1:
         commands.append(shlex.join(["python", "-m", "zoo", "report", *words]))
     record = assemble(" and ".join(names), " && ".join(commands), declared, rows, paths)
-    return record, write_all(record, target, mirror=False, homes=paths)
+    return record, write_all(record, target, paths)
 
 
 def read(path: Path) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 
 from zoo.compare.declared import Comparison, declare
 from zoo.compare.engine import Engine, Local
+from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
 from zoo.compare.progress import Progress, duration
@@ -124,6 +126,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     """Runs a comparison, or what of it is missing; gives record, text and exit code."""
     name, options, given = declare(words)
     found = plan(options, given)
+    speak()
     path = Path(options.dir or f"runs/compare-{name}")
     store = Store(path)
     store.sweep()
@@ -140,8 +143,18 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         with Progress(sys.stderr) as progress:
             tally = run_all(jobs, store, engine, progress.show)
     record = recorded(comparing, facts, tally)
-    text = write_all(record, store.path, options.mirror)
+    text = write_all(record, store.path)
+    if options.mirror:
+        mirror(record, store.path)
     return record, text, FAILED if tally.failed else 0
+
+
+def speak() -> None:
+    """Messages of the project go to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("zoo: %(message)s"))
+    log = logging.getLogger("zoo")
+    log.handlers, log.propagate = [handler], False
 
 
 @contextmanager

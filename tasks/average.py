@@ -1,0 +1,74 @@
+"""A running average of the weights, which evaluation uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+from tasks.checkpoints import Lean
+
+
+class Average(Lean):
+    """Averages weights and buffers after every step; validation, result and checkpoint show it.
+
+    Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at
+    first. Counts stay those of the weights. A checkpoint keeps the weights w beside it.
+
+    Args:
+        decay: the largest d.
+    """
+
+    def __init__(self, decay: float):
+        self.decay = decay
+        self.step = 0
+        self.names: list[str] = []
+        self.live: list[Tensor] = []  # the model's own tensors
+        self.kept: list[Tensor] = []  # their averages
+
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        state = task.model.state_dict()
+        given = dict(zip(self.names, self.kept, strict=True))
+        self.names = [name for name, value in state.items() if value.is_floating_point()]
+        self.live = [state[name] for name in self.names]
+        self.kept = [given.get(name, state[name]).to(task.device, copy=True) for name in self.names]
+        self.step = trainer.global_step
+
+    @torch.no_grad()
+    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
+        if trainer.global_step == self.step:  # between two steps
+            return
+        self.step = trainer.global_step
+        before = self.step - 1
+        decay = min(self.decay, (1 + before) / (10 + before)) if before else 0.0
+        torch._foreach_lerp_(self.kept, self.live, 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchanges weights and averages."""
+        old = [weight.clone() for weight in self.live]
+        torch._foreach_copy_(self.live, self.kept)
+        torch._foreach_copy_(self.kept, old)
+
+    def on_validation_epoch_start(self, trainer: Trainer, task: Any) -> None:
+        self.swap()
+
+    def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
+        self.swap()
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        self.swap()
+
+    def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
+        weights = checkpoint["state_dict"]
+        averages = {f"model.{n}": kept for n, kept in zip(self.names, self.kept, strict=True)}
+        checkpoint["weights"] = weights
+        checkpoint["state_dict"] = weights | averages
+
+    def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
+        averages = checkpoint["state_dict"]
+        self.names = [name.removeprefix("model.") for name in averages]
+        self.kept = list(averages.values())
+        task.load_state_dict(checkpoint["weights"])

@@ -1,0 +1,178 @@
+"""Denoising diffusion of images."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor
+
+from tasks.base import MakeModel, Task, Totals
+from tasks.data.batches import Augment, Shuffled
+from tasks.data.image_set import ImageSet
+from tasks.generate import figure, quality
+from tasks.noise import BANDS, Fixed, Noise, Piece, Prediction, Schedule, Variance, within
+from tasks.optim import Optimizer
+from zoo.init import keyed_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 36  # images in a figure
+
+
+class Denoising(Task):
+    """A network learns to tell noise from image at every level of noise; then it makes images.
+
+    Batches, timesteps and noise follow from the seed and the number of the batch. With several
+    processes each one takes every n-th image of a batch.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the images.
+        optimizer: options of the optimiser.
+        seed: of order, timesteps and noise.
+        timesteps: levels of noise.
+        schedule: of their betas, `linear` or `cosine`.
+        prediction: what the network predicts: `epsilon` (the noise), `v` or `sample` (the image).
+        variance: of the steps of the sampler `ddpm`.
+        flip: mirror every second image.
+        drop_label: share of labels that a conditional model does not see in training (Ho and
+            Salimans 2022, arXiv:2207.12598).
+        sample_every: steps between two figures of samples on the way, at validations; 0: none.
+        frechet_samples: images for the Fréchet distance at the end of the run; 0: none.
+    """
+
+    takes = ImageSet
+    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
+    primary = ("loss", False)
+    verbs: ClassVar[dict[str, str]] = {
+        "sample": "tasks.sample_images.SampleImages",
+        "export": "tasks.export_diffusers.ExportDiffusers",
+    }
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: ImageSet,
+        optimizer: Optimizer,
+        seed: int,
+        timesteps: Annotated[int, Ge(10)] = 1000,
+        schedule: Schedule = "linear",
+        prediction: Prediction = "epsilon",
+        variance: Variance = "fixed_small",
+        flip: bool = False,
+        drop_label: Annotated[float, Ge(0), Le(1)] = 0.1,
+        sample_every: Annotated[int, Ge(0)] = 200,
+        frechet_samples: Annotated[int, Ge(0)] = 500,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        self.batch_size: int = data.batch_size
+        self.noise = Noise(timesteps, schedule, prediction, variance)
+        self.augment = Augment(flip=flip)
+        self.drop_label = drop_label
+        self.sample_every, self.frechet_samples = sample_every, frechet_samples
+        self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def facts_of(self, data: ImageSet) -> dict[str, Any]:
+        return {"channels": data.images.shape[1], "classes": len(data.classes)}
+
+    def data_digest(self) -> str:
+        return self.data.digest()
+
+    def shuffled(self, number: int = 0) -> Shuffled:
+        """The training batches from one on."""
+        return Shuffled(self.data.train, self.batch_size, self.seed, number)
+
+    def batches_per_pass(self, world: int) -> int:
+        return self.shuffled().per_pass
+
+    def setup(self, stage: str) -> None:
+        """Brings the images and the schedule to the device."""
+        if stage != "evaluate":  # a trainer knows where to compute
+            self.home = self.device
+        self.images = self.data.images.to(self.device)
+        self.labels = self.data.labels.to(self.device)
+        self.noise.to(self.device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch
+
+    def loader(self, part: str) -> Iterable[Piece]:
+        return Fixed(part, getattr(self.data, part), self.noise.timesteps)
+
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
+        self.world, self.rank = world, rank
+        return self.shuffled(number)
+
+    def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The mean squared error of each image `[B, C, H, W]` of bytes."""
+        x = images / 127.5 - 1
+        known = labels if self.model.conditional else None
+        guess = self.model(self.noise.noised(x, noise, t), t, known).float()
+        return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
+
+    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+        number, examples = batch
+        count, device = len(examples), self.device
+        mine = torch.arange(self.rank, count, self.world)
+        chosen = examples[mine]
+        images, labels = self.images[chosen], self.labels[chosen]
+        if self.augment.flip:
+            moves = self.augment.draw(self.seed, number, count, *images.shape[2:])
+            images = self.augment.moved(images, moves, mine)
+        draws = torch.Generator(device)
+        draws.manual_seed(keyed_seed(self.seed, "noise", str(number)))
+        t = torch.randint(self.noise.timesteps, (count,), generator=draws, device=device)
+        noise = torch.randn(count, *images.shape[1:], generator=draws, device=device)
+        if self.model.conditional:
+            unseen = torch.rand(count, generator=draws, device=device) < self.drop_label
+            labels = labels.masked_fill(unseen[mine], len(self.data.classes))
+        return self.errors(images, labels, t[mine], noise[mine]).sum() * (self.world / count)
+
+    def totals(self, batch: Piece) -> Totals:
+        images = self.images[batch.examples]
+        t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
+        errors = self.errors(images, self.labels[batch.examples], t, noise)
+        found = {"loss": errors.sum()}
+        for name in BANDS:
+            inside = within(t, name, self.noise.timesteps)
+            found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
+        return found | {"count": torch.tensor(len(t), device=self.device)}
+
+    @contextlib.contextmanager
+    def at_home(self) -> Iterator[None]:
+        """Evaluation on the device where the run computes; a trainer that ended leaves it."""
+        before = self.device
+        self.to(self.home)
+        try:
+            with self.evaluating():
+                yield
+        finally:
+            self.to(before)
+
+    def final(self) -> dict[str, float]:
+        """The Fréchet distance of samples, with its two reference lines."""
+        if not self.frechet_samples:
+            return {}
+        with self.at_home():
+            return quality(self, self.frechet_samples)
+
+    def glimpses(self, step: int) -> dict[str, Figure]:
+        """Samples on the way."""
+        if not self.sample_every or step % self.sample_every:
+            return {}
+        title = f"samples at step {step}, DDIM with 50 steps"
+        return {f"samples_{step:06d}": figure(self, SHOWN, title)}
+
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """Samples of the trained model, and training images beside them."""
+        from tasks.pictures import sheet_figure
+
+        with self.at_home():
+            made = figure(self, SHOWN, f"samples, DDIM with 50 steps: {title}")
+        real = self.data.images[self.data.train[:SHOWN]]
+        return {"samples": made, "data": sheet_figure(real, "training images")}

@@ -1,0 +1,52 @@
+"""The verb `export` of diffusion runs: a pipeline folder of diffusers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal
+
+import torch
+
+from tasks.diffusers_unet import unet_of
+from tasks.diffusion import Denoising
+from tasks.use import Report
+from zoo.errors import ConfigError
+from zoo.folder import RunFolder
+
+TOLERANCE = 1e-5
+
+
+class ExportDiffusers:
+    """Writes a folder that `DDPMPipeline.from_pretrained` loads, under `export/diffusers`.
+
+    The written pipeline is loaded again and compared with the trained model before it counts.
+
+    Args:
+        format: of the export.
+    """
+
+    def __init__(self, format: Literal["diffusers"] = "diffusers"):
+        self.format = format
+
+    def __call__(self, task: Denoising, folder: RunFolder) -> Report:
+        from diffusers import DDPMPipeline
+        from diffusers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        unet = unet_of(task.model, task.images.shape[1:])
+        place = folder.path / "export" / "diffusers"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
+            pipeline.save_pretrained(place)
+            loaded = DDPMPipeline.from_pretrained(place, low_cpu_mem_usage=False).unet
+        shape = (4, *task.images.shape[1:])
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(task.device)
+        t = torch.linspace(0, task.noise.timesteps - 1, 4).long().to(task.device)
+        ours, theirs = task.model(x, t), loaded.to(task.device)(x, t).sample
+        difference = float((ours - theirs).abs().max() / ours.abs().max())
+        if not difference <= TOLERANCE:
+            what = f"the written pipeline differs by {difference:.1g}"
+            raise ConfigError(what, str(place), "report this, with the run's config.yaml")
+        record = {"export": str(place), "difference": difference}
+        return Report(record, f"{place}: equal to the trained model to {difference:.1g}")

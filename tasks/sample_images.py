@@ -1,0 +1,80 @@
+"""The verb `sample` of diffusion runs: images from noise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge
+from torch import Tensor
+
+from tasks.diffusion import Denoising
+from tasks.generate import sampled
+from tasks.noise import Sampler
+from tasks.pictures import sheet
+from tasks.use import Report
+from zoo.errors import ConfigError
+from zoo.folder import RunFolder
+
+
+class SampleImages:
+    """Writes images of a trained network one by one and as a grid, under `samples/`.
+
+    Args:
+        count: of images.
+        steps: that the sampler takes.
+        scheduler: the sampler.
+        seed: of the noise that the images begin with.
+        label: name of the class of all images, for conditional models; null: each in turn.
+        guidance: towards the class, for conditional models; 1: none beyond the model itself.
+    """
+
+    def __init__(
+        self,
+        count: Annotated[int, Ge(1)] = 64,
+        steps: Annotated[int, Ge(1)] = 50,
+        scheduler: Sampler = "ddim",
+        seed: Annotated[int, Ge(0)] = 0,
+        label: str | int | None = None,
+        guidance: Annotated[float, Ge(0)] = 1.0,
+    ):
+        self.count, self.steps, self.scheduler, self.seed = count, steps, scheduler, seed
+        self.label, self.guidance = label, guidance
+
+    def __call__(self, task: Denoising, folder: RunFolder) -> Report:
+        from PIL import Image
+
+        label = self.index(task)
+        if self.steps > task.noise.timesteps:
+            what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
+            raise ConfigError(what, "sample", "give fewer")
+        with task.at_home():
+            images = sampled(
+                task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
+            )
+        place = folder.path / "samples"
+        place.mkdir(exist_ok=True)
+        for number, image in enumerate(images):
+            Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
+        Image.fromarray(pixels(sheet(images))).save(place / "grid.png")
+        record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
+        return Report(record, f"{self.count} images: {place / 'grid.png'}")
+
+    def index(self, task: Denoising) -> int | None:
+        """The number of the class; ConfigError where the model knows none or not this one."""
+        if self.label is None and self.guidance == 1:
+            return None
+        if not task.model.conditional:
+            what = "the model knows no classes"
+            raise ConfigError(what, "sample", "leave out label and guidance")
+        names = task.data.classes
+        if self.label is not None and str(self.label) not in names:
+            what = f"there is no class {self.label!r}"
+            raise ConfigError(what, f"label={self.label}", f"choose from {', '.join(names)[:200]}")
+        return None if self.label is None else names.index(str(self.label))
+
+
+def pixels(image: Tensor) -> np.ndarray:
+    """`[C, H, W]` of bytes as `[H, W]` or `[H, W, 3]`."""
+    array = image.movedim(0, -1).numpy()
+    return array[..., 0] if array.shape[-1] == 1 else array

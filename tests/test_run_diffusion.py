@@ -1,0 +1,177 @@
+"""Runs of diffusion through the command line: fit, continuation, samples, export."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_run import command, rows, weights
+
+from zoo.cli import main
+from zoo.folder import RunFolder
+
+SMALL = ["task=diffusion", "model.depth=2", "model.width=8", "model.blocks=1", "logger=none"]
+SMALL += ["trainer.accelerator=cpu", "trainer.max_steps=6", "trainer.log_every=2"]
+SMALL += ["trainer.validate_every=3", "task.frechet_samples=0", "task.timesteps=100"]
+SMALL += ["data.batch_size=16", "optimizer.warmup=0", "optimizer.schedule=constant"]
+
+
+def fit(folder, *words, code=0):
+    assert main(["fit", *SMALL, f"run.dir={folder}", *words]) == code
+    return RunFolder(folder).result()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("diffusion") / "run"
+    return folder, fit(folder, "task.frechet_samples=20", "task.sample_every=3")
+
+
+def test_a_run_and_its_figures(run):
+    folder, record = run
+    names = {"curves", "mixing", "samples", "data", "samples_000003", "samples_000006"}
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
+    metrics = record["metrics"]
+    bands = [metrics[f"val/mse/{name}"] for name in ("low", "middle", "high")]
+    assert min(bands) <= metrics["val/loss"] <= max(bands)
+    real, found, noise = (
+        metrics[f"samples/frechet{name}"] for name in ("_train_against_test", "", "_noise")
+    )
+    assert 0 < real < min(found, noise)
+    assert record["primary"]["name"] == "test/loss"
+    assert record["primary"]["higher_is_better"] is False
+
+
+def test_samples_follow_from_their_seed(run, capsys):
+    folder, _ = run
+    found = []
+    for seed in (0, 0, 1):
+        capsys.readouterr()
+        words = [f"from={folder}", "count=5", "steps=3", f"seed={seed}"]
+        assert main(["--json", "sample", *words]) == 0
+        place = folder / "samples"
+        assert json.loads(capsys.readouterr().out)["samples"] == str(place)
+        found.append([(place / f"{i:05d}.png").read_bytes() for i in range(5)])
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+    sheet = np.asarray(Image.open(place / "grid.png"))
+    image = np.asarray(Image.open(place / "00004.png"))
+    assert image.shape == (8, 8)
+    assert np.array_equal(sheet[10:18, 10:18], image)
+
+
+def test_the_export_is_a_pipeline_of_diffusers(run, capsys):
+    from diffusers import DDPMPipeline
+
+    folder, _ = run
+    capsys.readouterr()
+    assert main(["--json", "export", f"from={folder}", "format=diffusers"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["difference"] < 1e-5
+    pipeline = DDPMPipeline.from_pretrained(record["export"], low_cpu_mem_usage=False)
+    pipeline.set_progress_bar_config(disable=True)
+    draws = torch.Generator().manual_seed(0)
+    images = pipeline(2, generator=draws, num_inference_steps=4, output_type="np").images
+    assert images.shape == (2, 8, 8, 1)
+    assert math.isfinite(images.sum())
+    assert list((folder / "export" / "diffusers" / "unet").glob("*.safetensors"))
+
+
+def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
+    words = ["model.dropout=0.2", "model.conditional=true", "trainer.ema=0.9", "task.flip=true"]
+    fit(tmp_path / "whole", *words)
+    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+
+
+def test_two_processes_equal_one(tmp_path, capsys):
+    words = ["data.batch_size=17", "trainer.max_steps=3", "model.conditional=true"]
+    fit(tmp_path / "one", *words)
+    two = [*SMALL, *words, "trainer.devices=2", f"run.dir={tmp_path / 'two'}"]
+    process = command("fit", *two)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], both[name], atol=2e-5) for name in one)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.precision=bf16-mixed", "task.schedule=cosine", "task.prediction=v"],
+        ["long=residual", "connection=rezero", "task.prediction=sample", "model.embedding=film"],
+    ],
+)
+def test_options_train(words, tmp_path, capsys):
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+
+
+def test_a_conditional_model_draws_a_class(tmp_path, capsys):
+    folder = tmp_path / "run"
+    fit(folder, "model.conditional=true", "trainer.max_steps=1")
+    words = ["sample", f"from={folder}", "count=2", "steps=2"]
+    found = []
+    for more in ([], ["label=7"], ["label=7", "guidance=3"]):
+        assert main([*words, *more]) == 0
+        found.append((folder / "samples" / "00000.png").read_bytes())
+    assert len(set(found)) == 3
+    capsys.readouterr()
+    assert main([*words, "label=ten"]) == 2
+    assert "choose from 0, 1" in capsys.readouterr().err
+    assert main(["export", f"from={folder}"]) == 2
+    assert "model.conditional" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sample", "label=7"], "knows no classes"),
+        (["sample", "steps=101"], "more than the 100 levels"),
+        (["sample", "count=0"], "count=0 is refused"),
+        (["sample", "scheduler=none"], "scheduler='none' is refused"),
+        (["export", "format=onnx"], "format='onnx' is refused"),
+        (["predict"], "task=diffusion knows no predict"),
+    ],
+)
+def test_wrong_words_are_one_line(words, said, run, capsys):
+    verb, *rest = words
+    capsys.readouterr()
+    assert main([verb, f"from={run[0]}", *rest]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.attention_at=[5]"], "attention_at=[5]"),
+        (["task.prediction=noise"], "task.prediction"),
+    ],
+)
+def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
+    assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_skips_matter_on_digits(seed, tmp_path, capsys):
+    found = {}
+    for short, long in (("residual", "concat"), ("plain", "plain")):
+        folder = tmp_path / short
+        words = ["task=diffusion", f"connection={short}", f"long={long}", f"seed={seed}"]
+        words += ["logger=none", "task.frechet_samples=0", f"run.dir={folder}"]
+        assert main(["fit", *words]) == 0
+        found[short] = RunFolder(folder).result()["metrics"]["val/loss"]
+    assert found["residual"] <= 0.12
+    assert found["plain"] >= 1.3 * found["residual"]
