@@ -25,7 +25,8 @@ usage: python -m zoo [--json] [--debug] VERB [key=value ...]
          a matrix of runs with statistics and a report:
          compare task=cnn,gnn connection=plain,residual model.depth=8,16 pairs=8
   report
-         the reports of a comparison again, or of several as one: report FOLDER FOLDER
+         the reports of a comparison again, also of one under way: report FOLDER,
+         or of several as one: report FOLDER FOLDER dir=FOLDER
   bench  the cost of fit over a bare loop: bench task=gnn
   list   what is registered: list, list connection
   show   the composed configuration: show task=gnn

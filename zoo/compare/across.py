@@ -24,6 +24,15 @@ def grouped(rows: Iterable[Row], key: str) -> list[tuple[str, list[Row]]]:
     return list(found.items())
 
 
+def families(record: Row) -> list[tuple[str, list[Row]]]:
+    """The places of each family, from the shallowest to the deepest."""
+    found = grouped(record["places"], "family")
+    for _, places in found:
+        if all(isinstance(place["depth"], (int, float)) for place in places):
+            places.sort(key=lambda place: place["depth"])
+    return found
+
+
 def growth(places: Sequence[Row], baselines: dict[str, str]) -> list[Row]:
     """How the gap of each arm grows with log2 of depth, for every pair that ran at all depths."""
     found: list[Row] = []

@@ -16,6 +16,8 @@ from zoo.compare.across import Row
 from zoo.compare.looks import cut, look, visible
 from zoo.compare.table import number
 
+TICKS = 16  # at most so many have a name
+
 
 @dataclass
 class Chart:
@@ -73,13 +75,16 @@ def positions(places: Sequence[Row]) -> list[float]:
 def ticks(places: Sequence[Row]) -> list[str]:
     """The names of the positions."""
     named = [p["depth"] if isinstance(p["depth"], (int, float)) else label(p) for p in places]
-    return [cut(text, 16) for text in named]
+    every = -(-len(named) // TICKS)
+    return [cut(text, 16) if i % every == 0 else "" for i, text in enumerate(named)]
 
 
 def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
     """A small shift that keeps arms at one place apart."""
     steps = [b - a for a, b in zip(sorted(x), sorted(x)[1:], strict=False)]
-    return (arm - (arms - 1) / 2) * min([*steps, 1.0]) * min(0.12, 0.6 / arms)
+    shown = max(x) - min(x) + 0.8  # of the axis
+    room = min([*steps, 1.0])
+    return (arm - (arms - 1) / 2) * min(0.12 * room, 0.6 * room / arms, 0.035 * shown)
 
 
 def points(row: Row, measure: Measure) -> float | None:

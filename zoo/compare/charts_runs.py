@@ -11,6 +11,7 @@ from zoo.compare.looks import look
 from zoo.compare.table import number
 
 DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic
+FEW = 4  # points of a curve, up to which they are marked
 
 
 def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curves) -> Chart:
@@ -29,9 +30,11 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
             ends: list[tuple[float, float]] = []
             first, last = [], []
             x: list[float | None] = []
+            longest = 0
             y: list[float | None] = []
             for cell in (c for c in own if c["arm"] == arm):
                 points = curves[cell["id"]].get(measure, [])
+                longest = max(longest, len(points))
                 if points:
                     x += [step for step, _ in points] + [None]
                     y += [float(f"{value:.4g}") for _, value in points] + [None]
@@ -40,12 +43,15 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
                     ends += points[-1:] if cell["status"] == "diverged" else []
             if not x:
                 continue
+            mode = "lines+markers" if longest <= FEW else "lines"
             meta = {"arm": i, "measure": measure}
             line = {"color": style.color, "dash": style.dash, "width": 1.2}
             shared: Row = {"type": "scatter", "name": safe(arm), "meta": meta}
             traces.append(
-                {**shared, "mode": "lines", "x": x, "y": y, "line": line, "hoverinfo": "x+y+name"}
-            )
+                {**shared, "mode": mode, "x": x, "y": y, "line": line, "opacity": 0.8,
+                 "marker": {"color": style.color, "symbol": style.symbol, "size": 6},
+                 "hoverinfo": "x+y+name"}
+            )  # fmt: skip
             if ends:
                 at, height = zip(*ends, strict=True)
                 cross = {"color": style.color, "symbol": "x-thin-open", "size": 10}
@@ -99,4 +105,4 @@ def matrix(arm: str, found: Row, least: float, most: float) -> Chart:
     note = f", {found['note']}" if found["note"] else ""
     last = ", ".join(number(v) for v in values[-1])
     words = f"Mixing matrix of {arm} (rule {found['rule']}{note}). Its output is made of {last}."
-    return Chart(f"{arm}{note}", words, [trace], layout, ("", *outputs), rows, 270)
+    return Chart(arm, words, [trace], layout, ("", *outputs), rows, 270)

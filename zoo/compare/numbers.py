@@ -55,9 +55,9 @@ def growth(record: Row) -> Html:
          md.number(f["baseline_iqm"]), md.interval(f["gap"])]
         for f in record["overall"]
     ]  # fmt: skip
-    head = ("arm", "baseline", "tasks", "arm's mean", "baseline's mean", "gap (95 % interval)")
     title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
-    return join([slopes, table(title, head, means) if means else ""])
+    columns = ("arm", "baseline", "tasks", "arm's mean", "baseline's mean", "gap (95 % interval)")
+    return join([slopes, table(title, columns, means) if means else ""])
 
 
 def failures(record: Row) -> Html:

@@ -32,8 +32,9 @@
     const axis = { gridcolor: color("line"), linecolor: color("line"), zerolinecolor: color("line") };
     const layout = painted(chart.layout);
     const log = chart.logarithmic.includes(measure[chart.group]);
-    layout.xaxis = { ...axis, ...layout.xaxis };
-    layout.yaxis = { ...axis, ...(log ? { type: "log", dtick: 1 } : {}), ...layout.yaxis };
+    const title = chart.group ? { title: { text: measure[chart.group] } } : {};
+    layout.xaxis = { automargin: true, ...axis, ...layout.xaxis };
+    layout.yaxis = { automargin: true, ...axis, ...title, ...(log ? { type: "log", dtick: 1 } : {}), ...layout.yaxis };
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("ink") },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from zoo.compare.across import Row, grouped
+from zoo.compare.across import Row, families
 from zoo.compare.charts import Chart, Measure, against_depth
 from zoo.compare.charts_gaps import forest
 from zoo.compare.charts_runs import learning, matrix
@@ -37,10 +37,6 @@ class Charts:
         """Figures side by side where there is room."""
         content = join(self.figure(chart, group) for chart in charts)
         return tag("div", content, class_=f"charts {kind}".strip())
-
-
-def families(record: Row) -> list[tuple[str, Sequence[Row]]]:
-    return [(family, places) for family, places in grouped(record["places"], "family")]
 
 
 def scores(record: Row, arms: Sequence[str], charts: Charts) -> Iterator[Html]:
@@ -98,9 +94,9 @@ def matrices(record: Row, charts: Charts) -> Html:
     ends = (-most if min(entries, default=0) < 0 else 0, most)
     have = [matrix(arm, found, *ends) for arm, found in known.items() if found["matrix"]]
     lack = [
-        tag("p", join([name(arm), f" (rule {found['rule']}) has none: {found['note']}."]))
+        tag("p", join([name(arm), f" (rule {found['rule']}){said}: {found['note']}."]))
         for arm, found in known.items()
-        if not found["matrix"]
+        if found["note"] and (said := " is shown" if found["matrix"] else " has no matrix")
     ]
     missing = [] if known else [tag("p", "Not recorded.")]
     return join(itertools.chain([charts.grid(have, "narrow")], lack, missing))

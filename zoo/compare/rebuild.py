@@ -20,40 +20,37 @@ from zoo.folder import SCHEMA, RunFolder
 FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "flops",
          "command")  # fmt: skip
 
+PLAN = "plan.json"  # what a comparison under way will do
+TOGETHER = "runs/report"  # where several comparisons are reported
 ALONE = "report these folders one by one"
 
 
 @dataclass
 class Source:
-    """A comparison's folder and what its `compare.json` says."""
+    """A comparison's folder and its record, or its plan while it is under way."""
 
     path: Path
     record: Row
 
 
-def assemble(
-    name: str, command: str, declared: Row, rows: Sequence[Row], homes: Sequence[Path]
-) -> Row:
+def assemble(head: Row, rows: Sequence[Row], homes: Sequence[Path]) -> Row:
     """The record of a comparison.
 
     Args:
-        name: of its declaration.
-        command: that repeats it.
-        declared: arms, baselines, places, pairs, effects, references and whether it is null.
+        head: `schema`; `name` of its declaration; `command` that repeats it; `declared`: arms,
+            baselines, places, pairs, effects, references and whether it is null.
         rows: of its cells.
         homes: the folders in which the cells lie.
     """
     results = (finished(row["id"], homes) for row in rows)
     first = next((result for result in results if result), {})
+    declared = head["declared"]
     found = analyse(
         rows, declared["baselines"], declared["effects"], declared["references"],
         not declared["null"],
     )  # fmt: skip
     return {
-        "schema": SCHEMA,
-        "name": name,
-        "command": command,
-        "declared": declared,
+        **head,
         "versions": first.get("versions", {}),
         "machine": first.get("machine", {}),
         **found,
@@ -75,7 +72,7 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     if not paths:
         raise ConfigError("no comparison is named", "report", "add its folder")
     sources = [read(path) for path in paths]
-    target = (given or paths)[-1 if given else 0]
+    target = given[-1] if given else paths[0] if len(paths) == 1 else Path(TOGETHER)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,14 +83,20 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     commands = list(dict.fromkeys(source.record["command"] for source in sources))
     if len(sources) > 1:
         commands.append(shlex.join(["python", "-m", "zoo", "report", *words]))
-    record = assemble(" and ".join(names), " && ".join(commands), declared, rows, paths)
+    head = {
+        "schema": SCHEMA,
+        "name": " and ".join(names),
+        "command": " && ".join(commands),
+        "declared": declared,
+    }
+    record = assemble(head, rows, paths)
     return record, write_all(record, target, paths)
 
 
 def read(path: Path) -> Source:
     """The record in a folder."""
-    file = path / "compare.json"
-    fix = "name the folder of a comparison that has ended; `compare` continues one that has not"
+    file = path / PLAN if (path / PLAN).is_file() else path / "compare.json"
+    fix = "name the folder of a comparison"
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

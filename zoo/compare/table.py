@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.compare.across import Row
+from zoo.compare.across import Row, families
 from zoo.compare.progress import duration
 
 CAVEATS = (
@@ -62,8 +62,8 @@ class Statement:
         family: of places.
         arm: its name.
         baseline: the other one's.
-        parts: of the sentence: where, the verdict and the gap; the deepest place first, the
-            growth with depth last.
+        parts: of the sentence: where, the verdict and the gap; the deepest place, the shallowest
+            one, and the growth with depth.
     """
 
     family: str
@@ -75,10 +75,7 @@ class Statement:
 def statements(record: Row) -> list[Statement]:
     """One statement for each family and contrast."""
     found = []
-    families: dict[str, list[Row]] = {}
-    for place in record["places"]:
-        families.setdefault(place["family"], []).append(place)
-    for family, places in families.items():
+    for family, places in families(record):
         for arm, baseline in record["declared"]["baselines"].items():
             own = [(p, c) for p in places for c in p["contrasts"] if c["arm"] == arm]
             parts = [
@@ -87,7 +84,7 @@ def statements(record: Row) -> list[Statement]:
                     contrast["verdict"],
                     f", gap {interval(contrast.get('gap')) or 'unknown'}",
                 )
-                for place, contrast in reversed(own)
+                for place, contrast in (own[-1:] + own[:-1][:1])
             ]
             slope = [s for s in record["slopes"] if s["family"] == family and s["arm"] == arm]
             parts += [("the gap by depth", s["verdict"], "") for s in slope]
