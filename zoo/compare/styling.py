@@ -49,7 +49,7 @@ def legend(figure: Figure, arms: Sequence[str], chance: bool = False) -> None:
     handles = []
     for i in range(len(arms)):
         handles.append(Line2D([], [], **drawn(i), markersize=5))
-        handles[-1].set_linestyle(DASHES[look(i).dash])
+        handles[-1].set(linestyle=DASHES[look(i).dash])
     names = [f" {plain(arm, 24)}" for arm in arms]  # a name with a leading _ would be left out
     if chance:
         handles.append(Line2D([], [], color="0.4", linewidth=0.8, linestyle=":"))

@@ -187,5 +187,6 @@ def markdown(record: Row) -> str:
     lines += [f"* {caveat}" for caveat in CAVEATS]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
+    lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
     lines += ["", f"Made by `{record['command']}`; `compare.json` has everything."]
     return "\n".join(lines) + "\n"
