@@ -8,7 +8,7 @@
 
   const remembered = () => { try { return localStorage.getItem("zoo-scheme"); } catch { return null; } };
   const system = matchMedia("(prefers-color-scheme: dark)");
-  const mouse = matchMedia("(hover: hover) and (pointer: fine)"); // a finger scrolls the page
+  let mouse = matchMedia("(hover: hover) and (pointer: fine)").matches; // a finger scrolls the page
   const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
   function painted(value) {
@@ -38,7 +38,8 @@
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("ink") },
-      margin: { l: 56, r: 14, t: 10, b: 48 }, dragmode: mouse.matches ? "zoom" : false, hovermode: "closest",
+      margin: { l: 56, r: 14, t: 10, b: 48 }, dragmode: mouse ? "zoom" : false, hovermode: "closest",
+      uirevision: String(measure[chart.group]), // what the reader zoomed stays
       hoverlabel: { namelength: -1, bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink") } },
     };
     const data = chart.traces.map((trace) => ({ ...painted(trace), visible: shown(trace, id) }));
@@ -49,6 +50,13 @@
     return Plotly.react(node, data, { ...base, ...layout }, config);
   }
   const redraw = () => drawn.forEach(draw);
+
+  for (const kind of ["pointermove", "pointerdown"])
+    addEventListener(kind, (event) => {
+      if ((event.pointerType === "mouse") === mouse) return;
+      mouse = !mouse;
+      redraw();
+    }, true);
 
   function scheme(dark) {
     root.dataset.scheme = dark ? "dark" : "light";
