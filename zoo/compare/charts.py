@@ -65,6 +65,17 @@ def label(place: Row) -> str:
     return rest or str(place["title"])
 
 
+def named(entries: Sequence[tuple[Row, Row]]) -> list[str]:
+    """What tells contrasts of one family apart: place, arm or both."""
+    places = len({place["title"] for place, _ in entries}) > 1
+    arms = len({c["arm"] for _, c in entries}) > 1
+    texts = []
+    for place, c in entries:
+        parts = [cut(label(place), 20)] if places or not arms else []
+        texts.append(": ".join([*parts, cut(c["arm"], 20)] if arms else parts))
+    return texts
+
+
 def positions(places: Sequence[Row]) -> list[float]:
     """Where places stand: at log2 of their depth, or one after the other where that is none."""
     depths = [place["depth"] for place in places]
@@ -144,8 +155,12 @@ def against_depth(
             }
         ]  # fmt: skip
     means_told = f"Mean {measure.title}. {'; '.join(words) or 'no run has a value'}."
+    if not traces:
+        none = {"text": "no run has a value", "x": x[0], "y": 0, "showarrow": False}
+        layout |= {"annotations": [none], "yaxis": {"visible": False, "fixedrange": True}}
     head = ("place", "arm", "mean", "every run")
-    return Chart(measure.title, means_told, traces, layout, head, rows)
+    height = 320 if traces else 120
+    return Chart(measure.title, means_told, traces, layout, head, rows, height)
 
 
 def scatter(

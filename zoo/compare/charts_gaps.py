@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.compare.across import Row
-from zoo.compare.charts import Chart, label, safe
-from zoo.compare.looks import cut, look
+from zoo.compare.charts import Chart, label, named, safe
+from zoo.compare.looks import look
 from zoo.compare.table import interval, number
 
 
 def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:
     """Every difference of a pair as a dot, their mean with its interval, and what matters."""
     entries = [(place, c) for place in places for c in place["contrasts"]]
-    several = len({c["arm"] for _, c in entries}) > 1
     traces: list[Row] = []
     notes: list[Row] = []
-    names, rows, words = [], [], []
+    names = [safe(text) for text in named(entries)]
+    rows, words = [], []
     for y, (place, c) in enumerate(entries):
         where = label(place)
-        names.append(safe(cut(f"{where}: {c['arm']}" if several else where, 30)))
         gap = c.get("gap")
         told = interval(gap) or "unknown"
         every = ", ".join(number(d) for d in c.get("differences", ()))
         rows.append([where, c["arm"], c["baseline"], told, every, c["verdict"]])
         words.append(f"{where}, {c['arm']} against {c['baseline']}: {told}")
         if gap is None:
-            notes.append({"text": "no pair has ended", "x": 0, "y": y, "showarrow": False})
+            notes.append(
+                {
+                    "text": "no pair has ended",
+                    "x": 0,
+                    "y": y,
+                    "xanchor": "left",
+                    "xshift": 6,
+                    "showarrow": False,
+                }
+            )
             continue
         style = look(arms.index(c["arm"]))
         shared: Row = {"type": "scatter", "mode": "markers", "hoverinfo": "text",
@@ -57,7 +65,8 @@ def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:
             {"type": "line", **zero, "line": {"color": "@ink", "width": 1}},
         ],
         "annotations": notes,
-        "xaxis": {"title": {"text": "← worse than baseline | better →"}, "zeroline": False},
+        "xaxis": {"title": {"text": "← worse than baseline | better →"}, "zeroline": False,
+                  **({} if traces else {"range": [-1, 1]})},
         "yaxis": {"tickvals": list(range(len(names))), "ticktext": names, "automargin": True,
                   "range": [len(names) - 0.4, -0.6], "showgrid": False, "zeroline": False},
     }  # fmt: skip

@@ -94,9 +94,12 @@ def against(axis: Axes, number: int, shift: float, x: Sequence[float], places: S
 
 
 def learning(record: Row, curves: Curves) -> Iterator[Figure]:
-    """Every run as a line: in validation where that has lines, otherwise the training loss."""
+    """Every run as a line: in validation where that has lines, otherwise the training loss.
+
+    A family has a row of up to four places, from the shallowest to the deepest; the page has all.
+    """
     arms = list(record["declared"]["arms"])
-    rows = [row for _, places in families(record) for row in chunks(places, COLUMNS)]
+    rows = [some(places) for _, places in families(record)]
     for part in chunks(rows, ROWS):
         columns = max(map(len, part))
         figure = new_figure(2.7 * columns + 0.6, 2.4 * len(part) + 0.4)
@@ -108,6 +111,14 @@ def learning(record: Row, curves: Curves) -> Iterator[Figure]:
                 panel(axis, place, record["cells"], arms, curves)
         legend(figure, arms)
         yield figure
+
+
+def some(places: list[Row]) -> list[Row]:
+    """Up to four places, evenly spread."""
+    if len(places) <= COLUMNS:
+        return places
+    last = len(places) - 1
+    return [places[round(i * last / (COLUMNS - 1))] for i in range(COLUMNS)]
 
 
 def panel(

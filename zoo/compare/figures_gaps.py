@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from zoo.compare.across import Row, families
-from zoo.compare.charts import label
+from zoo.compare.charts import named
 from zoo.compare.styling import chunks, drawn, plain, styled
 from zoo.pictures import new_figure
 
@@ -40,7 +40,7 @@ def gaps(record: Row) -> Iterator[Figure]:
 
 def forest(axis: Axes, family: str, entries: Entries, arms: list[str]) -> None:
     """One panel."""
-    names = [plain(f"{label(place)}: {c['arm']}") for place, c in entries]
+    names = [plain(text, 45) for text in named(entries)]
     for y, (_, c) in enumerate(entries):
         if "gap" not in c:
             axis.text(0, y, "no pair has ended", ha="center", va="center", fontsize=8)
@@ -64,4 +64,5 @@ def forest(axis: Axes, family: str, entries: Entries, arms: list[str]) -> None:
     title = f"gap in {metric} (right: better than {against})"
     styled(axis, family, "", "")
     axis.set_xlabel(title)
+    axis.locator_params(axis="x", nbins=6)
     axis.grid(visible=False, axis="y")

@@ -53,19 +53,20 @@ def details(summary: object, content: object) -> Html:
     return tag("details", join([tag("summary", summary), content]))
 
 
-def cell(content: object) -> Html:
+def cell(content: object, kind: str = "td", **attributes: object) -> Html:
     """A cell of a table; long text is broken."""
     if isinstance(content, Html):
-        return tag("td", content)
-    text = str(content)
-    return tag("td", name(text), class_="long") if len(text) > LONG else tag("td", name(text))
+        return tag(kind, content, **attributes)
+    if len(str(content)) > LONG:
+        attributes["class_"] = "long"
+    return tag(kind, name(content), **attributes)
 
 
 def table(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
     """A table that scrolls on its own; the first cell of a row is its heading."""
     top = tag("tr", join(tag("th", title, scope="col") for title in head))
     body = join(
-        tag("tr", join([tag("th", name(row[0]), scope="row"), *map(cell, row[1:])])) for row in rows
+        tag("tr", join([cell(row[0], "th", scope="row"), *map(cell, row[1:])])) for row in rows
     )
     content = [tag("caption", caption), tag("thead", top), tag("tbody", body)]
     whole = tag("table", join(content))
