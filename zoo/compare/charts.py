@@ -16,7 +16,7 @@ from zoo.compare.across import Row
 from zoo.compare.looks import cut, look, visible
 from zoo.compare.table import number
 
-TICKS = 16  # at most so many have a name
+TICKS = 15  # that have room
 
 
 @dataclass
@@ -84,10 +84,16 @@ def positions(places: Sequence[Row]) -> list[float]:
 
 
 def ticks(places: Sequence[Row]) -> list[str]:
-    """The names of the positions."""
-    named = [p["depth"] if isinstance(p["depth"], (int, float)) else label(p) for p in places]
-    every = -(-len(named) // TICKS)
-    return [cut(text, 16) if i % every == 0 else "" for i, text in enumerate(named)]
+    """The names of the positions; of those too near to each other the deeper one has a name."""
+    x = positions(places)
+    room, last = (max(x) - min(x) + 0.8) / TICKS, math.inf
+    texts = []
+    for place, at in reversed(list(zip(places, x, strict=True))):
+        text = place["depth"] if isinstance(place["depth"], (int, float)) else label(place)
+        near = last - at < room
+        texts.append("" if near else cut(text, 16))
+        last = last if near else at
+    return texts[::-1]
 
 
 def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
