@@ -15,7 +15,7 @@ from tasks.optim import Optimizer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Totals = dict[str, Tensor]  # sums over examples, with their number under `count`
+Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
 MakeModel = Callable[..., nn.Module]
 
 
@@ -82,6 +82,12 @@ class Task(LightningModule):
     def totals(self, batch: Any) -> Totals:
         """Sums over the examples of a batch: loss, other metrics and `count`."""
         raise NotImplementedError
+
+    def measures(self, totals: Totals) -> dict[str, float]:
+        """The metrics from the totals of all batches: means over the examples."""
+        sums = {name: value.item() for name, value in totals.items()}
+        count = sums.pop("count")
+        return {name: value / count for name, value in sums.items()}
 
     def loader(self, part: str) -> Iterable[Any]:
         """The batches of one pass for evaluation on `train`, `val` or `test`."""
@@ -153,12 +159,14 @@ class Task(LightningModule):
     def metrics(self) -> dict[str, float]:
         """Metrics of the evaluation pass that just ran, over all processes."""
         if not self.measured:
-            sums = torch.stack([value.double() for value in self.sums.values()])
+            flat = torch.cat([value.double().flatten() for value in self.sums.values()])
             if self.trainer.world_size > 1:
-                sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
-            values = dict(zip(self.sums, sums.tolist(), strict=True))
-            count = values.pop("count")
-            self.measured = {name: value / count for name, value in values.items()}
+                flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
+            parts = flat.cpu().split([value.numel() for value in self.sums.values()])
+            sums = self.sums.items()
+            self.measured = self.measures(
+                {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
+            )
         return self.measured
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

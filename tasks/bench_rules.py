@@ -98,6 +98,7 @@ class Arm:
 def bench(config: Config) -> Costs:
     """Measures every registered rule on one task; nothing of it is kept."""
     one_process(config)
+    torch._dynamo.config.recompile_limit *= len(registry.names("connection"))  # one code for all
     reference = Arm(config, REFERENCE)
     if not reference.sites():
         raise ConfigError("the model has no connections", "bench", "choose a deeper one")

@@ -42,6 +42,9 @@ class ImageClassification(Task):
         mixup: parameter of mixup's Beta distribution, 0 for none.
         cutmix: likewise of cutmix.
         label_smoothing: share of the target that all classes divide.
+
+    Errors:
+        ValueError: a crop or cutout as large as the images.
     """
 
     takes = ImageSet
@@ -63,6 +66,11 @@ class ImageClassification(Task):
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.batch_size: int = self.shuffled().size
+        height, width = data.images.shape[2:]
+        if max(crop, cutout) >= min(height, width):
+            raise ValueError(
+                f"crop={crop}, cutout={cutout} leave nothing of {height} x {width} pixels"
+            )
         self.augment = Augment(crop, flip, cutout, mixup, cutmix)
         self.label_smoothing = label_smoothing
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from zoo.connection import Stack
 from zoo.connections.additive import Residual
 from zoo.connections.projected import Concat
 from zoo.errors import ConfigError
@@ -17,6 +16,7 @@ from zoo.models.level import Level
 from zoo.models.timed import Attention, Downsample, FiLM
 from zoo.models.timed_units import Unit
 from zoo.norm import Chain, Pre
+from zoo.stack import Stack
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel

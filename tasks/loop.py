@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tasks.base import Task
@@ -45,6 +46,7 @@ def train(
     if folder:
         record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
     if training.compile:
+        torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
     with logged(folder), Interrupts() as interrupts:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()

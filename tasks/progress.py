@@ -33,7 +33,7 @@ class Progress:
         """Shows a step and the newest values."""
         if not self.enabled:
             return
-        self.values |= values
+        self.values |= {k: v for k, v in values.items() if k.count("/") < 2}
         if self.bar is not None:
             self.bar.set_postfix({k: f"{v:.4g}" for k, v in self.values.items()}, refresh=False)
             self.bar.update(step - self.bar.n)

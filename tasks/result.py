@@ -49,6 +49,7 @@ class Result:
         names = [name for name in metrics if name.partition("/")[0] in PARTS]
         names = [name for name in names if not name.endswith(AT_BEST)]
         kinds = list(dict.fromkeys(name.partition("/")[2] for name in names))
+        kinds = [kind for kind in kinds if "/" not in kind]  # not those of single classes
         parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
         lines = []
         if metrics:

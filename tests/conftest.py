@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.connection import Connection, Site, Stack
+from zoo.connection import Connection, Site
 from zoo.registry import maker, names, options
+from zoo.stack import Stack
 
 torch.set_num_threads(1)
 

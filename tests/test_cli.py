@@ -14,7 +14,7 @@ MISTAKES = {
     "misspelt verb": (["fitt"], "did you mean fit?"),
     "unknown flag": (["--jsn", "list"], "did you mean --json?"),
     "unknown group": (["list", "conection"], "did you mean connection?"),
-    "no task": (["fit"], "tasks are cnn, gnn"),
+    "no task": (["fit"], "tasks are cnn, diffusion, gnn"),
     "unknown task": (["fit", "task=gmn"], "did you mean gnn?"),
     "unknown connection": ([*FIT, "connection=residul"], "did you mean residual or"),
     "misspelt key": ([*FIT, "model.dpeth=20"], "did you mean model.depth"),

@@ -11,7 +11,6 @@ from torch import nn
 
 from tasks.data.batches import Augment, Shuffled
 from zoo.branch_init import GPT2, DeepNorm, Fixup, ZeroLast
-from zoo.connection import Stack
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
 from zoo.init import branch_digest, redraw
@@ -20,6 +19,7 @@ from zoo.models.conv_layers import BatchNorm, by_batch
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.registry import build, maker, names, options
 from zoo.registry import check as check_options
+from zoo.stack import Stack
 
 THREE = [16, 32, 64]
 FOUR = [64, 128, 256, 512]

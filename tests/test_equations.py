@@ -7,13 +7,14 @@ import torch
 from conftest import MLP, make_input, make_stack
 from torch import nn
 
-from zoo.connection import Pointwise, Site, Stack
+from zoo.connection import Pointwise, Site
 from zoo.connections.additive import LayerScale, Plain, Residual, ReZero, Scaled
 from zoo.connections.anchored import Initial
 from zoo.connections.gated import Highway
 from zoo.connections.history import DenseFormer
 from zoo.connections.streams import Hyper
 from zoo.probe import dirichlet_energy, mixing
+from zoo.stack import Stack
 
 LOWER = torch.ones(4, 4).tril()
 

@@ -8,10 +8,11 @@ from conftest import CONNECTIONS, make_input, make_stack, zero_branches
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from zoo.connection import Connection, Site, Stack
+from zoo.connection import Connection, Site
 from zoo.init import branch_digest
 from zoo.probe import mixing
 from zoo.registry import maker, options
+from zoo.stack import Stack
 
 KINDS = ["mlp", "conv", "stages", "reopened", "graph"]
 every_connection = pytest.mark.parametrize("name", CONNECTIONS)

@@ -7,9 +7,10 @@ import torch
 from conftest import MLP, Convolution
 from torch import nn
 
-from zoo.connection import Site, Stack
+from zoo.connection import Site
 from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
+from zoo.stack import Stack
 
 
 class Noisy(nn.Module):

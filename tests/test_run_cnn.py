@@ -83,7 +83,9 @@ def test_options_train(words, tmp_path, capsys):
         (["model.depth=9"], "10 is near"),
         (["preset=deepnorm"], "use it with task=gnn, transformer"),
         (["model.block=bottleneck", "model.depth=11", "model.base_width=1"], "no channel"),
-        (["model.width=[]"], "model.width"),
+        (["model.width=[]"], "at least 1 item"),
+        (["model.width=[16,0]"], "greater than or equal to 1"),
+        (["task.cutout=8"], "leave nothing of 8 x 8 pixels"),
         (["data.batch_size=0"], "data.batch_size"),
         (["task.crop=-1"], "task.crop"),
         (["task.label_smoothing=1.0"], "task.label_smoothing"),
@@ -130,6 +132,16 @@ def test_depth_hurts_the_plain_net_alone(seed, tmp_path, capsys):
         found[connection] = RunFolder(folder).result()["metrics"]
     assert found["residual"]["test/accuracy"] - found["plain"]["test/accuracy"] > 0.2
     assert found["residual"]["train/accuracy"] - found["plain"]["train/accuracy"] > 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "least"), [("fixup", 0.85), ("rezero_no_norm", 0.95)])
+def test_deep_nets_without_norms_train(preset, least, tmp_path, capsys):
+    """Zhang et al. 2019 and Bachlechner et al. 2020: the start is enough."""
+    words = ["task=cnn", "model.depth=56", f"preset={preset}", "optimizer.lr=0.05"]
+    words += ["trainer.max_epochs=40", "trainer.clip=1.0", "logger=none"]
+    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
+    assert RunFolder(tmp_path / "run").result()["metrics"]["test/accuracy"] > least
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.connection import Connection, Pointwise, Site, Stack
+    from zoo.connection import Connection, Pointwise, Site
     from zoo.init import branch_digest, generator, redraw
     from zoo.probe import dirichlet_energy, mixing
     from zoo.registry import build, names, register
+    from zoo.stack import Stack
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,10 +29,11 @@ __all__ = [
     "register",
 ]
 HOMES = {
-    "zoo.connection": ("Connection", "Pointwise", "Site", "Stack"),
+    "zoo.connection": ("Connection", "Pointwise", "Site"),
     "zoo.init": ("branch_digest", "generator", "redraw"),
     "zoo.probe": ("dirichlet_energy", "mixing"),
     "zoo.registry": ("build", "names", "register"),
+    "zoo.stack": ("Stack",),
 }
 
 

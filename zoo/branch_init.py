@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.connection import Site, Stack
+from zoo.connection import Site
+from zoo.stack import Stack
 
 
 class Default:

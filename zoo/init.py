@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from zoo.connection import Connection, Stack
+from zoo.connection import Connection
+from zoo.stack import Stack
 
 
 def keyed_seed(seed: int, *names: str) -> int:

@@ -44,10 +44,12 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
     try:
         values = model(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"][:1])
+        nearest = max(
+            error.errors(), key=lambda e: (not e["type"].endswith("_type"), len(e["loc"]))
+        )
+        key = str(nearest["loc"][0])
         raise ConfigError(
-            f"{prefix}{key}={first['input']!r} is refused: {first['msg'].lower()}",
+            f"{prefix}{key}={given[key]!r} is refused: {nearest['msg'].lower()}",
             where,
             f"the default is {known[key][1]!r}",
         ) from None

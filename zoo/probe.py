@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.connection import Connection, Site, Stack
+from zoo.connection import Connection, Site
+from zoo.stack import Stack
 
 
 @torch.no_grad()

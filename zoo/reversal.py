@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from zoo.recompute import Moment, kept_buffers
 
 if TYPE_CHECKING:
-    from zoo.connection import Connection, Stack, State
+    from zoo.connection import Connection, State
+    from zoo.stack import Stack
 
 Steps = Sequence[tuple["Connection", nn.Module]]
 Tensors = list[Tensor]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Names = tuple[str, ...]
+MASKS = "mask masks label labels annotation annotations segmentation segmentation_mask trimap"
 
 
 def find_parts(
@@ -60,20 +61,50 @@ def find_image(dataset: Dataset, given: str | None, where: str) -> str:
         ConfigError: the given column is not there or holds no images, or several fit.
         DataError: none fits.
     """
+    fits = image_columns(dataset)
+    column = find_column(list(dataset.features), given, fits, "image", where)
+    return holding(column, dataset, "image")
+
+
+def find_pair(dataset: Dataset, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
+    """The columns of the images and of their masks; errors as of `find_image`.
+
+    Args:
+        dataset: one split.
+        image: given by the user; None: the only other column of images, or `image`.
+        mask: likewise; None: the only column of images with a usual name of masks.
+        where: for messages.
+    """
+    fits, names = image_columns(dataset), list(dataset.features)
+    likely = [name for name in fits if name.lower() in MASKS.split() and name != image]
+    mask = find_column(names, mask, likely, "mask", where)
+    others = [name for name in fits if name != mask]
+    others = ["image"] if "image" in others else others
+    image = find_column(names, image, others, "image", where)
+    return holding(image, dataset, "image"), holding(mask, dataset, "mask")
+
+
+def image_columns(dataset: Dataset) -> list[str]:
+    """The columns of type Image, or else those that hold encoded bytes."""
     from datasets import Image, Value
 
     features = dataset.features
     typed = [name for name, feature in features.items() if isinstance(feature, Image)]
-    encoded = [
+    return typed or [
         name
         for name, feature in features.items()
         if (isinstance(feature, dict) and "bytes" in feature)
         or (isinstance(feature, Value) and feature.dtype in ("binary", "large_binary"))
     ]
-    column = find_column(list(features), given, typed or encoded, "image", where)
-    if column not in typed + encoded:
-        raise ConfigError(f"column {column!r} holds no images", "data.image", "name another")
-    return column
+
+
+def holding(column: str, dataset: Dataset, key: str) -> str:
+    """The column, or ConfigError where it holds no images."""
+    from datasets import Image
+
+    if isinstance(dataset.features[column], Image) or column in image_columns(dataset):
+        return column
+    raise ConfigError(f"column {column!r} holds no images", f"data.{key}", "name another")
 
 
 def find_label(dataset: Dataset, given: str | None, where: str) -> str:
@@ -105,7 +136,8 @@ def find_column(
         raise ConfigError(several, where, f"give data.{key}=COLUMN")
     if not fits:
         what = f"no column is the {key}; there are {', '.join(columns)}"
-        raise DataError(what, where, f"give data.{key}=COLUMN, or one folder for each class")
+        folders = "" if key == "mask" else ", or one folder for each class"
+        raise DataError(what, where, f"give data.{key}=COLUMN{folders}")
     return fits[0]
 
 

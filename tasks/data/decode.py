@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from zoo.errors import DataError
 
 Mode = Literal["rgb", "grey"]
+Extent = int | tuple[int, int]  # pixels of each side, or height and width
 KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # no scripts
 
 
@@ -67,40 +68,61 @@ def over_black(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(black, image).convert("RGB")
 
 
-def pixels(encoded: Encoded, mode: Mode, size: int | None) -> np.ndarray | str:
+def pixels(encoded: Encoded, mode: Mode, size: Extent | None) -> np.ndarray | str:
     """One image as `[C, H, W]` uint8, or the reason why it cannot be read.
 
-    It is turned as its EXIF orientation says. With `size` its shorter side is scaled to that many
+    It is turned as its EXIF orientation says. With `size` it is scaled until it covers that many
     pixels and its centre is cut out.
     """
-    wanted = "RGB" if mode == "rgb" else "L"
+    return read(encoded, lambda image: array(converted(image, mode), size))
+
+
+def read(encoded: Encoded, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray | str:
+    """What is made of an upright image, or the reason why it cannot be read."""
     try:
         with Image.open(encoded.file(), formats=KINDS) as opened:
-            image: Image.Image = opened
-            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-                image = ImageOps.exif_transpose(image)
-            image = over_black(eight_bit(image))
-            if image.mode != wanted:
-                image = image.convert(wanted)
-            if size is not None and image.size != (size, size):
-                image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-            array = np.asarray(image)
+            return use(upright(opened))
     except MemoryError:
         raise
     except UnidentifiedImageError:
         return "it is empty, cut off or of an unknown kind"
     except Exception as error:  # a broken file can fail in many ways
         return f"{type(error).__name__}: {error}"[:200]
-    return array.transpose(2, 0, 1) if mode == "rgb" else array[None]
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An image turned as its EXIF orientation says."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return image
+
+
+def converted(image: Image.Image, mode: Mode) -> Image.Image:
+    """An image of 8 bits in one mode, without transparency."""
+    image, wanted = over_black(eight_bit(image)), {"rgb": "RGB", "grey": "L"}[mode]
+    return image if image.mode == wanted else image.convert(wanted)
+
+
+def array(
+    image: Image.Image, size: Extent | None, how: Image.Resampling = Image.Resampling.BILINEAR
+) -> np.ndarray:
+    """An image as `[C, H, W]`, scaled and cut to a size."""
+    if size is not None:
+        height, width = (size, size) if isinstance(size, int) else size
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), how)
+    values = np.asarray(image)
+    return values.transpose(2, 0, 1) if values.ndim == 3 else values[None]
 
 
 def decode(
     images: Iterable[Encoded],
     count: int,
     mode: Mode,
-    size: int | None,
+    size: Extent | None,
     on_bad: Literal["error", "skip"],
     where: str,
+    pixels: Callable[[Any, Mode, Extent | None], np.ndarray | str] = pixels,
 ) -> tuple[Tensor, Tensor]:
     """All images, decoded once; on a terminal, with a bar if it takes long.
 
@@ -108,9 +130,10 @@ def decode(
         images: `count` of them.
         count: N.
         mode: into which all are converted, transparent ones over black.
-        size: of both sides; None: as it is, one size for all.
+        size: of both sides, or height and width; None: as it is, one size for all.
         on_bad: what happens at one that cannot be read.
         where: for messages.
+        pixels: what reads one image.
 
     Returns:
         `[n, C, H, W]` uint8 of those that can be read, and `[N]` bool, which ones.

@@ -87,14 +87,14 @@ def tell(run: Any, record: Row, path: Path) -> None:
         for c in place["contrasts"]
     ]
     head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict"]
-    shown: Row = {"gaps": wandb.Table(columns=head, data=gaps)}
+    shown: Row = {"gaps": wandb.Table(columns=[*head], data=gaps)}
     arms = [
         [place["title"], arm["arm"], arm["mean"], arm["sd"], arm["done"], arm["diverged"]]
         for place in record["places"]
         for arm in place["arms"]
     ]
     head = ["place", "arm", "mean", "sd", "done", "diverged"]
-    shown["arms"] = wandb.Table(columns=head, data=arms)
+    shown["arms"] = wandb.Table(columns=[*head], data=arms)
     for figure in sorted((path / "figures").glob("*.png")):
         shown[f"figures/{figure.stem}"] = wandb.Image(str(figure))
     run.log(shown)

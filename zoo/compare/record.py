@@ -149,12 +149,8 @@ def analyse(
         contrasts = [contrast(group, a, b, paired, delta) for a, b in here]
         warnings = [w for a, b in here for w in unmatched(by_name[a], by_name[b])]
         kept = ("task", "family", "depth", "settings")
-        known = [row for row in group if "metric" in row]
-        about = (
-            {key: known[0][key] for key in ("metric", "higher_is_better", "chance")}
-            if known
-            else {}
-        )
+        known = next((row for row in group if "metric" in row), {})
+        about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}
         places.append(
             {
                 "title": title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,11 +89,10 @@ def equivalence_p(differences: ArrayLike, delta: float) -> float:
     d = np.asarray(differences, float)
     if len(d) < 2:
         return 1.0
-    if not d.std():
-        return 0.0 if abs(d.mean()) < delta else 1.0
-    below = stats.ttest_1samp(d, -delta, alternative="greater").pvalue
-    above = stats.ttest_1samp(d, delta, alternative="less").pvalue
-    return float(max(below, above))
+    room, error = delta - abs(d.mean()), d.std(ddof=1) / len(d) ** 0.5
+    if not error:
+        return 0.0 if room > 0 else 1.0
+    return float(stats.t.sf(room / error, len(d) - 1))
 
 
 def pairs_needed(differences: ArrayLike, power: float = 0.8, most: int = 1000) -> int | None:
@@ -103,11 +103,12 @@ def pairs_needed(differences: ArrayLike, power: float = 0.8, most: int = 1000) -
     if not d.std(ddof=1):
         return len(d)
     effect = abs(d.mean()) / d.std(ddof=1)
-    for n in range(2, most + 1):
-        edge = stats.t.ppf(0.975, n - 1)
-        if stats.nct.sf(edge, n - 1, effect * n**0.5) >= power:
-            return n
-    return None
+
+    def power_of(n: int) -> float:
+        return float(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, effect * n**0.5))
+
+    needed = 2 + bisect_left(range(2, most + 1), power, key=power_of)
+    return needed if needed <= most else None
 
 
 def has_outlier(differences: ArrayLike) -> bool:

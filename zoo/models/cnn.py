@@ -8,9 +8,10 @@ import torch
 from annotated_types import Ge, Len
 from torch import Tensor, nn
 
-from zoo.connection import Connect, Site, Stack
+from zoo.connection import Connect, Site
 from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
 from zoo.norm import Placement
+from zoo.stack import Stack
 
 Size = Annotated[int, Ge(1)]
 EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle

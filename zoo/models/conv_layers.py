@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.models.dropout import dropout
 from zoo.norm import MakeNorm
 
 
@@ -46,6 +47,41 @@ class Conv(nn.Conv2d):
         for part in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
             drawn = torch.empty_like(part, memory_format=torch.contiguous_format)
             part.copy_(nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu"))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class DropConv(Conv):
+    """A convolution of size 3 of what dropout leaves of its input.
+
+    Args:
+        width: channels in.
+        out: channels out.
+        bias: whether there is one.
+        p: share of the input that is set to zero in training.
+    """
+
+    def __init__(self, width: int, out: int, bias: bool, p: float):
+        super().__init__(width, out, 3, bias=bias)
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(dropout(input, self.p, self.training))
+
+
+class UpConv(nn.ConvTranspose2d):
+    """The learned up-convolution of size and stride 2: every pixel becomes four.
+
+    Args:
+        width: channels in.
+        out: channels out.
+    """
+
+    def __init__(self, width: int, out: int):
+        super().__init__(width, out, 2, 2)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=self.in_channels**-0.5)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

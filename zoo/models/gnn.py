@@ -11,7 +11,7 @@ from torch_geometric import nn as pyg
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_self_loops, remove_self_loops
 
-from zoo.connection import Connect, Site, Stack
+from zoo.connection import Connect, Site
 from zoo.models.graph_layers import (
     GCN,
     NORMS,
@@ -24,6 +24,7 @@ from zoo.models.graph_layers import (
 )
 from zoo.models.sparse import Sparse
 from zoo.norm import Placement
+from zoo.stack import Stack
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
 

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 from torch import nn
 
-from zoo.connection import Connect, Site, Stack
+from zoo.connection import Connect, Site
 from zoo.models.timed import Attention, Convolution, DroppedConv, FiLM, Shifted
 from zoo.norm import Placement
+from zoo.stack import Stack
 
 
 class Unit(Stack):

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
-from zoo.connection import Connect, Site, Stack
+from zoo.connection import Connect, Site
 from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Linear, rotation
 from zoo.models.dropout import dropout as dropped
 from zoo.norm import Placement
+from zoo.stack import Stack
 
 Size = Annotated[int, Ge(1)]
 

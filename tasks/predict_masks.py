@@ -1,0 +1,128 @@
+"""Masks for a folder of images, from a trained run."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge
+from PIL import Image
+from torch import Tensor
+
+from tasks.data.decode import Encoded, Mode, array, converted, read
+from tasks.data.palette import palette
+from tasks.use import Report
+from zoo.errors import ConfigError, DataError
+from zoo.folder import RunFolder, write_whole
+
+SHOWN = 10  # bad images that are listed in the text
+
+
+class PredictMasks:
+    """Writes a mask for every image: a PNG of the image's own size whose values are classes.
+
+    A mask has its image's name with the ending `.png`; images whose names differ in the ending
+    alone keep theirs in front of it. Files that are no images are named in the report.
+
+    Args:
+        path: an image, or a folder of images; folders inside it are searched too.
+        out: where masks are written; None: `predictions` in the run folder.
+        size: pixels to which shorter sides are scaled before the net sees the images; None: as
+            in training.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        out: str | None = None,
+        size: Annotated[int, Ge(1)] | None = None,
+    ):
+        if path is None:
+            raise ValueError("predict needs path=IMAGES, an image or a folder of them")
+        self.path, self.out, self.size = Path(path).expanduser(), out, size
+
+    def __call__(self, task: Any, folder: RunFolder) -> Report:
+        out = Path(self.out).expanduser() if self.out else folder.path / "predictions"
+        targets = self.targets(out)
+        mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
+        shorter = self.size or task.data.shorter
+        names, colours = task.data.classes, palette(len(task.data.classes))
+        written, bad = [], []
+        for source, target in targets.items():
+            encoded = Encoded(str(source), "path", 0)
+            pixels = read(encoded, lambda image: array(converted(image, mode), None))
+            if isinstance(pixels, str):
+                bad.append({"file": str(source), "reason": pixels})
+                continue
+            mask = answer(task, torch.from_numpy(pixels.copy()), shorter)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, png(mask, colours))
+            written.append({"image": str(source), "mask": str(target)})
+        if not written:
+            what = f"none of {len(targets)} files is an image"
+            raise DataError(what, str(self.path), "give path=FOLDER with images")
+        record = {"masks": written, "bad": bad, "classes": list(names), "folder": str(out)}
+        lines = [f"cannot be read: {entry['file']} ({entry['reason']})" for entry in bad[:SHOWN]]
+        lines += [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+        lines += [f"{number} {name}" for number, name in enumerate(names)]
+        return Report(record, "\n".join([*lines, f"{len(written)} masks in {out}"]))
+
+    def targets(self, out: Path) -> dict[Path, Path]:
+        """For every file the mask that is written for it.
+
+        Errors:
+            DataError: there are no files.
+            ConfigError: masks would lie among the images.
+        """
+        if not self.path.exists():
+            raise DataError("no such file or folder", str(self.path), "give path=IMAGES")
+        root = self.path if self.path.is_dir() else self.path.parent
+        if out.resolve().is_relative_to(root.resolve()):
+            what = f"{out} is among the images"
+            raise ConfigError(what, f"path={self.path}", "give out=FOLDER elsewhere")
+        found = [self.path] if self.path.is_file() else sorted(root.rglob("*"))
+        files = [file for file in found if file.is_file() and not hidden(file.relative_to(root))]
+        if not files:
+            raise DataError("no files", str(self.path), "give path=IMAGES")
+        places = [file.relative_to(root) for file in files]
+        alike = Counter(place.with_suffix("") for place in places)
+        return {
+            file: out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
+            for file, place in zip(files, places, strict=True)
+        }
+
+
+def hidden(place: Path) -> bool:
+    """Whether a name in a path begins with a dot."""
+    return any(part.startswith(".") for part in place.parts)
+
+
+def stem(place: Path) -> Path:
+    """A path with the ending of a mask."""
+    return place.with_name(f"{place.stem}.png")
+
+
+def answer(task: Any, image: Tensor, shorter: int | None) -> Tensor:
+    """The class of every pixel, `[H, W]` uint8, of an image `[C, H, W]` of bytes."""
+    x = task.normalised(image[None].to(task.device))
+    height, width = image.shape[1:]
+    if shorter is None or shorter == min(height, width):
+        return task.model(x)[0].argmax(0).to(torch.uint8).cpu()
+    scale = shorter / min(height, width)
+    size = [max(1, round(side * scale)) for side in (height, width)]
+    x = F.interpolate(x, size, mode="bilinear", antialias=True)
+    logits = F.interpolate(task.model(x).float(), (height, width), mode="bilinear")
+    return logits[0].argmax(0).to(torch.uint8).cpu()
+
+
+def png(mask: Tensor, colours: Tensor) -> bytes:
+    """A mask as a PNG with a palette; its values are the classes."""
+    image = Image.fromarray(mask.numpy())
+    image.putpalette(colours.flatten().tolist())
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,199 @@
+"""Segmentation: a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge, Gt, Len, Lt
+from torch import Tensor
+
+from tasks.base import MakeModel, Task, Totals
+from tasks.data.augment_masks import AugmentMasks
+from tasks.data.batches import InOrder, Shuffled
+from tasks.data.mask_set import MaskSet
+from tasks.optim import Optimizer
+from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
+from tasks.segment_metrics import confusion, measures, rim_counts
+from zoo.errors import ConfigError
+from zoo.stack import Stack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Factor = Annotated[float, Ge(0)]
+AT_ONCE = 2**18  # pixels of an evaluation batch, about
+SHOWN = 4  # images of each kind in a figure
+
+
+class Segmentation(Task):
+    """Segmentation of images that lie on the device as bytes; batches are cut by index.
+
+    With several processes each one takes every n-th image of a batch; the sums that a loss is a
+    ratio of go over all of them, so that a run does not depend on their number.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the images and masks.
+        optimizer: options of the optimiser.
+        seed: of order and augmentation.
+        loss: the loss, or several: their sum.
+        loss_weights: of each loss; None: 1.
+        class_weights: of each class in the losses; `balanced`: the inverse of its share of the
+            training part's pixels, `damped`: the root of that; both with a mean of 1 over the
+            pixels; None: 1.
+        gamma: of the focal loss.
+        flip: mirror every second image, left to right.
+        flip_vertical: likewise, top to bottom.
+        rotate: by quarter turns; windows must be square.
+        crop: side of a random square window; 0: the whole image.
+        scale: zoom by a random factor from 1 / scale to scale.
+        brightness: largest shift of all values, which lie between 0 and 1.
+        contrast: largest relative change.
+    """
+
+    takes = MaskSet
+    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 3}
+    primary = ("mean_iou", True)
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_masks.PredictMasks"}
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: MaskSet,
+        optimizer: Optimizer,
+        seed: int,
+        loss: Kind | Annotated[list[Kind], Len(1)] = "cross_entropy",
+        loss_weights: list[Annotated[float, Gt(0)]] | None = None,
+        class_weights: list[Factor] | Balance | None = None,
+        gamma: Factor = 2.0,
+        flip: bool = True,
+        flip_vertical: bool = False,
+        rotate: bool = False,
+        crop: Annotated[int, Ge(0)] = 0,
+        scale: Annotated[float, Ge(1)] = 1.0,
+        brightness: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        self.batch_size: int = data.batch_size
+        self.augment = AugmentMasks(flip, flip_vertical, rotate, crop, scale, brightness, contrast)
+        height, width = self.augment.window(*data.masks.shape[1:])
+        if rotate and height != width:
+            what = f"windows of {height}x{width} cannot be turned by quarters"
+            raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
+        weights = weights_of(data, class_weights)
+        self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
+
+    def facts_of(self, data: MaskSet) -> dict[str, Any]:
+        return {"channels": data.images.shape[1], "classes": len(data.classes)}
+
+    def data_digest(self) -> str:
+        return self.data.digest()
+
+    def shuffled(self, number: int = 0) -> Shuffled:
+        """The training batches from one on."""
+        return Shuffled(self.data.train, self.batch_size, self.seed, number)
+
+    def batches_per_pass(self, world: int) -> int:
+        return self.shuffled().per_pass
+
+    def setup(self, stage: str) -> None:
+        """Brings images and masks to the device, once."""
+        self.images = self.data.images.to(self.device)
+        self.masks = self.data.masks.to(self.device)
+        mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
+        self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
+        self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch
+
+    def pieces(self, examples: Tensor) -> InOrder:
+        """Examples in pieces for evaluation."""
+        return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
+
+    def loader(self, part: str) -> Iterable[Tensor]:
+        return self.pieces(getattr(self.data, part))
+
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
+        self.world, self.rank = world, rank
+        return self.shuffled(number)
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""
+        return images * self.scale + self.shift
+
+    def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's images of a batch and their masks."""
+        draws = self.augment.draw(self.seed, number, len(examples), *self.masks.shape[1:])
+        which = torch.arange(self.rank, len(examples), self.world)
+        mine = examples[which]
+        x, y = self.augment.moved(
+            self.normalised(self.images[mine]), self.masks[mine], draws, which
+        )
+        return self.augment.lit(x, self.std, draws, which), y
+
+    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+        x, y = self.inputs(*batch)
+        sums = self.criterion.sums(self.model(x), y)
+        return self.criterion.value(over_processes(sums) if self.world > 1 else sums)
+
+    def logits(self, examples: Tensor) -> Tensor:
+        """`[B, classes, H, W]` of images as they are."""
+        return self.model(self.normalised(self.images[examples]))
+
+    def totals(self, batch: Tensor) -> Totals:
+        logits, y = self.logits(batch), self.masks[batch]
+        guess, size = logits.argmax(1), logits.shape[1]
+        sums = self.criterion.sums(logits, y)
+        return {
+            **{name: value.double() for name, value in sums.items()},
+            "confusion": confusion(y, guess, size),
+            "rims": rim_counts(y, guess, size),
+        }
+
+    def measures(self, totals: Totals) -> dict[str, float]:
+        counts, rims = totals.pop("confusion"), totals.pop("rims")
+        loss = self.criterion.value(totals).item()
+        return {"loss": loss, **measures(counts, rims, self.data.classes)}
+
+    def chance(self) -> dict[str, float]:
+        """Of the class with the most pixels in the training part."""
+        data: MaskSet = self.data
+        guess = int(data.counts(data.train).argmax())
+        counts = torch.zeros(len(data.classes), len(data.classes))
+        counts[:, guess] = data.counts(data.test)
+        found = measures(counts, torch.ones(3, len(data.classes)), data.classes)
+        return {f"test/{name}": found[name] for name in ("mean_iou", "accuracy")}
+
+    def curves(self) -> dict[str, list[float]]:
+        """The root mean square of the stream on validation images, through all levels."""
+        values: list[Tensor] = []
+
+        def note(stack: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+            values.extend(stack.values(*inputs)[bool(values) :])
+
+        stacks = [module for module in self.model.modules() if isinstance(module, Stack)]
+        hooks = [stack.register_forward_hook(note) for stack in stacks]
+        with self.evaluating():
+            self.logits(next(iter(self.pieces(self.data.val))))
+        for hook in hooks:
+            hook.remove()
+        return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
+
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """Test images, the worst and typical ones, with truth and answer; a training batch."""
+        from tasks.mask_pictures import answers_figure, batch_figure
+
+        data: MaskSet = self.data
+        with self.evaluating():
+            guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
+        self.world, self.rank = 1, 0
+        x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
+        pixels = ((x - self.shift) / self.scale).clamp(0, 255).byte().cpu()
+        return {
+            "answers": answers_figure(data, guess.to(torch.uint8), title),
+            "samples": batch_figure(pixels, masks.cpu(), data.classes, title),
+        }

@@ -1,0 +1,135 @@
+"""Comparisons through the command line."""
+
+import json
+
+import pytest
+
+from zoo.cli import main
+from zoo.compare.declared import declare
+from zoo.compare.plan import plan
+
+SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", "mirror=false"]
+SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "pairs=2", "workers=2"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compare") / "here"
+    assert main(["compare", *SMALL, f"compare.dir={folder}"]) == 0
+    return folder
+
+
+def record_of(folder):
+    return json.loads((folder / "compare.json").read_text())
+
+
+def test_every_cell_is_a_run_folder_and_the_arms_are_paired(compared):
+    record = record_of(compared)
+    assert len(record["cells"]) == 8
+    for row in record["cells"]:
+        result = json.loads((compared / "cells" / row["id"] / "result.json").read_text())
+        assert result["status"] == row["status"] == "done"
+        assert row["value"] == result["metrics"]["test/accuracy"]
+    for place in record["places"]:
+        assert "blocked" not in place["contrasts"][0]["verdict"]
+    starts = {(r["depth"], r["pair"]): set() for r in record["cells"]}
+    for row in record["cells"]:
+        starts[row["depth"], row["pair"]].add((row["branch_digest"], row["order_digest"]))
+    assert all(len(found) == 1 for found in starts.values())
+    report = (compared / "report.md").read_text()
+    assert "direction only" in report
+    assert len((compared / "cells.csv").read_text().splitlines()) == 9
+
+
+def test_a_second_time_runs_nothing_and_more_pairs_run_only_those(compared, capsys):
+    times = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
+    words = [word for word in SMALL if word != "pairs=2"]
+    assert main(["compare", *words, "pairs=3", "model.depth=2", f"dir={compared}"]) == 0
+    after = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
+    assert {path: after[path] for path in times} == times
+    assert len(after) == len(times) + 2
+
+
+def test_the_command_of_a_cell_repeats_it(compared, tmp_path, capsys):
+    row = record_of(compared)["cells"][-1]
+    words = row["command"].split()[3:]
+    assert main([*words, "logger=none", f"run.dir={tmp_path / 'again'}"]) == 0
+    result = json.loads((tmp_path / "again" / "result.json").read_text())
+    assert result["primary"]["value"] == row["value"]
+    assert result["branch_digest"] == row["branch_digest"]
+
+
+def test_a_hang_costs_its_cells_and_the_report_is_written(tmp_path, compared, capsys):
+    folder = tmp_path / "hung"
+    words = ["compare", *SMALL, "model.depth=2", f"dir={folder}"]
+    assert main([*words, "dry_run=true"]) == 0  # measures
+    assert main([*words, "minutes=0.0001"]) == 7
+    record = record_of(folder)
+    assert {row["status"] for row in record["cells"]} == {"failed"}
+    assert "no end after 0 s" in (folder / "report.md").read_text()
+
+
+def test_dry_run_runs_nothing(tmp_path, capsys):
+    folder = tmp_path / "dry"
+    assert main(["--json", "compare", *SMALL, "dry_run=true", f"dir={folder}"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed["cells"]) == 8
+    assert listed["seconds"] > 0
+    assert list((folder / "cells").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["connection=plain,plain"], "connection has plain twice"),
+        (["model.depth=range(3,3)"], "the axis model.depth is empty"),
+        (["seed=range(0,2000)"], "more than 2000"),
+        (["connection=plain"], "give two, to compare them"),
+        (["connection=plain,residul"], "did you mean residual"),
+        (["pairs=0"], "pairs=0 is refused"),
+        (["pairs=2,3"], "pairs has 2 values"),
+        (["baseline=rezero"], "choose from plain, residual"),
+        (["compare=defalt"], "did you mean default"),
+        (["model.dept=3"], "unknown option model.dept"),
+        (["task=gn"], "did you mean gnn"),
+        (["model.depth=0,2"], "model.depth=0 is refused"),
+    ],
+)
+def test_mistakes_are_one_line(words, said, capsys, tmp_path):
+    assert main(["compare", "task=gnn", *words, f"dir={tmp_path / 'no'}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err.splitlines()[-1]
+    assert not (tmp_path / "no").exists()
+
+
+def cells(*words):
+    _, options, given = declare(words)
+    return plan(options, given)
+
+
+def test_options_apply_where_they_exist():
+    found = cells("task=gnn", "connection=plain,hyper", "connection.streams=2", "pairs=1")
+    sections = {cell.arm: cell.config.sections["connection"] for cell in found.cells}
+    assert sections["plain"] == {}
+    assert sections["hyper"]["streams"] == 2
+
+
+def test_any_option_can_be_an_axis():
+    found = cells("task=cnn", "norm=pre,post", "init=default,zero_last", "baseline=post")
+    assert found.baselines == {"pre, default": "post, default", "pre, zero_last": "post, zero_last"}
+
+
+def test_a_cells_address_follows_from_what_can_change_its_result():
+    one, other = cells("task=gnn", "pairs=1").cells[:2]
+    same = cells("task=gnn", "pairs=1", "logger=none").cells[0]
+    assert one.id("data") == same.id("data")
+    longer = cells("task=gnn", "pairs=1", "trainer.max_steps=7").cells[0]
+    ids = {one.id("data"), other.id("data"), one.id("other data"), longer.id("data")}
+    assert len(ids) == 4
+
+
+def test_null_compares_an_arm_with_itself_under_other_seeds():
+    found = cells("task=gnn", "null=true", "pairs=2", "model.depth=2")
+    assert [cell.arm for cell in found.cells] == ["plain", "plain again"] * 2
+    assert len({cell.config.seed for cell in found.cells}) == 4

@@ -1,0 +1,207 @@
+"""Runs of segmentation through the command line."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from image_files import photo
+from mask_files import write_masks
+from PIL import Image
+from test_run import command, rows, weights
+
+from zoo.cli import main
+from zoo.folder import RunFolder
+
+SMALL = ["task=unet", "model.depth=2", "model.width=4", "logger=none", "trainer.accelerator=cpu"]
+SMALL += ["trainer.max_epochs=null", "trainer.max_steps=4", "trainer.log_every=2"]
+SMALL += ["trainer.validate_every=2"]
+CELLS = ["data.train=12", "data.val=2", "data.test=4", "data.size=32", "data.batch_size=4"]
+MOVED = ["task.flip_vertical=true", "task.rotate=true", "task.crop=24", "task.scale=1.3"]
+MOVED += ["task.brightness=0.1", "task.contrast=0.2"]
+SUM = ["task.loss=[cross_entropy,dice,focal]", "task.class_weights=balanced"]
+
+
+def fit(folder, *words, code=0, data=CELLS):
+    assert main(["fit", *SMALL, *data, f"run.dir={folder}", *words]) == code
+    return RunFolder(folder).result()
+
+
+def test_a_run_and_its_figures(tmp_path, capsys):
+    record = fit(tmp_path / "run")
+    names = {"curves", "stream_rms", "mixing", "answers", "samples"}
+    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == names
+    assert len(record["curves"]["stream_rms"]) == 5  # behind the stem and after four writes
+    assert (record["data"], record["long"]) == ("cells", "concat")
+    kinds = {"loss", "mean_iou", "dice", "boundary_iou", "accuracy"}
+    kinds |= {f"iou/{name}" for name in ("background", "cell", "boundary")}
+    assert {name.partition("/")[2] for name in record["metrics"] if "best" not in name} == kinds
+    assert record["primary"]["name"] == "test/mean_iou"
+    assert set(record["chance"]) == {"test/mean_iou", "test/accuracy"}
+    assert record["chance"]["test/mean_iou"] < 1 / 3
+    assert "iou/cell" not in capsys.readouterr().out
+    assert rows(tmp_path / "run")[-1]["val/iou/cell"] >= 0
+
+
+def test_continuation_sees_the_same_batches(tmp_path, capsys):
+    words = [*MOVED, *SUM, "optimizer.schedule=constant", "model.dropout=0.2"]
+    fit(tmp_path / "whole", *words)
+    fit(tmp_path / "parts", *words, "trainer.max_steps=2")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=4"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+
+
+def test_two_processes_equal_one(tmp_path):
+    """Although the losses are ratios of sums over the batch."""
+    runs, metrics = [], []
+    for devices in (1, 2):
+        words = [*SMALL, *CELLS, *MOVED, *SUM, f"trainer.devices={devices}"]
+        words += ["data.batch_size=5", "optimizer.warmup=0", f"run.dir={tmp_path / str(devices)}"]
+        process = command(
+            "fit", *words, "optimizer=sgd", "optimizer.lr=0.01", "trainer.max_steps=3"
+        )
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        runs.append(weights(tmp_path / str(devices)))
+        metrics.append(RunFolder(tmp_path / str(devices)).result()["metrics"])
+    for name in runs[0]:
+        assert torch.allclose(runs[0][name], runs[1][name], atol=2e-5), name
+    assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trainer.precision=bf16-mixed", "connection=plain", "long=residual"],
+        ["norm=pre", "model.blocks=2", "model.shortcut=C", "long=highway", "long.bias=-1.0"],
+        ["norm=none", "init=zero_last", "model.up=nearest", "long=plain", "trainer.ema=0.9"],
+        ["model.norm=group", "model.long_at=[1]", "model.checkpoint=true", *SUM],
+        ["task.loss=[dice]", "task.class_weights=[0.0,1.0,2.0]", "model.width=[4,5,6]"],
+    ],
+)
+def test_options_train(words, tmp_path, capsys):
+    record = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in record["metrics"].values())
+
+
+def streets(folder, size=(19, 13)):
+    write_masks(folder, 10, size=size, values=(0, 1, 2, 9))
+    return ["data=masks", f"data.path={folder}", "data.ignore=[9]"]
+
+
+def test_images_of_odd_size(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    record = fit(tmp_path / "run", data=streets(tmp_path / "streets"))
+    assert record["metrics"]["test/accuracy"] > 0
+    record = fit(tmp_path / "tiny", data=streets(tmp_path / "few", (3, 2)))
+    assert record["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        (["model.width=[4,8]"], "needs 3 numbers", 2),
+        (["model.long_at=[2]"], "levels go from 0 to 1", 2),
+        (["model.depth=0"], "model.depth", 2),
+        (["long=concatt"], "did you mean concat", 2),
+        (["task.loss=jaccard"], "task.loss", 2),
+        (["task.loss=[]"], "task.loss", 2),
+        (["task.loss_weights=[1.0,2.0]"], "1 losses have 2 loss_weights", 2),
+        (["task.class_weights=[1.0]"], "background, cell, boundary", 2),
+        (["task.scale=0.5"], "task.scale", 2),
+        (["data=digits"], "cannot use data=digits", 2),
+        (["data=masks"], "needs data.path", 2),
+        (["data=masks", "data.path=/nowhere/at/all"], "no such folder", 3),
+    ],
+)
+def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main(["fit", *SMALL, f"run.dir={folder}", *words]) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not folder.exists()
+
+
+def test_quarter_turns_need_square_windows(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    data = streets(tmp_path / "streets")
+    fit(tmp_path / "run", "task.rotate=true", data=data, code=2)
+    assert "13x19 cannot be turned" in capsys.readouterr().err
+    fit(tmp_path / "run", "task.rotate=true", "task.crop=8", data=data)
+
+
+def test_predict(tmp_path, capsys):
+    fit(tmp_path / "run")
+    folder = tmp_path / "images"
+    (folder / "more").mkdir(parents=True)
+    sizes = {"a.png": (13, 21), "a.jpg": (32, 32), "more/b.bmp": (40, 7), ".c.png": (3, 3)}
+    for number, (name, size) in enumerate(sizes.items()):
+        photo(number, size).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    words = ["predict", f"from={tmp_path / 'run'}"]
+    assert main([*words, f"path={folder}", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [entry["file"] for entry in report["bad"]] == [str(folder / "notes.txt")]
+    found = tmp_path / "run" / "predictions"
+    masks = {"a.png": "a.png.png", "a.jpg": "a.jpg.png", "more/b.bmp": "more/b.png"}
+    assert {str(p.relative_to(found)) for p in found.rglob("*.png")} == {*masks.values()}
+    for name, mask in masks.items():
+        with Image.open(found / mask) as image:
+            assert (image.mode, image.size) == ("P", sizes[name])
+            assert np.asarray(image).max() < 3
+    assert {path: path.read_bytes() for path in before} == before
+    empty = tmp_path / "empty"
+    (empty / ".git").mkdir(parents=True)
+    (empty / ".git" / "a.png").write_text("hidden")
+    for wrong, said, code in [
+        (["path=images"], "no such file or folder", 3),
+        ([f"path={empty}"], "no files", 3),
+        ([f"path={folder / 'notes.txt'}"], "none of 1 files is an image", 3),
+        ([], "needs path=IMAGES", 2),
+        ([f"path={folder}", f"out={folder}"], "among the images", 2),
+        ([f"path={folder / 'a.png'}", f"out={folder / 'more'}"], "among the images", 2),
+        ([f"path={folder}", "size=0"], "size=0", 2),
+    ]:
+        assert main([*words, *wrong]) == code
+        assert said in capsys.readouterr().err
+    out = tmp_path / "out"
+    assert main([*words, f"path={folder / 'a.png'}", f"out={out}", "size=40"]) == 0
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
+def test_masks_of_the_test_part_are_those_that_were_counted(tmp_path, capsys):
+    """Accuracy from the written masks is the run's own."""
+    from tasks.data.cells import Cells
+
+    record = fit(tmp_path / "run")
+    data = Cells(12, 2, 4, 32).load()
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in data.test.tolist():
+        Image.fromarray(data.images[number, 0].numpy()).save(folder / f"{number}.png")
+    assert main(["predict", f"from={tmp_path / 'run'}", f"path={folder}"]) == 0
+    hits = []
+    for number in data.test.tolist():
+        with Image.open(tmp_path / "run" / "predictions" / f"{number}.png") as image:
+            hits.append((np.asarray(image) == data.masks[number].numpy()).mean())
+    assert np.mean(hits) == pytest.approx(record["metrics"]["test/accuracy"], abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_long_skips_find_boundaries(seed, tmp_path, capsys):
+    found = {}
+    for long in ("concat", "residual", "plain"):
+        words = ["task=unet", f"long={long}", f"seed={seed}", "logger=none"]
+        assert main(["fit", *words, f"run.dir={tmp_path / long}"]) == 0
+        found[long] = RunFolder(tmp_path / long).result()["metrics"]
+    cut = found.pop("plain")
+    for kept in found.values():
+        assert kept["test/mean_iou"] - cut["test/mean_iou"] > 0.1
+        assert kept["test/iou/boundary"] > 3 * cut["test/iou/boundary"]

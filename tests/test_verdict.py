@@ -1,0 +1,160 @@
+"""Verdicts are computed: words for planted differences, and how often they are wrong."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from zoo.compare.record import analyse, row_of
+from zoo.compare.verdict import Evidence, slope_verdict, verdict
+
+
+def words(differences, adjusted=0.01, **given):
+    given = {"launched": len(differences), "delta": 0.01, **given}
+    return verdict(Evidence(differences, **given), "residual", "plain", adjusted)
+
+
+def spread(mean, pairs=8, size=0.02):
+    """Differences as a normal distribution has them, about a mean."""
+    return [float(mean + size * norm.ppf((i + 0.5) / pairs)) for i in range(pairs)]
+
+
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ([0.1, 0.2, 0.3], "direction only: residual ahead in 3 of 3"),
+        ([-0.1, 0.05, -0.3], "direction only: plain ahead in 2 of 3"),
+        (spread(0.3, 5), "no verdict below 8 pairs: residual ahead in 5 of 5"),
+        (spread(0.3), "residual better"),
+        (spread(-0.3), "plain better"),
+        (spread(0.001, size=0.005), "equivalent within 0.01"),
+        (spread(0.012, size=0.05), "inconclusive: about"),
+        ([0.0] * 8, "no difference"),
+    ],
+)
+def test_words(differences, said):
+    assert words(differences).startswith(said)
+
+
+def test_what_blocks_a_verdict():
+    assert words(spread(0.3), launched=10) == "blocked: 2 of 10 pairs are missing"
+    assert words(spread(0.3, 19), launched=20) == "residual better"
+    assert words(spread(0.3), unequal="the arms differ") == "blocked: the arms differ"
+    assert words([], launched=8) == "blocked: no pair has ended"
+
+
+def test_where_t_is_not_trusted_the_exact_test_speaks():
+    assert words(spread(0.3), diverged=1) == "residual better, by the exact test"
+    assert words(spread(0.3), 0.2, diverged=1).startswith("inconclusive: an outlier")
+    assert words([*spread(0.3, 7), 9.0]) == "residual better, by the exact test"
+
+
+def test_slopes():
+    assert slope_verdict([0.1, 0.2, 0.3], 0.25) == "direction only: it grows in 3 of 3"
+    assert slope_verdict(spread(0.1), 0.01) == "it grows with depth"
+    assert slope_verdict(spread(0.1), 0.06) == "no growth is shown"
+
+
+@pytest.mark.parametrize("outliers", [False, True])
+def test_no_difference_is_seldom_called_one(outliers):
+    """Of comparisons of an arm with itself, about 5 % have an interval without zero."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(600):
+        d = rng.standard_t(2, 8) if outliers else rng.normal(0, 1, 8)
+        p = Evidence(list(d), 8).numbers()["p"]
+        found += "better" in words(list(d), p, delta=0.0)
+    assert found / 600 < 0.08
+
+
+def result(value, status="done", **given):
+    return {
+        "status": status,
+        "metrics": {"train/accuracy": value},
+        "chance": {"test/accuracy": 0.1},
+        "primary": {"name": "test/accuracy", "value": value, "higher_is_better": True},
+        "parameters": 100,
+        "steps": 5,
+        "seconds": 1.0,
+        "seconds_per_step": 0.1,
+        "peak_memory_bytes": 1,
+        "branch_digest": "b",
+        "order_digest": "o",
+        "data_digest": "d",
+        **given,
+    }
+
+
+def rows(plain, residual, depths=(8, 56), **given):
+    """Rows of two arms: `plain[depth][pair]` are scores."""
+    found = []
+    for depth, *both in zip(depths, plain, residual, strict=True):
+        for arm, values in zip(("plain", "residual"), both, strict=True):
+            for pair, value in enumerate(values):
+                facts = {"place": f"cnn, depth {depth}", "task": "cnn", "family": "cnn"}
+                facts |= {"depth": depth, "settings": {}, "arm": arm, "pair": pair, "flops": 10}
+                status = "diverged" if value is None else "done"
+                found.append(row_of(result(value, status, **given), facts))
+    return found
+
+
+def analysed(found, paired=True):
+    return analyse(found, {"residual": "plain"}, {"cnn": 0.01}, {"cnn": 1.0}, paired)
+
+
+def test_a_planted_gap_is_found_and_its_growth():
+    shallow = [0.9 + 0.001 * i for i in range(8)]
+    deep = [0.3 + 0.02 * (i % 3) for i in range(8)]
+    record = analysed(rows([shallow, deep], [[v + 0.002 for v in shallow], shallow]))
+    first, second = (place["contrasts"][0] for place in record["places"])
+    assert first["verdict"] == "equivalent within 0.01"
+    assert second["verdict"] == "residual better"
+    assert second["gap"]["value"] == pytest.approx(np.mean(shallow) - np.mean(deep))
+    (slope,) = record["slopes"]
+    assert slope["verdict"] == "it grows with depth"
+    doublings = np.log2(56 / 8)
+    expected = (second["gap"]["value"] - first["gap"]["value"]) / doublings
+    assert slope["slope"]["value"] == pytest.approx(expected)
+
+
+def test_a_run_that_diverged_counts_as_chance():
+    scores = [0.9] * 7
+    record = analysed(rows([[*scores, None]], [[0.91] * 8], depths=(8,)))
+    (contrast,) = record["places"][0]["contrasts"]
+    assert contrast["differences"][-1] == pytest.approx(0.81)
+    assert contrast["diverged"] == [0, 1]
+    assert contrast["exact_only"]
+    assert record["places"][0]["arms"][0]["diverged"] == 1
+
+
+def test_arms_that_did_not_start_equal_are_refused():
+    found = rows([[0.5] * 8], [[0.9] * 8], depths=(8,))
+    found[-1]["branch_digest"] = "other"
+    (contrast,) = analysed(found)["places"][0]["contrasts"]
+    assert contrast["verdict"] == "blocked: the arms start from different branches"
+    (contrast,) = analysed(found, paired=False)["places"][0]["contrasts"]
+    assert "blocked" not in contrast["verdict"]
+
+
+def test_a_lower_loss_is_a_positive_gap():
+    found = rows([[2.0] * 3], [[1.5] * 3], depths=(8,))
+    for row in found:
+        row["higher_is_better"] = False
+    assert analysed(found)["places"][0]["contrasts"][0]["gap"]["value"] == pytest.approx(0.5)
+
+
+def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
+    found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
+    facts = {key: found[0][key] for key in ("place", "task", "family", "depth", "settings", "arm")}
+    found[0] = row_of(None, {**facts, "pair": 0, "flops": 10}, "it was lost")
+    (contrast,) = analysed(found)["places"][0]["contrasts"]
+    assert contrast["seeds"] == [1, 2]
+    assert contrast["verdict"] == "blocked: 1 of 3 pairs are missing"
+
+
+def test_unequal_parameters_are_a_warning():
+    found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
+    for row in found[3:]:
+        row["parameters"] = 103
+    assert analysed(found)["places"][0]["warnings"] == [
+        "residual has 1.030 times the parameters of plain"
+    ]

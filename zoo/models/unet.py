@@ -1,0 +1,185 @@
+"""U-Nets for segmentation: levels of convolutions, each a long site around the smaller net."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Le, Len, Lt
+from torch import Tensor, nn
+
+from zoo.connection import Connect, Site
+from zoo.connections.additive import Plain
+from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
+from zoo.models.level import Level, long_site
+from zoo.norm import Placement
+from zoo.stack import Stack
+
+Size = Annotated[int, Ge(1)]
+
+
+class UNet(nn.Module):
+    r"""A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) under any two connections.
+
+    A level is h = enter(x), h' = long site around up(net(down(h))), leave(h'), where net is the
+    level below and the deepest one has no long site. `enter` and `leave` are stacks of branches of
+    two 3x3 convolutions, each stack with a stream of its own; the first branch, which reads the
+    image, is the stem and writes to no stream. With long=concat, connection=plain and norm=post
+    it is the original with padded convolutions and batch norm. Under `plain` no shortcut is built,
+    and a level whose long rule is `plain` has no long skip.
+
+    Images of any size are padded by their border to a multiple of 2^depth; the answer is cut back.
+
+    Shapes: images `[B, C, H, W]` to logits `[B, classes, H, W]`.
+
+    Args:
+        channels: C of the images.
+        classes: number of classes.
+        connect: the rule of every site inside a level.
+        long: the rule of the long sites.
+        norm_placement: where norms sit.
+        depth: levels above the deepest one; each halves the image.
+        width: channels of the first level, which double with each one, or those of all the
+            depth + 1 levels.
+        blocks: branches in each stack.
+        long_at: levels that have a long skip, 0 for the first; the others are cut. None: all.
+        shortcut: where the channels change, `A` pads with zeros or cuts off, `B` projects; `C`
+            projects at every branch.
+        up: `conv`, a learned up-convolution of size 2, or `nearest`, then a 3x3 convolution.
+        norm: kind of the norms: `batch`, `group` (of 16 channels) or `layer`.
+        dropout: rate before the second convolution of each branch.
+        checkpoint: recompute activations in the backward pass.
+
+    Errors:
+        ValueError: widths that do not fit the depth; levels that are not there.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        connect: Connect,
+        long: Connect,
+        norm_placement: Placement,
+        depth: Annotated[int, Ge(1), Le(10)] = 4,
+        width: Size | Annotated[list[Size], Len(2)] = 8,
+        blocks: Size = 1,
+        long_at: list[Annotated[int, Ge(0)]] | None = None,
+        shortcut: Literal["A", "B", "C"] = "B",
+        up: Literal["conv", "nearest"] = "conv",
+        norm: Literal["batch", "group", "layer"] = "batch",
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        checkpoint: bool = False,
+    ):
+        super().__init__()
+        widths = [width << i for i in range(depth + 1)] if isinstance(width, int) else width
+        if len(widths) != depth + 1:
+            raise ValueError(f"width={width} needs {depth + 1} numbers at depth={depth}")
+        lost = [level for level in long_at or [] if level >= depth]
+        if lost:
+            raise ValueError(f"long_at={long_at}: levels go from 0 to {depth - 1}")
+        self.depth, self.blocks, self.widths = depth, blocks, widths
+        self.connect, self.long = connect, long
+        self.long_at = range(depth) if long_at is None else long_at
+        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.shortcut, self.up = shortcut, up
+        self.dropout, self.checkpoint = dropout, checkpoint
+        first = widths[0]
+        self.stem = self.entry(channels, first)
+        self.body = self.level(0, first, itertools.count())
+        self.close = norm_placement.close(lambda: self.make_norm(first), nn.ReLU)
+        self.head = Conv(first, classes, 1, bias=True)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def total(self) -> int:
+        """Branches that write to a stream."""
+        return self.blocks * (2 * self.depth + 1) - 1
+
+    def entry(self, channels: int, width: int) -> nn.Module:
+        """The stem: a branch without norm and activation before its first convolution."""
+        layers: list[nn.Module] = [Conv(channels, width, 3, bias=not self.placement.normed)]
+        if self.placement.follows:
+            layers.append(self.make_norm(width))
+        if not self.placement.leads:
+            layers.append(nn.ReLU())
+        layers.append(
+            self.placement.chain([self.second(width)], [width] * 2, self.make_norm, nn.ReLU)
+        )
+        settled = self.placement.settle(nn.ReLU)
+        return nn.Sequential(*layers, *([settled] if settled else []))
+
+    def second(self, width: int) -> nn.Module:
+        """The second convolution of a branch."""
+        return DropConv(width, width, not self.placement.normed, self.dropout)
+
+    def level(self, number: int, ins: int, index: Iterator[int]) -> nn.Module:
+        """A level with all that is below it; `index` counts the short sites as they are passed."""
+        width = self.widths[number]
+        enter = self.stack(ins, width, 0, self.blocks - (number == 0), index)
+        if number == self.depth:
+            return enter
+        below = self.widths[number + 1]
+        parts: dict[str, nn.Module] = {"down": nn.MaxPool2d(2)}
+        parts["net"] = self.level(number + 1, width, index)
+        parts["up"] = (
+            UpConv(below, width)
+            if self.up == "conv"
+            else nn.Sequential(nn.Upsample(scale_factor=2), Conv(below, width, 3, bias=True))
+        )
+        rule = self.long if number in self.long_at else Plain
+        site = long_site(rule, width, width, number, self.depth)
+        leave = self.stack(width, width, site.gives - width, self.blocks, index)
+        return Level(enter, nn.Sequential(OrderedDict(parts)), leave, site)
+
+    def stack(self, ins: int, out: int, extra: int, length: int, index: Iterator[int]) -> Stack:
+        """Branches of one level; the first one reads `ins + extra` channels."""
+        branches: list[nn.Module] = []
+        sites: list[Site] = []
+        shortcuts: list[nn.Module | None] = []
+        follows = self.placement.follows
+        for unit in range(length):
+            width = out if unit else ins + extra
+            changes = width != out
+            projects = self.shortcut == "C" or (changes and self.shortcut == "B")
+            number = next(index)
+            start = sites[-1].start if unit and not projects else number
+            branches.append(self.branch(width, out, 0 if unit else extra))
+            sites.append(Site(width, out if changes else None, number, self.total, -3, start))
+            shortcuts.append(
+                projection(width, out, 1, self.make_norm if follows else None)
+                if projects
+                else Subsample(out - width, 1)
+                if changes
+                else None
+            )
+        rules = [self.connect(site) for site in sites]
+        kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]
+        posts = [self.placement.settle(nn.ReLU) for _ in sites]
+        return Stack(branches, rules, kept, posts, self.checkpoint)
+
+    def branch(self, width: int, out: int, extra: int) -> nn.Module:
+        """Two convolutions; the last `extra` of `width` channels are not there in every arm."""
+
+        def norm(count: int) -> nn.Module:
+            made = self.make_norm(count)
+            if extra and count == width:
+                made.extra = extra  # type: ignore[assignment]
+            return made
+
+        first = Conv(width - extra, out, 3, bias=not self.placement.normed, extra=extra)
+        return self.placement.chain([first, self.second(out)], [width, out, out], norm, nn.ReLU)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        height, width = x.shape[2:]
+        more, wider = (-n % 2**self.depth for n in (height, width))
+        top, left = more // 2, wider // 2
+        if more or wider:
+            x = F.pad(x, (left, wider - left, top, more - top), mode="replicate")
+        y = self.head(self.close(self.body(self.stem(x))))
+        return y[:, :, top : top + height, left : left + width]

@@ -1,0 +1,95 @@
+"""Branches in a row on one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.connection import Connection, State
+from zoo.recompute import checkpointed
+from zoo.reversal import Run, undoable
+
+
+class Stack(nn.Module):
+    """Branches in a row on one stream.
+
+    Branches are built before sites and carry the same names under every rule.
+
+    Args:
+        branches: modules called as `branch(x, *args, **kwargs)`.
+        sites: one connection for each branch.
+        shortcuts: for each branch the map of the state at a stage change, or None.
+        posts: for each branch a function of the value after the write, or None.
+        checkpoint: recompute branches in the backward pass instead of keeping activations.
+
+    Errors:
+        ValueError: the lists differ in length.
+
+    >>> from zoo.connections.additive import Residual
+    >>> stack = Stack([nn.Linear(4, 4)] * 2, [Residual(site) for site in Site.line(4, 2)])
+    >>> stack(torch.zeros(3, 4)).shape
+    torch.Size([3, 4])
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[nn.Module],
+        sites: Sequence[Connection],
+        shortcuts: Sequence[nn.Module | None] | None = None,
+        posts: Sequence[nn.Module | None] | None = None,
+        checkpoint: bool = False,
+    ):
+        super().__init__()
+        nothing: list[nn.Module | None] = [None] * len(branches)
+        self.branches = nn.ModuleList(branches)
+        self.sites = nn.ModuleList(sites)
+        self.shortcuts = nn.ModuleList(shortcuts or nothing)  # type: ignore[arg-type]
+        self.posts = nn.ModuleList(posts or nothing)  # type: ignore[arg-type]
+        self.checkpoint = checkpoint
+        lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
+        if len(lengths) != 1:
+            raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
+
+    def open(self, x: Tensor) -> State:
+        return self.sites[0].open(x) if len(self.sites) else x  # type: ignore[operator]
+
+    def close(self, state: State) -> Tensor:
+        return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
+
+    def steps(self) -> list[tuple[Any, ...]]:
+        """Site, branch, shortcut and post of every write."""
+        return list(zip(self.sites, self.branches, self.shortcuts, self.posts, strict=True))
+
+    def step(self, parts: tuple[Any, ...], state: State, *args: Any, **kwargs: Any) -> State:
+        """The state after a write and what follows it."""
+        site, branch, shortcut, post = parts
+        if self.checkpoint and torch.is_grad_enabled():
+            state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
+        else:
+            state = site(state, branch, *args, shortcut=shortcut, **kwargs)
+        return state if post is None else site.post(post, state)
+
+    def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
+        """Yields the state after `open` and after every write."""
+        state = self.open(x)
+        yield state
+        for parts in self.steps():
+            state = self.step(parts, state, *args, **kwargs)
+            yield state
+
+    def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
+        """The stream's value before the first branch and after every write."""
+        return [self.close(state) for state in self.states(x, *args, **kwargs)]
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        state, index, steps = self.open(x), 0, self.steps()
+        while index < len(steps):
+            if run := undoable(self, index, *args, *kwargs.values()):
+                state = Run(run, state, args, kwargs)()
+            else:
+                state = self.step(steps[index], state, *args, **kwargs)
+            index += len(run) or 1
+        return self.close(state)
