@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROWS, COLUMNS = 6, 4  # panels of one figure
+DPI = 200
 
 
 def draw_all(record: Row, curves: Curves, folder: Path) -> None:
@@ -39,9 +40,10 @@ def draw_all(record: Row, curves: Curves, folder: Path) -> None:
         for name, figures in every.items():
             for number, figure in enumerate(figures, 1):
                 stem = name if number == 1 else f"{name}-{number}"
+                figure.set_dpi(DPI)
                 figure.draw_without_rendering()  # lays out, once for both files
                 figure.set_layout_engine("none")
-                figure.savefig(folder / f"{stem}.png", dpi=200, metadata={"Software": None})
+                figure.savefig(folder / f"{stem}.png", metadata={"Software": None})
                 figure.savefig(folder / f"{stem}.svg", metadata={"Date": None})
 
 
