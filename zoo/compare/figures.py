@@ -43,7 +43,7 @@ def draw_all(record: Row, curves: Curves, folder: Path) -> None:
                 figure.set_dpi(DPI)
                 figure.draw_without_rendering()  # lays out, once for both files
                 figure.set_layout_engine("none")
-                figure.savefig(folder / f"{stem}.png", metadata={"Software": None})
+                figure.savefig(folder / f"{stem}.png", dpi=DPI, metadata={"Software": None})
                 figure.savefig(folder / f"{stem}.svg", metadata={"Date": None})
 
 
