@@ -24,6 +24,9 @@ usage: python -m zoo [--json] [--debug] VERB [key=value ...]
   compare
          a matrix of runs with statistics and a report:
          compare task=cnn,gnn connection=plain,residual model.depth=8,16 pairs=8
+  report
+         the reports of a comparison again, also of one under way: report FOLDER,
+         or of several as one: report FOLDER FOLDER dir=FOLDER
   bench  the cost of fit over a bare loop: bench task=gnn
   list   what is registered: list, list connection
   show   the composed configuration: show task=gnn
@@ -101,6 +104,13 @@ def compare(words: Sequence[str], flags: Flags) -> int:
     return int(code)
 
 
+def report(words: Sequence[str], flags: Flags) -> int:
+    from importlib import import_module
+
+    emit(flags, *import_module("zoo.compare.rebuild").report(words))
+    return 0
+
+
 def bench(words: Sequence[str], flags: Flags) -> int:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
@@ -151,6 +161,7 @@ VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "predict": using("predict"),
     "export": using("export"),
     "compare": compare,
+    "report": report,
     "bench": bench,
     "list": list_,
     "show": show,

@@ -24,12 +24,21 @@ def grouped(rows: Iterable[Row], key: str) -> list[tuple[str, list[Row]]]:
     return list(found.items())
 
 
+def families(record: Row) -> list[tuple[str, list[Row]]]:
+    """The places of each family, from the shallowest to the deepest."""
+    found = grouped(record["places"], "family")
+    for _, places in found:
+        if all(isinstance(place["depth"], (int, float)) for place in places):
+            places.sort(key=lambda place: place["depth"])
+    return found
+
+
 def growth(places: Sequence[Row], baselines: dict[str, str]) -> list[Row]:
     """How the gap of each arm grows with log2 of depth, for every pair that ran at all depths."""
     found: list[Row] = []
     for (family, group), arm in itertools.product(grouped(places, "family"), baselines):
-        own = [next(c for c in place["contrasts"] if c["arm"] == arm) for place in group]
-        depths = [place["depth"] for place in group]
+        met = [(place, c) for place in group for c in place["contrasts"] if c["arm"] == arm]
+        depths, own = [place["depth"] for place, _ in met], [c for _, c in met]
         if len(set(depths)) < 2 or not all(c["pairs"] for c in own):
             continue
         if any(c["verdict"].startswith("blocked") for c in own):

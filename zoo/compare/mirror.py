@@ -102,6 +102,8 @@ def tell(run: Any, record: Row, path: Path) -> None:
     for name in ("report.html", "report.md", "compare.json", "cells.csv"):
         if (path / name).is_file():
             artifact.add_file(str(path / name))
+    if (path / "figures").is_dir():
+        artifact.add_dir(str(path / "figures"), name="figures")
     run.log_artifact(artifact)
 
 

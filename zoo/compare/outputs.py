@@ -5,22 +5,35 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.compare.across import Row
+from zoo.compare.curves import curves_of
+from zoo.compare.figures import draw_all
+from zoo.compare.page import page
 from zoo.compare.table import gaps, markdown, sentences
 from zoo.folder import write_whole
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
 
 
-def write_all(record: Row, path: Path) -> str:
-    """Writes every report into the folder; gives what the terminal shows."""
+def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
+    """Writes every report into the folder; gives what the terminal shows.
+
+    Args:
+        record: of the comparison.
+        path: the folder.
+        homes: folders that hold the runs; none: the folder itself.
+    """
+    curves = curves_of(record["cells"], homes or [path])
     write_whole(path / "compare.json", json.dumps(record, indent=1, allow_nan=False))
     write_whole(path / "cells.csv", spreadsheet(record))
     write_whole(path / "report.md", markdown(record))
-    return "\n".join([*gaps(record), "", *sentences(record), f"report: {path / 'report.md'}"])
+    write_whole(path / "report.html", page(record, curves))
+    draw_all(record, curves, path / "figures")
+    return "\n".join([*gaps(record), "", *sentences(record), f"report: {path / 'report.html'}"])
 
 
 def spreadsheet(record: Row) -> str:

@@ -144,9 +144,10 @@ def analyse(
     for title, group in grouped(rows, "place"):
         arms = [summary(own) for _, own in grouped(group, "arm")]
         delta = effects.get(group[0]["task"], 0.0)
-        contrasts = [contrast(group, a, b, paired, delta) for a, b in baselines.items()]
         by_name = {arm["arm"]: arm for arm in arms}
-        warnings = [w for a, b in baselines.items() for w in unmatched(by_name[a], by_name[b])]
+        here = [(a, b) for a, b in baselines.items() if a in by_name and b in by_name]
+        contrasts = [contrast(group, a, b, paired, delta) for a, b in here]
+        warnings = [w for a, b in here for w in unmatched(by_name[a], by_name[b])]
         kept = ("task", "family", "depth", "settings")
         known = next((row for row in group if "metric" in row), {})
         about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zoo.compare.declared import Comparison, declare
 from zoo.compare.engine import Engine, Local
@@ -20,12 +19,13 @@ from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
 from zoo.compare.progress import Progress, duration
-from zoo.compare.record import Row, analyse, row_of
-from zoo.compare.schedule import Job, Tally, run_all
+from zoo.compare.rebuild import PLAN, assemble
+from zoo.compare.record import Row, row_of
+from zoo.compare.repeat import command
+from zoo.compare.schedule import Job, run_all
 from zoo.compare.store import Store
 from zoo.errors import ConfigError, DataError, ResourceError, ZooError
 from zoo.folder import SCHEMA, write_whole
-from zoo.tree import flatten
 
 FAILED = 7  # exit code where cells failed
 ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError, 6: ResourceError}
@@ -97,30 +97,6 @@ class Comparing:
         }
 
 
-def command(cell: Cell) -> str:
-    """The words that repeat a run."""
-    from zoo.config import compose
-
-    config = cell.config
-    default = flatten(compose({"task": config.choices["task"]}).plain())
-    flat = flatten(config.plain())
-    choices = {k.removeprefix("choices."): v for k, v in flat.items() if k.startswith("choices.")}
-    words = [f"task={config.choices['task']}"]
-    chosen = {k: v for k, v in choices.items() if default.get(f"choices.{k}") != v and k != "task"}
-    words += [f"{key}={value}" for key, value in chosen.items()]
-    base = flatten(compose({"task": config.choices["task"], **chosen}).plain())
-    changed = {k: v for k, v in flat.items() if base.get(k) != v and not k.startswith("choices.")}
-    words += [f"{key}={spelled(value)}" for key, value in changed.items()]
-    return shlex.join(["python", "-m", "zoo", "fit", *words])
-
-
-def spelled(value: Any) -> str:
-    """A value in the grammar of the command line."""
-    if value is None or isinstance(value, (bool, int, float, list)):
-        return json.dumps(value)
-    return str(value)
-
-
 def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     """Runs a comparison, or what of it is missing; gives record, text and exit code."""
     name, options, given = declare(words)
@@ -139,10 +115,16 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         ]
         if options.dry_run:
             return listing(facts, jobs, store, engine)
+        top, plans = head(comparing), store.path / PLAN
+        waiting = [row_of(None, fact, "it has not run yet") for fact in facts]
+        write_whole(plans, json.dumps({**top, "cells": waiting}))
         with Progress(sys.stderr) as progress:
             tally = run_all(jobs, store, engine, progress.show)
-    record = recorded(comparing, facts, tally)
+    lost = tally.failed
+    rows = [row_of(store.result(f["id"]), f, lost.get(f["id"], "")) for f in facts]
+    record = assemble(top, rows, [store.path])
     text = write_all(record, store.path)
+    plans.unlink(missing_ok=True)
     if options.mirror:
         mirror(record, store.path)
     return record, text, FAILED if tally.failed else 0
@@ -189,10 +171,9 @@ def listing(
     return {"cells": list(facts), "seconds": left}, "\n".join(lines), 0
 
 
-def recorded(comparing: Comparing, facts: Sequence[Row], tally: Tally) -> Row:
-    """The record of a comparison that has come to its end."""
-    options, found, store = comparing.options, comparing.plan, comparing.store
-    rows = [row_of(store.result(f["id"]), f, tally.failed.get(f["id"], "")) for f in facts]
+def head(comparing: Comparing) -> Row:
+    """What the record of a comparison begins with."""
+    options, found = comparing.options, comparing.plan
     declared = {
         "arms": {arm.name: dict(arm.values) for arm in found.arms},
         "baselines": found.baselines,
@@ -202,14 +183,5 @@ def recorded(comparing: Comparing, facts: Sequence[Row], tally: Tally) -> Row:
         "references": options.references,
         "null": options.null,
     }
-    first = next((r for f in facts if (r := store.result(f["id"]))), {})
-    return {
-        "schema": SCHEMA,
-        "name": comparing.name,
-        "command": shlex.join(["python", "-m", "zoo", "compare", *comparing.words]),
-        "declared": declared,
-        "versions": first.get("versions", {}),
-        "machine": first.get("machine", {}),
-        **analyse(rows, found.baselines, options.effects, options.references, not options.null),
-        "cells": rows,
-    }
+    words = shlex.join(["python", "-m", "zoo", "compare", *comparing.words])
+    return {"schema": SCHEMA, "name": comparing.name, "command": words, "declared": declared}

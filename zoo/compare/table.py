@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from zoo.compare.across import Row
+from zoo.compare.across import Row, families
 from zoo.compare.progress import duration
 
 CAVEATS = (
@@ -14,6 +15,9 @@ CAVEATS = (
     "Every run is judged at its last step. Runs that diverged count as chance.",
     "These tasks are no sample of all tasks.",
 )
+GAPS = ["place", "metric", "arm", "baseline", "gap", "training gap", "pairs", "p", "verdict"]
+COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
+COSTS += ["s a run", "MiB of the process"]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -50,27 +54,58 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return [cells(head), "| " + " | ".join(["---"] * len(head)) + " |", *map(cells, rows)]
 
 
-def sentences(record: Row) -> list[str]:
-    """One sentence for each family and contrast: the deepest place, the shallowest, the growth."""
+@dataclass(frozen=True)
+class Statement:
+    """What is said of one contrast in one family.
+
+    Args:
+        family: of places.
+        arm: its name.
+        baseline: the other one's.
+        parts: of the sentence: where, the verdict and the gap; the deepest place, the shallowest
+            one, and the growth with depth.
+    """
+
+    family: str
+    arm: str
+    baseline: str
+    parts: list[tuple[str, str, str]]
+
+
+def statements(record: Row) -> list[Statement]:
+    """One statement for each family and contrast."""
     found = []
-    families: dict[str, list[Row]] = {}
-    for place in record["places"]:
-        families.setdefault(place["family"], []).append(place)
-    for family, places in families.items():
-        for arm in record["declared"]["baselines"]:
-            own = [next(c for c in p["contrasts"] if c["arm"] == arm) for p in places]
+    for family, places in families(record):
+        for arm, baseline in record["declared"]["baselines"].items():
+            own = [(p, c) for p in places for c in p["contrasts"] if c["arm"] == arm]
             parts = [
-                f"{place['title'].removeprefix(family).lstrip(', ') or 'overall'}: "
-                f"{contrast['verdict']}, gap {interval(contrast.get('gap')) or 'unknown'}"
-                for place, contrast in reversed(list(zip(places, own, strict=True)))
+                (
+                    place["title"].removeprefix(family).lstrip(", ") or "overall",
+                    contrast["verdict"],
+                    f", gap {interval(contrast.get('gap')) or 'unknown'}",
+                )
+                for place, contrast in (own[-1:] + own[:-1][:1])
             ]
             slope = [s for s in record["slopes"] if s["family"] == family and s["arm"] == arm]
-            parts += [f"the gap by depth: {s['verdict']}" for s in slope]
-            found.append(f"{family}, {arm} against {own[0]['baseline']}: {'; '.join(parts)}.")
+            parts += [("the gap by depth", s["verdict"], "") for s in slope]
+            if parts:
+                found.append(Statement(family, arm, baseline, parts))
     return found
 
 
-def gaps(record: Row) -> list[str]:
+def sentences(record: Row) -> list[str]:
+    """One sentence for each family and contrast."""
+    return [
+        f"{s.family}, {s.arm} against {s.baseline}: "
+        f"{'; '.join(f'{where}: {found}{gap}' for where, found, gap in s.parts)}."
+        for s in statements(record)
+    ]
+
+
+Rows = tuple[list[str], list[list[Any]]]  # a head and what is below it
+
+
+def gap_rows(record: Row) -> Rows:
     """Every arm against its baseline at every place."""
     rows = []
     for place in record["places"]:
@@ -80,7 +115,7 @@ def gaps(record: Row) -> list[str]:
             rows.append(
                 [
                     place["title"],
-                    (place["metric"] or "").removeprefix("test/"),
+                    (place.get("metric") or "").removeprefix("test/"),
                     f"{c['arm']} {number(ours['mean'])}",
                     f"{c['baseline']} {number(theirs['mean'])}",
                     interval(c.get("gap")),
@@ -90,11 +125,15 @@ def gaps(record: Row) -> list[str]:
                     c["verdict"],
                 ]
             )
-    head = ["place", "metric", "arm", "baseline", "gap", "training gap", "pairs", "p", "verdict"]
-    return table(head, rows)
+    return GAPS, rows
 
 
-def costs(record: Row) -> list[str]:
+def gaps(record: Row) -> list[str]:
+    """Every arm against its baseline at every place, in Markdown."""
+    return table(*gap_rows(record))
+
+
+def cost_rows(record: Row) -> Rows:
     """What every arm costs at every place."""
     rows = [
         [
@@ -111,8 +150,7 @@ def costs(record: Row) -> list[str]:
         for place in record["places"]
         for arm in place["arms"]
     ]
-    head = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
-    return table([*head, "s a run", "MiB of the process"], rows)
+    return COSTS, rows
 
 
 def markdown(record: Row) -> str:
@@ -139,7 +177,7 @@ def markdown(record: Row) -> str:
             f"interquartile mean of {found['arm']} is {number(found['iqm'])}, of "
             f"{found['baseline']} {number(found['baseline_iqm'])}: gap {interval(found['gap'])}.",
         ]
-    lines += ["", *costs(record), ""]
+    lines += ["", *table(*cost_rows(record)), ""]
     warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
     lines += [f"* Warning: {warning}." for warning in warnings]
     failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
@@ -149,5 +187,6 @@ def markdown(record: Row) -> str:
     lines += [f"* {caveat}" for caveat in CAVEATS]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
+    lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
     lines += ["", f"Made by `{record['command']}`; `compare.json` has everything."]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,172 @@
+"""Reports of comparisons, without a browser: what they hold, and that names cannot harm them."""
+
+import csv
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from made_comparison import made
+from read_page import Page
+
+from zoo.cli import main
+from zoo.compare.figures import learning
+from zoo.compare.figures_gaps import gaps
+from zoo.compare.rebuild import assemble, read, rows_of
+
+HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
+FILES = ("compare.json", "report.md", "report.html", "cells.csv")
+FIGURES = ("score.png", "score.svg", "gaps.png", "gaps.svg", "curves.png", "curves.svg")
+
+
+def reported(folder, *words):
+    assert main(["report", str(folder), *words]) == 0
+    return Page(folder / "report.html")
+
+
+@pytest.fixture(scope="module")
+def plain_page(tmp_path_factory):
+    def status(cell):
+        lost = (cell["arm"], cell["pair"]) == ("residual", 7) and cell["task"] == "gnn"
+        bad = (cell["arm"], cell["depth"], cell["pair"]) == ("plain", 32, 1)
+        return "failed" if lost else "diverged" if bad else "done"
+
+    folder = tmp_path_factory.mktemp("made") / "here"
+    places = [("cnn", 32), ("cnn", 8), ("gnn", None)]
+    made(folder, ["plain", "residual"], places, 8, ["plain", "residual"], status)
+    return folder, reported(folder)
+
+
+def test_the_page_tells_all_that_a_comparison_must_tell(plain_page):
+    folder, page = plain_page
+    assert {path.name for path in (folder / "figures").iterdir()} == set(FIGURES)
+    parts = [attrs["id"] for tag, attrs in page.found if tag == "h2"]
+    assert parts[0] == "verdicts"
+    assert {"scores", "gaps", "curves", "costs", "mixing", "failures", "provenance"} < set(parts)
+    record = json.loads((folder / "compare.json").read_text())
+    found = [c["verdict"] for place in record["places"] for c in place["contrasts"]]
+    assert len(set(found)) > 1
+    assert all(verdict in page.text for verdict in found)
+    assert "it has not run yet" in page.text
+    assert "counts as chance" in page.text
+    assert all(row["command"] in page.text for row in record["cells"])
+    deep, shallow = (page.text.index(f"depth {depth}:") for depth in (32, 8))
+    assert deep < shallow  # in the verdict, whatever the order of the command line
+    figures = json.loads(page.scripts[0])["charts"]
+    assert json.loads(page.scripts[1]) == record
+    first = figures["chart0"]
+    assert first["layout"]["xaxis"]["tickvals"] == [3, 5]
+    dots = [trace for trace in first["traces"] if trace["mode"] == "markers"]
+    assert [len(trace["y"]) for trace in dots] == [16, 16]
+    assert sum(s.endswith("open") for trace in dots for s in trace["marker"]["symbol"]) == 1
+
+
+def test_the_page_needs_nothing_and_can_be_read_by_ear(plain_page):
+    _, page = plain_page
+    kinds = {tag for tag, _ in page.found}
+    assert not kinds & {"link", "img", "iframe", "base"}
+    assert not any("src" in attrs for _, attrs in page.found)
+    policy = next(a["content"] for t, a in page.found if a.get("http-equiv"))
+    assert "default-src 'none'" in policy
+    assert policy.count("'sha256-") == 2
+    plots = [attrs for _, attrs in page.found if attrs.get("class") == "plot"]
+    assert plots
+    assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in plots)
+    ids = [attrs["id"] for _, attrs in page.found if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    wanted = [a["href"][1:] for t, a in page.found if t == "a"]
+    assert set(wanted) <= set(ids)
+
+
+def test_hostile_names_are_only_text(tmp_path):
+    arms = ["plain", *HOSTILE, "=1+1"]
+    places = [("".join(HOSTILE), None)]
+    words = " ".join(HOSTILE)
+    folder = made(tmp_path / "here", arms, places, 1, name=words, command=words)
+    page = reported(folder)
+    assert "img" not in {tag for tag, _ in page.found}
+    assert len(page.scripts) == 4
+    assert not any(key.startswith("on") for _, attrs in page.found for key in attrs)
+    assert all(" ".join(name.replace("\x00", " ").split()) in page.text for name in arms)
+    assert json.loads(page.scripts[1])["name"] == words
+    for trace in json.loads(page.scripts[0])["charts"]["chart0"]["traces"]:
+        assert "<" not in trace["name"]
+    for path in (folder / "figures").glob("*.svg"):
+        kinds = {element.tag.rpartition("}")[2] for element in ET.parse(path).iter()}
+        assert not kinds & {"script", "img", "image"}
+    with (folder / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["arm"] for row in rows} == {*arms[:-1], "'=1+1"}  # no formula for a spreadsheet
+    assert "<img" not in (folder / "report.md").read_text().rpartition("Made by")[0]
+
+
+def test_a_comparison_without_scores_has_a_report(tmp_path):
+    folder = made(tmp_path / "here", ["plain", "x"], [("cnn", 2)], 1, status=lambda _: "failed")
+    page = reported(folder)
+    assert "no pair has ended" in page.text
+    assert "2 of 2 runs failed" in page.text
+    assert len(list((tmp_path / "here" / "figures").iterdir())) == 6
+
+
+def test_many_places_are_spread_over_figures(tmp_path):
+    places = [("cnn", depth) for depth in range(1, 62)]
+    folder = made(tmp_path / "here", ["plain", "residual"], places, 1, status=lambda _: "failed")
+    plan = json.loads((folder / "plan.json").read_text())
+    record = assemble({key: plan[key] for key in plan if key != "cells"}, plan["cells"], [folder])
+    heights = [figure.get_size_inches()[1] for figure in gaps(record)]
+    assert len(heights) == 2
+    assert max(heights) < 20
+    (curves,) = learning(record, {})
+    titles = [axis.get_title() for axis in curves.axes]
+    assert titles == ["cnn, depth 1", "cnn, depth 21", "cnn, depth 41", "cnn, depth 61"]
+
+
+def contents(folder):
+    files = [folder / name for name in FILES] + sorted((folder / "figures").iterdir())
+    return {path.name: path.read_bytes() for path in files}
+
+
+def test_a_report_is_the_same_again(plain_page, tmp_path, capsys):
+    folder, _ = plain_page
+    (folder / "plan.json").unlink()  # as when the comparison has ended
+    there = tmp_path / "there"
+    assert main(["--json", "report", str(folder), f"dir={there}"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == json.loads((folder / "compare.json").read_text())
+    assert contents(there) == contents(folder)
+
+
+def test_what_has_run_since_is_in_the_report(tmp_path):
+    late = made(tmp_path / "late", ["plain", "residual"], [("cnn", None)], 1)
+    hidden = next(late.glob("cells/*1"))
+    away = hidden.rename(tmp_path / "away")
+    assert [row["status"] for row in rows_of([read(late)])] == ["done", "failed"]
+    away.rename(hidden)
+    assert [row["status"] for row in rows_of([read(late)])] == ["done", "done"]
+
+
+def test_several_folders_make_one_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    first = made(tmp_path / "first", ["plain", "residual"], [("cnn", 2)], 2)
+    second = made(tmp_path / "second", ["plain", "residual"], [("gnn", 2)], 3)
+    assert main(["report", str(first), str(second)]) == 0
+    record = json.loads((tmp_path / "runs" / "report" / "compare.json").read_text())
+    assert [place["title"] for place in record["places"]] == ["cnn, depth 2", "gnn, depth 2"]
+    assert [place["contrasts"][0]["pairs"] for place in record["places"]] == [2, 3]
+    assert record["declared"]["pairs"] == [0, 1, 2]
+    for path in (first, second):
+        assert not (path / "report.html").exists()
+    page = Page(tmp_path / "runs" / "report" / "report.html")
+    assert len(json.loads(page.scripts[0])["charts"]["chart0"]["traces"]) == 4
+
+
+def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
+    made(tmp_path / "first", ["plain", "residual"], [("cnn", 2)], 1)
+    made(tmp_path / "other", ["plain", "residual"], [("cnn", 2)], 1, ["plain", "rezero"])
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "compare.json").write_text("{")
+    wrong = [[], ["nowhere"], ["broken"], ["first", "other"]]
+    for words in wrong:
+        assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert "Traceback" not in told

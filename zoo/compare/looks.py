@@ -1,0 +1,58 @@
+"""How arms look in every figure: a colour that the colour-blind can tell, a marker and a dash."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+# Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
+LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
+DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down")
+MARKERS = dict(zip(SYMBOLS, "osD^PX*v", strict=True))  # of matplotlib
+DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one arm looks.
+
+    Args:
+        index: of its colour.
+        symbol: its marker, as Plotly names it.
+        dash: of its lines.
+    """
+
+    index: int
+    symbol: str
+    dash: str
+
+    @property
+    def color(self) -> str:
+        """A name that the page replaces by the colour of its scheme."""
+        return f"@arm{self.index}"
+
+
+def look(arm: int) -> Look:
+    """The look of the arm with a number; 56 arms differ in colour or in marker."""
+    dashes = list(DASHES)
+    return Look(arm % len(LIGHT), SYMBOLS[arm % len(SYMBOLS)], dashes[arm % len(dashes)])
+
+
+def visible(text: object) -> str:
+    """Text without control characters, which files and pages cannot hold.
+
+    >>> visible("a\\x00b")
+    'a b'
+    """
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
+
+
+def cut(text: object, most: int = 24) -> str:
+    """Text of at most so many characters.
+
+    >>> cut("residual", 5)
+    'resi…'
+    """
+    whole = visible(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"

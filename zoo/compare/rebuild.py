@@ -1,0 +1,163 @@
+"""The verb `report`: all reports again from the runs of one comparison, or of several in one."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.across import Row
+from zoo.compare.mechanism import mechanisms
+from zoo.compare.outputs import write_all
+from zoo.compare.record import analyse, row_of
+from zoo.compare.store import ENDED
+from zoo.errors import ConfigError
+from zoo.folder import SCHEMA, RunFolder
+
+FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "flops",
+         "command")  # fmt: skip
+
+PLAN = "plan.json"  # what a comparison under way will do
+TOGETHER = "runs/report"  # where several comparisons are reported
+ALONE = "report these folders one by one"
+
+
+@dataclass
+class Source:
+    """A comparison's folder and its record, or its plan while it is under way."""
+
+    path: Path
+    record: Row
+
+
+def assemble(head: Row, rows: Sequence[Row], homes: Sequence[Path]) -> Row:
+    """The record of a comparison.
+
+    Args:
+        head: `schema`; `name` of its declaration; `command` that repeats it; `declared`: arms,
+            baselines, places, pairs, effects, references and whether it is null.
+        rows: of its cells.
+        homes: the folders in which the cells lie.
+    """
+    results = (finished(row["id"], homes) for row in rows)
+    first = next((result for result in results if result), {})
+    declared = head["declared"]
+    found = analyse(
+        rows, declared["baselines"], declared["effects"], declared["references"],
+        not declared["null"],
+    )  # fmt: skip
+    return {
+        **head,
+        "versions": first.get("versions", {}),
+        "machine": first.get("machine", {}),
+        **found,
+        "mixing": mechanisms(rows, homes),
+        "cells": list(rows),
+    }
+
+
+def finished(cell: str, homes: Sequence[Path]) -> Row | None:
+    """The result of a run, from the first folder that has one."""
+    results = (RunFolder(home / "cells" / cell).result() for home in homes)
+    return next((result for result in results if result.get("status") in ENDED), None)
+
+
+def report(words: Sequence[str]) -> tuple[Row, str]:
+    """Rebuilds the reports of some folders; gives the record and the text for the terminal."""
+    paths = [Path(word) for word in words if not word.startswith("dir=")]
+    given = [Path(word.removeprefix("dir=")) for word in words if word.startswith("dir=")]
+    if not paths:
+        raise ConfigError("no comparison is named", "report", "add its folder")
+    sources = [read(path) for path in paths]
+    target = given[-1] if given else paths[0] if len(paths) == 1 else Path(TOGETHER)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(str(error.strerror), f"dir={target}", "name another") from None
+    declared = joined(sources)
+    rows = rows_of(sources)
+    names = list(dict.fromkeys(source.record["name"] for source in sources))
+    commands = list(dict.fromkeys(source.record["command"] for source in sources))
+    if len(sources) > 1:
+        commands.append(shlex.join(["python", "-m", "zoo", "report", *words]))
+    head = {
+        "schema": SCHEMA,
+        "name": " and ".join(names),
+        "command": " && ".join(commands),
+        "declared": declared,
+    }
+    record = assemble(head, rows, paths)
+    return record, write_all(record, target, paths)
+
+
+def read(path: Path) -> Source:
+    """The record in a folder."""
+    file = path / PLAN if (path / PLAN).is_file() else path / "compare.json"
+    fix = "name the folder of a comparison"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(error.strerror or "cannot be read", str(file), fix) from None
+    except ValueError:
+        raise ConfigError("no JSON", str(file), fix) from None
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA or "cells" not in record:
+        raise ConfigError(f"no record of a comparison of schema {SCHEMA}", str(file), fix)
+    return Source(path, record)
+
+
+def joined(sources: Sequence[Source]) -> Row:
+    """What all folders declare, as one; ConfigError where two disagree."""
+    whole: dict[str, Any] = {
+        "arms": {}, "baselines": {}, "places": [], "pairs": [], "effects": {}, "references": {},
+        "null": sources[0].record["declared"]["null"],
+    }  # fmt: skip
+    for source in sources:
+        declared = source.record["declared"]
+        for key in ("arms", "baselines", "effects", "references"):
+            for name, value in declared[key].items():
+                if whole[key].setdefault(name, value) != value:
+                    what = f"{key} of {name} are declared as {whole[key][name]} and {value}"
+                    raise ConfigError(what, str(source.path), ALONE)
+        if declared["null"] != whole["null"]:
+            what = "a null comparison does not join another"
+            raise ConfigError(what, str(source.path), ALONE)
+        for key in ("places", "pairs"):
+            whole[key] += [entry for entry in declared[key] if entry not in whole[key]]
+    both = sorted(set(whole["baselines"].values()) & whole["baselines"].keys())
+    if both:
+        what = f"{both[0]} is a baseline in one folder and has one in another"
+        raise ConfigError(what, str(sources[-1].path), ALONE)
+    return whole
+
+
+def rows_of(sources: Sequence[Source]) -> list[Row]:
+    """The cells of all folders, from their results; a row whose run is gone stays as it was."""
+    found: dict[tuple[str, str, int], Row] = {}
+    for source in sources:
+        for row in source.record["cells"]:
+            key = (row["place"], row["arm"], row["pair"])
+            fresh = renewed(row, source.path)
+            known = found.get(key, fresh)
+            ended = "failed" not in (known["status"], fresh["status"])
+            what = ""
+            if known["id"] != fresh["id"]:
+                what = "this run has other settings in another folder"
+            elif ended and known["value"] != fresh["value"]:
+                what = f"this run has the values {known['value']} and {fresh['value']}"
+            if what:
+                where = f"{source.path}: {row['place']}, {row['arm']}, pair {row['pair']}"
+                raise ConfigError(what, where, ALONE)
+            found[key] = fresh if known["status"] == "failed" else known
+    order = list(dict.fromkeys(row["place"] for row in found.values()))
+    return sorted(found.values(), key=lambda row: order.index(row["place"]))
+
+
+def renewed(row: Row, home: Path) -> Row:
+    """A row from the result of its run, if that is there."""
+    result = finished(row["id"], [home])
+    if result is None:
+        return row
+    return row_of(result, {key: row[key] for key in FACTS if key in row})

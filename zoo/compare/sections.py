@@ -1,0 +1,140 @@
+"""The written parts of the page: verdicts, warnings, and where all came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zoo.compare import table as md
+from zoo.compare.across import Row, grouped
+from zoo.compare.html import Html, details, items, join, name, table, tag
+from zoo.compare.progress import duration
+from zoo.compare.verdict import CLAIM, DIRECTION
+
+DIGESTS = {"data_digest": "data", "branch_digest": "branches", "order_digest": "batches"}
+
+
+def verdicts(record: Row) -> Html:
+    """One card for each family, one sentence in it for each contrast."""
+    cards = []
+    statements = [{"family": s.family, "it": s} for s in md.statements(record)]
+    for family, own in grouped(statements, "family"):
+        told = [tag("p", sentence(entry["it"])) for entry in own]
+        cards.append(tag("article", join([tag("h3", name(family)), *told]), class_="card"))
+    return join(cards) or tag("p", "There is nothing to compare.")
+
+
+def sentence(statement: md.Statement) -> Html:
+    """A statement in one sentence, with its verdicts in bold."""
+    arms = tag("em", join([name(statement.arm), " against ", name(statement.baseline)]))
+    parts = [
+        join([name(where), ": ", tag("strong", name(found)), gap])
+        for where, found, gap in statement.parts
+    ]
+    return join([arms, ": ", join(parts, "; "), "."])
+
+
+def warned(record: Row) -> Html:
+    """What a reader must know before the verdicts are believed."""
+    contrasts = [c for place in record["places"] for c in place["contrasts"]]
+    pairs = len(record["declared"]["pairs"])
+    lost = sum(row["status"] == "failed" for row in record["cells"])
+    diverged = sum(row["status"] == "diverged" for row in record["cells"])
+    blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
+    found = []
+    few = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
+    if pairs <= DIRECTION:
+        found.append(f"Direction only: {few}. So few runs show which way a difference "
+                     f"points, not whether it is real; a verdict needs {CLAIM} pairs.")  # fmt: skip
+    elif pairs < CLAIM:
+        found.append(f"Intervals, no verdicts: {few}; a verdict needs {CLAIM} pairs.")
+    if record["declared"]["null"]:
+        found.append("A null comparison: both arms are the same rule under other seeds, so every "
+                     "verdict of a difference would be false.")  # fmt: skip
+    if lost:
+        found.append(f"{lost} of {len(record['cells'])} runs failed and are missing below.")
+    if blocked:
+        found.append(f"{blocked} of {len(contrasts)} verdicts are blocked; they say why.")
+    if diverged:
+        found.append(f"{diverged} runs diverged. They count as chance, and the exact test "
+                     "decides where there are some.")  # fmt: skip
+    if not found:
+        return Html()
+    label = {"role": "note", "aria_label": "Warning"}
+    return tag("div", join(tag("p", text) for text in found), class_="banner", **label)
+
+
+def caveats(record: Row) -> Html:
+    """Warnings of unequal arms and what holds for every comparison."""
+    warnings = [
+        join(["Unequal arms at ", name(place["title"]), ": ", text, "."])
+        for place in record["places"]
+        for text in place["warnings"]
+    ]
+    title = f"The arms differ in parameters or FLOPs by more than 2 % ({len(warnings)} warnings)"
+    unequal = details(title, items(warnings)) if len(warnings) > 3 else items(warnings)
+    return join([items(md.CAVEATS), unequal if warnings else ""])
+
+
+def provenance(record: Row) -> Html:
+    """Machine, versions, digests and commands."""
+    cells = record["cells"]
+    facts = [["software", said(record["versions"])], ["machine", said(record["machine"])]]
+    for task, own in grouped(cells, "task"):
+        digests = dict.fromkeys(c["data_digest"] for c in own if c.get("data_digest"))
+        facts.append([f"data of {task}", tag("code", " ".join(digests) or "not known")])
+    declared = record["declared"]
+    facts += [
+        [
+            "arms",
+            join((join([name(arm), f" ({said(v)})"]) for arm, v in declared["arms"].items()), "; "),
+        ],
+        ["pairs", ", ".join(map(str, declared["pairs"]))],
+        ["smallest effect that matters", said(declared["effects"])],
+        ["score that counts as 1", said(declared["references"])],
+        ["time of all runs", duration(sum(row.get("seconds") or 0 for row in cells))],
+    ]
+    return join([
+        tag("p", "The whole comparison; finished runs are not run again:"),
+        command("whole", record["command"]),
+        tag("p", join(["The reports alone, from the runs in its folder: ",
+                       tag("code", "python -m zoo report FOLDER"), "."])),
+        tag("dl", join(join([tag("dt", key), tag("dd", name(value))]) for key, value in facts)),
+        details(f"The command of each of the {len(cells)} runs", commands(cells)),
+        details("The digests of each run", digests_of(cells)),
+    ])  # fmt: skip
+
+
+def said(values: Row) -> str:
+    """Keys and values in a row."""
+    return ", ".join(f"{key} {value}" for key, value in values.items()) or "not recorded"
+
+
+def command(key: str, text: object) -> Html:
+    """A command that can be copied."""
+    button = tag("button", "Copy", type="button", class_="copy", data_copy=key)
+    return tag("div", join([tag("code", text, id=key), button]), class_="command")
+
+
+def commands(cells: Sequence[Row]) -> Html:
+    """What repeats each run."""
+    head = ("place", "arm", "pair", "seed", "status", "score", "training", "command")
+    rows: Iterable[Sequence[object]] = (
+        [c["place"], c["arm"], c["pair"], c["seed"], c["status"], md.number(c.get("value"), 5),
+         md.number(c.get("train"), 5), command(f"cell{i}", c["command"])]
+        for i, c in enumerate(cells)
+    )  # fmt: skip
+    return table("Runs and their commands", head, rows)
+
+
+def digests_of(cells: Sequence[Row]) -> Html:
+    """What proves that the arms of a pair met the same branches, batches and data."""
+    head = ("place", "arm", "pair", "address", *DIGESTS.values())
+    rows = (
+        [c["place"], c["arm"], c["pair"], tag("code", c["id"]),
+         *(tag("code", (c.get(key) or "")[:16]) for key in DIGESTS)]
+        for c in cells
+    )  # fmt: skip
+    caption = (
+        "Addresses and the first 16 digits of digests: equal in a pair, or the verdict is blocked"
+    )
+    return table(caption, head, rows)
