@@ -65,11 +65,7 @@ class Arm:
     """One training step, repeated, of the task under one rule."""
 
     def __init__(self, config: Config, name: str):
-        choices = {**config.choices, "connection": name}
-        given = config.sections["connection"] if name == config.choices["connection"] else None
-        options = registry.options("connection", name) if given is None else given
-        sections = {**config.sections, "connection": options}
-        training, make_task = prepare(Config(choices, sections, config.seed, config.run))
+        training, make_task = prepare(config.under("connection", name))
         self.task = make_task()
         redraw(self.task.model, config.seed)
         self.task.setup("fit")

@@ -1,6 +1,8 @@
 """Shared pieces of the tests: small branches of three kinds and where real data lies."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ torch.set_num_threads(1)
 
 CONNECTIONS = names("connection")
 DATA = Path(os.environ.get("ZOO_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def until(condition, seconds=180):
+    """Waits until something is so."""
+    end, pause = time.monotonic() + seconds, threading.Event()
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        pause.wait(0.05)  # gives the processor to what is waited for
 
 
 class MLP(nn.Module):

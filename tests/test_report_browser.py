@@ -3,9 +3,9 @@
 import itertools
 import json
 import shutil
-import time
 
 import pytest
+from conftest import until
 from made_comparison import made
 
 from zoo.cli import main
@@ -81,13 +81,6 @@ def show(browser, url, width=1400, scheme="light"):
     browser.get(url)
     metrics(browser.execute_script("return document.documentElement.scrollHeight") + 100)
     until(lambda: not browser.execute_script(UNDRAWN))
-
-
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
 
 
 def quiet(browser, url):

@@ -7,13 +7,12 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from conftest import CONNECTIONS
+from conftest import until
 
 from tasks.checkpoints import Keep
 from zoo.cli import main
@@ -92,23 +91,6 @@ def test_a_folder_is_never_written_over(tmp_path, capsys):
     fit(tmp_path / "run", code=2)
     assert "not empty" in capsys.readouterr().err
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
-
-
-@pytest.fixture(scope="module")
-def plain_digest(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plain") / "run"
-    words = ("connection=plain", "model.depth=16", "trainer.max_steps=1")
-    return fit(folder, *words)["branch_digest"]
-
-
-@pytest.mark.parametrize("connection", CONNECTIONS)
-def test_every_rule_trains_at_depth_16_from_the_same_branches(
-    connection, plain_digest, tmp_path, capsys
-):
-    words = (f"connection={connection}", "model.depth=16", "trainer.max_steps=12")
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
-    assert record["branch_digest"] == plain_digest
 
 
 def test_metrics_of_the_best_step_are_those_of_its_weights(tmp_path, capsys):
@@ -245,11 +227,11 @@ def test_dropped_edges_continue_too(tmp_path, capsys):
 
 
 def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
-    first = fit(tmp_path / "run", "trainer.max_steps=200")
-    assert main(["fit", f"from={tmp_path / 'run'}", "trainer.max_steps=202"]) == 0
+    first = fit(tmp_path / "run", "trainer.max_steps=60")
+    assert main(["fit", f"from={tmp_path / 'run'}", "trainer.max_steps=62"]) == 0
     second = RunFolder(tmp_path / "run").result()
     assert second["seconds"] > first["seconds"]
-    assert second["seconds_per_step"] > second["seconds"] / 202 / 20
+    assert second["seconds_per_step"] > second["seconds"] / 62 / 20
 
 
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
@@ -284,34 +266,12 @@ def test_random_states_survive_a_checkpoint():
     assert torch.equal(torch.rand(3), first)
 
 
-def test_two_processes_take_the_steps_of_one(tmp_path):
-    words = ["fit", *SMALL, "logger=none", "model.dropout=0.0", "trainer.accelerator=cpu"]
-    runs = []
-    for devices in (1, 2):
-        folder = tmp_path / str(devices)
-        extra = [f"trainer.devices={devices}", f"run.dir={folder}", "optimizer=sgd"]
-        extra += ["data.train=101"]  # does not divide by two: the weights of the losses count
-        process = command(*words, *extra, "trainer.max_steps=10")
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        assert out.count("run folder") == 1
-        runs.append(weights(folder))
-    for name in runs[0]:
-        assert torch.allclose(runs[0][name], runs[1][name], atol=1e-6), name
-    assert rows(tmp_path / "1")[0]["train/loss"] == pytest.approx(
-        rows(tmp_path / "2")[0]["train/loss"], abs=1e-6
-    )
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsys):
     run = tmp_path / "run"
     words = [*SMALL, "logger=none", f"run.dir={run}", "trainer.max_steps=100000"]
     process = command("fit", *words)
-    deadline = time.monotonic() + 120
-    while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").stat().st_size:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
+    until(lambda: list(RunFolder(run).rows()) or process.poll() is not None)
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == code, err
@@ -327,10 +287,7 @@ def test_a_signal_to_one_process_ends_all(tmp_path):
     run = tmp_path / "run"
     words = [*SMALL, "logger=none", f"run.dir={run}", "trainer.max_steps=100000"]
     process = command("fit", *words, "trainer.devices=2", "trainer.accelerator=cpu")
-    deadline = time.monotonic() + 180
-    while not (run / "metrics.jsonl").is_file() or not (run / "metrics.jsonl").stat().st_size:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
+    until(lambda: list(RunFolder(run).rows()) or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 143, err

@@ -3,9 +3,8 @@
 import math
 
 import pytest
-import torch
 from conftest import DATA
-from test_run import command, rows, weights
+from test_run import weights
 
 from zoo.cli import main
 from zoo.folder import RunFolder
@@ -35,30 +34,6 @@ def test_the_net_trains_in_training_mode(tmp_path, capsys):
     last = weights(tmp_path / "run")
     tracked = [value for name, value in last.items() if name.endswith("num_batches_tracked")]
     assert [int(value) for value in tracked] == [6] * len(tracked)
-
-
-def test_continuation_sees_the_same_batches(tmp_path, capsys):
-    words = [*MIXED, "optimizer.schedule=constant"]
-    fit(tmp_path / "whole", *words)
-    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
-
-
-def test_two_processes_equal_one(tmp_path):
-    """Also with batch norm, whose statistics are reduced, and with partners of mixtures."""
-    runs = []
-    for devices in (1, 2):
-        words = [*SMALL, *MIXED, f"trainer.devices={devices}", f"run.dir={tmp_path / str(devices)}"]
-        words += ["data.batch_size=33", "optimizer.warmup=0", "optimizer.lr=0.01"]
-        process = command("fit", *words, "trainer.max_steps=3")
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        runs.append(weights(tmp_path / str(devices)))
-    for name in runs[0]:
-        assert torch.allclose(runs[0][name], runs[1][name], atol=2e-5), name
 
 
 @pytest.mark.parametrize(

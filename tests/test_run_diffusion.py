@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_run import command, rows, weights
+from test_run import rows, weights
 
 from zoo.cli import main
 from zoo.folder import RunFolder
@@ -87,17 +87,6 @@ def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
-
-
-def test_two_processes_equal_one(tmp_path, capsys):
-    words = ["data.batch_size=17", "trainer.max_steps=3", "model.conditional=true"]
-    fit(tmp_path / "one", *words)
-    two = [*SMALL, *words, "trainer.devices=2", f"run.dir={tmp_path / 'two'}"]
-    process = command("fit", *two)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    one, both = weights(tmp_path / "one"), weights(tmp_path / "two")
-    assert all(torch.allclose(one[name], both[name], atol=2e-5) for name in one)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 from conftest import DATA
-from test_run import command, rows, weights
 
 from zoo.cli import main
 from zoo.folder import RunFolder
@@ -39,33 +38,6 @@ def test_a_run_and_its_figures(trained):
         assert record["metrics"][f"{part}/perplexity"] == pytest.approx(math.exp(loss))
         bits = record["metrics"][f"{part}/bits_per_character"]
         assert bits == pytest.approx(loss / math.log(2))
-
-
-def test_continuation_sees_the_same_windows(tmp_path, capsys):
-    words = ["optimizer.schedule=constant", "model.dropout=0.1", "model.value_residual=learned"]
-    fit(tmp_path / "whole", *words)
-    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
-
-
-def test_two_processes_equal_one(tmp_path):
-    """Also where the windows of a batch do not divide."""
-    runs = []
-    for devices in (1, 2):
-        words = [*SMALL, f"trainer.devices={devices}", f"run.dir={tmp_path / str(devices)}"]
-        words += ["data.batch_size=7", "optimizer.warmup=0"]
-        process = command("fit", *words, "trainer.max_steps=3")
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        runs.append(tmp_path / str(devices))
-    one, two = map(weights, runs)
-    for name in one:
-        assert torch.allclose(one[name], two[name], atol=2e-5), name
-    one, two = (RunFolder(run).result()["metrics"] for run in runs)
-    assert one == pytest.approx(two, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from image_files import photo
 from mask_files import write_masks
 from PIL import Image
-from test_run import command, rows, weights
+from test_run import rows
 
 from zoo.cli import main
 from zoo.folder import RunFolder
@@ -42,34 +41,6 @@ def test_a_run_and_its_figures(tmp_path, capsys):
     assert record["chance"]["test/mean_iou"] < 1 / 3
     assert "iou/cell" not in capsys.readouterr().out
     assert rows(tmp_path / "run")[-1]["val/iou/cell"] >= 0
-
-
-def test_continuation_sees_the_same_batches(tmp_path, capsys):
-    words = [*MOVED, *SUM, "optimizer.schedule=constant", "model.dropout=0.2"]
-    fit(tmp_path / "whole", *words)
-    fit(tmp_path / "parts", *words, "trainer.max_steps=2")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=4"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
-
-
-def test_two_processes_equal_one(tmp_path):
-    """Although the losses are ratios of sums over the batch."""
-    runs, metrics = [], []
-    for devices in (1, 2):
-        words = [*SMALL, *CELLS, *MOVED, *SUM, f"trainer.devices={devices}"]
-        words += ["data.batch_size=5", "optimizer.warmup=0", f"run.dir={tmp_path / str(devices)}"]
-        process = command(
-            "fit", *words, "optimizer=sgd", "optimizer.lr=0.01", "trainer.max_steps=3"
-        )
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
-        runs.append(weights(tmp_path / str(devices)))
-        metrics.append(RunFolder(tmp_path / str(devices)).result()["metrics"])
-    for name in runs[0]:
-        assert torch.allclose(runs[0][name], runs[1][name], atol=2e-5), name
-    assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
 
 
 @pytest.mark.parametrize(

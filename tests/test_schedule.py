@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import until
 from stub_compare import parent
 
 from zoo.compare.store import Store
@@ -25,13 +25,6 @@ def begin(folder, count, kills):
 def kept(folder):
     path = folder / "kept"
     return path.read_text().split() if path.is_file() else []
-
-
-def until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        os.sched_yield()
 
 
 @pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.soak)])

@@ -23,11 +23,12 @@ def spread(mean, pairs=8, size=0.02):
     [
         ([0.1, 0.2, 0.3], "direction only: residual ahead in 3 of 3"),
         ([-0.1, 0.05, -0.3], "direction only: plain ahead in 2 of 3"),
+        ([-0.1, -0.1, 0.3], "no direction: residual ahead on average, in 1 of 3 pairs"),
         (spread(0.3, 5), "no verdict below 8 pairs: residual ahead in 5 of 5"),
         (spread(0.3), "residual better"),
         (spread(-0.3), "plain better"),
         (spread(0.001, size=0.005), "equivalent within 0.01"),
-        (spread(0.012, size=0.05), "inconclusive: about"),
+        (spread(0.03, size=0.05), "inconclusive: about"),
         ([0.0] * 8, "no difference"),
     ],
 )

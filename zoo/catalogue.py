@@ -15,7 +15,9 @@ from typing import Any
 from zoo import registry
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
-COSTS = Path(__file__).with_name("costs.json")  # what `bench of=rules --json` printed, by mode
+COSTS = Path(__file__).with_name(
+    "costs.json"
+)  # times and memory of `--json bench of=rules task=cnn norm=pre`, by mode
 
 
 def docstring(dotted: str) -> str:

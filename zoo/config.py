@@ -48,15 +48,22 @@ class Config:
         """The chosen class of a group with its options, waiting for its required arguments."""
         return registry.maker(group, self.choices[group], self.sections[group])
 
+    def under(self, slot: str, rule: str) -> Config:
+        """The same with another rule in a slot; the rule that is there keeps its options."""
+        if rule == self.choices[slot]:
+            return self
+        sections = {**self.sections, slot: registry.options(slot, rule)}
+        return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
+
     def words(self, prefix: str) -> list[str]:
         """The words of the command line that begin so."""
         return [word for word in self.given if word.startswith(prefix)]
 
     def check(self) -> Config:
         """Checks every value against the constructors; ConfigError for the first wrong one."""
-        seed = self.seed
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
-            raise ConfigError(f"seed={seed!r} is refused", "seed", "give an integer of at least 0")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            what = f"seed={self.seed!r} is refused"
+            raise ConfigError(what, "seed", "give an integer of at least 0")
         for key, value in self.run.items():
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")

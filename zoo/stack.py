@@ -28,6 +28,7 @@ class Stack(nn.Module):
     Errors:
         ValueError: the lists differ in length.
 
+    >>> from zoo.connection import Site
     >>> from zoo.connections.additive import Residual
     >>> stack = Stack([nn.Linear(4, 4)] * 2, [Residual(site) for site in Site.line(4, 2)])
     >>> stack(torch.zeros(3, 4)).shape

@@ -14,7 +14,7 @@ def palette(size: int) -> Tensor:
     """`[size, 3]` uint8: black for the first class, then hues that lie far apart.
 
     >>> palette(2).tolist()
-    [[0, 0, 0], [56, 146, 230]]
+    [[0, 0, 0], [57, 147, 230]]
     """
     colours = [(0.0, 0.0, 0.0)]
     for number in range(1, size):

@@ -95,14 +95,20 @@ def equivalence_p(differences: ArrayLike, delta: float) -> float:
     return float(stats.t.sf(room / error, len(d) - 1))
 
 
-def pairs_needed(differences: ArrayLike, power: float = 0.8, most: int = 1000) -> int | None:
-    """Pairs for a two-sided t test at 5 % to find the observed effect; None for more than most."""
+def pairs_needed(
+    differences: ArrayLike, delta: float = 0.0, power: float = 0.8, most: int = 1000
+) -> int | None:
+    """Pairs for a two-sided t test at 5 % to find that an effect like this one is beyond delta.
+
+    None for more than most of them, and where the mean is not beyond delta.
+    """
     d = np.asarray(differences, float)
-    if len(d) < 2 or not d.mean():
+    beyond = abs(d.mean()) - delta
+    if len(d) < 2 or beyond <= 0:
         return None
     if not d.std(ddof=1):
         return len(d)
-    effect = abs(d.mean()) / d.std(ddof=1)
+    effect = beyond / d.std(ddof=1)
 
     def power_of(n: int) -> float:
         return float(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, effect * n**0.5))

@@ -53,7 +53,7 @@ class Evidence:
             "p": stats.sign_flip_p(d),
             "better": asdict(stats.probability_better(d)),
             "equivalence_p": stats.equivalence_p(d, self.delta),
-            "pairs_needed": stats.pairs_needed(d),
+            "pairs_needed": stats.pairs_needed(d, self.delta),
             "exact_only": self.exact_only,
             "delta": self.delta,
         }
@@ -89,10 +89,11 @@ def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str
     wins = sum(x > 0 for x in d) if gap.value > 0 else sum(x < 0 for x in d)
     if not gap.value:
         return "no difference"
-    if n <= DIRECTION:
-        return f"direction only: {ahead} ahead in {wins} of {n}"
     if n < CLAIM:
-        return f"no verdict below {CLAIM} pairs: {ahead} ahead in {wins} of {n}"
+        if 2 * wins <= n:
+            return f"no direction: {ahead} ahead on average, in {wins} of {n} pairs"
+        kind = "direction only" if n <= DIRECTION else f"no verdict below {CLAIM} pairs"
+        return f"{kind}: {ahead} ahead in {wins} of {n}"
     if evidence.exact_only:
         if adjusted <= ALPHA:
             return f"{ahead} better, by the exact test"
@@ -105,7 +106,7 @@ def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str
         return f"{baseline} better"
     if evidence.delta and stats.equivalence_p(d, evidence.delta) < ALPHA:
         return f"equivalent within {evidence.delta:g}"
-    needed = stats.pairs_needed(d)
+    needed = stats.pairs_needed(d, evidence.delta)
     return f"inconclusive: about {needed} pairs needed" if needed else "inconclusive"
 
 

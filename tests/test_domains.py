@@ -1,0 +1,122 @@
+"""What holds in every domain: all rules train, runs continue, processes do not matter."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from test_run import command, rows, weights
+
+from tasks.run import prepare
+from zoo import registry
+from zoo.cli import main
+from zoo.config import load
+from zoo.folder import RunFolder
+from zoo.init import branch_digest, redraw
+
+TASKS = registry.names("task")
+SMALL = {
+    "cnn": ["model.depth=8", "data.batch_size=33"],
+    "diffusion": ["model.depth=2", "model.width=8", "model.blocks=1", "task.timesteps=100"],
+    "gnn": ["model.depth=4", "model.width=16", "data.train=101"],
+    "transformer": ["model.depth=2", "model.width=16", "model.context=16", "data.batch_size=7"],
+    "unet": ["model.depth=2", "model.width=4", "data.train=12", "data.val=2", "data.test=4"],
+}
+SMALL["diffusion"] += ["data.batch_size=17", "task.frechet_samples=0"]
+SMALL["transformer"] += ["data.val=0.002", "data.test=0.002"]
+SMALL["unet"] += ["data.size=32", "data.batch_size=5"]
+AUGMENTED = {
+    "cnn": ["task.crop=1", "task.flip=true", "task.cutout=2", "task.mixup=0.2", "task.cutmix=1.0"],
+    "diffusion": ["model.conditional=true", "task.flip=true"],
+    "gnn": ["task.drop_edge=0.2"],
+    "transformer": [],
+    "unet": ["task.flip_vertical=true", "task.rotate=true", "task.crop=24", "task.scale=1.3"],
+}
+AUGMENTED["unet"] += ["task.brightness=0.1", "task.contrast=0.2", "task.class_weights=balanced"]
+AUGMENTED["unet"] += ["task.loss=[cross_entropy,dice,focal]"]
+STEPS = ["optimizer.warmup=0", "optimizer.schedule=constant", "trainer.max_epochs=null"]
+STEPS += [
+    "trainer.max_steps=6",
+    "trainer.log_every=2",
+    "trainer.validate_every=3",
+    "trainer.accelerator=cpu",
+]
+
+
+def words(task, *more):
+    return [f"task={task}", *SMALL[task], *AUGMENTED[task], *STEPS, "logger=none", *more]
+
+
+class Domain:
+    """A task of which everything but the rules is read and loaded once."""
+
+    def __init__(self, task):
+        self.config, _ = load(words(task))
+        self.data = None
+        self.digest = branch_digest(self.start("connection", "plain")[0].model)
+
+    def remember(self, source):
+        self.data = self.data or source.load()
+        return self.data
+
+    def start(self, slot, rule):
+        """A task as a run begins it, and its first two batches."""
+        config = self.config.under(slot, rule)
+        _, make_task = prepare(config, self.remember)
+        made = make_task()
+        redraw(made.model, config.seed)
+        made.setup("fit")
+        batches = itertools.chain.from_iterable(made.train_loader(1, 0) for _ in range(2))
+        return made, list(itertools.islice(batches, 2))
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def domain(request):
+    return Domain(request.param)
+
+
+@pytest.mark.parametrize("name", registry.names("connection"))
+def test_every_rule_trains_from_the_same_branches(domain, name):
+    for slot in {"connection", "long"} & domain.config.choices.keys():
+        made, batches = domain.start(slot, name)
+        assert branch_digest(made.model) == domain.digest, slot
+        optimizer = made.options.build(made.model, 2, True, made.batch_size)["optimizer"]
+        before = {key: value.clone() for key, value in made.model.state_dict().items()}
+        for batch in batches:
+            optimizer.zero_grad()
+            loss = made.loss(batch)
+            loss.backward()
+            assert math.isfinite(loss.item()), slot
+            optimizer.step()
+        after = made.model.state_dict()
+        assert any(not torch.equal(after[key], value) for key, value in before.items()), slot
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path, capsys):
+    more = ["trainer.precision=bf16-mixed", "model.dropout=0.1"]
+    more = more[:1] if task == "cnn" else more
+    for name, steps in (("whole", 6), ("parts", 3)):
+        run = [f"trainer.max_steps={steps}", f"run.dir={tmp_path / name}"]
+        assert main(["fit", *words(task, *more, *run)]) == 0
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_two_processes_equal_one(task, tmp_path, capsys):
+    """Also where a batch does not divide, and where a loss is a ratio over the whole batch."""
+    run = words(task, "trainer.max_steps=3", "optimizer=sgd", "optimizer.lr=0.01")
+    run += ["model.dropout=0.0"] if task == "gnn" else []
+    assert main(["fit", *run, f"run.dir={tmp_path / 'one'}"]) == 0
+    process = command("fit", *run, "trainer.devices=2", f"run.dir={tmp_path / 'two'}")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert out.count("run folder") == 1
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=2e-5), name
+    one, two = (RunFolder(tmp_path / name).result()["metrics"] for name in ("one", "two"))
+    assert one == pytest.approx(two, abs=1e-3)
