@@ -44,7 +44,9 @@ def test_every_cell_is_a_run_folder_and_the_arms_are_paired(compared):
 def test_a_second_time_runs_nothing_and_more_pairs_run_only_those(compared, capsys):
     times = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
     words = [word for word in SMALL if word != "pairs=2"]
-    assert main(["compare", *words, "pairs=3", "model.depth=2", f"dir={compared}"]) == 0
+    assert (
+        main(["compare", *words, "pairs=3", "workers=1", "model.depth=2", f"dir={compared}"]) == 0
+    )
     after = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
     assert {path: after[path] for path in times} == times
     assert len(after) == len(times) + 2
@@ -59,23 +61,18 @@ def test_the_command_of_a_cell_repeats_it(compared, tmp_path, capsys):
     assert result["branch_digest"] == row["branch_digest"]
 
 
-def test_a_hang_costs_its_cells_and_the_report_is_written(tmp_path, compared, capsys):
+def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tmp_path, capsys):
     folder = tmp_path / "hung"
-    words = ["compare", *SMALL, "model.depth=2", f"dir={folder}"]
-    assert main([*words, "dry_run=true"]) == 0  # measures
+    words = ["compare", *SMALL, "model.depth=2", "pairs=1", "workers=1", f"dir={folder}"]
+    assert main(["--json", *words, "dry_run=true"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed["cells"]) == 2
+    assert listed["seconds"] > 0
+    assert list((folder / "cells").iterdir()) == []
     assert main([*words, "minutes=0.0001"]) == 7
     record = record_of(folder)
     assert {row["status"] for row in record["cells"]} == {"failed"}
     assert "no end after 0 s" in (folder / "report.md").read_text()
-
-
-def test_dry_run_runs_nothing(tmp_path, capsys):
-    folder = tmp_path / "dry"
-    assert main(["--json", "compare", *SMALL, "dry_run=true", f"dir={folder}"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert len(listed["cells"]) == 8
-    assert listed["seconds"] > 0
-    assert list((folder / "cells").iterdir()) == []
 
 
 @pytest.mark.parametrize(

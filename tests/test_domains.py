@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import socket
 
 import pytest
 import torch
@@ -105,18 +106,35 @@ def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path,
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_two_processes_equal_one(task, tmp_path, capsys):
-    """Also where a batch does not divide, and where a loss is a ratio over the whole batch."""
+def alone(task):
+    """A short run whose end does not depend on the number of processes."""
     run = words(task, "trainer.max_steps=3", "optimizer=sgd", "optimizer.lr=0.01")
-    run += ["model.dropout=0.0"] if task == "gnn" else []
-    assert main(["fit", *run, f"run.dir={tmp_path / 'one'}"]) == 0
-    process = command("fit", *run, "trainer.devices=2", f"run.dir={tmp_path / 'two'}")
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    assert out.count("run folder") == 1
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    return run + (["model.dropout=0.0"] if task == "gnn" else [])
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """Folders of runs of two processes, which take all tasks in turn."""
+    folder = tmp_path_factory.mktemp("two")
+    lists = [["fit", *alone(t), "trainer.devices=2", f"run.dir={folder / t}"] for t in TASKS]
+    code = f"from zoo.cli import main\nfor words in {lists}: assert main(words) == 0"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    ranks = [command(code=code, LOCAL_RANK=str(rank), **place) for rank in (0, 1)]
+    ended = [process.communicate(timeout=600) for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0], ended
+    assert [out.count("run folder") for out, _ in ended] == [len(TASKS), 0]
+    return folder
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_two_processes_equal_one(task, both, tmp_path, capsys):
+    """Also where a batch does not divide, and where a loss is a ratio over the whole batch."""
+    assert main(["fit", *alone(task), f"run.dir={tmp_path / 'one'}"]) == 0
+    one, two = weights(tmp_path / "one"), weights(both / task)
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-5), name
-    one, two = (RunFolder(tmp_path / name).result()["metrics"] for name in ("one", "two"))
+    one, two = (RunFolder(folder).result()["metrics"] for folder in (tmp_path / "one", both / task))
     assert one == pytest.approx(two, abs=1e-3)

@@ -35,12 +35,12 @@ def weights(folder):
     return torch.load(file, weights_only=True)["state_dict"]
 
 
-def command(*words, **extra):
-    """The command line as a process of its own."""
+def command(*words, code=None, **extra):
+    """The command line, or some code, as a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **extra}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-m", "zoo", *words],
+        [sys.executable, *(["-c", code] if code else ["-m", "zoo", *words])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
