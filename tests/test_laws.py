@@ -17,6 +17,10 @@ from zoo.stack import Stack
 KINDS = ["mlp", "conv", "stages", "reopened", "graph"]
 every_connection = pytest.mark.parametrize("name", CONNECTIONS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
+stages_at_least = pytest.mark.parametrize(  # the kind with the most to go wrong; others take long
+    "kind",
+    [kind if kind == "stages" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+)
 
 
 def rule(name):
@@ -197,7 +201,7 @@ def test_gradient(name, kind):
 
 
 @every_connection
-@every_kind
+@stages_at_least
 def test_one_compiled_graph(name, kind):
     torch._dynamo.reset()
     stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
@@ -215,7 +219,7 @@ def test_inductor(name):
 
 
 @every_connection
-@every_kind
+@stages_at_least
 def test_export_with_any_batch(name, kind):
     stack, inputs = perturb(make_stack(name, kind)), make_input(kind)
     any_size = torch.export.Dim.DYNAMIC

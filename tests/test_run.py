@@ -181,12 +181,9 @@ def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["trainer.ema=0.9"],
-        ["trainer.precision=bf16-mixed"],
-        ["trainer.clip=0.5", "trainer.accumulate=2"],
-        ["optimizer=adamw", "optimizer.schedule=cosine", "optimizer.warmup=3"],
-        ["optimizer=sgd", "optimizer.schedule=linear"],
-        ["task.drop_edge=0.5", "norm=pre", "model.jump=cat"],
+        ["trainer.ema=0.9", "trainer.clip=0.5", "trainer.accumulate=2"],
+        ["optimizer=adamw", "optimizer.schedule=cosine", "optimizer.warmup=3", "norm=pre"],
+        ["optimizer=sgd", "optimizer.schedule=linear", "task.drop_edge=0.5", "model.jump=cat"],
         ["model.conv=gcn2", "connection=initial", "norm=post", "model.norm=pair"],
         ["trainer.max_steps=null", "trainer.max_epochs=3"],
         ["model.checkpoint=true", "connection=denseformer"],

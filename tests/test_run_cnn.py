@@ -9,7 +9,7 @@ from test_run import weights
 from zoo.cli import main
 from zoo.folder import RunFolder
 
-SMALL = ["task=cnn", "model.depth=8", "logger=none", "trainer.accelerator=cpu"]
+SMALL = ["task=cnn", "model.depth=8", "model.width=8", "logger=none", "trainer.accelerator=cpu"]
 SMALL += ["trainer.max_epochs=null", "trainer.max_steps=6", "trainer.log_every=2"]
 SMALL += ["trainer.validate_every=3"]
 MIXED = ["task.crop=1", "task.flip=true", "task.cutout=2", "task.mixup=0.2", "task.cutmix=1.0"]
@@ -39,7 +39,6 @@ def test_the_net_trains_in_training_mode(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["trainer.precision=bf16-mixed"],
         ["preset=fixup", "optimizer.lr=0.01"],
         ["preset=rezero_no_norm"],
         ["model.width=[8,16,16]", "model.shortcut=B", "norm=pre", "optimizer.base_batch=256"],

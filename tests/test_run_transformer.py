@@ -43,7 +43,6 @@ def test_a_run_and_its_figures(trained):
 @pytest.mark.parametrize(
     "words",
     [
-        ["trainer.precision=bf16-mixed"],
         ["model.position=rotary", "model.feedforward=swiglu", "model.norm=rms"],
         ["norm=post", "connection=hyper", "model.checkpoint=true"],
         ["preset=deepnorm", "model.tie=false", "init=zero_last"],

@@ -27,7 +27,8 @@ usage: python -m zoo [--json] [--debug] VERB [key=value ...]
   report
          the reports of a comparison again, also of one under way: report FOLDER,
          or of several as one: report FOLDER FOLDER dir=FOLDER
-  bench  the cost of fit over a bare loop: bench task=gnn
+  bench  the cost of fit over a bare loop: bench task=gnn; of every rule, of memory by
+         depth, or against plain PyTorch: bench of=rules (memory, twin) task=cnn
   list   what is registered: list, list connection
   show   the composed configuration: show task=gnn
 

@@ -101,11 +101,10 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     """Runs a comparison, or what of it is missing; gives record, text and exit code."""
     name, options, given = declare(words)
     found = plan(options, given)
-    speak()
     path = Path(options.dir or f"runs/compare-{name}")
     store = Store(path)
     store.sweep()
-    with local(options, store) as engine:
+    with messages(), local(options, store) as engine:
         comparing = Comparing(name, words, options, found, store, engine)
         costs = comparing.costs()
         facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
@@ -126,16 +125,23 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     text = write_all(record, store.path)
     plans.unlink(missing_ok=True)
     if options.mirror:
-        mirror(record, store.path)
+        with messages():
+            mirror(record, store.path)
     return record, text, FAILED if tally.failed else 0
 
 
-def speak() -> None:
+@contextmanager
+def messages() -> Iterator[None]:
     """Messages of the project go to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("zoo: %(message)s"))
     log = logging.getLogger("zoo")
-    log.handlers, log.propagate = [handler], False
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager
