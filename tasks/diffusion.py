@@ -43,7 +43,7 @@ class Denoising(Task):
         drop_label: share of labels that a conditional model does not see in training (Ho and
             Salimans 2022, arXiv:2207.12598).
         sample_every: steps between two figures of samples on the way, at validations; 0: none.
-        frechet_samples: images for the Fréchet distance at the end of the run; 0: none.
+        frechet_samples: images for the Fréchet distance at the end, at most one a test image.
     """
 
     takes = ImageSet
@@ -60,7 +60,7 @@ class Denoising(Task):
         data: ImageSet,
         optimizer: Optimizer,
         seed: int,
-        timesteps: Annotated[int, Ge(10)] = 1000,
+        timesteps: Annotated[int, Ge(20)] = 1000,
         schedule: Schedule = "linear",
         prediction: Prediction = "epsilon",
         variance: Variance = "fixed_small",
@@ -74,6 +74,8 @@ class Denoising(Task):
         self.noise = Noise(timesteps, schedule, prediction, variance)
         self.augment = Augment(flip=flip)
         self.drop_label = drop_label
+        if frechet_samples == 1:
+            raise ValueError("frechet_samples=1: one image has no covariance; give 0 or more")
         self.sample_every, self.frechet_samples = sample_every, frechet_samples
         self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -165,7 +167,7 @@ class Denoising(Task):
         """Samples on the way."""
         if not self.sample_every or step % self.sample_every:
             return {}
-        title = f"samples at step {step}, DDIM with 50 steps"
+        title = f"samples at step {step}"
         return {f"samples_{step:06d}": figure(self, SHOWN, title)}
 
     def pictures(self, title: str) -> dict[str, Figure]:
@@ -173,6 +175,6 @@ class Denoising(Task):
         from tasks.pictures import sheet_figure
 
         with self.at_home():
-            made = figure(self, SHOWN, f"samples, DDIM with 50 steps: {title}")
+            made = figure(self, SHOWN, f"samples: {title}")
         real = self.data.images[self.data.train[:SHOWN]]
         return {"samples": made, "data": sheet_figure(real, "training images")}

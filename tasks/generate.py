@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tasks.diffusion import Denoising
 
 AT_ONCE = 256  # images that are sampled together
+STEPS = 50  # of sampling, where nothing else is said
+log = logging.getLogger("zoo")
 
 
 def guided(
@@ -40,7 +43,7 @@ def sampled(
     count: int,
     seed: int,
     scheduler: Sampler = "ddim",
-    steps: int = 50,
+    steps: int = STEPS,
     label: int | None = None,
     guidance: float = 1.0,
 ) -> Tensor:
@@ -51,7 +54,7 @@ def sampled(
         count: of images.
         seed: of the noise that they begin with.
         scheduler: the sampler.
-        steps: that it takes, at most as many as there are levels of noise.
+        steps: that it takes; as many as there are levels of noise, if those are fewer.
         label: the class of all images; None: each class in turn.
         guidance: strength; 1 is the conditional model itself.
     """
@@ -66,7 +69,8 @@ def sampled(
             return guided(task.model, x, t, known, classes, guidance)
 
         shape = (len(part), *task.images.shape[1:])
-        made.append(task.noise.sample(predict, shape, draws, scheduler, steps).cpu())
+        taken = min(steps, task.noise.timesteps)
+        made.append(task.noise.sample(predict, shape, draws, scheduler, taken).cpu())
     return torch.cat(made)
 
 
@@ -74,32 +78,38 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
     """The Fréchet distance of samples to the training images, with what to hold beside it.
 
     The test images against the training images are what a perfect network would reach, noise is
-    where one begins.
+    where one begins. The distance of few images is too large, so all three have the same number.
 
     Args:
         task: in evaluation.
-        count: of samples.
+        count: of samples, at most as many as there are test images; two at least.
     """
     from tasks.frechet import frechet, trained
 
     data, images = task.data, task.images
+    count = min(count, len(data.test))
+    if count < 2:
+        log.warning("no Fréchet distance: there is one test image")
+        return {}
     net = trained(images[data.train], task.labels[data.train], len(data.classes))
     train = net.of(images[data.train])
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)
     others: dict[str, Any] = {
         "": sampled(task, count, 0),
-        "_train_against_test": images[data.test],
+        "_train_against_test": images[data.test[:count]],
         "_noise": (noise + 1) * 127.5,
     }
-    return {
+    found = {
         f"samples/frechet{name}": frechet(net.of(other.to(task.device)), train)
         for name, other in others.items()
     }
+    return {**found, "samples/count": float(count)}
 
 
 def figure(task: Denoising, count: int, title: str) -> Figure:
     """Samples side by side; of a conditional model the classes in turn."""
     from tasks.pictures import sheet_figure
 
-    return sheet_figure(sampled(task, count, 0), title)
+    steps = min(STEPS, task.noise.timesteps)
+    return sheet_figure(sampled(task, count, 0), f"{title}, DDIM with {steps} steps")

@@ -39,8 +39,8 @@ class Noise:
 
     Args:
         timesteps: T.
-        schedule: `linear` betas from 1e-4 to 0.02, or `cosine` (Nichol and Dhariwal 2021,
-            arXiv:2102.09672, eq. 17).
+        schedule: `linear` betas from 1e-4 to 0.02 times 1000 / T, so that the last level is noise
+            alone for every T, or `cosine` (Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 17).
         prediction: what the network gives: the noise e, v or the image x.
         variance: of the steps of the sampler `ddpm` (Ho et al. 2020, section 3.2).
     """
@@ -56,8 +56,8 @@ class Noise:
 
         given: dict[str, Any] = {
             "num_train_timesteps": self.timesteps,
-            "beta_start": 1e-4,
-            "beta_end": 0.02,
+            "beta_start": 1e-4 * 1000 / self.timesteps,
+            "beta_end": min(0.02 * 1000 / self.timesteps, 0.999),
             "beta_schedule": {"cosine": "squaredcos_cap_v2"}.get(self.schedule, self.schedule),
             "prediction_type": {"v": "v_prediction"}.get(self.prediction, self.prediction),
         }

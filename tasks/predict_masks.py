@@ -47,6 +47,8 @@ class PredictMasks:
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
         out = Path(self.out).expanduser() if self.out else folder.path / "predictions"
+        if out.is_file():
+            raise ConfigError("a file stands where masks are to go", f"out={out}", "name a folder")
         targets = self.targets(out)
         mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
         shorter = self.size or task.data.shorter

@@ -71,6 +71,9 @@ def fit(config: Config) -> Result | None:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
     config.run["id"] = str(name)
+    where = config.sections["data"].get("path")
+    if where and Path(where).expanduser().exists():  # for verbs that are called elsewhere
+        config.sections["data"]["path"] = str(Path(where).expanduser().resolve())
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()

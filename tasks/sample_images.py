@@ -54,6 +54,8 @@ class SampleImages:
             )
         place = folder.path / "samples"
         place.mkdir(exist_ok=True)
+        for old in place.glob("[0-9]*.png"):
+            old.unlink()
         for number, image in enumerate(images):
             Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
         Image.fromarray(pixels(sheet(images))).save(place / "grid.png")

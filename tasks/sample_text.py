@@ -83,5 +83,5 @@ class SampleText:
         if self.top_k is not None and self.top_k < len(logits):
             least = logits.topk(self.top_k).values[-1]
             logits = logits.masked_fill(logits < least, -torch.inf)
-        chances = (logits.double() / self.temperature).softmax(0)
+        chances = ((logits.double() - logits.max()) / self.temperature).softmax(0)
         return int(torch.multinomial(chances, 1, generator=draws))

@@ -71,7 +71,8 @@ class SegmentationLoss:
         if "focal" in self.kinds:
             each = F.nll_loss(log, target, ignore_index=UNLABELLED, reduction="none")
             weight = F.pad(self.classes, (0, 256 - size))[target]
-            found["focal"] = (weight * (1 - torch.exp(-each)) ** self.gamma * each).sum()
+            wrong = (1 - torch.exp(-each)).clamp(min=1e-6)  # zero has no gradient below gamma = 1
+            found["focal"] = (weight * wrong**self.gamma * each).sum()
         if "dice" in self.kinds:
             known = target != UNLABELLED
             q = log.exp() * known[:, None]

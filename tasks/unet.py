@@ -17,6 +17,7 @@ from tasks.optim import Optimizer
 from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
 from tasks.segment_metrics import confusion, measures, rim_counts
 from zoo.errors import ConfigError
+from zoo.models.conv_layers import refuse_single_values
 from zoo.stack import Stack
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Segmentation(Task):
         if rotate and height != width:
             what = f"windows of {height}x{width} cannot be turned by quarters"
             raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
+        deepest = -(-height // 2**self.model.depth) * -(-width // 2**self.model.depth)
+        refuse_single_values(self.model, deepest * min(self.batch_size, len(data.train)))
         weights = weights_of(data, class_weights)
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
 
@@ -129,10 +132,8 @@ class Segmentation(Task):
         """This process's images of a batch and their masks."""
         draws = self.augment.draw(self.seed, number, len(examples), *self.masks.shape[1:])
         which = torch.arange(self.rank, len(examples), self.world)
-        mine = examples[which]
-        x, y = self.augment.moved(
-            self.normalised(self.images[mine]), self.masks[mine], draws, which
-        )
+        images, masks = self.images[examples[which]], self.masks[examples[which]]
+        x, y = self.augment.moved(self.normalised(images), masks, draws, which)
         return self.augment.lit(x, self.std, draws, which), y
 
     def loss(self, batch: tuple[int, Tensor]) -> Tensor:

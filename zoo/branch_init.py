@@ -25,7 +25,7 @@ class Default:
         """Changes one branch in place."""
 
     def head(self, head: nn.Module) -> None:
-        """Changes the model's head in place."""
+        """Changes in place the model's head, if it has weights of its own."""
 
     @torch.no_grad()
     def apply(self, model: nn.Module) -> None:
@@ -34,8 +34,9 @@ class Default:
             if isinstance(stack, Stack):
                 for branch, rule in zip(stack.branches, stack.sites, strict=True):
                     self.branch(branch, rule.site)  # type: ignore[arg-type]
-        head = getattr(model, "head", None)
-        if isinstance(head, nn.Module):
+        head, stem = getattr(model, "head", None), getattr(model, "stem", nn.Identity())
+        shared = {id(parameter) for parameter in stem.parameters()}
+        if isinstance(head, nn.Module) and shared.isdisjoint(map(id, head.parameters())):
             self.head(head)
 
 
@@ -69,7 +70,8 @@ class Fixup(Default):
 
     With m weights in a branch and L writes, all but the last are multiplied by L^(-1 / (2 m - 2)).
     The scalar biases and multipliers of the paper are the biases of the layers and the connection's
-    factor (`connection=skip_init connection.alpha=1`).
+    factor (`connection=skip_init connection.alpha=1`). A head that shares its weights with the stem
+    keeps them.
 
     Source: Zhang et al. 2019, arXiv:1901.09321, section 3.
     """

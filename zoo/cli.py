@@ -80,11 +80,14 @@ def test(words: Sequence[str], flags: Flags) -> int:
 
 
 def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
-    """A verb for trained runs: `from=` names the run, other words are the verb's options."""
+    """A verb for trained runs: `from=` names the run, `data.path=` data that was moved.
+
+    Other words are the verb's options.
+    """
 
     def run_verb(words: Sequence[str], flags: Flags) -> int:
-        named = [word for word in words if word.startswith("from=")]
-        if not named:
+        named = [word for word in words if word.startswith(("from=", "data.path="))]
+        if not any(word.startswith("from=") for word in named):
             raise ConfigError("no run is named", verb, "add from=FOLDER")
         config, general = configured(named)
         from importlib import import_module

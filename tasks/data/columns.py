@@ -136,7 +136,7 @@ def find_column(
         raise ConfigError(several, where, f"give data.{key}=COLUMN")
     if not fits:
         what = f"no column is the {key}; there are {', '.join(columns)}"
-        folders = "" if key == "mask" else ", or one folder for each class"
+        folders = "" if key in ("mask", "text") else ", or one folder for each class"
         raise DataError(what, where, f"give data.{key}=COLUMN{folders}")
     return fits[0]
 

@@ -125,6 +125,9 @@ class TextFile:
         fits = [name for name, f in features.items() if getattr(f, "dtype", None) in strings]
         fits = ["text"] if "text" in fits else fits
         column = find_column(list(features), self.text, fits, "text", self.path)
+        if getattr(features[column], "dtype", None) not in strings:
+            what = f"the column {column} has no text"
+            raise DataError(what, self.path, "give data.text=COLUMN")
         used = {part: splits[name].select_columns([column]) for part, name in parts.items()}
         missing = {part: getattr(self, part) for part in ("val", "test") if part not in parts}
         rows = used["train"]

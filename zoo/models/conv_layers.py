@@ -122,6 +122,12 @@ class BatchNorm(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
+def refuse_single_values(model: nn.Module, values: int) -> None:
+    """ValueError where a batch norm would see so few values of each channel in training."""
+    if values < 2 and any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        raise ValueError("batch norm sees one value of a channel; give more data.batch_size")
+
+
 def by_batch(model: nn.Module) -> Any:
     """A copy whose batch norms have no memory: also a fresh net is then normed in evaluation."""
     model = copy.deepcopy(model)
