@@ -1,6 +1,7 @@
 """The wheel works when it is installed and run from another directory."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,3 +37,10 @@ def test_the_readme_holds_the_catalogue():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.partition("<!-- connections -->")[2].partition("<!-- /connections -->")[0]
     assert table.strip() == page(), "write the output of zoo.catalogue.page() there"
+
+
+def test_the_files_that_the_readme_shows_are_there():
+    linked = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    local = [name for name in linked if "://" not in name]
+    assert len(local) > 5
+    assert [name for name in local if not (ROOT / name).is_file()] == []
