@@ -19,7 +19,7 @@ from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
 from tasks.process import logged, seed_everything
-from tasks.result import AT_BEST, PARTS, Result, new_record, peak_memory_bytes
+from tasks.result import AT_BEST, PARTS, Result, forget_peak_memory, new_record, peak_memory_bytes
 from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
@@ -39,6 +39,7 @@ def train(
     pictures: bool = True,
 ) -> Result | None:
     """Trains, evaluates and records, whatever happens on the way; figures only if asked for."""
+    forget_peak_memory()
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task, branch_digest(task.model))

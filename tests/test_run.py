@@ -15,6 +15,7 @@ import yaml
 from conftest import until
 
 from tasks.checkpoints import Keep
+from tasks.result import forget_peak_memory, peak_memory_bytes
 from zoo.cli import main
 from zoo.folder import RunFolder
 
@@ -229,6 +230,15 @@ def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
     second = RunFolder(tmp_path / "run").result()
     assert second["seconds"] > first["seconds"]
     assert second["seconds_per_step"] > second["seconds"] / 62 / 20
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone forgets")
+def test_peak_memory_is_that_of_one_run():
+    held = torch.ones(2**26)  # 256 MiB
+    before = peak_memory_bytes()
+    del held
+    forget_peak_memory()
+    assert peak_memory_bytes() < before - 2**27
 
 
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
