@@ -17,8 +17,8 @@ from zoo.init import branch_digest, redraw
 
 TASKS = registry.names("task")
 SMALL = {
-    "cnn": ["model.depth=8", "model.width=4", "data.batch_size=33"],
-    "diffusion": ["model.depth=2", "model.width=8", "model.blocks=1", "task.timesteps=100"],
+    "cnn": ["model.depth=4", "model.width=4", "data.batch_size=33"],
+    "diffusion": ["model.depth=2", "model.width=4", "model.blocks=1", "task.timesteps=100"],
     "gnn": ["model.depth=4", "model.width=16", "data.train=101"],
     "transformer": ["model.depth=2", "model.width=16", "model.context=16", "data.batch_size=7"],
     "unet": ["model.depth=2", "model.width=4", "data.train=12", "data.val=2", "data.test=4"],
