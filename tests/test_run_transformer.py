@@ -153,3 +153,18 @@ def test_nano_learns_shakespeare(tmp_path, capsys):
     words = ["task=transformer", "preset=nano", f"data.path={file}", "logger=none"]
     assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
     assert RunFolder(tmp_path / "run").result()["metrics"]["val/loss"] < 1.95
+
+
+def test_a_run_is_used_elsewhere_and_after_its_text_was_moved(tmp_path, monkeypatch, capsys):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here" / "text.txt").write_text("the quick brown fox jumps. " * 500)
+    monkeypatch.chdir(tmp_path / "here")
+    words = ["task=transformer", "data=text", "data.path=text.txt", "model.depth=1"]
+    words += ["model.width=16", "model.context=16", "trainer.max_steps=2", "logger=none"]
+    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
+    monkeypatch.chdir(tmp_path / "there")
+    before = sample(tmp_path / "run", capsys, "tokens=5")
+    (tmp_path / "here" / "text.txt").rename("moved.txt")
+    assert main(["sample", f"from={tmp_path / 'run'}"]) == 3
+    assert sample(tmp_path / "run", capsys, "tokens=5", "data.path=moved.txt") == before
