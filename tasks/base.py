@@ -71,10 +71,6 @@ class Task(LightningModule):
         """What the model must know of the data."""
         raise NotImplementedError
 
-    def data_digest(self) -> str:
-        """SHA-256 of the data."""
-        raise NotImplementedError
-
     def loss(self, batch: Any) -> Tensor:
         """The training loss of this process's part of a batch."""
         raise NotImplementedError
@@ -123,6 +119,10 @@ class Task(LightningModule):
 
     # What all tasks share.
 
+    def data_digest(self) -> str:
+        """SHA-256 of the data."""
+        return self.data.digest()
+
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """Data on the device and the model in evaluation, also where no trainer runs."""
@@ -134,6 +134,9 @@ class Task(LightningModule):
                 yield
         finally:
             self.model.train(training)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch  # data lie on the device; Lightning would walk every batch
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
@@ -171,6 +174,8 @@ class Task(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()
+        if self.verbs:  # a trained model is used without its data
+            checkpoint["outline"] = self.data.outline()
         checkpoint["draws"] = {name: draws.get_state() for name, draws in self.draws.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from tasks.base import MakeModel, Task, Totals
-from tasks.data.batches import Augment, InOrder, Shuffled
+from tasks.base import MakeModel, Totals
+from tasks.data.batches import Augment, InOrder
 from tasks.data.image_set import ImageSet
+from tasks.image_task import ImageTask
 from tasks.optim import Optimizer
 from zoo.models.conv_layers import by_batch
 
@@ -25,11 +26,8 @@ AT_ONCE = 512  # images of an evaluation batch
 SHOWN = 32  # images in a figure
 
 
-class ImageClassification(Task):
-    """Classification of images that lie on the device as bytes; batches are cut by index.
-
-    With several processes each one takes every n-th image of a batch, so that a run does not depend
-    on their number.
+class ImageClassification(ImageTask):
+    """Classification of images.
 
     Args:
         make_model: the model's class with its options.
@@ -48,7 +46,6 @@ class ImageClassification(Task):
     """
 
     takes = ImageSet
-    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
     primary = ("accuracy", True)
 
     def __init__(
@@ -65,7 +62,6 @@ class ImageClassification(Task):
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size: int = self.shuffled().size
         height, width = data.images.shape[2:]
         if max(crop, cutout) >= min(height, width):
             raise ValueError(
@@ -74,40 +70,8 @@ class ImageClassification(Task):
         self.augment = Augment(crop, flip, cutout, mixup, cutmix)
         self.label_smoothing = label_smoothing
 
-    def facts_of(self, data: ImageSet) -> dict[str, Any]:
-        return {"channels": data.images.shape[1], "classes": len(data.classes)}
-
-    def data_digest(self) -> str:
-        return self.data.digest()
-
-    def shuffled(self, number: int = 0) -> Shuffled:
-        """The training batches from one on."""
-        return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
-
-    def batches_per_pass(self, world: int) -> int:
-        return self.shuffled().per_pass
-
-    def setup(self, stage: str) -> None:
-        """Brings the images to the device, once."""
-        self.images = self.data.images.to(self.device)
-        self.labels = self.data.labels.to(self.device)
-        mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
-        std = torch.tensor(self.data.std, device=self.device)[:, None, None]
-        self.scale, self.shift = 1 / (255 * std), -mean / std
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch
-
     def loader(self, part: str) -> Iterable[Tensor]:
         return InOrder(getattr(self.data, part), AT_ONCE)
-
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        self.world, self.rank = world, rank
-        return self.shuffled(number)
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""
-        return images * self.scale + self.shift
 
     def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
         """This process's images of a batch, their labels, their partners' labels, and the share."""
@@ -119,7 +83,7 @@ class ImageClassification(Task):
             images = self.augment.moved(self.images[examples[which]], draws, which)
             return self.augment.cut(self.normalised(images), draws, which)
 
-        x, y = changed(mine), self.labels[examples[mine]]
+        x, y = changed(mine), self.targets[examples[mine]]
         if draws.share == 1.0:
             return x, y, y, 1.0
         other = draws.partner[mine]
@@ -127,7 +91,7 @@ class ImageClassification(Task):
             x = torch.lerp(changed(other), x, draws.share)
         else:
             x[:, :, *draws.box] = changed(other)[:, :, *draws.box]
-        return x, y, self.labels[examples[other]], draws.share
+        return x, y, self.targets[examples[other]], draws.share
 
     def loss(self, batch: tuple[int, Tensor]) -> Tensor:
         number, examples = batch
@@ -147,7 +111,7 @@ class ImageClassification(Task):
         return self.model(self.normalised(self.images[examples])).float()
 
     def totals(self, batch: Tensor) -> Totals:
-        logits, y = self.logits(batch), self.labels[batch]
+        logits, y = self.logits(batch), self.targets[batch]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
@@ -186,10 +150,9 @@ class ImageClassification(Task):
             figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
         self.world, self.rank = 1, 0
         x, labels, other, _ = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
-        pixels = ((x - self.shift) / self.scale).clamp(0, 255).byte().cpu()
         captions = [
             names[a] if a == b else f"{names[a]} + {names[b]}"
             for a, b in zip(labels.tolist(), other.tolist(), strict=True)
         ]
-        figures["samples"] = image_figure(pixels, captions, f"a training batch: {title}")
+        figures["samples"] = image_figure(self.pixels(x), captions, f"a training batch: {title}")
         return figures

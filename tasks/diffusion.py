@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from tasks.base import MakeModel, Task, Totals
-from tasks.data.batches import Augment, Shuffled
+from tasks.base import MakeModel, Totals
+from tasks.data.batches import Augment
 from tasks.data.image_set import ImageSet
 from tasks.generate import figure, quality
+from tasks.image_task import ImageTask
 from tasks.noise import BANDS, Fixed, Noise, Piece, Prediction, Schedule, Variance, within
 from tasks.optim import Optimizer
 from zoo.init import keyed_seed
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 SHOWN = 36  # images in a figure
 
 
-class Denoising(Task):
+class Denoising(ImageTask):
     """A network learns to tell noise from image at every level of noise; then it makes images.
 
-    Batches, timesteps and noise follow from the seed and the number of the batch. With several
-    processes each one takes every n-th image of a batch.
+    Batches, timesteps and noise follow from the seed and the number of the batch.
 
     Args:
         make_model: the model's class with its options.
@@ -47,7 +47,6 @@ class Denoising(Task):
     """
 
     takes = ImageSet
-    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
     primary = ("loss", False)
     verbs: ClassVar[dict[str, str]] = {
         "sample": "tasks.sample_images.SampleImages",
@@ -70,7 +69,6 @@ class Denoising(Task):
         frechet_samples: Annotated[int, Ge(0)] = 500,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size: int = data.batch_size
         self.noise = Noise(timesteps, schedule, prediction, variance)
         self.augment = Augment(flip=flip)
         self.drop_label = drop_label
@@ -79,36 +77,15 @@ class Denoising(Task):
         self.sample_every, self.frechet_samples = sample_every, frechet_samples
         self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    def facts_of(self, data: ImageSet) -> dict[str, Any]:
-        return {"channels": data.images.shape[1], "classes": len(data.classes)}
-
-    def data_digest(self) -> str:
-        return self.data.digest()
-
-    def shuffled(self, number: int = 0) -> Shuffled:
-        """The training batches from one on."""
-        return Shuffled(self.data.train, self.batch_size, self.seed, number)
-
-    def batches_per_pass(self, world: int) -> int:
-        return self.shuffled().per_pass
-
     def setup(self, stage: str) -> None:
         """Brings the images and the schedule to the device."""
         if stage != "evaluate":  # a trainer knows where to compute
             self.home = self.device
-        self.images = self.data.images.to(self.device)
-        self.labels = self.data.labels.to(self.device)
+        super().setup(stage)
         self.noise.to(self.device)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch
 
     def loader(self, part: str) -> Iterable[Piece]:
         return Fixed(part, getattr(self.data, part), self.noise.timesteps)
-
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        self.world, self.rank = world, rank
-        return self.shuffled(number)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The mean squared error of each image `[B, C, H, W]` of bytes."""
@@ -122,7 +99,7 @@ class Denoising(Task):
         count, device = len(examples), self.device
         mine = torch.arange(self.rank, count, self.world)
         chosen = examples[mine]
-        images, labels = self.images[chosen], self.labels[chosen]
+        images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:
             moves = self.augment.draw(self.seed, number, count, *images.shape[2:])
             images = self.augment.moved(images, moves, mine)
@@ -138,7 +115,7 @@ class Denoising(Task):
     def totals(self, batch: Piece) -> Totals:
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
-        errors = self.errors(images, self.labels[batch.examples], t, noise)
+        errors = self.errors(images, self.targets[batch.examples], t, noise)
         found = {"loss": errors.sum()}
         for name in BANDS:
             inside = within(t, name, self.noise.timesteps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from typing import Any, Literal
 
@@ -34,19 +35,23 @@ class ExportDiffusers:
 
         disable_progress_bar()
         unet = unet_of(task.model, task.images.shape[1:])
-        place = folder.path / "export" / "diffusers"
+        place, fresh = folder.path / "export" / "diffusers", folder.path / "export" / ".new"
+        shutil.rmtree(fresh, ignore_errors=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
-            pipeline.save_pretrained(place)
-            loaded = DDPMPipeline.from_pretrained(place, low_cpu_mem_usage=False).unet
+            pipeline.save_pretrained(fresh)
+            loaded = DDPMPipeline.from_pretrained(fresh, low_cpu_mem_usage=False).unet
         shape = (4, *task.images.shape[1:])
         x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(task.device)
         t = torch.linspace(0, task.noise.timesteps - 1, 4).long().to(task.device)
         ours, theirs = task.model(x, t), loaded.to(task.device)(x, t).sample
         difference = float((ours - theirs).abs().max() / ours.abs().max())
         if not difference <= TOLERANCE:
+            shutil.rmtree(fresh)
             what = f"the written pipeline differs by {difference:.1g}"
             raise ConfigError(what, str(place), "report this, with the run's config.yaml")
+        shutil.rmtree(place, ignore_errors=True)
+        fresh.rename(place)
         record = {"export": str(place), "difference": difference}
         return Report(record, f"{place}: equal to the trained model to {difference:.1g}")

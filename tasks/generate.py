@@ -91,7 +91,7 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
     if count < 2:
         log.warning("no Fréchet distance: there is one test image")
         return {}
-    net = trained(images[data.train], task.labels[data.train], len(data.classes))
+    net = trained(images[data.train], task.targets[data.train], len(data.classes))
     train = net.of(images[data.train])
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)

@@ -70,9 +70,6 @@ class NodeClassification(Task):
     def facts_of(self, data: Graph) -> dict[str, Any]:
         return {"features": data.x.shape[1], "classes": data.classes}
 
-    def data_digest(self) -> str:
-        return self.data.digest()
-
     def batches_per_pass(self, world: int) -> int:
         return 1
 
@@ -84,9 +81,6 @@ class NodeClassification(Task):
         self.x = (Sparse.of_dense(x) if sparse else x).to(self.device)
         self.edges = tuple(edge.to(self.device) for edge in edges)
         self.y = self.data.y.to(self.device)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch  # the recorder of Lightning would walk it at every step
 
     def nodes(self, part: str) -> Tensor:
         return getattr(self.data, part).to(self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -92,13 +93,10 @@ class Optimizer:
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: self.factor(step, steps)
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        factor = functools.partial(self.factor, steps=steps)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        each_step = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": each_step}
 
     def factor(self, step: int, steps: int) -> float:
         """The share of the learning rate at a step.

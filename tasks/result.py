@@ -10,7 +10,8 @@ import platform
 import resource
 import shlex
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from zoo.folder import SCHEMA
 
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 BATCHES = 3  # that the digest of their order covers
+WIDTH = 100  # columns of a line that would be longer
 PARTS = ("train", "val", "test")
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
@@ -69,6 +71,7 @@ class Result:
                 for at in ("", AT_BEST)
             )
             lines.append(f"{part:<6}" + "   ".join(halves))
+        lines += single(metrics, parts[-1:])
         others = [name for name in metrics if name.partition("/")[0] not in PARTS]
         lines += [f"{name} {metrics[name]:.4f}" for name in others]
         for name, value in record.get("chance", {}).items():
@@ -80,6 +83,18 @@ class Result:
             f"{record['parameters']:,} parameters"
         )
         return "\n".join([*lines, f"run folder: {self.folder}"])
+
+
+def single(metrics: Mapping[str, float], parts: Sequence[str]) -> list[str]:
+    """Lines of the metrics that belong to one class or level of noise, such as `test/iou/road`."""
+    found: dict[str, list[str]] = {}
+    for name, value in metrics.items():
+        kind, slash, which = name.rpartition("/")
+        if slash and kind.count("/") == 1 and kind.startswith(tuple(parts)):
+            if not which.endswith(AT_BEST):
+                found.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
+    text = (textwrap.fill(f"{kind}  {', '.join(each)}", WIDTH) for kind, each in found.items())
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in text]
 
 
 def forget_peak_memory() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -13,6 +15,12 @@ from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder, write_whole
 from zoo.init import generator
+
+
+def unused(place: Path, name: str) -> Path:
+    """A text file that is not there yet."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(path for path in (place / f"{name}.txt" for name in names) if not path.exists())
 
 
 class SampleText:
@@ -36,6 +44,8 @@ class SampleText:
         top_k: Annotated[int, Ge(1)] | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ):
+        if not prompt.isascii() and prompt != prompt.encode("utf-8", "ignore").decode():
+            raise ValueError("the prompt is no text in UTF-8")
         self.prompt, self.tokens, self.temperature = prompt, tokens, temperature
         self.top_k, self.seed = top_k, seed
 
@@ -49,7 +59,7 @@ class SampleText:
         given = numbers or [self.first(task)]
         added = self.added(task, given)
         text = self.prompt + symbols.decode(added)
-        path = folder.path / "samples" / f"text-{self.seed}.txt"
+        path = unused(folder.path / "samples", f"text-{self.seed}")
         path.parent.mkdir(exist_ok=True)
         write_whole(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": len(added), "file": str(path)}

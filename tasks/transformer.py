@@ -79,9 +79,6 @@ class LanguageModelling(Task):
     def facts_of(self, data: Text) -> dict[str, Any]:
         return {"vocabulary": len(data.symbols)}
 
-    def data_digest(self) -> str:
-        return self.data.digest()
-
     def batches_per_pass(self, world: int) -> int:
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
@@ -91,9 +88,6 @@ class LanguageModelling(Task):
         self.tokens = tokens.to(self.device) if len(tokens) <= HELD else tokens
         self.lengths = torch.tensor(self.data.symbols.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch
 
     def loader(self, part: str) -> Iterable[tuple[Tensor, int]]:
         limit = None

@@ -9,10 +9,11 @@ import torch
 from annotated_types import Ge, Gt, Len, Lt
 from torch import Tensor
 
-from tasks.base import MakeModel, Task, Totals
+from tasks.base import MakeModel, Totals
 from tasks.data.augment_masks import AugmentMasks
-from tasks.data.batches import InOrder, Shuffled
+from tasks.data.batches import InOrder
 from tasks.data.mask_set import MaskSet
+from tasks.image_task import ImageTask
 from tasks.optim import Optimizer
 from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
 from tasks.segment_metrics import confusion, measures, rim_counts
@@ -28,11 +29,10 @@ AT_ONCE = 2**18  # pixels of an evaluation batch, about
 SHOWN = 4  # images of each kind in a figure
 
 
-class Segmentation(Task):
-    """Segmentation of images that lie on the device as bytes; batches are cut by index.
+class Segmentation(ImageTask):
+    """Segmentation of images.
 
-    With several processes each one takes every n-th image of a batch; the sums that a loss is a
-    ratio of go over all of them, so that a run does not depend on their number.
+    A loss can be a ratio of sums; with several processes the sums go over all of them.
 
     Args:
         make_model: the model's class with its options.
@@ -55,7 +55,6 @@ class Segmentation(Task):
     """
 
     takes = MaskSet
-    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 3}
     primary = ("mean_iou", True)
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_masks.PredictMasks"}
 
@@ -78,40 +77,15 @@ class Segmentation(Task):
         contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.batch_size: int = data.batch_size
         self.augment = AugmentMasks(flip, flip_vertical, rotate, crop, scale, brightness, contrast)
         height, width = self.augment.window(*data.masks.shape[1:])
         if rotate and height != width:
             what = f"windows of {height}x{width} cannot be turned by quarters"
             raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
         deepest = -(-height // 2**self.model.depth) * -(-width // 2**self.model.depth)
-        refuse_single_values(self.model, deepest * min(self.batch_size, len(data.train)))
+        refuse_single_values(self.model, deepest * self.batch_size)
         weights = weights_of(data, class_weights)
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
-
-    def facts_of(self, data: MaskSet) -> dict[str, Any]:
-        return {"channels": data.images.shape[1], "classes": len(data.classes)}
-
-    def data_digest(self) -> str:
-        return self.data.digest()
-
-    def shuffled(self, number: int = 0) -> Shuffled:
-        """The training batches from one on."""
-        return Shuffled(self.data.train, self.batch_size, self.seed, number)
-
-    def batches_per_pass(self, world: int) -> int:
-        return self.shuffled().per_pass
-
-    def setup(self, stage: str) -> None:
-        """Brings images and masks to the device, once."""
-        self.images = self.data.images.to(self.device)
-        self.masks = self.data.masks.to(self.device)
-        mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
-        self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
-        self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch
 
     def pieces(self, examples: Tensor) -> InOrder:
         """Examples in pieces for evaluation."""
@@ -120,19 +94,11 @@ class Segmentation(Task):
     def loader(self, part: str) -> Iterable[Tensor]:
         return self.pieces(getattr(self.data, part))
 
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        self.world, self.rank = world, rank
-        return self.shuffled(number)
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""
-        return images * self.scale + self.shift
-
     def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
         """This process's images of a batch and their masks."""
-        draws = self.augment.draw(self.seed, number, len(examples), *self.masks.shape[1:])
+        draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
         which = torch.arange(self.rank, len(examples), self.world)
-        images, masks = self.images[examples[which]], self.masks[examples[which]]
+        images, masks = self.images[examples[which]], self.targets[examples[which]]
         x, y = self.augment.moved(self.normalised(images), masks, draws, which)
         return self.augment.lit(x, self.std, draws, which), y
 
@@ -146,7 +112,7 @@ class Segmentation(Task):
         return self.model(self.normalised(self.images[examples]))
 
     def totals(self, batch: Tensor) -> Totals:
-        logits, y = self.logits(batch), self.masks[batch]
+        logits, y = self.logits(batch), self.targets[batch]
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
         return {
@@ -193,8 +159,7 @@ class Segmentation(Task):
             guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
         self.world, self.rank = 1, 0
         x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
-        pixels = ((x - self.shift) / self.scale).clamp(0, 255).byte().cpu()
         return {
             "answers": answers_figure(data, guess.to(torch.uint8), title),
-            "samples": batch_figure(pixels, masks.cpu(), data.classes, title),
+            "samples": batch_figure(self.pixels(x), masks.cpu(), data.classes, title),
         }

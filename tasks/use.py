@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.process import logged
-from tasks.run import load_checkpoint, load_weights, prepare, same_data
+from tasks.run import LAST, load_checkpoint, load_weights, prepare
 from zoo import registry
 from zoo.config import Config
 from zoo.errors import ConfigError
@@ -32,7 +32,7 @@ class Report:
 
 
 def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
-    """Does a verb with the last weights of the run in a folder.
+    """Does a verb with the last weights of the run in a folder, without the run's data.
 
     Errors:
         ConfigError: the task does not know the verb, or an option is wrong.
@@ -56,8 +56,10 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     except ValueError as error:
         raise ConfigError(str(error), verb, "give another value") from None
     folder = RunFolder(Path(where))
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
-    task = same_data(prepare(config)[1](), checkpoint, folder)
+    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt", LAST | {"outline"})
+    task_class: Any = registry.resolve("task", name)
+    outline = task_class.takes.of_outline(checkpoint["outline"])
+    task = prepare(config, lambda source: outline)[1]()
     load_weights(task, checkpoint, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)

@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse
 import torch
 
-from tasks.data.graphs import CSBM, Actor, WebKB
+from tasks.data.geom import Actor, WebKB
+from tasks.data.graphs import CSBM
 from tasks.data.planetoid import Planetoid
 from zoo.errors import DataError
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from test_run import rows, weights
 
+from tasks import export_diffusers
 from zoo.cli import main
 from zoo.folder import RunFolder
 
@@ -62,7 +63,7 @@ def test_samples_follow_from_their_seed(run, capsys):
     assert np.array_equal(sheet[10:18, 10:18], image)
 
 
-def test_the_export_is_a_pipeline_of_diffusers(run, capsys):
+def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     from diffusers import DDPMPipeline
 
     folder, _ = run
@@ -77,6 +78,9 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys):
     assert images.shape == (2, 8, 8, 1)
     assert math.isfinite(images.sum())
     assert list((folder / "export" / "diffusers" / "unet").glob("*.safetensors"))
+    monkeypatch.setattr(export_diffusers, "TOLERANCE", -1.0)
+    assert main(["export", f"from={folder}"]) == 2  # and what was written before stays
+    assert [path.name for path in (folder / "export").iterdir()] == ["diffusers"]
 
 
 def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):

@@ -71,8 +71,8 @@ def test_sample_continues_a_prompt(trained, capsys):
     assert len(found["text"]) == len(found["prompt"]) + 40
     file = trained / "samples" / "text-0.txt"
     assert file.read_text(encoding="utf-8") == found["text"] + "\n"
-    assert sample(trained, capsys, "tokens=40", "seed=1") != sample(trained, capsys, "tokens=40")
-    assert sample(trained, capsys, "tokens=40") == sample(trained, capsys, "tokens=40")
+    texts = [sample(trained, capsys, "tokens=40", f"seed={seed}")["text"] for seed in (1, 0, 0)]
+    assert texts[0] != texts[1] == texts[2]
     assert main(["sample", f"from={trained}", "tokens=5"]) == 0
 
 
@@ -98,6 +98,7 @@ def test_greedy_text_is_the_most_probable_one(trained, capsys):
     ("words", "said"),
     [
         (["prompt=犬"], "the character '犬' is none of the 103 known"),
+        (["prompt=caf\udce9"], "no text in UTF-8"),  # as Python gives the bytes of Latin-1
         (["tokens=0"], "tokens"),
         (["temperature=-1"], "temperature"),
         (["top=3"], "top_k"),
@@ -155,7 +156,7 @@ def test_nano_learns_shakespeare(tmp_path, capsys):
     assert RunFolder(tmp_path / "run").result()["metrics"]["val/loss"] < 1.95
 
 
-def test_a_run_is_used_elsewhere_and_after_its_text_was_moved(tmp_path, monkeypatch, capsys):
+def test_a_run_is_used_elsewhere_and_without_its_text(tmp_path, monkeypatch, capsys):
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     (tmp_path / "here" / "text.txt").write_text("the quick brown fox jumps. " * 500)
@@ -165,6 +166,7 @@ def test_a_run_is_used_elsewhere_and_after_its_text_was_moved(tmp_path, monkeypa
     assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
     monkeypatch.chdir(tmp_path / "there")
     before = sample(tmp_path / "run", capsys, "tokens=5")
-    (tmp_path / "here" / "text.txt").rename("moved.txt")
-    assert main(["sample", f"from={tmp_path / 'run'}"]) == 3
-    assert sample(tmp_path / "run", capsys, "tokens=5", "data.path=moved.txt") == before
+    (tmp_path / "here" / "text.txt").unlink()
+    again = sample(tmp_path / "run", capsys, "tokens=5")
+    assert again["text"] == before["text"]
+    assert again["file"] == before["file"].replace("text-0", "text-0-2")  # the first one stays

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data import pieces, text
+from tasks.data import pieces, tokens
 from tasks.data.symbols import Bytes, Characters, letters
 from tasks.data.text import Text, Windows
 from tasks.data.texts import PyDoc, TextFile
@@ -72,7 +72,7 @@ def test_parts_of_a_file_in_pieces(kind, piece, file, monkeypatch):
 def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
     small = load(file, tokens=kind)
     assert not cache.exists()
-    monkeypatch.setattr(text, "LARGE", 100)
+    monkeypatch.setattr(tokens, "LARGE", 100)
     for _ in range(2):  # made, and found
         assert load(file, tokens=kind).digest() == small.digest()
     folder = cache / "residual-zoo" / "text"
@@ -107,6 +107,14 @@ def test_byte_pairs(file):
     assert int(lengths[data.tokens.long()].sum()) == len(SAMPLE)
     again = load(file, tokens="bpe", vocabulary=300)
     assert again.digest() == data.digest()
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes", "bpe"])
+def test_an_outline_reads_and_writes_as_the_text_did(kind, file):
+    data = load(file, tokens=kind)
+    outline = Text.of_outline(data.outline())
+    assert outline.symbols.encode(SAMPLE).tolist() == data.symbols.encode(SAMPLE).tolist()
+    assert outline.symbols.decode(data.tokens.tolist()) == SAMPLE
 
 
 def test_byte_pairs_without_their_library(monkeypatch):

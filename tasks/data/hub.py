@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.data.graphs import cache_folder
+from tasks.data.cache import cache_folder
 from zoo.errors import ConfigError, DataError, as_zoo_error
 
 if TYPE_CHECKING:

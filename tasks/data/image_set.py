@@ -2,87 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from zoo.errors import DataError
+from tasks.data.labelled import Labelled
 from zoo.init import generator
 
 
 @dataclass
-class ImageSet:
-    """Images of one size with labels and a split.
+class ImageSet(Labelled):
+    """Images with a class each; the targets are `[N]` long, from 0."""
 
-    Args:
-        images: `[N, C, H, W]` uint8.
-        labels: `[N]` long, from 0.
-        train: `[n]` long example numbers; likewise `val` and `test`.
-        classes: the name of each class.
-        mean: per channel, of values between 0 and 1, over the training part.
-        std: likewise; 1 for a constant channel.
-        where: the folder or option that the images come from, for messages.
-        skipped: images that could not be read and were left out.
-        batch_size: images of a training batch over all processes.
-    """
-
-    images: Tensor
-    labels: Tensor
-    train: Tensor
-    val: Tensor
-    test: Tensor
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    where: str
-    skipped: int = 0
-    batch_size: int = 128
-
-    def digest(self) -> str:
-        """SHA-256 over images, labels and the three parts, not over the batch size."""
-        digest = hashlib.sha256()
-        for part in (self.images, self.labels, self.train, self.val, self.test):
-            digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
-            digest.update(part.contiguous().numpy().data)
-        return digest.hexdigest()
+    @property
+    def labels(self) -> Tensor:
+        return self.targets
 
     def checked(self) -> ImageSet:
         """Itself, or DataError for the first thing that is wrong."""
-
-        def demand(holds: bool | Tensor, what: str, fix: str) -> None:
-            if not holds:
-                raise DataError(what, self.where, fix)
-
-        images, labels, names = self.images, self.labels, self.classes
-        shape = f"images are {images.dtype} of shape {[*images.shape]}"
-        fits = images.ndim == 4 and images.numel() > 0 and images.dtype == torch.uint8
-        demand(fits, shape, "give [images, channels, height, width] of uint8")
-        count, channels = images.shape[:2]
+        self.check_images()
+        labels, count, classes = self.labels, len(self.images), len(self.classes)
         shape = f"labels are {labels.dtype} of shape {[*labels.shape]}"
         fits = labels.shape == (count,) and labels.dtype == torch.long
-        demand(fits, shape, f"give [{count}] long labels")
-        demand(len(names) > 1, f"there are {len(names)} classes", "give two classes or more")
-        demand(len(set(names)) == len(names), "two classes have one name", "name them apart")
+        self.demand(fits, shape, f"give [{count}] long labels")
+        self.demand(classes > 1, f"there are {classes} classes", "give two classes or more")
+        self.check_names()
         low, high = int(labels.min()), int(labels.max())
-        span = f"labels run from {low} to {high} with {len(names)} classes"
-        number = f"number the classes from 0 to {len(names) - 1}; leave out unlabelled images"
-        demand(low >= 0 and high < len(names), span, number)
-        seen = torch.zeros(count, dtype=torch.long)
-        for name, part in {"train": self.train, "val": self.val, "test": self.test}.items():
-            demand(part.numel() > 0, f"the {name} part is empty", "give every part some images")
-            inside = int(part.min()) >= 0 and int(part.max()) < count
-            demand(inside, f"the {name} part names images outside 0 to {count - 1}", "correct it")
-            once = part.unique().numel() == part.numel()
-            demand(once, f"the {name} part repeats an image", "list it once")
-            seen[part] += 1
-        shared = int((seen > 1).sum())
-        demand(not shared, f"{shared} images are in two parts", "make the parts disjoint")
-        numbers = torch.tensor([*self.mean, *self.std])
-        fits = len(self.mean) == len(self.std) == channels and bool(numbers.isfinite().all())
-        given = f"mean {[*self.mean]} and std {[*self.std]} do not fit {channels} channels"
-        demand(fits and min(self.std) > 0, given, "give a mean and a positive std per channel")
+        span = f"labels run from {low} to {high} with {classes} classes"
+        number = f"number the classes from 0 to {classes - 1}; leave out unlabelled images"
+        self.demand(low >= 0 and high < classes, span, number)
+        self.check_split()
+        self.check_norms()
         return self
 
 

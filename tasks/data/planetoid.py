@@ -18,8 +18,8 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from tasks.data.cache import cache_folder
 from tasks.data.graph import Graph
-from tasks.data.graphs import cache_folder
 from zoo.errors import DataError
 
 PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from zoo.errors import ConfigError
 
+Kind = Literal["characters", "bytes", "bpe"]
 Numbers = np.ndarray[Any, np.dtype[Any]]
 CONTINUES = range(0x80, 0xC0)  # bytes of UTF-8 in which no character begins
 
@@ -19,9 +20,11 @@ class Symbols(ABC):
     """A vocabulary.
 
     Attributes:
+        kind: of the symbols.
         lengths: for each symbol the number of characters that begin in it.
     """
 
+    kind: ClassVar[Kind]
     lengths: Sequence[int]
 
     def __len__(self) -> int:
@@ -37,7 +40,14 @@ class Symbols(ABC):
 
     @abstractmethod
     def state(self) -> str:
-        """All that is needed to make it again."""
+        """All that `symbols_of` needs to make it again."""
+
+
+def symbols_of(kind: Kind, state: str) -> Symbols:
+    """The vocabulary of a kind that had this state."""
+    if kind == "bytes":
+        return Bytes()
+    return Characters(state) if kind == "characters" else BytePairs(state)
 
 
 class Characters(Symbols):
@@ -47,6 +57,8 @@ class Characters(Symbols):
     >>> symbols.encode("hole").tolist(), symbols.decode([1, 0])
     ([1, 3, 2, 0], 'he')
     """
+
+    kind = "characters"
 
     def __init__(self, characters: Iterable[str]):
         self.characters = sorted(set(characters))
@@ -75,6 +87,8 @@ class Bytes(Symbols):
     [195, 169]
     """
 
+    kind = "bytes"
+
     def __init__(self) -> None:
         self.lengths = [int(byte not in CONTINUES) for byte in range(256)]
 
@@ -96,6 +110,8 @@ class BytePairs(Symbols):
     Args:
         state: a tokenizer of the library as JSON.
     """
+
+    kind = "bpe"
 
     def __init__(self, state: str):
         self.tokenizer = library().Tokenizer.from_str(state)

@@ -10,7 +10,9 @@ from annotated_types import Ge
 
 from tasks.data.images import Batch, Share
 from tasks.data.pieces import boundary, cuts, lines, read
-from tasks.data.text import Kind, Pieces, Text, tokenised
+from tasks.data.symbols import Kind
+from tasks.data.text import Text
+from tasks.data.tokens import Pieces, tokenised
 from zoo.errors import DataError
 
 Size = Annotated[int, Ge(257)]

@@ -1,0 +1,95 @@
+"""Graphs with the ten splits of Geom-GCN, through PyG's own loaders."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from tasks.data.cache import cache_folder
+from tasks.data.graph import Graph
+from zoo.errors import DataError
+
+
+def pyg_graph(
+    make: Callable[[str], Any], path: str | None, inside: str, splits: str, split: int
+) -> Graph:
+    """A graph of one of PyG's own loaders.
+
+    A user's folder gives its raw files only: PyG's processed files are pickles, so they are
+    written and read in a temporary folder of this process.
+    """
+    if path is not None:
+        raw = Path(path) / inside / "raw"
+        needed = ["out1_node_feature_label.txt", "out1_graph_edges.txt"]
+        needed += [f"{splits}_split_0.6_0.2_{i}.npz" for i in range(10)]
+        for name in needed:
+            if not (raw / name).is_file():
+                raise DataError("no raw files", str(raw / name), f"put all {len(needed)} there")
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = Path(scratch)
+        if path is not None:
+            (root / inside).mkdir(parents=True, exist_ok=True)
+            (root / inside / "raw").symlink_to((Path(path) / inside / "raw").resolve())
+        else:
+            root = cache_folder("pyg")
+        try:
+            data = make(str(root))[0]
+        except Exception as error:
+            fix = "give the raw files by data.path=" if path is None else "check the raw files"
+            reason = f"{type(error).__name__}: {error}"[:200]
+            raise DataError(f"cannot load ({reason})", path or str(root), fix) from error
+    masks = (data.train_mask, data.val_mask, data.test_mask)
+    train, val, test = (mask[:, split].nonzero().flatten() for mask in masks)
+    where = path or str(cache_folder("pyg"))
+    return Graph(data.x.float(), data.edge_index, data.y, train, val, test, where).checked()
+
+
+class WebKB:
+    """Web pages of one university (Pei et al. 2020, arXiv:2002.05287), ten fixed splits.
+
+    Args:
+        name: which university.
+        path: folder with `NAME/raw`; None: downloaded.
+        split: which of the ten splits.
+    """
+
+    def __init__(
+        self,
+        name: Literal["cornell", "texas", "wisconsin"] = "texas",
+        path: str | None = None,
+        split: Annotated[int, Ge(0), Le(9)] = 0,
+    ):
+        self.name, self.path, self.split = name, path, split
+
+    def load(self) -> Graph:
+        from torch_geometric.datasets import WebKB as Loader
+
+        return pyg_graph(
+            lambda root: Loader(root, self.name), self.path, self.name, self.name, self.split
+        )
+
+
+class Actor:
+    """Film actors who share a page (Pei et al. 2020, arXiv:2002.05287), ten fixed splits.
+
+    Args:
+        path: folder with `raw`; None: downloaded.
+        split: which of the ten splits.
+    """
+
+    def __init__(self, path: str | None = None, split: Annotated[int, Ge(0), Le(9)] = 0):
+        self.path, self.split = path, split
+
+    def load(self) -> Graph:
+        from torch_geometric.datasets import Actor as Loader
+
+        inside = "" if self.path is not None else "actor"
+        return pyg_graph(
+            lambda root: Loader(str(Path(root) / inside)), self.path, inside, "film", self.split
+        )
