@@ -11,7 +11,7 @@ import resource
 import shlex
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +71,7 @@ class Result:
                 for at in ("", AT_BEST)
             )
             lines.append(f"{part:<6}" + "   ".join(halves))
-        lines += single(metrics, parts[-1:])
+        lines += single(metrics, parts[-1]) if parts else []
         others = [name for name in metrics if name.partition("/")[0] not in PARTS]
         lines += [f"{name} {metrics[name]:.4f}" for name in others]
         for name, value in record.get("chance", {}).items():
@@ -85,14 +85,13 @@ class Result:
         return "\n".join([*lines, f"run folder: {self.folder}"])
 
 
-def single(metrics: Mapping[str, float], parts: Sequence[str]) -> list[str]:
+def single(metrics: Mapping[str, float], part: str) -> list[str]:
     """Lines of the metrics that belong to one class or level of noise, such as `test/iou/road`."""
     found: dict[str, list[str]] = {}
     for name, value in metrics.items():
-        kind, slash, which = name.rpartition("/")
-        if slash and kind.count("/") == 1 and kind.startswith(tuple(parts)):
-            if not which.endswith(AT_BEST):
-                found.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
+        kind, _, which = name.rpartition("/")
+        if kind.startswith(f"{part}/") and not which.endswith(AT_BEST):
+            found.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
     text = (textwrap.fill(f"{kind}  {', '.join(each)}", WIDTH) for kind, each in found.items())
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in text]
 
