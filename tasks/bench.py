@@ -31,8 +31,9 @@ from zoo.errors import ConfigError
 from zoo.folder import RunFolder
 from zoo.init import redraw
 
-BLOCKS = 90
 SECONDS = 0.4  # of process time that a block lasts at least
+BLOCKS = (12, 90)  # the fewest and the most
+ALL = 72.0  # seconds of process time that all blocks of both loops last, about
 
 
 @dataclass
@@ -61,13 +62,15 @@ class Report:
 
 
 class Bare:
-    """The plainest loop over the same model, data and optimiser."""
+    """The plainest loop over the same model, data and optimiser, with clipping and average."""
 
-    def __init__(self, task: Task, steps: int, validate_every: int):
-        self.task = task
+    def __init__(self, task: Task, steps: int, training: Training):
+        self.task, self.validate_every = task, training.validate_every
+        self.clip, self.ema = training.clip, training.ema
+        self.weights = list(task.model.parameters())
+        self.means = [weight.detach().clone() for weight in self.weights]
         self.batches = self.forever()
         self.validations = list(task.loader("val"))
-        self.validate_every = validate_every
         self.optimizer = task.options.build(task.model, steps, True, task.batch_size)["optimizer"]
         self.done = 0
 
@@ -80,7 +83,12 @@ class Bare:
         for batch in (next(self.batches) for _ in range(steps)):
             optimizer.zero_grad()
             task.loss(batch).backward()
+            if self.clip:
+                torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
             optimizer.step()
+            if self.ema:
+                with torch.no_grad():
+                    torch._foreach_lerp_(self.means, self.weights, 1 - self.ema)
             self.done += 1
             if self.done % self.validate_every == 0:
                 task.model.eval()
@@ -131,15 +139,16 @@ def bench(config: Config) -> Report:
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every
-    probe = Bare(copy.deepcopy(task), 1_000_000, every)
+    probe = Bare(copy.deepcopy(task), 1_000_000, training)
     probe.run(every)
     began = time.process_time()
     probe.run(every)
     turn = (time.process_time() - began) / every
     size = every * max(1, round(SECONDS / turn / every))
-    training.max_steps, training.max_epochs = size * (BLOCKS + 2) + 1, None
+    blocks = min(max(BLOCKS[0], round(ALL / (2 * size * turn))), BLOCKS[1])
+    training.max_steps, training.max_epochs = size * (blocks + 2) + 1, None
     training.patience = None
-    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, every), size)
+    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size)
     seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None):
         folder = RunFolder(Path(scratch) / "bench")

@@ -72,7 +72,7 @@ def small(**changes):
 def test_a_sound_set_is_its_own_check():
     data = small()
     assert data.checked() is data
-    for changes in ({"images": data.images.flip(0)}, {"labels": data.labels.flip(0)}):
+    for changes in ({"images": data.images.flip(0)}, {"targets": data.labels.flip(0)}):
         assert small(**changes).digest() != data.digest()
     assert small(val=data.test, test=data.val).digest() != data.digest()
 
@@ -83,10 +83,10 @@ def test_a_sound_set_is_its_own_check():
         ({"images": torch.zeros(6, 3, 2, 2)}, "torch.float32 of shape"),
         ({"images": torch.zeros(6, 2, 2, dtype=torch.uint8)}, "shape"),
         ({"images": torch.zeros(0, 3, 2, 2, dtype=torch.uint8)}, "shape"),
-        ({"labels": torch.zeros(5, dtype=torch.long)}, "labels are torch.int64 of shape"),
-        ({"labels": torch.zeros(6)}, "labels are torch.float32"),
-        ({"labels": torch.tensor([0, 1, 2, 0, 1, 2])}, "from 0 to 2 with 2 classes"),
-        ({"labels": torch.tensor([0, 1, -1, 0, 1, 0])}, "from -1 to 1"),
+        ({"targets": torch.zeros(5, dtype=torch.long)}, "labels are torch.int64 of shape"),
+        ({"targets": torch.zeros(6)}, "labels are torch.float32"),
+        ({"targets": torch.tensor([0, 1, 2, 0, 1, 2])}, "from 0 to 2 with 2 classes"),
+        ({"targets": torch.tensor([0, 1, -1, 0, 1, 0])}, "from -1 to 1"),
         ({"classes": ("a",)}, "1 classes"),
         ({"classes": ("a", "a")}, "one name"),
         ({"val": torch.tensor([], dtype=torch.long)}, "val part is empty"),

@@ -84,7 +84,7 @@ def small(**changes):
 def test_a_sound_set_is_its_own_check():
     data = small()
     assert data.checked() is data
-    for changes in ({"images": data.images.flip(0)}, {"masks": 1 - data.masks}):
+    for changes in ({"images": data.images.flip(0)}, {"targets": 1 - data.masks}):
         assert small(**changes).digest() != data.digest()
     assert small(val=data.test, test=data.val).digest() != data.digest()
 
@@ -93,10 +93,10 @@ def test_a_sound_set_is_its_own_check():
     ("changes", "words"),
     [
         ({"images": torch.zeros(6, 3, 2, 2)}, "images are torch.float32 of shape"),
-        ({"masks": torch.zeros(6, 2, 2)}, "masks are torch.float32 of shape"),
-        ({"masks": torch.zeros(6, 2, 3, dtype=torch.uint8)}, r"masks are .* \[6, 2, 3\]"),
-        ({"masks": torch.full((6, 2, 2), 2, dtype=torch.uint8)}, r"masks hold \[2\] with 2"),
-        ({"masks": torch.full((6, 2, 2), 255, dtype=torch.uint8)}, "no pixel of the train part"),
+        ({"targets": torch.zeros(6, 2, 2)}, "masks are torch.float32 of shape"),
+        ({"targets": torch.zeros(6, 2, 3, dtype=torch.uint8)}, r"masks are .* \[6, 2, 3\]"),
+        ({"targets": torch.full((6, 2, 2), 2, dtype=torch.uint8)}, r"masks hold \[2\] with 2"),
+        ({"targets": torch.full((6, 2, 2), 255, dtype=torch.uint8)}, "no pixel of the train part"),
         ({"classes": ("a",)}, "1 classes"),
         ({"classes": ("a", "a")}, "one name"),
         ({"val": torch.tensor([], dtype=torch.long)}, "val part is empty"),

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from conftest import DATA
@@ -148,12 +149,18 @@ def test_depth_is_lost_on_the_plain_net_alone(seed, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_nano_learns_shakespeare(tmp_path, capsys):
+    """nanoGPT prints 1.88 for this setting, of sampled batches; here its whole validation part."""
     file = DATA / "tinyshakespeare" / "input.txt"
     if not file.is_file():
         pytest.skip(f"no {file}; set ZOO_DATA")
     words = ["task=transformer", "preset=nano", f"data.path={file}", "logger=none"]
-    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
-    assert RunFolder(tmp_path / "run").result()["metrics"]["val/loss"] < 1.95
+    losses = []
+    for seed in range(3):
+        folder = tmp_path / f"run-{seed}"
+        assert main(["fit", *words, f"seed={seed}", f"run.dir={folder}"]) == 0
+        metrics = RunFolder(folder).result()["metrics"]
+        losses += [metrics["val/loss"], metrics["test/loss"]]  # of two halves
+    assert np.mean(losses) < 1.93
 
 
 def test_a_run_is_used_elsewhere_and_without_its_text(tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import DATA
 from image_files import photo
 from mask_files import write_masks
 from PIL import Image
@@ -176,3 +177,13 @@ def test_long_skips_find_boundaries(seed, tmp_path, capsys):
     for kept in found.values():
         assert kept["test/mean_iou"] - cut["test/mean_iou"] > 0.1
         assert kept["test/iou/boundary"] > 3 * cut["test/iou/boundary"]
+
+
+@pytest.mark.slow
+def test_camvid_is_learned_in_ten_minutes_of_one_core(tmp_path, capsys):
+    folder = DATA / "camvid-240x180"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}; set ZOO_DATA")
+    words = ["task=unet", "preset=camvid", f"data.path={folder}", "logger=none"]
+    assert main(["fit", *words, f"run.dir={tmp_path / 'run'}"]) == 0
+    assert RunFolder(tmp_path / "run").result()["metrics"]["val/mean_iou"] >= 0.55
