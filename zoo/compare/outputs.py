@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,11 @@ def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
         homes: folders that hold the runs; none: the folder itself.
     """
     curves = curves_of(record["cells"], homes or [path])
-    write_whole(path / "compare.json", json.dumps(record, indent=1, allow_nan=False))
+    away = [
+        home for home in homes if home.resolve() != path.resolve() and (home / "cells").is_dir()
+    ]
+    found = {"homes": [os.path.relpath(home, path) for home in away]} if away else {}
+    write_whole(path / "compare.json", json.dumps(record | found, indent=1, allow_nan=False))
     write_whole(path / "cells.csv", spreadsheet(record))
     write_whole(path / "report.md", markdown(record))
     write_whole(path / "report.html", page(record, curves))

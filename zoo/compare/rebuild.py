@@ -32,6 +32,11 @@ class Source:
     path: Path
     record: Row
 
+    @property
+    def homes(self) -> list[Path]:
+        """The folders that may hold its runs: its own, and those that it was joined from."""
+        return [self.path, *(self.path / home for home in self.record.get("homes", []))]
+
 
 def assemble(head: Row, rows: Sequence[Row], homes: Sequence[Path]) -> Row:
     """The record of a comparison.
@@ -83,14 +88,15 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     commands = list(dict.fromkeys(source.record["command"] for source in sources))
     if len(sources) > 1:
         commands.append(shlex.join(["python", "-m", "zoo", "report", *words]))
+    homes = [home for source in sources for home in source.homes]
     head = {
         "schema": SCHEMA,
         "name": " and ".join(names),
         "command": " && ".join(commands),
         "declared": declared,
     }
-    record = assemble(head, rows, paths)
-    return record, write_all(record, target, paths)
+    record = assemble(head, rows, homes)
+    return record, write_all(record, target, homes)
 
 
 def read(path: Path) -> Source:
@@ -139,7 +145,7 @@ def rows_of(sources: Sequence[Source]) -> list[Row]:
     for source in sources:
         for row in source.record["cells"]:
             key = (row["place"], row["arm"], row["pair"])
-            fresh = renewed(row, source.path)
+            fresh = renewed(row, source.homes)
             known = found.get(key, fresh)
             ended = "failed" not in (known["status"], fresh["status"])
             what = ""
@@ -155,9 +161,9 @@ def rows_of(sources: Sequence[Source]) -> list[Row]:
     return sorted(found.values(), key=lambda row: order.index(row["place"]))
 
 
-def renewed(row: Row, home: Path) -> Row:
+def renewed(row: Row, homes: Sequence[Path]) -> Row:
     """A row from the result of its run, if that is there."""
-    result = finished(row["id"], [home])
+    result = finished(row["id"], homes)
     if result is None:
         return row
     return row_of(result, {key: row[key] for key in FACTS if key in row})
