@@ -50,6 +50,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", **
             "pairs": list(range(pairs)),
             "effects": {task: 0.02 for task, _ in places},
             "references": {task: 1.0 for task, _ in places},
+            "published": {},
             "null": False,
         },
         "cells": cells,

@@ -11,7 +11,9 @@ from read_page import Page
 from zoo.cli import main
 from zoo.compare.figures import learning
 from zoo.compare.figures_gaps import gaps
+from zoo.compare.published import checked
 from zoo.compare.rebuild import assemble, read, rows_of
+from zoo.errors import ConfigError
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
 FILES = ("compare.json", "report.md", "report.html", "cells.csv")
@@ -176,3 +178,24 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
         told = capsys.readouterr().err
         assert told.count("\n") == 1
         assert "Traceback" not in told
+
+
+def test_published_rows_stand_beside_the_runs(tmp_path):
+    rows = {"a <b> of 2020": {"4": 0.7, "8": 0.6, "64": 0.5}}
+    folder = made(tmp_path / "here", ["plain", "residual"], [("cnn", 2), ("cnn", 16)], 2)
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["declared"]["published"] = {"cnn": rows, "gnn": rows}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    charts = json.loads(reported(folder).scripts[0])["charts"]
+    found = [t for c in charts.values() for t in c["traces"] if "published" in str(t)]
+    assert [trace["x"] for trace in found] == [[2.0, 3.0]]  # log2 of the depths that are shown
+    assert found[0]["y"] == [0.7, 0.6]
+    assert "a &lt;b&gt; of 2020, published" in found[0]["text"][-1]
+    assert "a &lt;b&gt; of 2020, published: 0.700 at 4" in (folder / "report.html").read_text()
+
+
+def test_published_rows_are_numbers_by_depth():
+    assert checked({"gnn": {"a": {64: 0.5, 2: 1}}}) == {"gnn": {"a": {"2": 1.0, "64": 0.5}}}
+    for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}):
+        with pytest.raises(ConfigError, match="give DEPTH: SCORE"):
+            checked({"gnn": {"a": row}})

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt
 
 from zoo import registry
 from zoo.compare.matrix import Axes, Values
+from zoo.compare.published import checked as text_keys
 from zoo.errors import ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.options import checked, fields
@@ -30,6 +31,7 @@ class Comparison:
         effects: for each task the smallest difference of its primary metric that matters.
         references: for each task the value of its primary metric that counts as 1, chance being 0,
             where scores are averaged over tasks.
+        published: for each task rows of papers, scores by depth, which figures show with the runs.
         null: compare the baseline with itself under other seeds.
         max_cells: more runs are refused.
         engine: what runs them.
@@ -49,6 +51,7 @@ class Comparison:
         pairs: Count = 3,
         effects: dict[str, float] = {},  # noqa: B006
         references: dict[str, float] = {},  # noqa: B006
+        published: dict[str, dict[str, Any]] = {},  # noqa: B006
         null: bool = False,
         max_cells: Count = 2000,
         engine: Literal["local"] = "local",
@@ -61,6 +64,7 @@ class Comparison:
     ):
         self.arms, self.tasks, self.baseline, self.pairs = arms, tasks, baseline, pairs
         self.effects, self.references, self.null = effects, references, null
+        self.published = text_keys(published)
         self.max_cells, self.engine = max_cells, engine
         self.workers, self.per_gpu = workers, per_gpu
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror

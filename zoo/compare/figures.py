@@ -14,6 +14,7 @@ from zoo.compare.charts import dodge, positions, ticks
 from zoo.compare.curves import Curves, measures
 from zoo.compare.figures_gaps import gaps
 from zoo.compare.looks import DASHES, LIGHT, MARKERS, look
+from zoo.compare.published import draw, lines
 from zoo.compare.styling import chunks, drawn, legend, plain, styled
 from zoo.pictures import new_figure
 
@@ -62,6 +63,8 @@ def scores(record: Row) -> Iterator[Figure]:
                 for i, arm in enumerate(arms):
                     own = [c for c in record["cells"] if c["arm"] == arm]
                     against(axis, i, dodge(i, len(arms), x), x, places, own, key)
+                if key == "value":
+                    draw(axis, list(lines(record, places)))
                 if places[0].get("chance") is not None:
                     chance = True
                     axis.axhline(places[0]["chance"], color="0.4", linewidth=0.8, linestyle=":")

@@ -11,6 +11,7 @@ from zoo.compare.charts_gaps import forest
 from zoo.compare.charts_runs import learning, matrix
 from zoo.compare.curves import Curves, measures
 from zoo.compare.html import Html, details, join, name, table, tag
+from zoo.compare.published import added, lines
 
 
 class Charts:
@@ -48,6 +49,7 @@ def scores(record: Row, arms: Sequence[str], charts: Charts) -> Iterator[Html]:
         better = f" ({'higher' if best else 'lower'} is better)"
         both = Measure("value", f"test {title}"), Measure("train", f"training {title}")
         found = [against_depth(places, record["cells"], arms, measure) for measure in both]
+        found[0] = added(found[0], list(lines(record, places)))
         yield join([tag("h3", join([name(family), better])), charts.grid(found, "wide")])
 
 

@@ -43,7 +43,8 @@ def assemble(head: Row, rows: Sequence[Row], homes: Sequence[Path]) -> Row:
 
     Args:
         head: `schema`; `name` of its declaration; `command` that repeats it; `declared`: arms,
-            baselines, places, pairs, effects, references and whether it is null.
+            baselines, places, pairs, effects, references, published
+            scores and whether it is null.
         rows: of its cells.
         homes: the folders in which the cells lie.
     """
@@ -118,12 +119,12 @@ def joined(sources: Sequence[Source]) -> Row:
     """What all folders declare, as one; ConfigError where two disagree."""
     whole: dict[str, Any] = {
         "arms": {}, "baselines": {}, "places": [], "pairs": [], "effects": {}, "references": {},
-        "null": sources[0].record["declared"]["null"],
+        "published": {}, "null": sources[0].record["declared"]["null"],
     }  # fmt: skip
     for source in sources:
         declared = source.record["declared"]
-        for key in ("arms", "baselines", "effects", "references"):
-            for name, value in declared[key].items():
+        for key in ("arms", "baselines", "effects", "references", "published"):
+            for name, value in declared.get(key, {}).items():
                 if whole[key].setdefault(name, value) != value:
                     what = f"{key} of {name} are declared as {whole[key][name]} and {value}"
                     raise ConfigError(what, str(source.path), ALONE)

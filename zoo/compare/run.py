@@ -187,6 +187,7 @@ def head(comparing: Comparing) -> Row:
         "pairs": found.pairs,
         "effects": options.effects,
         "references": options.references,
+        "published": options.published,
         "null": options.null,
     }
     words = shlex.join(["python", "-m", "zoo", "compare", *comparing.words])
