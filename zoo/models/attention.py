@@ -133,7 +133,7 @@ class Attention(nn.Module):
     ) -> Tensor:
         batch, length, width = x.shape
         shape = (batch, length, self.heads, width // self.heads)
-        parts = self.qkv(x).split(width, 2)
+        parts = self.qkv(x).chunk(3, -1)
         q, k, v = (part.view(shape).transpose(1, 2) for part in parts)  # [B, H, T, D] each
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
