@@ -15,7 +15,8 @@ class Average(Lean):
     """Averages weights and buffers after every step; validation, result and checkpoint show it.
 
     Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at
-    first. Counts stay those of the weights. A checkpoint keeps the weights w beside it.
+    first. Counts stay those of the weights. A checkpoint keeps the weights w beside it. It is the
+    first callback: others see the averages at validations, and those of this step in checkpoints.
 
     Args:
         decay: the largest d.
@@ -55,10 +56,10 @@ class Average(Lean):
     def on_validation_epoch_start(self, trainer: Trainer, task: Any) -> None:
         self.swap()
 
-    def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
+    def on_validation_end(self, trainer: Trainer, task: Any) -> None:
         self.swap()
 
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+    def on_fit_end(self, trainer: Trainer, task: Any) -> None:
         self.swap()
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:

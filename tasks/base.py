@@ -36,6 +36,7 @@ class Task(LightningModule):
         takes: the class of the data.
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
+        home: the device where the run computes.
         batch_size: examples of a batch over all processes, where the data comes in batches.
         verbs: the class that does a verb of the command line with a trained task, such as
             `sample`; its options are the verb's.
@@ -57,6 +58,7 @@ class Task(LightningModule):
         self.draws: dict[str, torch.Generator] = {}
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
+        self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
@@ -125,15 +127,23 @@ class Task(LightningModule):
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Data on the device and the model in evaluation, also where no trainer runs."""
-        self.setup("evaluate")  # a trainer that has ended takes the model off the device
-        training = self.model.training
+        """Data and model where the run computes, the model in evaluation; also without a trainer.
+
+        A trainer that has ended takes the model off its device.
+        """
+        before, training = self.device, self.model.training
+        self.to(self.home)
+        self.setup("evaluate")
         self.model.eval()
         try:
             with torch.no_grad():
                 yield
         finally:
             self.model.train(training)
+            self.to(before)
+
+    def on_fit_start(self) -> None:
+        self.home = self.device
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         return batch  # data lie on the device; Lightning would walk every batch

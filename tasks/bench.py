@@ -94,7 +94,7 @@ class Bare:
                 task.model.eval()
                 with torch.no_grad():
                     for part in self.validations:
-                        {name: value.item() for name, value in task.totals(part).items()}
+                        [value.cpu() for value in task.totals(part).values()]
                 task.model.train()
 
 
@@ -128,6 +128,9 @@ def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
             "bench",
             "add trainer.accelerator=cpu trainer.devices=1",
         )
+    if training.precision != "32-true" or training.accumulate > 1:
+        fix = "leave trainer.precision and trainer.accumulate out"
+        raise ConfigError("bench measures whole batches in float32", "bench", fix)
     torch.set_num_threads(1)  # process time counts threads that only wait
     return training, make_task
 
@@ -135,6 +138,9 @@ def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
 def bench(config: Config) -> Report:
     """Measures one configuration on one device; nothing of it is kept."""
     training, make_task = one_process(config)
+    if training.compile:
+        fix = "leave it out, or see what rules cost compiled by of=rules"
+        raise ConfigError("both loops are eager", "trainer.compile=true", fix)
     task = make_task()
     redraw(task.model, config.seed)
     task.setup("fit")

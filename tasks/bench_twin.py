@@ -124,6 +124,9 @@ def bench(config: Config) -> Ratios:
     if task not in KNOWN:
         fix = f"use task={' or task='.join(KNOWN)}"
         raise ConfigError(f"task={task} has no twin", "bench", fix)
+    if config.words("model."):
+        fix = "leave the options of the model out"
+        raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
     one_process(config)
     nets: dict[str, Any] = {}
     for net, arms in KNOWN[task]().items():

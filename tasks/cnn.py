@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Pixels = Annotated[int, Ge(0)]
 Alpha = Annotated[float, Ge(0)]
-AT_ONCE = 512  # images of an evaluation batch
+AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
 SHOWN = 32  # images in a figure
 
 
@@ -47,6 +47,7 @@ class ImageClassification(ImageTask):
 
     takes = ImageSet
     primary = ("accuracy", True)
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_labels.PredictLabels"}
 
     def __init__(
         self,
@@ -71,7 +72,13 @@ class ImageClassification(ImageTask):
         self.label_smoothing = label_smoothing
 
     def loader(self, part: str) -> Iterable[Tensor]:
-        return InOrder(getattr(self.data, part), AT_ONCE)
+        return self.pieces(getattr(self.data, part))
+
+    def pieces(self, examples: Tensor) -> InOrder:
+        """Examples in pieces for evaluation."""
+        most, pixels = AT_ONCE
+        height, width = self.data.images.shape[2:]
+        return InOrder(examples, max(1, min(most, pixels // (height * width))))
 
     def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
         """This process's images of a batch, their labels, their partners' labels, and the share."""
@@ -127,7 +134,7 @@ class ImageClassification(ImageTask):
     def curves(self) -> dict[str, list[float]]:
         """The root mean square of the stream on validation images, normed by their statistics."""
         with self.evaluating():
-            x = self.normalised(self.images[self.data.val[:AT_ONCE]])
+            x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
             model = by_batch(self.model)
             values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
@@ -42,7 +41,8 @@ class Denoising(ImageTask):
         flip: mirror every second image.
         drop_label: share of labels that a conditional model does not see in training (Ho and
             Salimans 2022, arXiv:2207.12598).
-        sample_every: steps between two figures of samples on the way, at validations; 0: none.
+        sample_every: steps between two figures of samples on the way, each at the first validation
+            from there on; 0: none.
         frechet_samples: images for the Fréchet distance at the end, at most one a test image.
     """
 
@@ -75,12 +75,9 @@ class Denoising(ImageTask):
         if frechet_samples == 1:
             raise ValueError("frechet_samples=1: one image has no covariance; give 0 or more")
         self.sample_every, self.frechet_samples = sample_every, frechet_samples
-        self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def setup(self, stage: str) -> None:
         """Brings the images and the schedule to the device."""
-        if stage != "evaluate":  # a trainer knows where to compute
-            self.home = self.device
         super().setup(stage)
         self.noise.to(self.device)
 
@@ -122,27 +119,18 @@ class Denoising(ImageTask):
             found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
         return found | {"count": torch.tensor(len(t), device=self.device)}
 
-    @contextlib.contextmanager
-    def at_home(self) -> Iterator[None]:
-        """Evaluation on the device where the run computes; a trainer that ended leaves it."""
-        before = self.device
-        self.to(self.home)
-        try:
-            with self.evaluating():
-                yield
-        finally:
-            self.to(before)
-
     def final(self) -> dict[str, float]:
         """The Fréchet distance of samples, with its two reference lines."""
         if not self.frechet_samples:
             return {}
-        with self.at_home():
+        with self.evaluating():
             return quality(self, self.frechet_samples)
 
     def glimpses(self, step: int) -> dict[str, Figure]:
         """Samples on the way."""
-        if not self.sample_every or step % self.sample_every:
+        trainer, every = self.trainer, self.sample_every
+        before = step - trainer.val_check_interval // trainer.accumulate_grad_batches
+        if not every or step // every == before // every:
             return {}
         title = f"samples at step {step}"
         return {f"samples_{step:06d}": figure(self, SHOWN, title)}
@@ -151,7 +139,7 @@ class Denoising(ImageTask):
         """Samples of the trained model, and training images beside them."""
         from tasks.pictures import sheet_figure
 
-        with self.at_home():
+        with self.evaluating():
             made = figure(self, SHOWN, f"samples: {title}")
         real = self.data.images[self.data.train[:SHOWN]]
         return {"samples": made, "data": sheet_figure(real, "training images")}

@@ -15,6 +15,7 @@ from zoo.errors import ConfigError
 from zoo.folder import RunFolder
 
 TOLERANCE = 1e-5
+DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
 
 
 class ExportDiffusers:
@@ -34,6 +35,7 @@ class ExportDiffusers:
         from diffusers.utils.logging import disable_progress_bar
 
         disable_progress_bar()
+        task.cpu()  # where float32 is exact
         unet = unet_of(task.model, task.images.shape[1:])
         place, fresh = folder.path / "export" / "diffusers", folder.path / "export" / ".new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -54,4 +56,8 @@ class ExportDiffusers:
         shutil.rmtree(place, ignore_errors=True)
         fresh.rename(place)
         record = {"export": str(place), "difference": difference}
-        return Report(record, f"{place}: equal to the trained model to {difference:.1g}")
+        told = f"{place}: equal to the trained model to {difference:.1g}"
+        levels = task.noise.timesteps
+        if levels < DEFAULT_STEPS:
+            told += f"; call the pipeline with num_inference_steps={levels} or less"
+        return Report(record, told)

@@ -100,11 +100,10 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
         "_train_against_test": images[data.test[:count]],
         "_noise": (noise + 1) * 127.5,
     }
-    found = {
+    return {
         f"samples/frechet{name}": frechet(net.of(other.to(task.device)), train)
         for name, other in others.items()
     }
-    return {**found, "samples/count": float(count)}
 
 
 def figure(task: Denoising, count: int, title: str) -> Figure:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from zoo.errors import ConfigError
 from zoo.init import generator
 
 Schedule = Literal["linear", "cosine"]
@@ -105,6 +106,9 @@ class Noise:
         with warnings.catch_warnings():  # of numpy, about diffusers' use of it
             warnings.simplefilter("ignore", DeprecationWarning)
             scheduler.set_timesteps(steps, device=draws.device)
+        if len(scheduler.timesteps.unique()) < len(scheduler.timesteps):
+            what = f"{name} would take {steps} steps at fewer levels of noise"
+            raise ConfigError(what, f"steps={steps}", "give fewer steps, or scheduler=ddim")
         x = torch.randn(shape, generator=draws, device=draws.device)
         for t in scheduler.timesteps:
             guess = predict(x, t.expand(len(x)))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, array, converted, read
 from tasks.data.palette import palette
+from tasks.files import images_in
 from tasks.use import Report
 from zoo.errors import ConfigError, DataError
 from zoo.folder import RunFolder, write_whole
@@ -80,27 +81,16 @@ class PredictMasks:
             DataError: there are no files.
             ConfigError: masks would lie among the images.
         """
-        if not self.path.exists():
-            raise DataError("no such file or folder", str(self.path), "give path=IMAGES")
-        root = self.path if self.path.is_dir() else self.path.parent
+        root, files = images_in(self.path)
         if out.resolve().is_relative_to(root.resolve()):
             what = f"{out} is among the images"
             raise ConfigError(what, f"path={self.path}", "give out=FOLDER elsewhere")
-        found = [self.path] if self.path.is_file() else sorted(root.rglob("*"))
-        files = [file for file in found if file.is_file() and not hidden(file.relative_to(root))]
-        if not files:
-            raise DataError("no files", str(self.path), "give path=IMAGES")
         places = [file.relative_to(root) for file in files]
         alike = Counter(place.with_suffix("") for place in places)
         return {
             file: out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
             for file, place in zip(files, places, strict=True)
         }
-
-
-def hidden(place: Path) -> bool:
-    """Whether a name in a path begins with a dot."""
-    return any(part.startswith(".") for part in place.parts)
 
 
 def stem(place: Path) -> Path:

@@ -9,6 +9,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from tasks.diffusion import Denoising
+from tasks.files import unused
 from tasks.generate import sampled
 from tasks.noise import Sampler
 from tasks.pictures import sheet
@@ -18,7 +19,7 @@ from zoo.folder import RunFolder
 
 
 class SampleImages:
-    """Writes images of a trained network one by one and as a grid, under `samples/`.
+    """Writes images of a trained network and a grid of them into a new folder of `samples/`.
 
     Args:
         count: of images.
@@ -48,14 +49,11 @@ class SampleImages:
         if self.steps > task.noise.timesteps:
             what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
             raise ConfigError(what, "sample", "give fewer")
-        with task.at_home():
-            images = sampled(
-                task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
-            )
-        place = folder.path / "samples"
-        place.mkdir(exist_ok=True)
-        for old in place.glob("[0-9]*.png"):
-            old.unlink()
+        images = sampled(
+            task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
+        )
+        place = unused(folder.path / "samples", f"images-{self.seed}")
+        place.mkdir(parents=True)
         for number, image in enumerate(images):
             Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
         Image.fromarray(pixels(sheet(images))).save(place / "grid.png")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
-from pathlib import Path
 from typing import Annotated
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from tasks.files import unused
 from tasks.transformer import LanguageModelling
 from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder, write_whole
 from zoo.init import generator
-
-
-def unused(place: Path, name: str) -> Path:
-    """A text file that is not there yet."""
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(path for path in (place / f"{name}.txt" for name in names) if not path.exists())
 
 
 class SampleText:
@@ -59,7 +52,7 @@ class SampleText:
         given = numbers or [self.first(task)]
         added = self.added(task, given)
         text = self.prompt + symbols.decode(added)
-        path = unused(folder.path / "samples", f"text-{self.seed}")
+        path = unused(folder.path / "samples", f"text-{self.seed}", ".txt")
         path.parent.mkdir(exist_ok=True)
         write_whole(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": len(added), "file": str(path)}

@@ -85,7 +85,7 @@ class SegmentationLoss:
 
     def value(self, sums: Sums) -> Tensor:
         """The loss from the sums over a batch, or over many."""
-        true, classes = sums["true"], self.classes.to(sums["true"].dtype)
+        true, classes = sums["true"], self.classes.to(sums["true"])
         total = torch.zeros_like(true[0])
         for kind, weight in zip(self.kinds, self.weights, strict=True):
             if kind == "dice":

@@ -116,7 +116,7 @@ class Training:
             check_val_every_n_epoch=None,
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
-            callbacks=[*callbacks, *averaging],
+            callbacks=[*averaging, *callbacks],
             plugins=list(plugins),
             profiler=Unprofiled(),
             use_distributed_sampler=False,

@@ -59,7 +59,8 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt", LAST | {"outline"})
     task_class: Any = registry.resolve("task", name)
     outline = task_class.takes.of_outline(checkpoint["outline"])
-    task = prepare(config, lambda source: outline)[1]()
+    config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}
+    task = prepare(config, lambda source: outline)[1]()  # on whatever this machine has
     load_weights(task, checkpoint, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)

@@ -103,12 +103,24 @@ def test_mhc_starts_near_the_identity_with_one_stream_ahead():
     rule = ManifoldHyper(Site(width=8, index=6), dynamic=False)
     state = torch.randn(4, 5, 8)
     x, (carrying, writing) = rule.read(state)
-    share = torch.tensor([1 / 6, 1 / 6, 1 / 2, 1 / 6])
+    share = torch.tensor([1 / 12, 1 / 12, 3 / 4, 1 / 12])
     torch.testing.assert_close(x, torch.einsum("n,nbc->bc", share, state))
     leak = math.exp(-5) / (1 + 3 * math.exp(-5))
     expected = torch.full((4, 4), leak).fill_diagonal_(1 - 3 * leak)
     torch.testing.assert_close(carrying, expected)
     assert torch.equal(writing, torch.ones(4))
+
+
+@pytest.mark.parametrize("streams", [2, 3, 4])
+def test_streams_of_mhc_part_in_training(streams):
+    stack, (x,) = make_stack("mhc", "mlp", 4, streams=streams), make_input("mlp")
+    optimizer = torch.optim.SGD(stack.parameters(), 0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (stack(x) - x.flip(1)).square().mean().backward()
+        optimizer.step()
+    state = list(stack.states(x))[-1]
+    assert state.std(0).max() > 1e-4
 
 
 def test_altup_against_the_three_steps_of_the_paper():

@@ -1,6 +1,8 @@
 """Runs of image classification through the command line."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 from conftest import DATA
@@ -26,6 +28,37 @@ def test_a_run_and_its_figures(tmp_path, capsys):
     assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == names
     assert len(record["curves"]["stream_rms"]) == 4
     assert record["data"] == "digits"
+
+
+def test_labels_of_test_images_are_those_that_were_counted(tmp_path, capsys):
+    """On a machine without the run's GPUs too; what is no image is named."""
+    from PIL import Image
+
+    from tasks.data.images import Digits
+
+    record = fit(tmp_path / "run", "trainer.max_steps=20")
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("accelerator: cpu", "accelerator: gpu"))
+    data = Digits().load()
+    (tmp_path / "images").mkdir()
+    for number in data.test.tolist():
+        image = Image.fromarray(data.images[number, 0].numpy())
+        image.save(tmp_path / "images" / f"{number}.png")
+    (tmp_path / "images" / "note.txt").write_text("no image")
+    words = [f"from={tmp_path / 'run'}", f"path={tmp_path / 'images'}"]
+    capsys.readouterr()
+    assert main(["--json", "predict", *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [Path(entry["file"]).name for entry in found["bad"]] == ["note.txt"]
+    hits = [
+        row["label"] == data.classes[data.labels[int(Path(row["image"]).stem)]]
+        for row in found["labels"]
+    ]
+    assert len(hits) == len(data.test)
+    assert sum(hits) / len(hits) == pytest.approx(record["metrics"]["test/accuracy"])
+    table = (tmp_path / "run" / "predictions" / "labels.csv").read_text().splitlines()
+    assert table[0] == "image,label,probability"
+    assert len(table) == len(hits) + 1
 
 
 def test_the_net_trains_in_training_mode(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import torch
 from PIL import Image
 from test_run import rows, weights
 
-from tasks import export_diffusers
+from tasks import checkpoints, export_diffusers
+from tasks.checkpoints import save_whole
 from zoo.cli import main
 from zoo.folder import RunFolder
 
@@ -52,8 +55,8 @@ def test_samples_follow_from_their_seed(run, capsys):
         capsys.readouterr()
         words = [f"from={folder}", "count=5", "steps=3", f"seed={seed}"]
         assert main(["--json", "sample", *words]) == 0
-        place = folder / "samples"
-        assert json.loads(capsys.readouterr().out)["samples"] == str(place)
+        place = Path(json.loads(capsys.readouterr().out)["samples"])
+        assert place.name == f"images-{seed}" + ("-2" if len(found) == 1 else "")
         found.append([(place / f"{i:05d}.png").read_bytes() for i in range(5)])
     assert found[0] == found[1]
     assert found[0] != found[2]
@@ -93,6 +96,29 @@ def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
 
 
+def test_continuation_after_a_kill_has_every_average(tmp_path, monkeypatch, capsys):
+    """From a checkpoint that was written on the way, as after SIGKILL."""
+    parts = tmp_path / "parts"
+
+    def save(content, path):
+        save_whole(content, path)
+        if content.get("global_step") == 3:
+            shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
+
+    monkeypatch.setattr(checkpoints, "save_whole", save)
+    words = ["trainer.ema=0.9", "trainer.save_minutes=1e-9", "trainer.log_every=1"]
+    fit(tmp_path / "whole", *words)
+    assert main(["fit", f"from={parts}"]) == 0
+    whole, again = weights(tmp_path / "whole"), weights(parts)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_samples_on_the_way_come_at_the_next_validation(tmp_path, capsys):
+    fit(tmp_path / "run", "task.sample_every=4", "trainer.validate_every=3", "trainer.max_steps=9")
+    names = {path.stem for path in (tmp_path / "run" / "figures").glob("samples_*")}
+    assert names == {"samples_000006", "samples_000009"}
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -109,10 +135,9 @@ def test_a_conditional_model_draws_a_class(tmp_path, capsys):
     folder = tmp_path / "run"
     fit(folder, "model.conditional=true", "trainer.max_steps=1")
     words = ["sample", f"from={folder}", "count=2", "steps=2"]
-    found = []
     for more in ([], ["label=7"], ["label=7", "guidance=3"]):
         assert main([*words, *more]) == 0
-        found.append((folder / "samples" / "00000.png").read_bytes())
+    found = [place.read_bytes() for place in (folder / "samples").glob("*/00000.png")]
     assert len(set(found)) == 3
     capsys.readouterr()
     assert main([*words, "label=ten"]) == 2
@@ -127,6 +152,7 @@ def test_a_conditional_model_draws_a_class(tmp_path, capsys):
         (["sample", "label=7"], "knows no classes"),
         (["sample", "steps=101"], "more than the 100 levels"),
         (["sample", "count=0"], "count=0 is refused"),
+        (["sample", "count=1", "steps=100", "scheduler=dpm"], "give fewer steps"),
         (["sample", "scheduler=none"], "scheduler='none' is refused"),
         (["export", "format=onnx"], "format='onnx' is refused"),
         (["predict"], "task=diffusion knows no predict"),

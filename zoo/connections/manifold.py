@@ -45,7 +45,7 @@ class ManifoldHyper(Streams):
     Equation: x = r^T X, X' = A X + w F(x), r = sigmoid(r~), w = 2 sigmoid(w~),
         A = sinkhorn(exp(A~)), each of r~, w~, A~ = static + s rms(vec X) W when dynamic
     State: n streams, `[n, ...]`.
-    Start: residual (r = 1/2 for stream l mod n, the others share 1/2; w = 1; A near the identity;
+    Start: residual (r = 3/4 for stream l mod n, the others share 1/4; w = 1; A near the identity;
         W = 0, s = 0.01).
     Cost: n^2 + 2 n parameters a site, and C n (n^2 + 2 n) + 3 more when dynamic; n streams kept,
         and when dynamic 4 n numbers for each position and iteration.
@@ -63,7 +63,7 @@ class ManifoldHyper(Streams):
 
     >>> rule = ManifoldHyper(Site(width=8, index=1), streams=3)
     >>> torch.sigmoid(rule.reading)
-    tensor([0.2500, 0.5000, 0.2500], grad_fn=<SigmoidBackward0>)
+    tensor([0.1250, 0.7500, 0.1250], grad_fn=<SigmoidBackward0>)
     """
 
     init_equals = "residual"
@@ -89,8 +89,9 @@ class ManifoldHyper(Streams):
 
     def reset_parameters(self) -> None:
         others = self.streams - 1  # a single stream has r = 1, as near as float32 comes to it
-        nn.init.constant_(self.reading, -math.log(2 * others - 1) if others else 0)
-        nn.init.constant_(self.reading[self.site.index % self.streams, None], 0 if others else 17)
+        nn.init.constant_(self.reading, -math.log(4 * others - 1) if others else 0)
+        own = math.log(3) if others else 17
+        nn.init.constant_(self.reading[self.site.index % self.streams, None], own)
         nn.init.zeros_(self.writing)
         nn.init.constant_(self.carrying, -5)
         self.carrying.data.fill_diagonal_(0)
