@@ -73,7 +73,7 @@ class Training:
             raise ConfigError(
                 f"{devices} devices are asked for and {there} {kind} found",
                 "trainer.devices",
-                f"give at most {there}" if there else "give accelerator=cpu",
+                f"give at most {there}" if there else "give trainer.accelerator=cpu",
             )
 
     def steps(self, task: Any) -> int:

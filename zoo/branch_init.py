@@ -44,7 +44,7 @@ class ZeroLast(Default):
     """Zero in the last factor of every branch: its closing norm's gain, else its last weights.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1 (gain); Radford et al. 2019 and Ho et
-    al. 2020, arXiv:2006.11239 (weights).
+        al. 2020, arXiv:2006.11239 (weights).
     """
 
     def branch(self, branch: nn.Module, site: Site) -> None:
@@ -94,7 +94,7 @@ class DeepNorm(Default):
     Queries and keys are left as they are drawn.
 
     Source: Wang et al. 2022, arXiv:2203.00555, figure 2, encoder-only with N = L / 2 blocks:
-    beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
+        beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
     """
 
     def branch(self, branch: nn.Module, site: Site) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from zoo import registry
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
+GROUPS = tuple(sorted((*registry.GROUPS, "compare")))  # that can be listed
+COMMENTED = ("preset", "compare")  # files that say what they are in their first lines
 COSTS = Path(__file__).with_name(
     "costs.json"
 )  # times and memory of `--json bench of=rules task=cnn norm=pre`, by mode
@@ -61,13 +63,15 @@ def group(name: str) -> list[dict[str, Any]]:
     """An entry for every registered name of a group."""
     entries = []
     for entry in registry.names(name):
-        if name == "preset":
-            lines = registry.find(name, entry).read_text(encoding="utf-8").splitlines()[1:]
+        if name in COMMENTED:
+            lines = registry.find(name, entry).read_text(encoding="utf-8").splitlines()
             comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
-            described = {"summary": " ".join(line.lstrip("# ") for line in comments)}
+            described = {
+                "summary": " ".join(line.lstrip("# ") for line in comments if "@" not in line)
+            }
         else:
             described = fields(docstring(registry.class_path(name, entry)))
-        given = registry.options(name, entry) if name != "preset" else {}
+        given = {} if name in COMMENTED else registry.options(name, entry)
         costs = {"measured": measured(entry)} if name == "connection" else {}
         entries.append({"name": entry, **described, **costs, "options": given})
     return entries
@@ -78,14 +82,14 @@ def measured(rule: str) -> dict[str, float]:
     found = {}
     for mode, rules in json.loads(COSTS.read_text(encoding="utf-8")).items():
         if rule in rules:
-            found[f"time, {mode}"] = round(rules[rule]["time"], 2)
+            found[f"{mode} time"] = round(rules[rule]["time"], 2)
             found["memory"] = round(rules[rule]["memory"], 2)
     return found
 
 
 def page() -> str:
     """The connections as a table in Markdown, with links to their papers; the README holds it."""
-    modes = ["time, eager", "time, compiled", "memory"]
+    modes = ["eager time", "compiled time", "memory"]
     heads = ["rule", "equation", "state", "start", "cost", *modes, "paper"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for entry in group("connection"):
@@ -102,7 +106,7 @@ def page() -> str:
 
 def overview() -> list[dict[str, Any]]:
     """An entry for every group: its names."""
-    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in registry.GROUPS]
+    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in GROUPS]
 
 
 def table(entries: list[dict[str, Any]]) -> str:
@@ -115,8 +119,8 @@ def table(entries: list[dict[str, Any]]) -> str:
             if label.lower() in entry:
                 lines.append(f"{'':<{width}}{label.lower() + ':':<10}{entry[label.lower()]}")
         if entry.get("measured"):
-            against = ", ".join(f"{key} x{value}" for key, value in entry["measured"].items())
-            lines.append(f"{'':<{width}}{'measured:':<10}{against} of residual")
+            costs = (f"{key} x{value}" for key, value in entry["measured"].items())
+            lines.append(f"{'':<{width}}{'measured:':<10}{'; '.join(costs)}; residual is x1")
         if entry.get("options"):
             given = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
             lines.append(f"{'':<{width}}{'options:':<10}{given}")

@@ -60,8 +60,12 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     'did you mean residual?'
     >>> suggest("xyz", ["plain", "residual"])
     'choose from plain, residual'
+    >>> suggest("lr", ["model.depth", "optimizer.lr"])
+    'did you mean optimizer.lr?'
     """
-    names = sorted(choices)
+    names = sorted(set(choices))
+    if last := [name for name in names if name.rpartition(".")[2] == word and "." in name]:
+        return f"did you mean {' or '.join(last)}?"
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
 

@@ -118,7 +118,7 @@ class Pre(Placement):
     """A norm before the branch and one at the end. Branch: core(act(norm(x))).
 
     Source: He et al. 2016, arXiv:1603.05027; Xiong et al. 2020, arXiv:2002.04745; for graphs
-    Li et al. 2020, arXiv:2006.07739 (`res+`).
+        Li et al. 2020, arXiv:2006.07739 (`res+`).
     """
 
     leads = True

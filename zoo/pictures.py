@@ -102,14 +102,16 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     figure.suptitle(title, fontsize=10)
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=False):
+        highest: list[float] = []
         for part, color in (("train", "C0"), ("val", "C1")):
             name = f"{part}/{metric}"
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
+                highest.append(max(value for _, value in points))
                 axis.plot(
                     *zip(*points, strict=True), label=part, linewidth=1.2, marker=".", color=color
                 )
-        axis.set_ylim(0, 1 if metric == "accuracy" else None)
+        axis.set_ylim(0, 1 if metric == "accuracy" else 1.1 * max(highest, default=1.0))
         axis.set_xlabel("step")
         axis.set_ylabel(metric.replace("_", " "))
         axis.grid(alpha=0.3)

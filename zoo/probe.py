@@ -54,7 +54,8 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
     for j, rule in enumerate(rules):
         if not rule.linear:
             name = type(rule).__name__
-            raise ValueError(f"{name} is not linear in its state, so it has no mixing matrix")
+            fix = "; dynamic=False is" if hasattr(rule, "linear") and "linear" in vars(rule) else ""
+            raise ValueError(f"{name} is not linear in its state, it has no mixing matrix{fix}")
         site = rule.site
         x, mix = rule.read(state)
         rows.append(x.reshape(size, -1).mean(1))

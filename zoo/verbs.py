@@ -99,12 +99,12 @@ def bench(words: Sequence[str], flags: Flags) -> int:
 
 
 def list_(words: Sequence[str], flags: Flags) -> int:
-    from zoo import catalogue, registry
+    from zoo import catalogue
 
     if len(words) > 1:
         raise ConfigError("list takes one group", "list", "see: python -m zoo list")
-    if words and words[0] not in registry.GROUPS:
-        hint = suggest(words[0], registry.GROUPS)
+    if words and words[0] not in catalogue.GROUPS:
+        hint = suggest(words[0], catalogue.GROUPS)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
     emit(flags, entries, catalogue.table(entries))

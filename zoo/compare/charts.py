@@ -139,7 +139,7 @@ def against_depth(
         traces += scatter(i, arm, [at + dodge(i, len(arms), x) for at in x], means, dots)
         told = [f"{number(m)} at {label(p)}" for p, m in zip(places, means, strict=True)]
         words.append(f"{arm}: {', '.join(told)}")
-    chance = places[0].get("chance") if measure.key in ("value", "train") else None
+    chance = places[0].get("chance") if measure.key == "value" else None
     axis = {"rangemode": "tozero"} if measure.from_zero else {}
     known = all(isinstance(place["depth"], (int, float)) for place in places)
     layout: Row = {

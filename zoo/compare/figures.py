@@ -58,6 +58,8 @@ def scores(record: Row) -> Iterator[Figure]:
         for row, (family, places) in zip(panels, part, strict=True):
             metric = next((p["metric"] for p in places if p.get("metric")), "test/score")
             name = metric.removeprefix("test/")
+            better = all(place.get("higher_is_better", True) for place in places)
+            title = family if better else f"{family} (lower is better)"
             x, texts = positions(places), ticks(places)
             for axis, key, what in zip(row, ("value", "train"), ("test", "training"), strict=True):
                 for i, arm in enumerate(arms):
@@ -65,14 +67,14 @@ def scores(record: Row) -> Iterator[Figure]:
                     against(axis, i, dodge(i, len(arms), x), x, places, own, key)
                 if key == "value":
                     draw(axis, list(lines(record, places)))
-                if places[0].get("chance") is not None:
+                if key == "value" and places[0].get("chance") is not None:
                     chance = True
                     axis.axhline(places[0]["chance"], color="0.4", linewidth=0.8, linestyle=":")
                 axis.set_xticks(x, [plain(text, 16) for text in texts])
                 if max(map(len, texts)) * len(texts) > 40:
                     axis.tick_params(axis="x", labelrotation=30)
                 depth = all(isinstance(p["depth"], (int, float)) for p in places)
-                styled(axis, family, "depth" if depth else "", f"{what} {name}")
+                styled(axis, title, "depth" if depth else "", f"{what} {name}")
         legend(figure, arms, chance)
         yield figure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from zoo.compare.declared import Comparison, declare
 from zoo.compare.engine import Engine, Local
+from zoo.compare.listing import listing
 from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
-from zoo.compare.progress import Progress, duration
+from zoo.compare.progress import Progress
 from zoo.compare.rebuild import PLAN, assemble
 from zoo.compare.record import Row, row_of
 from zoo.compare.repeat import command
@@ -27,6 +29,9 @@ from zoo.compare.store import Store
 from zoo.errors import ConfigError, DataError, ResourceError, ZooError
 from zoo.folder import SCHEMA, write_whole
 
+log = logging.getLogger("zoo")
+SAME = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
+        "max_cells", "engine", "dir")  # words that leave the comparison what it is  # fmt: skip
 FAILED = 7  # exit code where cells failed
 ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError, 6: ResourceError}
 
@@ -58,6 +63,8 @@ class Comparing:
         kinds = {cell.kind: cell for cell in self.plan.cells}
         waiting = [kind for kind in kinds if kind not in known]
         asked = 0
+        if waiting:
+            log.info("measuring a step of %d kinds of runs", len(waiting))
         while waiting or asked:
             while waiting and self.engine.free:
                 kind = waiting.pop()
@@ -101,11 +108,11 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     """Runs a comparison, or what of it is missing; gives record, text and exit code."""
     name, options, given = declare(words)
     found = plan(options, given)
-    path = Path(options.dir or f"runs/compare-{name}")
-    store = Store(path)
+    store = Store(folder(name, options, words))
     store.sweep()
     with messages(), local(options, store) as engine:
         comparing = Comparing(name, words, options, found, store, engine)
+        log.info("%d runs in %s", len(found.cells), store.path)
         costs = comparing.costs()
         facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
         jobs = [
@@ -117,8 +124,12 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         top, plans = head(comparing), store.path / PLAN
         waiting = [row_of(None, fact, "it has not run yet") for fact in facts]
         write_whole(plans, json.dumps({**top, "cells": waiting}))
-        with Progress(sys.stderr) as progress:
-            tally = run_all(jobs, store, engine, progress.show)
+        try:
+            with Progress(sys.stderr) as progress:
+                tally = run_all(jobs, store, engine, progress.show)
+        except KeyboardInterrupt:
+            log.info("interrupted; the same command continues")
+            raise
     lost = tally.failed
     rows = [row_of(store.result(f["id"]), f, lost.get(f["id"], "")) for f in facts]
     record = assemble(top, rows, [store.path])
@@ -130,12 +141,19 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     return record, text, FAILED if tally.failed else 0
 
 
+def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
+    """Where a comparison lies: more pairs of the same runs come to those that are there."""
+    bare = [word.removeprefix("compare.") for word in words]
+    rest = sorted(word for word in bare if word.partition("=")[0] not in SAME)
+    key = f"-{hashlib.sha256(json.dumps(rest).encode()).hexdigest()[:6]}" if rest else ""
+    return Path(options.dir or f"runs/compare-{name}{key}")
+
+
 @contextmanager
 def messages() -> Iterator[None]:
     """Messages of the project go to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("zoo: %(message)s"))
-    log = logging.getLogger("zoo")
     log.addHandler(handler)
     log.propagate = False
     try:
@@ -158,23 +176,6 @@ def local(options: Comparison, store: Store) -> Iterator[Local]:
     finally:
         signal.signal(signal.SIGTERM, before)
         engine.close()
-
-
-def listing(
-    facts: Sequence[Row], jobs: Sequence[Job], store: Store, engine: Engine
-) -> tuple[Row, str, int]:
-    """The cells and the estimate of their time; nothing is run."""
-    lines, left = [], 0.0
-    for fact, job in zip(facts, jobs, strict=True):
-        done = store.result(job.cell) is not None
-        left += 0 if done else job.estimate
-        state = "done" if done else f"about {duration(job.estimate)}"
-        lines.append(f"{fact['place']:<24} {fact['arm']:<16} pair {fact['pair']:<4} {state}")
-    lines.append(
-        f"{len(jobs)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
-        "training alone"
-    )
-    return {"cells": list(facts), "seconds": left}, "\n".join(lines), 0
 
 
 def head(comparing: Comparing) -> Row:

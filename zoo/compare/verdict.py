@@ -115,6 +115,8 @@ def slope_verdict(slopes: Sequence[float], adjusted: float) -> str:
     n, gap = len(slopes), stats.t_interval(slopes)
     grows = "grows" if gap.value > 0 else "shrinks"
     same = sum((x > 0) == (gap.value > 0) for x in slopes)
+    if n < CLAIM and 2 * same <= n:
+        return f"no direction: it {grows} on average, in {same} of {n} pairs"
     if n <= DIRECTION:
         return f"direction only: it {grows} in {same} of {n}"
     if n < CLAIM:
