@@ -155,6 +155,7 @@ def messages() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("zoo: %(message)s"))
     log.addHandler(handler)
+    log.setLevel(logging.INFO)
     log.propagate = False
     try:
         yield
