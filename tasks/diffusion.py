@@ -119,6 +119,16 @@ class Denoising(ImageTask):
             found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
         return found | {"count": torch.tensor(len(t), device=self.device)}
 
+    def chance(self) -> dict[str, float]:
+        """Of zero, the mean of noise and of images about."""
+        images, squares, count = self.data.images, 0.0, 0
+        for piece in self.loader("test"):
+            x = images[piece.examples] / 127.5 - 1
+            noise = piece.noise(x.shape)
+            squares += self.noise.target(x, noise, piece.t).double().square().sum().item()
+            count += x.numel()
+        return {"test/loss": squares / count}
+
     def final(self) -> dict[str, float]:
         """The Fréchet distance of samples, with its two reference lines."""
         if not self.frechet_samples:

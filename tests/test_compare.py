@@ -5,8 +5,10 @@ import json
 import pytest
 
 from zoo.cli import main
+from zoo.compare.crew import visible_gpus
 from zoo.compare.declared import declare
 from zoo.compare.plan import plan
+from zoo.compare.run import stamp
 
 SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", "mirror=false"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "pairs=2", "workers=2"]
@@ -130,3 +132,18 @@ def test_null_compares_an_arm_with_itself_under_other_seeds():
     found = cells("task=gnn", "null=true", "pairs=2", "model.depth=2")
     assert [cell.arm for cell in found.cells] == ["plain", "plain again"] * 2
     assert len({cell.config.seed for cell in found.cells}) == 4
+
+
+def test_every_visible_gpu_has_its_worker(monkeypatch):
+    for visible, names in {"2,3": ["2", "3"], "GPU-a": ["GPU-a"], "-1": [], "": []}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert visible_gpus() == names
+
+
+def test_files_that_changed_are_other_data(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("one")
+    before = stamp(str(tmp_path))
+    assert stamp(str(tmp_path)) == before
+    file.write_text("other")
+    assert stamp(str(tmp_path)) != before != stamp(None)

@@ -50,6 +50,8 @@ def test_where_t_is_not_trusted_the_exact_test_speaks():
 
 
 def test_slopes():
+    assert slope_verdict([0.0, 0.0, 0.0], 1.0) == "no growth in any pair"
+    assert slope_verdict([1.0, -0.1, -0.2], 1.0).startswith("no direction: it grows on average")
     assert slope_verdict([0.1, 0.2, 0.3], 0.25) == "direction only: it grows in 3 of 3"
     assert slope_verdict(spread(0.1), 0.01) == "it grows with depth"
     assert slope_verdict(spread(0.1), 0.06) == "no growth is shown"

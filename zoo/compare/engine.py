@@ -79,7 +79,7 @@ class Local:
         seconds: after which a job is taken to hang.
         command: of a worker.
         per_gpu: workers that share a GPU; each sees one.
-        gpus: number of GPUs.
+        gpus: names of the GPUs.
     """
 
     workers: int
@@ -87,7 +87,7 @@ class Local:
     seconds: float = 3600.0
     command: Sequence[str] = WORKER
     per_gpu: int = 1
-    gpus: int = 0
+    gpus: Sequence[str] = ()
     crew: dict[int, Worker] = field(default_factory=dict)
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -101,7 +101,7 @@ class Local:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         env = {**os.environ, **threads}
         if self.gpus:
-            env["CUDA_VISIBLE_DEVICES"] = str(number // self.per_gpu % self.gpus)
+            env["CUDA_VISIBLE_DEVICES"] = self.gpus[number // self.per_gpu % len(self.gpus)]
         with (self.logs / f"worker{number}.log").open("ab") as log:
             process = subprocess.Popen(
                 self.command,

@@ -113,10 +113,10 @@ def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, st
         known = [str(value) for values in axes.values() if len(values) > 1 for value in values]
         what = f"baseline={baseline} is {'no' if not holders else 'more than one'} arm's value"
         raise ConfigError(what, "baseline", f"choose from {', '.join(known)}")
-    by_values = {arm.values: arm.name for arm in arms}
     found = {}
     for arm in arms:
-        reference = tuple((k, baseline if k == holders[0] else v) for k, v in arm.values)
-        if by_values[reference] != arm.name:
-            found[arm.name] = by_values[reference]
+        values = tuple((k, baseline if k == holders[0] else v) for k, v in arm.values)
+        reference = next(other.name for other in arms if other.values == values)
+        if reference != arm.name:
+            found[arm.name] = reference
     return found

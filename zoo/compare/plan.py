@@ -114,6 +114,9 @@ class Composer:
         options = {key: value for key, value in values.items() if key in known}
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
+        if config.sections["trainer"]["devices"] > 1:
+            what = "a comparison trains every run on one device"
+            raise ConfigError(what, "trainer.devices", "leave it out")
         self.check(config)
         return config
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.compare.crew import local
 from zoo.compare.declared import Comparison, declare
-from zoo.compare.engine import Engine, Local
+from zoo.compare.engine import Engine
 from zoo.compare.listing import listing
+from zoo.compare.matrix import Arm, Values
 from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
@@ -61,7 +61,10 @@ class Comparing:
         path = self.store.path / "costs.json"
         known: dict[str, Row] = json.loads(path.read_text()) if path.is_file() else {}
         kinds = {cell.kind: cell for cell in self.plan.cells}
-        waiting = [kind for kind in kinds if kind not in known]
+        files = {
+            kind: stamp(cell.config.sections["data"].get("path")) for kind, cell in kinds.items()
+        }
+        waiting = [k for k in kinds if k not in known or known[k].get("files") != files[k]]
         asked = 0
         if waiting:
             log.info("measuring a step of %d kinds of runs", len(waiting))
@@ -76,8 +79,8 @@ class Comparing:
                 answer = outcome.answer or {"error": outcome.lost, "code": ResourceError.code}
                 if "error" in answer:
                     self.refuse(answer, kinds[outcome.job])
-                known[outcome.job] = answer
-        write_whole(path, json.dumps(known))
+                known[outcome.job] = {**answer, "files": files[outcome.job]}
+                write_whole(path, json.dumps(known))
         return known
 
     def refuse(self, answer: Row, cell: Cell) -> None:
@@ -135,7 +138,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     record = assemble(top, rows, [store.path])
     text = write_all(record, store.path)
     plans.unlink(missing_ok=True)
-    if options.mirror:
+    if options.mirror and given.get("logger") != ["none"]:
         with messages():
             mirror(record, store.path)
     return record, text, FAILED if tally.failed else 0
@@ -147,6 +150,14 @@ def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
     rest = sorted(word for word in bare if word.partition("=")[0] not in SAME)
     key = f"-{hashlib.sha256(json.dumps(rest).encode()).hexdigest()[:6]}" if rest else ""
     return Path(options.dir or f"runs/compare-{name}{key}")
+
+
+def stamp(path: str | None) -> str:
+    """A key of the names, sizes and times of files from outside: another one is other data."""
+    place = Path(path or "/nowhere").expanduser()
+    files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
+    told = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:20]
 
 
 @contextmanager
@@ -163,27 +174,17 @@ def messages() -> Iterator[None]:
         log.removeHandler(handler)
 
 
-@contextmanager
-def local(options: Comparison, store: Store) -> Iterator[Local]:
-    """The engine of this machine; its workers end with the block, also by SIGTERM."""
-    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = gpus if visible is None else len(visible.split(",")) if visible else 0
-    count = options.workers or (gpus * options.per_gpu if gpus else os.cpu_count() or 1)
-    engine = Local(count, store.logs, 60 * options.minutes, per_gpu=options.per_gpu, gpus=gpus)
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield engine
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        engine.close()
+def values_of(arm: Arm, options: Comparison) -> Values:
+    """What an arm sets, of one that is named too."""
+    values = dict(arm.values)
+    return {**options.arms.get(values.pop("arm", ""), {}), **values}
 
 
 def head(comparing: Comparing) -> Row:
     """What the record of a comparison begins with."""
     options, found = comparing.options, comparing.plan
     declared = {
-        "arms": {arm.name: dict(arm.values) for arm in found.arms},
+        "arms": {arm.name: values_of(arm, options) for arm in found.arms},
         "baselines": found.baselines,
         "places": [place.title() for place in found.places],
         "pairs": found.pairs,

@@ -89,6 +89,7 @@ def run_all(
             beaten = time.monotonic()
         for outcome in engine.poll(0.5):
             settle(outcome, flying.pop(outcome.job), store, tally, waiting)
+    tally.running, tally.left = 0, 0.0
     show(tally)
     return tally
 

@@ -20,7 +20,7 @@ from typing import Any
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder, write_whole
 
-STALE = 120.0  # seconds after which an owner of another machine that is silent is taken for dead
+STALE = 120.0  # seconds after which an owner that is silent is taken for dead
 ENDED = ("done", "diverged")
 
 
@@ -106,19 +106,27 @@ class Store:
 
 
 def alive(lease: Path, me: dict[str, Any]) -> bool:
-    """Whether a lease is there and its owner lives: by its process here, by its touch elsewhere."""
+    """Whether a lease is there and its owner lives: it touched it, and if here has a process."""
     try:
         owner = json.loads(lease.read_text(encoding="utf-8"))
         silent = time.time() - lease.stat().st_mtime
     except (FileNotFoundError, ValueError):
         return False
-    if owner["host"] == me["host"]:
-        return process_lives(owner["pid"]) and owner["pid"] != me["pid"]
-    return silent < STALE
+    here = owner["host"] == me["host"]
+    gone = here and (owner["pid"] == me["pid"] or not process_lives(owner["pid"]))
+    return silent < STALE and not gone
 
 
 def process_lives(pid: int) -> bool:
-    """Whether there is such a process, zombies left out."""
+    """Whether there is such a process, zombies left out where the system tells them apart."""
+    if not Path("/proc/self/stat").is_file():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except FileNotFoundError:

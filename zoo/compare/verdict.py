@@ -87,8 +87,9 @@ def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str
     n, gap = len(d), stats.t_interval(d)
     ahead = arm if gap.value > 0 else baseline
     wins = sum(x > 0 for x in d) if gap.value > 0 else sum(x < 0 for x in d)
-    if not gap.value:
-        return "no difference"
+    if not any(d):
+        every = evidence.diverged >= 2 * n
+        return "blocked: every run diverged" if every else "no difference"
     if n < CLAIM:
         if 2 * wins <= n:
             return f"no direction: {ahead} ahead on average, in {wins} of {n} pairs"
@@ -113,6 +114,8 @@ def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str
 def slope_verdict(slopes: Sequence[float], adjusted: float) -> str:
     """The words for the growth of a gap with depth, the primary hypothesis."""
     n, gap = len(slopes), stats.t_interval(slopes)
+    if not any(slopes):
+        return "no growth in any pair"
     grows = "grows" if gap.value > 0 else "shrinks"
     same = sum((x > 0) == (gap.value > 0) for x in slopes)
     if n < CLAIM and 2 * same <= n:
