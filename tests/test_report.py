@@ -199,3 +199,17 @@ def test_published_rows_are_numbers_by_depth():
     for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}):
         with pytest.raises(ConfigError, match="give DEPTH: SCORE"):
             checked({"gnn": {"a": row}})
+
+
+def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(tmp_path):
+    places = [
+        (task, depth) for task in ("cnn", "gnn", "unet", "diffusion", "x") for depth in (2, 8)
+    ]
+    folder = made(tmp_path / "here", ["plain", "residual"], places, 8)
+    plan = json.loads((folder / "plan.json").read_text())
+    rows = rows_of([read(folder)])
+    record = assemble({key: plan[key] for key in plan if key != "cells"}, rows, [folder])
+    for place in record["places"]:
+        (found,) = place["contrasts"]
+        assert found["exploratory"] == (place["depth"] == 2)
+        assert found["holm_p"] == (found["p"] if found["exploratory"] else max(found["p"], 5 / 128))

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from zoo.compare import statistics as stats
-from zoo.compare.across import Row, grouped, growth, overall
+from zoo.compare.across import Row, families, grouped, growth, overall
 from zoo.compare.verdict import Evidence, verdict
 
 SAME = {
@@ -133,6 +133,8 @@ def analyse(
 ) -> Row:
     """Places with their arms and contrasts, slopes over depth, and the mean over tasks.
 
+    Holm's correction is over the deepest place of every family; shallower ones are exploratory.
+
     Args:
         rows: of all cells, in order.
         baselines: for each other arm the one that it is compared with.
@@ -161,9 +163,11 @@ def analyse(
                 "warnings": warnings,
             }
         )
-    every = [c for place in places for c in place["contrasts"]]
-    for found, p in zip(every, stats.holm([c["p"] for c in every]), strict=True):
-        found["holm_p"] = p
+    primary = [c for _, own in families({"places": places}) for c in own[-1]["contrasts"]]
+    adjusted = dict(zip(map(id, primary), stats.holm([c["p"] for c in primary]), strict=True))
+    for found in (c for place in places for c in place["contrasts"]):
+        found["exploratory"] = id(found) not in adjusted
+        p = found["holm_p"] = adjusted.get(id(found), found["p"])
         found["verdict"] = verdict(found.pop("evidence"), found["arm"], found["baseline"], p)
     return {
         "places": places,

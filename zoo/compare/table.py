@@ -121,7 +121,7 @@ def gap_rows(record: Row) -> Rows:
                     interval(c.get("gap")),
                     interval(c["train_gap"]),
                     f"{c['pairs']}",
-                    number(c["holm_p"]),
+                    number(c["holm_p"]) + (", exploratory" if c["exploratory"] else ""),
                     c["verdict"],
                 ]
             )

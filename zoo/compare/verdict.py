@@ -1,8 +1,9 @@
 """What may be said of the differences of pairs: computed words, and the numbers behind them.
 
 Up to 3 pairs tell a direction, 4 to 7 an interval, 8 and more a verdict: that is the smallest
-number whose exact p passes Holm's correction over five hypotheses. Where a run diverged, or one
-difference lies far from the others, Student's interval is not trusted and the exact test decides.
+number whose exact p passes Holm's correction over five hypotheses, one for each task. Where a run
+diverged, or one difference lies far from the others, Student's interval is not trusted and the
+exact test decides.
 """
 
 from __future__ import annotations
