@@ -87,6 +87,9 @@ def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tmp_path, capsys):
         (["connection=plain,residul"], "did you mean residual"),
         (["pairs=0"], "pairs=0 is refused"),
         (["pairs=2,3"], "pairs has 2 values"),
+        (["pairs=2", "seed=0,1"], "give one of the two"),
+        (["pair=2"], "did you mean pairs"),
+        (["trainer.devices=2"], "on one device"),
         (["baseline=rezero"], "choose from plain, residual"),
         (["compare=defalt"], "did you mean default"),
         (["model.dept=3"], "unknown option model.dept"),
@@ -132,6 +135,8 @@ def test_null_compares_an_arm_with_itself_under_other_seeds():
     found = cells("task=gnn", "null=true", "pairs=2", "model.depth=2")
     assert [cell.arm for cell in found.cells] == ["plain", "plain again"] * 2
     assert len({cell.config.seed for cell in found.cells}) == 4
+    found = cells("task=gnn", "null=true", "connection=residual", "pairs=1", "model.depth=2")
+    assert [cell.config.choices["connection"] for cell in found.cells] == ["residual"] * 2
 
 
 def test_every_visible_gpu_has_its_worker(monkeypatch):

@@ -89,6 +89,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     given = axes([word.removeprefix("compare.") for word in words])
     name = str(single(given, "compare", ["default"]))
     known = fields(Comparison)
+    if "pairs" in given and "seed" in given:
+        raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
     own: Values = {key: single(given, key, given[key]) for key in list(given) if key in known}
     content = read_yaml(find(name))
     options = checked(Comparison, {**content, **own}, f"compare={name}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from zoo.errors import ConfigError
 
+SHIFT = 1_000_000  # of the seeds when an arm is compared with itself
 Values = dict[str, Any]  # of options and choices, as words of the command line give them
 Axes = dict[str, list[Any]]
 
@@ -120,3 +121,11 @@ def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, st
         if reference != arm.name:
             found[arm.name] = reference
     return found
+
+
+def against_itself(arms: list[Arm], baselines: dict[str, str]) -> tuple[list[Arm], dict[str, str]]:
+    """The baseline and itself under other seeds."""
+    name = next(iter(baselines.values()), arms[0].name)
+    values = next(arm.values for arm in arms if arm.name == name)
+    again = f"{name} again"
+    return [Arm(name, values), Arm(again, values, SHIFT)], {again: name}

@@ -16,6 +16,7 @@ from zoo.compare.matrix import (
     Axes,
     Place,
     Values,
+    against_itself,
     arms_of,
     baselines_of,
     is_setting,
@@ -25,9 +26,9 @@ from zoo.compare.matrix import (
 from zoo.config import Config, change, compose
 from zoo.errors import ConfigError, suggest
 from zoo.folder import SCHEMA
+from zoo.options import fields
 from zoo.tree import flatten
 
-SHIFT = 1_000_000  # of the seeds when an arm is compared with itself
 OUTSIDE = ("run", "logger", "choices.logger")  # keys that cannot change a result
 
 
@@ -141,6 +142,8 @@ def plan(options: Comparison, given: Axes) -> Plan:
     tasks = [str(task) for task in given.get("task", list(options.tasks))]
     pairs = given.get("seed", list(range(options.pairs)))
     several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
+    if options.null and not several and "connection" in words:
+        several = {"connection": words["connection"]}
     axes = several or {"arm": list(options.arms)}
     arms = arms_of(axes)
     baselines = baselines_of(arms, axes, options.baseline)
@@ -171,7 +174,11 @@ def plan(options: Comparison, given: Axes) -> Plan:
                 cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
     for key in words:
         if key not in composer.used:
-            raise ConfigError(f"unknown option {key}", "compare", suggest(key, composer.used))
+            raise ConfigError(
+                f"unknown option {key}",
+                "compare",
+                suggest(key, {*composer.used, *fields(Comparison)}),
+            )
     return Plan(found, arms, baselines, list(pairs), cells)
 
 
@@ -188,11 +195,3 @@ def rooms_of(stated: Values, words: Axes) -> tuple[list[tuple[tuple[str, Any], .
     shown = {k: v for k, v in axes.items() if len(v) > 1 or k == "model.depth"}
     rest = {key: values[0] for key, values in axes.items() if key not in shown}
     return product(shown), {k: v for k, v in stated.items() if not is_setting(k)} | rest
-
-
-def against_itself(arms: list[Arm], baselines: dict[str, str]) -> tuple[list[Arm], dict[str, str]]:
-    """The baseline and itself under other seeds."""
-    name = next(iter(baselines.values()), arms[0].name)
-    values = next(arm.values for arm in arms if arm.name == name)
-    again = f"{name} again"
-    return [Arm(name, values), Arm(again, values, SHIFT)], {again: name}
