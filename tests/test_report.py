@@ -190,7 +190,7 @@ def test_published_rows_stand_beside_the_runs(tmp_path):
     found = [t for c in charts.values() for t in c["traces"] if "published" in str(t)]
     assert [trace["x"] for trace in found] == [[2.0, 3.0]]  # log2 of the depths that are shown
     assert found[0]["y"] == [0.7, 0.6]
-    assert "a &lt;b&gt; of 2020, published" in found[0]["text"][-1]
+    assert "a &lt;b&gt; of 2020" in found[0]["text"][-1]
     assert "a &lt;b&gt; of 2020, published: 0.700 at 4" in (folder / "report.html").read_text()
 
 

@@ -54,7 +54,7 @@ def scores(record: Row) -> Iterator[Figure]:
     for part in chunks(families(record), ROWS):
         figure = new_figure(8.4, 2.7 * len(part) + 0.4)
         panels = figure.subplots(len(part), 2, squeeze=False)
-        chance = False
+        chance = known = False
         for row, (family, places) in zip(panels, part, strict=True):
             metric = next((p["metric"] for p in places if p.get("metric")), "test/score")
             name = metric.removeprefix("test/")
@@ -65,8 +65,9 @@ def scores(record: Row) -> Iterator[Figure]:
                 for i, arm in enumerate(arms):
                     own = [c for c in record["cells"] if c["arm"] == arm]
                     against(axis, i, dodge(i, len(arms), x), x, places, own, key)
-                if key == "value":
-                    draw(axis, list(lines(record, places)))
+                if key == "value" and (found := list(lines(record, places))):
+                    known = True
+                    draw(axis, found)
                 if key == "value" and places[0].get("chance") is not None:
                     chance = True
                     axis.axhline(places[0]["chance"], color="0.4", linewidth=0.8, linestyle=":")
@@ -75,7 +76,7 @@ def scores(record: Row) -> Iterator[Figure]:
                     axis.tick_params(axis="x", labelrotation=30)
                 depth = all(isinstance(p["depth"], (int, float)) for p in places)
                 styled(axis, title, "depth" if depth else "", f"{what} {name}")
-        legend(figure, arms, chance)
+        legend(figure, arms, chance, known)
         yield figure
 
 

@@ -16,6 +16,7 @@ from zoo.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ROOM = 2.8  # for the names behind the lines, in doublings of the depth
 Published = dict[str, dict[str, dict[str, float]]]  # task, name of the row, score at each depth
 
 
@@ -62,26 +63,30 @@ def lines(record: Row, places: Sequence[Row]) -> Iterator[Line]:
             known = {int(depth): value for depth, value in row.items()}
             depths = [depth for depth in known if min(shown) <= depth <= max(shown)]
             if depths:
-                yield Line(f"{name}, published", depths, [known[depth] for depth in depths])
+                yield Line(name, depths, [known[depth] for depth in depths])
 
 
 def added(chart: Chart, found: Sequence[Line]) -> Chart:
     """A chart of test scores with the lines."""
     for line in found:
-        texts = [f"{safe(line.name)}: {number(value)}" for value in line.values]
+        texts = [f"{safe(line.name)}, published: {number(value)}" for value in line.values]
         last = [""] * (len(texts) - 1) + [safe(line.name)]
         chart.traces.append(
             {
                 "type": "scatter", "mode": "lines+text", "x": line.places, "y": line.values,
-                "hoverinfo": "text", "hovertext": texts, "text": last, "textposition": "top left",
+                "hoverinfo": "text", "hovertext": texts,
+                "text": last, "textposition": "middle right",
                 "textfont": {"size": 10, "color": "@soft"},
                 "line": {"color": "@soft", "width": 1, "dash": "dash"},
             }
         )  # fmt: skip
         pairs = list(zip(line.depths, line.values, strict=True))
-        chart.rows = [*chart.rows, *([d, line.name, number(value), ""] for d, value in pairs)]
+        own = ([depth, f"{line.name}, published", number(value), ""] for depth, value in pairs)
+        chart.rows = [*chart.rows, *own]
         told = ", ".join(f"{number(value)} at {depth}" for depth, value in pairs)
-        chart.words += f" {line.name}: {told}."
+        chart.words += f" {line.name}, published: {told}."
+    if found:
+        chart.layout["xaxis"]["range"][1] += ROOM
     return chart
 
 
@@ -90,5 +95,7 @@ def draw(axis: Axes, found: Sequence[Line]) -> None:
     for line in found:
         axis.plot(line.places, line.values, color="0.45", linewidth=0.8, linestyle="--", zorder=1)
         end = (line.places[-1], line.values[-1])
-        axis.annotate(plain(line.name), end, xytext=(0, 2), textcoords="offset points", ha="right",
-                      va="bottom", fontsize=6.5, color="0.35")  # fmt: skip
+        axis.annotate(plain(line.name, 20), end, xytext=(14, 0), textcoords="offset points",
+                      va="center", fontsize=6.5, color="0.35")  # fmt: skip
+    if found:
+        axis.set_xlim(right=max(line.places[-1] for line in found) + ROOM)

@@ -42,7 +42,9 @@ def drawn(arm: int) -> dict[str, Any]:
     return {"color": LIGHT[style.index], "marker": MARKERS[style.symbol]}
 
 
-def legend(figure: Figure, arms: Sequence[str], chance: bool = False) -> None:
+def legend(
+    figure: Figure, arms: Sequence[str], chance: bool = False, published: bool = False
+) -> None:
     """One legend for all panels, below them."""
     from matplotlib.lines import Line2D
 
@@ -54,5 +56,8 @@ def legend(figure: Figure, arms: Sequence[str], chance: bool = False) -> None:
     if chance:
         handles.append(Line2D([], [], color="0.4", linewidth=0.8, linestyle=":"))
         names.append("chance")
+    if published:
+        handles.append(Line2D([], [], color="0.45", linewidth=0.8, linestyle="--"))
+        names.append("published")
     columns = min(5, len(names))
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
