@@ -121,6 +121,7 @@ class Denoising(ImageTask):
 
     def chance(self) -> dict[str, float]:
         """Of zero, the mean of noise and of images about."""
+        self.noise.to(torch.device("cpu"))  # where the data is loaded
         images, squares, count = self.data.images, 0.0, 0
         for piece in self.loader("test"):
             x = images[piece.examples] / 127.5 - 1

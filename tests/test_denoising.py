@@ -149,6 +149,6 @@ def test_averages_are_those_of_diffusers():
     average.on_validation_epoch_start(fake, fake)
     for parameter, shadow in zip(fake.model.parameters(), theirs.shadow_params, strict=True):
         torch.testing.assert_close(parameter.data, shadow)
-    average.on_validation_epoch_end(fake, fake)
+    average.on_validation_end(fake, fake)
     for parameter, old in zip(fake.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old)
