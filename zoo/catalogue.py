@@ -67,7 +67,9 @@ def group(name: str) -> list[dict[str, Any]]:
             lines = registry.find(name, entry).read_text(encoding="utf-8").splitlines()
             comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
             described = {
-                "summary": " ".join(line.lstrip("# ") for line in comments if "@" not in line)
+                "summary": " ".join(
+                    line.lstrip("# ") for line in comments if "@package" not in line
+                )
             }
         else:
             described = fields(docstring(registry.class_path(name, entry)))

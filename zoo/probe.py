@@ -54,8 +54,7 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
     for j, rule in enumerate(rules):
         if not rule.linear:
             name = type(rule).__name__
-            fix = "; dynamic=False is" if hasattr(rule, "linear") and "linear" in vars(rule) else ""
-            raise ValueError(f"{name} is not linear in its state, it has no mixing matrix{fix}")
+            raise ValueError(f"{name} is not linear in its state, so it has no mixing matrix")
         site = rule.site
         x, mix = rule.read(state)
         rows.append(x.reshape(size, -1).mean(1))
