@@ -63,8 +63,8 @@ class Diffusion(nn.Module):
         long: Connect,
         norm_placement: Placement,
         depth: Size = 3,
-        width: Size | Annotated[list[Size], Len(1)] = [32, 48, 64],  # noqa: B006
-        blocks: Size = 2,
+        width: Size | Annotated[list[Size], Len(1)] = 16,
+        blocks: Size = 1,
         attention_at: list[Index] = [],  # noqa: B006
         head_width: Size | None = None,
         embedding: Literal["additive", "film"] = "additive",
