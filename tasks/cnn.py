@@ -72,7 +72,7 @@ class ImageClassification(ImageTask):
         self.label_smoothing = label_smoothing
 
     def loader(self, part: str) -> Iterable[Tensor]:
-        return self.pieces(getattr(self.data, part))
+        return self.pieces(self.data.parts[part])
 
     def pieces(self, examples: Tensor) -> InOrder:
         """Examples in pieces for evaluation."""

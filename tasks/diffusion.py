@@ -82,7 +82,7 @@ class Denoising(ImageTask):
         self.noise.to(self.device)
 
     def loader(self, part: str) -> Iterable[Piece]:
-        return Fixed(part, getattr(self.data, part), self.noise.timesteps)
+        return Fixed(part, self.data.parts[part], self.noise.timesteps)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The mean squared error of each image `[B, C, H, W]` of bytes."""

@@ -83,7 +83,7 @@ class NodeClassification(Task):
         self.y = self.data.y.to(self.device)
 
     def nodes(self, part: str) -> Tensor:
-        return getattr(self.data, part).to(self.device)
+        return self.data.parts[part].to(self.device)
 
     def loader(self, part: str) -> Iterable[Tensor]:
         return Repeat(self.nodes(part), 1)

@@ -19,11 +19,11 @@ from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger
 from tasks.process import logged, seed_everything
-from tasks.result import AT_BEST, PARTS, Result, forget_peak_memory, new_record, peak_memory_bytes
+from tasks.result import PARTS, Result, forget_peak_memory, new_record, peak_memory_bytes
 from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
-from zoo.folder import RunFolder
+from zoo.folder import AT_BEST, RunFolder
 from zoo.init import branch_digest, redraw
 from zoo.probe import stack_mixing
 
@@ -123,9 +123,10 @@ def outcome(record: dict[str, Any], keep: Keep) -> Iterator[None]:
 
 def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -> None:
     """Evaluates a run that reached its end, at its last step and at its best one."""
-    metrics = measured(task, training, "")
+    metrics = measured(task, training)
     best.offer(metrics["val/loss"], record["steps"], task)
-    record["metrics"] = metrics | at_best(task, training, best.weights)
+    better = {} if best.step == record["steps"] else best.weights
+    record["metrics"] = metrics | finite(task.final()) | at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
     record["curves"] = task.curves()
@@ -142,27 +143,40 @@ def identity(config: Config) -> dict[str, Any]:
     }
 
 
-def measured(task: Task, training: Training, suffix: str) -> dict[str, float]:
-    """Every metric on every part of the data with the present weights, and those of the end."""
+def measured(task: Task, training: Training) -> dict[str, float]:
+    """Every metric on every part of the data with the present weights."""
     found: dict[str, float] = {}
     for part in PARTS:
         training.evaluator().validate(task, task.loader(part), verbose=False)
-        found |= {f"{part}/{name}{suffix}": value for name, value in task.metrics().items()}
-    if not suffix:
-        found |= task.final()
-    for name, value in found.items():
+        found |= {f"{part}/{name}": value for name, value in task.metrics().items()}
+    return finite(found)
+
+
+def finite(metrics: dict[str, float]) -> dict[str, float]:
+    """These metrics; Diverged if one of them is no number."""
+    for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")
-    return found
-
-
-def at_best(task: Task, training: Training, best: dict[str, Tensor]) -> dict[str, float]:
-    """The metrics with the weights of lowest validation loss; the present ones come back."""
-    last = {name: value.clone() for name, value in task.model.state_dict().items()}
-    task.model.load_state_dict(best)
-    metrics = measured(task, training, AT_BEST)
-    task.model.load_state_dict(last)
     return metrics
+
+
+def at_best(
+    task: Task, training: Training, metrics: dict[str, float], best: dict[str, Tensor]
+) -> dict[str, float]:
+    """The metrics with the weights of lowest validation loss; the present ones come back.
+
+    Args:
+        task: that is evaluated.
+        training: options of the evaluation.
+        metrics: with the present weights.
+        best: the other weights; none: the present ones are the best.
+    """
+    if best:
+        last = {name: value.clone() for name, value in task.model.state_dict().items()}
+        task.model.load_state_dict(best)
+        metrics = measured(task, training)
+        task.model.load_state_dict(last)
+    return {f"{name}{AT_BEST}": value for name, value in metrics.items()}
 
 
 def draw(

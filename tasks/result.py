@@ -22,9 +22,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from zoo.config import Config
-from zoo.folder import SCHEMA
+from zoo.folder import AT_BEST, SCHEMA
 
-AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 BATCHES = 3  # that the digest of their order covers
 WIDTH = 100  # columns of a line that would be longer
 PARTS = ("train", "val", "test")
@@ -157,6 +156,7 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "seed": config.seed,
         "metrics": {},
         "chance": task.chance(),
+        "examples": {part: len(places) for part, places in task.data.parts.items()},
         "primary": {
             "name": f"test/{name}",
             "value": None,

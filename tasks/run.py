@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 import torch
 
 from tasks.base import Task
-from tasks.loop import at_best, measured, train
+from tasks.loop import at_best, finite, measured, train
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
 from tasks.trainer import Training
@@ -168,7 +168,8 @@ def test(config: Config, where: str) -> Result | None:
         record = {**new_record(config, task, ""), **folder.result()}
         record["steps"] = checkpoint["global_step"]
         record["best_step"] = best["step"]
-        record["metrics"] = measured(task, training, "")
-        if best["weights"]:
-            record["metrics"] |= at_best(task, training, best["weights"])
+        metrics = measured(task, training)
+        better = {} if best["step"] == record["steps"] else best["weights"]
+        second = at_best(task, training, metrics, better)
+        record["metrics"] = metrics | finite(task.final()) | second
     return Result(record, str(folder.path)) if is_first() else None

@@ -93,7 +93,7 @@ class LanguageModelling(Task):
         limit = None
         if part == "train":
             limit = -(-max(self.data.sizes[1:]) // self.context)
-        return Consecutive(self.data.part(part), self.context, limit)
+        return Consecutive(self.data.parts[part], self.context, limit)
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
         self.world, self.rank = world, rank
@@ -137,7 +137,7 @@ class LanguageModelling(Task):
         """Of the frequencies in the training part; each symbol is counted once more there."""
 
         def counts(part: str) -> Tensor:
-            places = self.data.part(part)
+            places = self.data.parts[part]
             tokens = self.data.tokens[places.start : places.stop].split(2**24)
             size = len(self.data.symbols)
             return sum(torch.bincount(some.long(), minlength=size) for some in tokens)  # type: ignore
@@ -148,7 +148,7 @@ class LanguageModelling(Task):
 
     def curves(self) -> dict[str, list[float]]:
         """How alike the tokens of a validation window are, and the size of the stream."""
-        places = self.data.part("val")
+        places = self.data.parts["val"]
         starts = torch.linspace(places.start, places.stop - self.context - 1, SHOWN).long()
         with self.evaluating():
             values = self.model.values(self.windows(starts, self.context)[0])

@@ -92,7 +92,7 @@ class Segmentation(ImageTask):
         return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
 
     def loader(self, part: str) -> Iterable[Tensor]:
-        return self.pieces(getattr(self.data, part))
+        return self.pieces(self.data.parts[part])
 
     def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
         """This process's images of a batch and their masks."""

@@ -7,8 +7,8 @@ import pytest
 from zoo.cli import main
 from zoo.compare.crew import visible_gpus
 from zoo.compare.declared import declare
+from zoo.compare.measure import stamp
 from zoo.compare.plan import plan
-from zoo.compare.run import stamp
 
 SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", "mirror=false"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "pairs=2", "workers=2"]
@@ -74,7 +74,16 @@ def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tmp_path, capsys):
     assert main([*words, "minutes=0.0001"]) == 7
     record = record_of(folder)
     assert {row["status"] for row in record["cells"]} == {"failed"}
-    assert "no end after 0 s" in (folder / "report.md").read_text()
+    assert "no end after 0 s (see logs/worker" in (folder / "report.md").read_text()
+
+
+def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tmp_path):
+    folder = tmp_path / "lost"
+    words = ["compare", *SMALL, "model.depth=2", "pairs=1", f"dir={folder}"]
+    assert main([*words, "minutes=0.0001"]) == 7
+    assert "could not be measured: no end after 0 s" in (folder / "report.md").read_text()
+    assert main(words) == 0
+    assert {row["status"] for row in record_of(folder)["cells"]} == {"done"}
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,9 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
     made(tmp_path / "other", ["plain", "residual"], [("cnn", 2)], 1, ["plain", "rezero"])
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "compare.json").write_text("{")
-    wrong = [[], ["nowhere"], ["broken"], ["first", "other"]]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "compare.json").write_text('{"schema": 1, "cells": []}')
+    wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"]]
     for words in wrong:
         assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
         told = capsys.readouterr().err

@@ -40,7 +40,7 @@ def load(path, **given):
 
 
 def decoded(data, part):
-    places = data.part(part)
+    places = data.parts[part]
     return data.symbols.decode(data.tokens[places.start : places.stop].tolist())
 
 
@@ -261,7 +261,7 @@ def test_metrics_of_a_uniform_model(symbols):
     torch.nn.init.zeros_(task.model.stem.token.weight)
     found = measured(task, "val")
     nats = math.log(len(data.symbols))
-    targets = data.part("val")[1:]
+    targets = data.parts["val"][1:]
     characters = sum(data.symbols.lengths[data.tokens[place]] for place in targets)
     assert found["loss"] == pytest.approx(nats)
     assert found["perplexity"] == pytest.approx(len(data.symbols))
@@ -273,7 +273,7 @@ def test_loss_is_that_of_windows_read_one_by_one():
     data = plain_text("the quick brown fox jumps over the lazy dog. " * 6)
     task = make_task(data)
     found = measured(task, "test")["loss"]
-    tokens = data.tokens[data.part("test").start :].long()
+    tokens = data.tokens[data.parts["test"].start :].long()
     total, start = 0.0, 0
     with torch.no_grad():
         while start < len(tokens) - 1:

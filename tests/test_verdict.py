@@ -49,6 +49,12 @@ def test_where_t_is_not_trusted_the_exact_test_speaks():
     assert words([*spread(0.3, 7), 9.0]) == "residual better, by the exact test"
 
 
+def test_the_exact_test_minds_the_smallest_effect_that_matters():
+    assert words(spread(0.3), diverged=1, delta=0.2) == "residual better, by the exact test"
+    assert words(spread(0.3), diverged=1, delta=0.29).endswith("not shown to be by more than 0.29")
+    assert words(spread(-0.3), diverged=1, delta=0.4).startswith("inconclusive: plain ahead")
+
+
 def test_slopes():
     assert slope_verdict([0.0, 0.0, 0.0], 1.0) == "no growth in any pair"
     assert slope_verdict([1.0, -0.1, -0.2], 1.0).startswith("no direction: it grows on average")
@@ -72,7 +78,8 @@ def test_no_difference_is_seldom_called_one(outliers):
 def result(value, status="done", **given):
     return {
         "status": status,
-        "metrics": {"train/accuracy": value},
+        "metrics": {"train/accuracy": value, "test/accuracy_at_best_val": value},
+        "examples": {"train": 900, "val": 100, "test": 100},
         "chance": {"test/accuracy": 0.1},
         "primary": {"name": "test/accuracy", "value": value, "higher_is_better": True},
         "parameters": 100,
@@ -95,6 +102,7 @@ def rows(plain, residual, depths=(8, 56), **given):
             for pair, value in enumerate(values):
                 facts = {"place": f"cnn, depth {depth}", "task": "cnn", "family": "cnn"}
                 facts |= {"depth": depth, "settings": {}, "arm": arm, "pair": pair, "flops": 10}
+                facts["id"] = f"{depth} {arm} {pair}"
                 status = "diverged" if value is None else "done"
                 found.append(row_of(result(value, status, **given), facts))
     return found
@@ -127,6 +135,34 @@ def test_a_run_that_diverged_counts_as_chance():
     assert contrast["diverged"] == [0, 1]
     assert contrast["exact_only"]
     assert record["places"][0]["arms"][0]["diverged"] == 1
+    secondary = contrast["secondary"]
+    assert secondary["finished_only"]["value"] == pytest.approx(0.01)
+    assert secondary["finished_only"]["pairs"] == secondary["training"]["pairs"] == 7
+    assert secondary["best_on_validation"]["value"] == contrast["gap"]["value"]
+
+
+def test_the_best_step_on_validation_is_a_second_view():
+    found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
+    for row in found:
+        row["best"] = 0.95 if row["arm"] == "plain" else 0.9
+    (contrast,) = analysed(found)["places"][0]["contrasts"]
+    assert contrast["gap"]["value"] == pytest.approx(0.4)
+    assert contrast["secondary"]["best_on_validation"]["value"] == pytest.approx(-0.05)
+    assert contrast["secondary"]["finished_only"] is None
+
+
+def test_an_average_over_tasks_is_told_without_each_of_them():
+    found = []
+    for task, score in (("cnn", 0.9), ("gnn", 0.8), ("unet", 0.55)):
+        for row in rows([[0.5] * 4], [[score] * 4], depths=(8,)):
+            found.append({**row, "task": task, "family": task, "place": f"{task}, depth 8"})
+    references = dict.fromkeys(("cnn", "gnn", "unet"), 1.0)
+    (mean,) = analyse(found, {"residual": "plain"}, {}, references, True)["overall"]
+    assert set(mean["without"]) == set(references)
+    for task, gap in mean["without"].items():
+        own = [row for row in found if row["task"] != task]
+        (other,) = analyse(own, {"residual": "plain"}, {}, references, True)["overall"]
+        assert gap == pytest.approx(other["gap"]["value"])
 
 
 def test_arms_that_did_not_start_equal_are_refused():
@@ -147,7 +183,8 @@ def test_a_lower_loss_is_a_positive_gap():
 
 def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
-    facts = {key: found[0][key] for key in ("place", "task", "family", "depth", "settings", "arm")}
+    known = ("place", "task", "family", "depth", "settings", "arm", "id")
+    facts = {key: found[0][key] for key in known}
     found[0] = row_of(None, {**facts, "pair": 0, "flops": 10}, "it was lost")
     (contrast,) = analysed(found)["places"][0]["contrasts"]
     assert contrast["seeds"] == [1, 2]
@@ -161,3 +198,10 @@ def test_unequal_parameters_are_a_warning():
     assert analysed(found)["places"][0]["warnings"] == [
         "residual has 1.030 times the parameters of plain"
     ]
+
+
+def test_arms_that_are_the_same_runs_are_a_warning():
+    found = rows([[0.5] * 3], [[0.5] * 3], depths=(8,))
+    for row in found:
+        row["id"] = str(row["pair"])
+    assert analysed(found)["places"][0]["warnings"] == ["residual and plain are the same runs"]

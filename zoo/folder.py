@@ -11,6 +11,7 @@ from typing import Any
 from zoo.errors import ConfigError
 
 SCHEMA = 1
+AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

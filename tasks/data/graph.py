@@ -36,10 +36,14 @@ class Graph:
     def classes(self) -> int:
         return int(self.y.max()) + 1
 
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
     def digest(self) -> str:
         """SHA-256 over all arrays."""
         digest = hashlib.sha256()
-        for part in (self.x, self.edge_index, self.y, self.train, self.val, self.test):
+        for part in (self.x, self.edge_index, self.y, *self.parts.values()):
             digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
             digest.update(part.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -61,9 +65,8 @@ class Graph:
         low, high = (int(edges.min()), int(edges.max())) if edges.numel() else (0, 0)
         span = f"edge_index runs from {low} to {high} with {nodes} nodes"
         demand(low >= 0 and high < nodes, span, f"number the nodes from 0 to {nodes - 1}")
-        parts = {"train": self.train, "val": self.val, "test": self.test}
         count = torch.zeros(nodes, dtype=torch.long)
-        for name, part in parts.items():
+        for name, part in self.parts.items():
             demand(part.numel() > 0, f"the {name} part is empty", "give every part some nodes")
             inside = int(part.min()) >= 0 and int(part.max()) < nodes
             demand(inside, f"the {name} part names nodes outside 0 to {nodes - 1}", "correct it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -37,11 +38,12 @@ class Text:
     where: str
     batch_size: int = 16
 
-    def part(self, name: str) -> range:
-        """The places of `train`, `val` or `test` among the tokens."""
-        number = PARTS.index(name)
-        start = sum(self.sizes[:number])
-        return range(start, start + self.sizes[number])
+    @property
+    def parts(self) -> dict[str, range]:
+        """The places of each part among the tokens."""
+        ends = list(itertools.accumulate(self.sizes, initial=0))
+        spans = (range(*span) for span in itertools.pairwise(ends))
+        return dict(zip(PARTS, spans, strict=True))
 
     @functools.cached_property
     def sha256(self) -> str:

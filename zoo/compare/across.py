@@ -80,7 +80,20 @@ def overall(
             names: Row = {"arm": arm, "baseline": baseline, "tasks": tasks}
             names["iqm"] = stats.iqm(np.concatenate(second))
             names["baseline_iqm"] = stats.iqm(np.concatenate(first))
+            names["without"] = left_out(tasks, first, second)
             found.append({**names, "gap": asdict(stats.iqm_gap(first, second))})
+    return found
+
+
+def left_out(
+    tasks: Sequence[str], first: Sequence[list[float]], second: Sequence[list[float]]
+) -> dict[str, float]:
+    """The gap of the interquartile means without each task in turn, where two are left."""
+    found = {}
+    for i, task in enumerate(tasks if len(tasks) > 2 else ()):
+        means = (stats.iqm(np.concatenate([*x[:i], *x[i + 1 :]])) for x in (second, first))
+        ours, theirs = means
+        found[task] = ours - theirs
     return found
 
 

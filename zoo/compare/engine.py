@@ -19,7 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from zoo.errors import ResourceError
+
 WORKER = (sys.executable, "-m", "tasks.worker")
+LOG = "worker{}.log"  # of a worker's messages
 PATIENCE = 5.0  # seconds for a worker whose answer ended to end as well
 
 
@@ -30,12 +33,24 @@ class Outcome:
     Args:
         job: its name.
         answer: of the worker, if it gave one.
-        lost: why there is none: the worker died, hung or ran out of memory.
+        lost: why there is none: the worker died or hung.
+        log: the file of the worker's messages.
     """
 
     job: str
     answer: dict[str, Any] | None = None
     lost: str = ""
+    log: str = ""
+
+    def reason(self) -> str:
+        """Why the job was lost, for the worker or for want of memory, or nothing."""
+        answer = self.answer or {}
+        full = answer.get("code") == ResourceError.code
+        return self.told(str(answer["error"]) if full else self.lost)
+
+    def told(self, error: str) -> str:
+        """An error with the file that says more."""
+        return f"{error} (see {self.log})" if error and self.log else error
 
 
 class Engine(Protocol):
@@ -102,7 +117,7 @@ class Local:
         env = {**os.environ, **threads}
         if self.gpus:
             env["CUDA_VISIBLE_DEVICES"] = self.gpus[number // self.per_gpu % len(self.gpus)]
-        with (self.logs / f"worker{number}.log").open("ab") as log:
+        with (self.logs / LOG.format(number)).open("ab") as log:
             process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.PIPE,
@@ -115,6 +130,10 @@ class Local:
         assert process.stdout is not None
         self.selector.register(process.stdout, selectors.EVENT_READ, worker)
         return worker
+
+    def log_of(self, worker: Worker) -> str:
+        """The file of a worker's messages, from the folder of the comparison on."""
+        return f"{self.logs.name}/{LOG.format(worker.number)}"
 
     def submit(self, job: str, request: dict[str, Any]) -> None:
         idle = (worker for worker in self.crew.values() if not worker.job)
@@ -134,13 +153,16 @@ class Local:
             worker.read += chunk
             if not chunk:
                 job, reason = worker.job, self.bury(worker, PATIENCE)
-                outcomes += [Outcome(job, lost=reason)] if job else []
+                outcomes += [Outcome(job, lost=reason, log=self.log_of(worker))] if job else []
             elif worker.read.endswith(b"\n"):
-                outcomes.append(Outcome(worker.job, json.loads(worker.read)))
+                outcomes.append(
+                    Outcome(worker.job, json.loads(worker.read), log=self.log_of(worker))
+                )
                 worker.job, worker.read = "", b""
         for worker in list(self.crew.values()):
             if worker.job and time.monotonic() - worker.began > self.seconds:
-                outcomes.append(Outcome(worker.job, lost=f"no end after {self.seconds:.0f} s"))
+                hung = f"no end after {self.seconds:.0f} s"
+                outcomes.append(Outcome(worker.job, lost=hung, log=self.log_of(worker)))
                 self.bury(worker)
         return outcomes
 

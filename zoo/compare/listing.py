@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zoo.compare.across import Row
 from zoo.compare.engine import Engine
@@ -12,17 +12,23 @@ from zoo.compare.store import Store
 
 
 def listing(
-    facts: Sequence[Row], jobs: Sequence[Job], store: Store, engine: Engine
+    facts: Sequence[Row],
+    jobs: Sequence[Job],
+    lost: Mapping[str, str],
+    store: Store,
+    engine: Engine,
 ) -> tuple[Row, str, int]:
     """The cells and the estimate of their time; nothing is run."""
     lines, left = [], 0.0
-    for fact, job in zip(facts, jobs, strict=True):
-        done = store.result(job.cell) is not None
-        left += 0 if done else job.estimate
-        state = "done" if done else f"about {duration(job.estimate)}"
+    estimates = {job.cell: job.estimate for job in jobs}
+    for fact in facts:
+        done = store.result(fact["id"]) is not None
+        estimate = estimates.get(fact["id"], 0.0)
+        left += 0 if done else estimate
+        state = lost.get(fact["id"]) or ("done" if done else f"about {duration(estimate)}")
         lines.append(f"{fact['place']:<24} {fact['arm']:<16} pair {fact['pair']:<4} {state}")
     lines.append(
-        f"{len(jobs)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
+        f"{len(facts)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
         "training alone"
     )
     return {"cells": list(facts), "seconds": left}, "\n".join(lines), 0

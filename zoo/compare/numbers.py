@@ -19,12 +19,20 @@ def arms(record: Row) -> Html:
     rows = [
         [place["title"], a["arm"], a["launched"], a["done"], a["diverged"], a["failed"],
          md.number(a["mean"], 4), md.number(a["sd"]), md.number(a["train"], 4),
-         md.number(place.get("chance"))]
+         md.number(place.get("chance")), error_of(place, a)]
         for place in record["places"] for a in place["arms"]
     ]  # fmt: skip
     head = ("place", "arm", "launched", "done", "diverged", "failed", "test mean", "sd",
-            "training mean", "chance")  # fmt: skip
+            "training mean", "chance", "test examples (sd by their choice)")  # fmt: skip
     return details("Scores of every arm", table("Scores of every arm at every place", head, rows))
+
+
+def error_of(place: Row, arm: Row) -> str:
+    """The examples of the test part, and how far their choice alone moves an accuracy."""
+    count, mean = arm["examples"], arm["mean"]
+    if not count or mean is None or place["metric"] != "test/accuracy":
+        return f"{count:,}" if count else ""
+    return f"{count:,} ({md.number((mean * (1 - mean) / count) ** 0.5)})"
 
 
 def tests(record: Row) -> Html:
@@ -38,6 +46,12 @@ def tests(record: Row) -> Html:
     head = ("place", "arm", "baseline", "rate of pairs in which the arm is better", "p (exact)",
             "p (Holm)", "p (equivalence)", "pairs needed", "exact test only", "pairs")  # fmt: skip
     return details("Further statistics", table("Further statistics of the gaps", head, rows))
+
+
+def secondary(record: Row) -> Html:
+    """The same runs judged in another way."""
+    caption = "Secondary: the same runs judged in another way"
+    return details("Secondary analyses", table(caption, *md.secondary_rows(record)))
 
 
 def growth(record: Row) -> Html:
@@ -54,11 +68,20 @@ def growth(record: Row) -> Html:
     slopes = table(title, head, rows) if rows else tag("p", LEVEL)
     means = [
         [f["arm"], f["baseline"], ", ".join(f["tasks"]), md.number(f["iqm"]),
-         md.number(f["baseline_iqm"]), md.interval(f["gap"])]
+         md.number(f["baseline_iqm"]), md.interval(f["gap"]),
+         " to ".join(f"{md.number(g)} without {t}" for t, g in md.extremes(f["without"]))]
         for f in record["overall"]
     ]  # fmt: skip
     title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
-    columns = ("arm", "baseline", "tasks", "arm's mean", "baseline's mean", "gap (95 % interval)")
+    columns = (
+        "arm",
+        "baseline",
+        "tasks",
+        "arm's mean",
+        "baseline's mean",
+        "gap (95 % interval)",
+        "one task left out",
+    )
     return join([slopes, table(title, columns, means) if means else ""])
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from zoo.compare.across import Row
 from zoo.compare.curves import curves_of
 from zoo.compare.figures import draw_all
+from zoo.compare.markdown import markdown
 from zoo.compare.page import page
-from zoo.compare.table import gaps, markdown, sentences
+from zoo.compare.terminal import terminal
 from zoo.folder import write_whole
 
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
@@ -38,7 +39,7 @@ def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
     write_whole(path / "report.md", markdown(record))
     write_whole(path / "report.html", page(record, curves))
     draw_all(record, curves, path / "figures")
-    return "\n".join([*gaps(record), "", *sentences(record), f"report: {path / 'report.html'}"])
+    return terminal(record, path)
 
 
 def spreadsheet(record: Row) -> str:

@@ -59,7 +59,7 @@ def page(record: Row, curves: Curves) -> str:
         "scores": join([*panels.scores(record, arms, charts), numbers.arms(record)]),
         "forests": panels.forests(record, arms, charts),
         "growth": numbers.growth(record),
-        "gaps": join([numbers.gaps(record), numbers.tests(record)]),
+        "gaps": join([numbers.gaps(record), numbers.secondary(record), numbers.tests(record)]),
         "curves": join(panels.learnings(record, arms, curves, charts)),
         "costs": join([*panels.costs(record, arms, charts), numbers.costs(record)]),
         "length": LENGTH,

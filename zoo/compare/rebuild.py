@@ -110,7 +110,8 @@ def read(path: Path) -> Source:
         raise ConfigError(error.strerror or "cannot be read", str(file), fix) from None
     except ValueError:
         raise ConfigError("no JSON", str(file), fix) from None
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA or "cells" not in record:
+    whole = isinstance(record, dict) and record.keys() >= {"name", "command", "declared", "cells"}
+    if not whole or record.get("schema") != SCHEMA:
         raise ConfigError(f"no record of a comparison of schema {SCHEMA}", str(file), fix)
     return Source(path, record)
 

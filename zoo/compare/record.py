@@ -9,13 +9,10 @@ import numpy as np
 
 from zoo.compare import statistics as stats
 from zoo.compare.across import Row, families, grouped, growth, overall
+from zoo.compare.pairing import SAME, Pairing
 from zoo.compare.verdict import Evidence, verdict
+from zoo.folder import AT_BEST
 
-SAME = {
-    "branch_digest": "the arms start from different branches",
-    "order_digest": "the arms see different batches",
-    "data_digest": "the arms read different data",
-}
 MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
 
 
@@ -33,7 +30,8 @@ def row_of(result: Row | None, facts: Row, reason: str = "") -> Row:
     chance = result["chance"].get(name)
     diverged = result["status"] == "diverged"
     value = chance if diverged else result["primary"]["value"]
-    train = result["metrics"].get(name.replace("test/", "train/", 1))
+    metrics = result["metrics"]
+    train = metrics.get(name.replace("test/", "train/", 1))
     kept = ("parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes")
     return {
         **facts,
@@ -42,7 +40,9 @@ def row_of(result: Row | None, facts: Row, reason: str = "") -> Row:
         "higher_is_better": result["primary"]["higher_is_better"],
         "value": value,
         "train": None if diverged else train,
+        "best": chance if diverged else metrics.get(f"{name}{AT_BEST}"),
         "chance": chance,
+        "examples": result["examples"]["test"],
         **{key: result[key] for key in (*kept, *SAME)},
     }
 
@@ -57,31 +57,19 @@ def contrast(rows: Sequence[Row], arm: str, baseline: str, paired: bool, delta: 
         paired: whether arms of one pair must have started equal.
         delta: the smallest difference that matters.
     """
-    ours = {row["pair"]: row for row in rows if row["arm"] == arm}
-    theirs = {row["pair"]: row for row in rows if row["arm"] == baseline}
-    differences, train, unequal, pairs = [], [], "", []
-    for pair in sorted(ours.keys() & theirs.keys()):
-        a, b = ours[pair], theirs[pair]
-        if None in (a.get("value"), b.get("value")):
-            continue
-        for key, words in SAME.items() if paired else ():
-            unequal = words if a[key] != b[key] else unequal
-        sign = 1 if a["higher_is_better"] else -1
-        pairs.append(pair)
-        differences.append(sign * (a["value"] - b["value"]))
-        if None not in (a["train"], b["train"]):
-            train.append(sign * (a["train"] - b["train"]))
-    diverged = [
-        {r["pair"] for r in x.values() if r["status"] == "diverged"} for x in (ours, theirs)
-    ]
-    evidence = Evidence(differences, len(ours), sum(map(len, diverged)), unequal, delta)
+    pairing = Pairing.of(rows, arm, baseline)
+    found = pairing.differences()
+    diverged = pairing.diverged()
+    unequal = pairing.unequal() if paired else ""
+    launched = len(pairing.ours)
+    evidence = Evidence(list(found.values()), launched, sum(map(len, diverged)), unequal, delta)
     return {
         "arm": arm,
         "baseline": baseline,
         "evidence": evidence,
         **evidence.numbers(),
-        "seeds": pairs,
-        "train_gap": asdict(stats.t_interval(train)) if train else None,
+        "seeds": list(found),
+        "secondary": pairing.secondary(),
         "diverged": [len(x) for x in diverged],
         "mcnemar_p": stats.mcnemar_p(
             len(diverged[0] - diverged[1]), len(diverged[1] - diverged[0])
@@ -107,6 +95,7 @@ def summary(rows: Sequence[Row]) -> Row:
         "train": float(np.mean(train)) if train else None,
         "flops": rows[0].get("flops"),
     }
+    found["examples"] = next((row["examples"] for row in ended), None)
     for key in ("parameters", "seconds", "seconds_per_step", "peak_memory_bytes"):
         given = [row[key] for row in ended if row[key] is not None]
         found[key] = float(np.mean(given)) if given else None
@@ -122,6 +111,12 @@ def unmatched(first: Row, second: Row) -> list[str]:
             ratio = f"{a / b:.3f} times the {name} of {second['arm']}"
             found.append(f"{first['arm']} has {ratio}")
     return found
+
+
+def same_runs(rows: Sequence[Row], arm: str, baseline: str) -> list[str]:
+    """A warning where nothing that is set apart applies here, so that two arms are one."""
+    ids = [{row["id"] for row in rows if row["arm"] == name} for name in (arm, baseline)]
+    return [f"{arm} and {baseline} are the same runs"] if ids[0] & ids[1] else []
 
 
 def analyse(
@@ -150,6 +145,7 @@ def analyse(
         here = [(a, b) for a, b in baselines.items() if a in by_name and b in by_name]
         contrasts = [contrast(group, a, b, paired, delta) for a, b in here]
         warnings = [w for a, b in here for w in unmatched(by_name[a], by_name[b])]
+        warnings += [w for a, b in here for w in same_runs(group, a, b)]
         kept = ("task", "family", "depth", "settings")
         known = next((row for row in group if "metric" in row), {})
         about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}

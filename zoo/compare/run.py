@@ -17,6 +17,7 @@ from zoo.compare.declared import Comparison, declare
 from zoo.compare.engine import Engine
 from zoo.compare.listing import listing
 from zoo.compare.matrix import Arm, Values
+from zoo.compare.measure import measured
 from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
@@ -26,14 +27,12 @@ from zoo.compare.record import Row, row_of
 from zoo.compare.repeat import command
 from zoo.compare.schedule import Job, run_all
 from zoo.compare.store import Store
-from zoo.errors import ConfigError, DataError, ResourceError, ZooError
 from zoo.folder import SCHEMA, write_whole
 
 log = logging.getLogger("zoo")
 SAME = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
         "max_cells", "engine", "dir")  # words that leave the comparison what it is  # fmt: skip
 FAILED = 7  # exit code where cells failed
-ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError, 6: ResourceError}
 
 
 @dataclass
@@ -57,38 +56,9 @@ class Comparing:
     engine: Engine
 
     def costs(self) -> dict[str, Row]:
-        """What every kind of run will cost, measured by the workers unless the folder knows it."""
-        path = self.store.path / "costs.json"
-        known: dict[str, Row] = json.loads(path.read_text()) if path.is_file() else {}
+        """What every kind of run will cost."""
         kinds = {cell.kind: cell for cell in self.plan.cells}
-        files = {
-            kind: stamp(cell.config.sections["data"].get("path")) for kind, cell in kinds.items()
-        }
-        waiting = [k for k in kinds if k not in known or known[k].get("files") != files[k]]
-        asked = 0
-        if waiting:
-            log.info("measuring a step of %d kinds of runs", len(waiting))
-        while waiting or asked:
-            while waiting and self.engine.free:
-                kind = waiting.pop()
-                config = kinds[kind].config.plain()
-                self.engine.submit(kind, {"do": "measure", "config": config})
-                asked += 1
-            for outcome in self.engine.poll(1.0):
-                asked -= 1
-                answer = outcome.answer or {"error": outcome.lost, "code": ResourceError.code}
-                if "error" in answer:
-                    self.refuse(answer, kinds[outcome.job])
-                known[outcome.job] = {**answer, "files": files[outcome.job]}
-                write_whole(path, json.dumps(known))
-        return known
-
-    def refuse(self, answer: Row, cell: Cell) -> None:
-        """Raises the error that a measurement met; it names the cell."""
-        error = ERRORS.get(answer["code"], ZooError)
-        what, _, rest = answer["error"].partition(" -- ")
-        where, _, fix = rest.partition(" -- ")
-        raise error(what, f"{cell.place.title()}, {cell.arm}: {where}", fix or "see the logs")
+        return measured(kinds, self.engine, self.store.path / "costs.json")
 
     def facts(self, cell: Cell, costs: Row) -> Row:
         """What is known of a cell before it runs."""
@@ -101,10 +71,21 @@ class Comparing:
             "arm": cell.arm,
             "pair": cell.pair,
             "seed": cell.config.seed,
-            "id": cell.id(costs["data_digest"]),
-            "flops": costs["flops"],
+            "id": cell.id(costs.get("data_digest", "")),
+            "flops": costs.get("flops"),
             "command": command(cell),
         }
+
+    def jobs(self, facts: list[Row], costs: dict[str, Row]) -> tuple[list[Job], dict[str, str]]:
+        """The cells that can run, and why the others cannot, by their addresses."""
+        jobs, lost = [], {}
+        for fact, cell in zip(facts, self.plan.cells, strict=True):
+            cost = costs[cell.kind]
+            if "lost" in cost:
+                lost[fact["id"]] = cost["lost"]
+            else:
+                jobs.append(Job(fact["id"], cell.config.plain(), cost["seconds"]))
+        return jobs, lost
 
 
 def compare(words: Sequence[str]) -> tuple[Row, str, int]:
@@ -118,12 +99,9 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         log.info("%d runs in %s", len(found.cells), store.path)
         costs = comparing.costs()
         facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
-        jobs = [
-            Job(fact["id"], cell.config.plain(), costs[cell.kind]["seconds"])
-            for fact, cell in zip(facts, found.cells, strict=True)
-        ]
+        jobs, lost = comparing.jobs(facts, costs)
         if options.dry_run:
-            return listing(facts, jobs, store, engine)
+            return listing(facts, jobs, lost, store, engine)
         top, plans = head(comparing), store.path / PLAN
         waiting = [row_of(None, fact, "it has not run yet") for fact in facts]
         write_whole(plans, json.dumps({**top, "cells": waiting}))
@@ -133,7 +111,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-    lost = tally.failed
+    lost |= tally.failed
     rows = [row_of(store.result(f["id"]), f, lost.get(f["id"], "")) for f in facts]
     record = assemble(top, rows, [store.path])
     text = write_all(record, store.path)
@@ -141,7 +119,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     if options.mirror and given.get("logger") != ["none"]:
         with messages():
             mirror(record, store.path)
-    return record, text, FAILED if tally.failed else 0
+    return record, text, FAILED if lost else 0
 
 
 def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
@@ -150,14 +128,6 @@ def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
     rest = sorted(word for word in bare if word.partition("=")[0] not in SAME)
     key = f"-{hashlib.sha256(json.dumps(rest).encode()).hexdigest()[:6]}" if rest else ""
     return Path(options.dir or f"runs/compare-{name}{key}")
-
-
-def stamp(path: str | None) -> str:
-    """A key of the names, sizes and times of files from outside: another one is other data."""
-    place = Path(path or "/nowhere").expanduser()
-    files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
-    told = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:20]
 
 
 @contextmanager

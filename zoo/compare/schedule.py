@@ -11,7 +11,6 @@ from typing import Any
 
 from zoo.compare.engine import Engine, Outcome
 from zoo.compare.store import Store
-from zoo.errors import ResourceError
 
 RETRIES = 2  # of a run that was lost, with the same seed
 BEAT = 10.0  # seconds between two signs of life
@@ -97,7 +96,7 @@ def run_all(
 def settle(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: deque[Job]) -> None:
     """Keeps a result, tries a lost run again, or notes a failure."""
     answer = outcome.answer or {}
-    lost = outcome.lost or (answer.get("code") == ResourceError.code and answer["error"])
+    lost = outcome.reason()
     if not lost and "error" not in answer:
         store.keep(job.cell, job.folder)
         tally.done += 1
@@ -105,5 +104,5 @@ def settle(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: dequ
         job.losses += 1
         waiting.append(job)
     else:
-        tally.failed[job.cell] = str(lost or answer["error"])
+        tally.failed[job.cell] = lost or outcome.told(str(answer["error"]))
     store.release(job.cell)

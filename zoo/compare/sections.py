@@ -36,7 +36,8 @@ def sentence(statement: md.Statement) -> Html:
 def warned(record: Row) -> Html:
     """What a reader must know before the verdicts are believed."""
     contrasts = [c for place in record["places"] for c in place["contrasts"]]
-    pairs = len(record["declared"]["pairs"])
+    counts = [c["pairs"] for c in contrasts]
+    fewest, pairs = min(counts, default=0), max(counts, default=0)
     lost = sum(row["status"] == "failed" for row in record["cells"])
     diverged = sum(row["status"] == "diverged" for row in record["cells"])
     blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
@@ -47,6 +48,10 @@ def warned(record: Row) -> Html:
                      f"points, not whether it is real; a verdict needs {CLAIM} pairs.")  # fmt: skip
     elif pairs < CLAIM:
         found.append(f"Intervals, no verdicts: {few}; a verdict needs {CLAIM} pairs.")
+    elif fewest < CLAIM:
+        short = sum(count < CLAIM for count in counts)
+        found.append(f"{short} of {len(counts)} gaps have fewer than the {CLAIM} pairs of a "
+                     "verdict.")  # fmt: skip
     if record["declared"]["null"]:
         found.append("A null comparison: both arms are the same rule under other seeds, so every "
                      "verdict of a difference would be false.")  # fmt: skip
@@ -66,11 +71,11 @@ def warned(record: Row) -> Html:
 def caveats(record: Row) -> Html:
     """Warnings of unequal arms and what holds for every comparison."""
     warnings = [
-        join(["Unequal arms at ", name(place["title"]), ": ", text, "."])
+        join(["At ", name(place["title"]), ": ", text, "."])
         for place in record["places"]
         for text in place["warnings"]
     ]
-    title = f"The arms differ in parameters or FLOPs by more than 2 % ({len(warnings)} warnings)"
+    title = f"Arms that are not matched within 2 %, or are the same ({len(warnings)} warnings)"
     unequal = details(title, items(warnings)) if len(warnings) > 3 else items(warnings)
     return join([items(md.CAVEATS), unequal if warnings else ""])
 

@@ -48,9 +48,10 @@ def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
     d = np.asarray(differences, float)
     n = len(d)
     if n <= EXACT:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        sums = np.abs(signs @ d)
-        return float(np.mean(sums >= abs(d.sum()) * (1 - 1e-12) - 1e-15))
+        sums = np.zeros(1)
+        for difference in d:
+            sums = np.concatenate([sums - difference, sums + difference])
+        return float(np.mean(np.abs(sums) >= abs(d.sum()) * (1 - 1e-12) - 1e-15))
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (DRAWS, n))
     hits = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
     return float((hits.sum() + 1) / (DRAWS + 1))

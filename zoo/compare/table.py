@@ -1,14 +1,12 @@
-"""The record of a comparison as Markdown: verdicts first, then the numbers."""
+"""The numbers of a record as people read them: the rows of its tables, its sentences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.compare.across import Row, families
-from zoo.compare.progress import duration
 
 CAVEATS = (
     "One set of hyperparameters for all arms; none was tuned for this comparison.",
@@ -16,6 +14,8 @@ CAVEATS = (
     "These tasks are no sample of all tasks.",
 )
 GAPS = ["place", "metric", "arm", "baseline", "gap", "training gap", "pairs", "p", "verdict"]
+SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on validation"]
+SECONDARY += ["without pairs that diverged"]
 COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
 COSTS += ["s a run", "MiB of the process"]
 
@@ -43,15 +43,24 @@ def interval(found: Row | None) -> str:
     return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
 
 
-def cells(values: Sequence[Any]) -> str:
-    """A row of a table in Markdown; what could end a cell is escaped."""
-    texts = (str(value).replace("\\", "\\\\").replace("|", "\\|") for value in values)
-    return "| " + " | ".join(" ".join(text.split()) for text in texts) + " |"
+def viewed(contrast: Row, view: str) -> str:
+    """A secondary gap, and the number of its pairs where it has not all of them."""
+    found = contrast["secondary"][view]
+    told = interval(found)
+    few = found is not None and found["pairs"] < contrast["pairs"]
+    return f"{told}, {found['pairs']} of {contrast['pairs']} pairs" if few else told
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """A table in Markdown."""
-    return [cells(head), "| " + " | ".join(["---"] * len(head)) + " |", *map(cells, rows)]
+def omitted(found: Row) -> str:
+    """What an average over tasks becomes when one task is left out, in brackets."""
+    ends = [f"{number(gap)} without {task}" for task, gap in extremes(found["without"])]
+    return f" ({' to '.join(ends)})" if ends else ""
+
+
+def extremes(by_task: dict[str, float]) -> list[tuple[str, float]]:
+    """The least and the largest entry."""
+    ranked = sorted(by_task.items(), key=lambda item: item[1])
+    return [ranked[0], ranked[-1]] if ranked else []
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def gap_rows(record: Row) -> Rows:
                     f"{c['arm']} {number(ours['mean'])}",
                     f"{c['baseline']} {number(theirs['mean'])}",
                     interval(c.get("gap")),
-                    interval(c["train_gap"]),
+                    viewed(c, "training"),
                     f"{c['pairs']}",
                     number(c["holm_p"]) + (", exploratory" if c["exploratory"] else ""),
                     c["verdict"],
@@ -128,9 +137,14 @@ def gap_rows(record: Row) -> Rows:
     return GAPS, rows
 
 
-def gaps(record: Row) -> list[str]:
-    """Every arm against its baseline at every place, in Markdown."""
-    return table(*gap_rows(record))
+def secondary_rows(record: Row) -> Rows:
+    """Gaps that are judged in another way."""
+    rows = [
+        [place["title"], c["arm"], c["baseline"], interval(c.get("gap")),
+         *(viewed(c, view) for view in ("best_on_validation", "finished_only"))]
+        for place in record["places"] for c in place["contrasts"]
+    ]  # fmt: skip
+    return SECONDARY, rows
 
 
 def cost_rows(record: Row) -> Rows:
@@ -151,42 +165,3 @@ def cost_rows(record: Row) -> Rows:
         for arm in place["arms"]
     ]
     return COSTS, rows
-
-
-def markdown(record: Row) -> str:
-    """The whole report."""
-    declared = record["declared"]
-    total = sum(row.get("seconds") or 0 for row in record["cells"])
-    lines = [f"# Comparison: {record['name']}", ""]
-    lines += [f"* {sentence}" for sentence in sentences(record)]
-    lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
-    lines += ["Gaps are arm less baseline, positive where the arm is better, with Student's 95 %"]
-    lines += ["interval; p is of exact sign flips, by Holm over all rows.", ""]
-    lines += gaps(record)
-    if record["slopes"]:
-        lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
-        rows = [
-            [s["family"], s["arm"], interval(s["slope"]), number(s["holm_p"]), s["verdict"]]
-            for s in record["slopes"]
-        ]
-        lines += table(["family", "arm", "slope", "p", "verdict"], rows)
-    for found in record["overall"]:
-        lines += [
-            "",
-            f"Over {', '.join(found['tasks'])} at their deepest (chance 0, reference 1), the "
-            f"interquartile mean of {found['arm']} is {number(found['iqm'])}, of "
-            f"{found['baseline']} {number(found['baseline_iqm'])}: gap {interval(found['gap'])}.",
-        ]
-    lines += ["", *table(*cost_rows(record)), ""]
-    warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
-    lines += [f"* Warning: {warning}." for warning in warnings]
-    failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
-    for row in failed:
-        why = row.get("reason") or "counts as chance"
-        lines.append(f"* {row['status']}: {row['place']}, {row['arm']}, pair {row['pair']}: {why}")
-    lines += [f"* {caveat}" for caveat in CAVEATS]
-    if declared["null"]:
-        lines.append("* A null comparison: both arms are the same rule under other seeds.")
-    lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
-    lines += ["", f"Made by `{record['command']}`; `compare.json` has everything."]
-    return "\n".join(lines) + "\n"

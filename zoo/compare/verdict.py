@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from zoo.compare import statistics as stats
 
 DIRECTION, CLAIM = 3, 8  # pairs: up to the first no interval is shown, from the second on verdicts
@@ -41,6 +43,13 @@ class Evidence:
     def exact_only(self) -> bool:
         """Whether Student's interval is not to be trusted."""
         return self.diverged > 0 or stats.has_outlier(self.differences)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the exact test shows a mean beyond the smallest difference that matters."""
+        d = np.asarray(self.differences, float)
+        nearer = d - np.sign(d.mean()) * self.delta
+        return bool(nearer.mean() * d.mean() > 0 and stats.sign_flip_p(nearer) <= ALPHA)
 
     def numbers(self) -> dict[str, Any]:
         """Everything that is estimated, for the record."""
@@ -97,8 +106,12 @@ def verdict(evidence: Evidence, arm: str, baseline: str, adjusted: float) -> str
         kind = "direction only" if n <= DIRECTION else f"no verdict below {CLAIM} pairs"
         return f"{kind}: {ahead} ahead in {wins} of {n}"
     if evidence.exact_only:
-        if adjusted <= ALPHA:
+        if adjusted <= ALPHA and evidence.beyond:
             return f"{ahead} better, by the exact test"
+        if adjusted <= ALPHA:
+            return (
+                f"inconclusive: {ahead} ahead, but not shown to be by more than {evidence.delta:g}"
+            )
         return "inconclusive: an outlier or a divergence, and the exact test does not decide"
     assert gap.low is not None
     assert gap.high is not None

@@ -1,0 +1,71 @@
+"""The record of a comparison as Markdown: verdicts first, then the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.compare.across import Row
+from zoo.compare.progress import duration
+from zoo.compare.table import (
+    CAVEATS,
+    cost_rows,
+    gap_rows,
+    interval,
+    number,
+    omitted,
+    secondary_rows,
+    sentences,
+)
+
+
+def cells(values: Sequence[Any]) -> str:
+    """A row of a table in Markdown; what could end a cell is escaped."""
+    texts = (str(value).replace("\\", "\\\\").replace("|", "\\|") for value in values)
+    return "| " + " | ".join(" ".join(text.split()) for text in texts) + " |"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """A table in Markdown."""
+    return [cells(head), "| " + " | ".join(["---"] * len(head)) + " |", *map(cells, rows)]
+
+
+def markdown(record: Row) -> str:
+    """The whole report."""
+    declared = record["declared"]
+    total = sum(row.get("seconds") or 0 for row in record["cells"])
+    lines = [f"# Comparison: {record['name']}", ""]
+    lines += [f"* {sentence}" for sentence in sentences(record)]
+    lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
+    lines += ["Gaps are arm less baseline, positive where the arm is better, with Student's 95 %"]
+    lines += ["interval; p is of exact sign flips, by Holm over the deepest place of each family."]
+    lines += ["", *table(*gap_rows(record))]
+    if record["slopes"]:
+        lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
+        rows = [
+            [s["family"], s["arm"], interval(s["slope"]), number(s["holm_p"]), s["verdict"]]
+            for s in record["slopes"]
+        ]
+        lines += table(["family", "arm", "slope", "p", "verdict"], rows)
+    for found in record["overall"]:
+        lines += [
+            "",
+            f"Over {', '.join(found['tasks'])} at their deepest (chance 0, reference 1), the "
+            f"interquartile mean of {found['arm']} is {number(found['iqm'])}, of "
+            f"{found['baseline']} {number(found['baseline_iqm'])}: gap "
+            f"{interval(found['gap'])}{omitted(found)}.",
+        ]
+    lines += ["", "Secondary: the same runs judged in another way.", ""]
+    lines += [*table(*secondary_rows(record)), "", *table(*cost_rows(record)), ""]
+    warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
+    lines += [f"* Warning: {warning}." for warning in warnings]
+    failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
+    for row in failed:
+        why = row.get("reason") or "counts as chance"
+        lines.append(f"* {row['status']}: {row['place']}, {row['arm']}, pair {row['pair']}: {why}")
+    lines += [f"* {caveat}" for caveat in CAVEATS]
+    if declared["null"]:
+        lines.append("* A null comparison: both arms are the same rule under other seeds.")
+    lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
+    lines += ["", f"Made by `{record['command']}`; `compare.json` has everything."]
+    return "\n".join(lines) + "\n"

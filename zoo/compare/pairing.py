@@ -1,0 +1,80 @@
+"""The differences of pairs: the primary ones, and the same runs judged in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zoo.compare import statistics as stats
+
+Row = dict[str, Any]
+SAME = {
+    "branch_digest": "the arms start from different branches",
+    "order_digest": "the arms see different batches",
+    "data_digest": "the arms read different data",
+}
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The runs of an arm and of its baseline at one place, by pair.
+
+    Args:
+        ours: runs of the arm.
+        theirs: runs of the baseline.
+    """
+
+    ours: Mapping[int, Row]
+    theirs: Mapping[int, Row]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], arm: str, baseline: str) -> Pairing:
+        """The runs of two arms among those of a place."""
+        return cls(*({r["pair"]: r for r in rows if r["arm"] == name} for name in (arm, baseline)))
+
+    def differences(self, key: str = "value", done: bool = False) -> dict[int, float]:
+        """For each pair the arm's value less the baseline's; positive: the arm is better.
+
+        Args:
+            key: of the value; pairs without it are left out.
+            done: whether pairs with a run that diverged are left out.
+        """
+        found = {}
+        for pair in sorted(self.ours.keys() & self.theirs.keys()):
+            a, b = self.ours[pair], self.theirs[pair]
+            ended = not done or a["status"] == b["status"] == "done"
+            if ended and None not in (a.get(key), b.get(key)):
+                sign = 1 if a["higher_is_better"] else -1
+                found[pair] = sign * (a[key] - b[key])
+        return found
+
+    def unequal(self) -> str:
+        """Why runs that ended were no pair, or nothing."""
+        pairs = [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
+        told = (words for key, words in SAME.items() if any(a[key] != b[key] for a, b in pairs))
+        return next(told, "")
+
+    def diverged(self) -> tuple[set[int], set[int]]:
+        """The pairs in which the arm diverged, and those in which the baseline did."""
+        both = (self.ours, self.theirs)
+        ours, theirs = ({p for p, r in x.items() if r["status"] == "diverged"} for x in both)
+        return ours, theirs
+
+    def secondary(self) -> Row:
+        """Gaps that are judged in another way than the primary one; None where there is none.
+
+        `training`: on the training part. `best_on_validation`: at the step of lowest val/loss.
+        `finished_only`: without pairs in which a run diverged, where there are some.
+        """
+        views = {
+            "training": self.differences("train"),
+            "best_on_validation": self.differences("best"),
+            "finished_only": self.differences(done=True) if any(self.diverged()) else {},
+        }
+        return {
+            name: asdict(stats.t_interval(list(found.values()))) | {"pairs": len(found)}
+            if found
+            else None
+            for name, found in views.items()
+        }
