@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import Callback, Trainer
+from tqdm import tqdm
 
 from tasks.base import Task
 from tasks.callbacks import Best, Record
@@ -101,8 +102,9 @@ class Bare:
 class Interleave(Callback):
     """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
 
-    def __init__(self, bare: Bare, size: int):
+    def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
         self.bare = bare
+        self.bar = bar
         self.size = size
         self.times: list[tuple[float, float]] = []
         self.began: float | None = None
@@ -116,6 +118,7 @@ class Interleave(Callback):
             self.bare.run(self.size)
             after = time.process_time()
             self.times.append((now - began, after - now))
+            self.bar.update()
         self.began = time.process_time()
 
 
@@ -154,9 +157,10 @@ def bench(config: Config) -> Report:
     blocks = min(max(BLOCKS[0], round(ALL / (2 * size * turn))), BLOCKS[1])
     training.max_steps, training.max_epochs = size * (blocks + 2) + 1, None
     training.patience = None
-    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size)
+    bar = tqdm(total=blocks + 2, unit="block", disable=None)
+    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
     seed_everything(config.seed)
-    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None):
+    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None), bar:
         folder = RunFolder(Path(scratch) / "bench")
         folder.create()
         recorder = Record(folder, NoLogger(), training.log_every, lambda steps: 0.0)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from tasks.bench import one_process
 from tasks.run import prepare
 from zoo import registry
@@ -66,7 +68,7 @@ def bench(config: Config) -> Memory:
         raise ConfigError("memory is compared on the CNN", "bench", "add task=cnn norm=pre")
     found: dict[str, list[int]] = {name: [] for name in WAYS}
     batch = 0
-    for depth in DEPTHS:
+    for depth in tqdm(DEPTHS, unit="depth", disable=None):
         for name, (connection, checkpointed) in WAYS.items():
             arm = copy.deepcopy(config)
             arm.choices["connection"] = connection

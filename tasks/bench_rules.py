@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from tasks.bench import one_process
 from tasks.run import prepare
@@ -99,7 +100,7 @@ def bench(config: Config) -> Costs:
     if not reference.sites():
         raise ConfigError("the model has no connections", "bench", "choose a deeper one")
     rules: dict[str, dict[str, Any]] = {}
-    for name in registry.names("connection"):
+    for name in tqdm(registry.names("connection"), unit="rule", disable=None):
         arm = Arm(config, name)
         pairs = np.array([[reference.step(), arm.step()] for _ in range(ROUNDS)])
         ratios = pairs[:, 1] / pairs[:, 0]

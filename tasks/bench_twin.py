@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from tasks.bench import one_process
 from tasks.twins import GPT, WIDTHS, ResNet
@@ -109,9 +110,11 @@ def transformers() -> dict[str, dict[str, Arm]]:
 def rounds(arms: list[Arm]) -> list[list[float]]:
     """The time of a step of every arm, many times; every second round goes the other way."""
     found: list[list[float]] = []
-    while len(found) < ROUNDS or sum(map(sum, found)) < 1e3 * SECONDS:
-        turn = -1 if len(found) % 2 else 1
-        found.append([arm.step() for arm in arms[::turn]][::turn])
+    with tqdm(unit="round", disable=None) as bar:
+        while len(found) < ROUNDS or sum(map(sum, found)) < 1e3 * SECONDS:
+            turn = -1 if len(found) % 2 else 1
+            found.append([arm.step() for arm in arms[::turn]][::turn])
+            bar.update()
     return found
 
 

@@ -138,9 +138,8 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
                 section = section[part]
             section[last] = value
         else:
-            raise ConfigError(
-                f"unknown option {key}", where, suggest(key, [*known, *config.choices, *GENERAL])
-            )
+            near = suggest(key, [*known, *config.choices, *GENERAL])
+            raise ConfigError(f"unknown option {key}", where, near)
 
 
 def chosen_names(tree: dict[str, Any]) -> dict[str, str]:

@@ -54,20 +54,25 @@ class ResourceError(ZooError):
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """The hint behind an unknown word: its nearest neighbours, or all choices.
+    """The hint behind an unknown word: its nearest neighbours, or all choices of its section.
 
     >>> suggest("residul", ["plain", "residual"])
     'did you mean residual?'
     >>> suggest("xyz", ["plain", "residual"])
     'choose from plain, residual'
+    >>> suggest("model.qq", ["model.depth", "optimizer.lr"])
+    'choose from model.depth'
     >>> suggest("lr", ["model.depth", "optimizer.lr"])
     'did you mean optimizer.lr?'
     """
     names = sorted(set(choices))
     if last := [name for name in names if name.rpartition(".")[2] == word and "." in name]:
         return f"did you mean {' or '.join(last)}?"
-    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+    if near := difflib.get_close_matches(word, names, n=3, cutoff=0.6):
+        return f"did you mean {' or '.join(near)}?"
+    section = word.rpartition(".")[0]
+    inside = [name for name in names if section and name.rpartition(".")[0] == section]
+    return f"choose from {', '.join(inside or names)}"
 
 
 def as_zoo_error(error: BaseException) -> BaseException:

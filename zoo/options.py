@@ -38,7 +38,8 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
     known = fields(target)
     for key in given:
         if key not in known:
-            raise ConfigError(f"unknown option {prefix}{key}", where, suggest(key, known))
+            near = suggest(f"{prefix}{key}", [f"{prefix}{name}" for name in known])
+            raise ConfigError(f"unknown option {prefix}{key}", where, near)
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     model = create_model("Options", __config__=strict, **known)  # type: ignore[call-overload]
     try:
@@ -51,6 +52,6 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
         raise ConfigError(
             f"{prefix}{key}={given[key]!r} is refused: {nearest['msg'].lower()}",
             where,
-            f"the default is {known[key][1]!r}",
+            f"give another value, such as {known[key][1]!r}",
         ) from None
     return {key: getattr(values, key) for key in given}

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.compare.looks import visible
 
-LONG = 48  # characters of a cell that stays on one line
+LONG = 32  # characters of a cell that stays on one line
 
 
 class Html(str):

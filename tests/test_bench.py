@@ -1,0 +1,75 @@
+"""`bench`: every kind measures what it says, here with budgets of moments."""
+
+import json
+
+import pytest
+from test_domains import SMALL, TASKS
+
+from tasks import bench, bench_memory, bench_rules, bench_twin
+from zoo import registry
+from zoo.cli import main
+
+
+def measured(capsys, *words):
+    assert main(["--json", "bench", *words, "trainer.accelerator=cpu"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SECONDS", 0.0)
+    monkeypatch.setattr(bench, "BLOCKS", (3, 3))
+    found = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
+    assert (found["blocks"], found["steps_a_block"]) == (4, 2)
+    low, high = found["added_interval_ms"]
+    assert low < found["added_ms"] < high
+    assert found["added_ms"] == pytest.approx(found["fit_ms"] - found["bare_ms"])
+
+
+def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
+    monkeypatch.setattr(bench_rules, "ROUNDS", 1)
+    found = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
+    assert list(found) == registry.names("connection")
+    assert found["residual"]["memory"] == 1.0
+    assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
+
+
+def test_a_reversible_stream_keeps_its_memory_while_depth_grows(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench_memory, "DEPTHS", (8, 20, 56))
+    found = measured(capsys, "of=memory", "task=cnn", "norm=pre", "model.width=4")
+    kept = found["bytes"]
+    assert kept["residual"][2] > 2 * kept["residual"][1]
+    assert kept["reversible"][2] < 1.2 * kept["reversible"][1]
+    assert kept["reversible"][2] < kept["residual, checkpointed"][2] < kept["residual"][2]
+    assert (tmp_path / found["picture"]).is_file()
+
+
+@pytest.mark.parametrize(("task", "arms"), [("cnn", 4), ("transformer", 2)])
+def test_twins_are_the_same_nets(task, arms, capsys, monkeypatch):
+    monkeypatch.setattr(bench_twin, "SECONDS", 0.0)
+    monkeypatch.setattr(bench_twin, "ROUNDS", 1)
+    monkeypatch.setattr(bench_twin, "BATCH", 2)
+    monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
+    monkeypatch.setattr(bench_twin, "GPTS", bench_twin.GPTS[1:])
+    assert len(measured(capsys, "of=twin", f"task={task}")["nets"]) == arms
+    for made in bench_twin.KNOWN[task]().values():
+        shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
+        assert all(found == shapes[0] for found in shapes)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["of=twn"], "did you mean twin"),
+        (["of=twin", "task=unet"], "use task=cnn or task=transformer"),
+        (["of=memory", "task=gnn"], "add task=cnn norm=pre"),
+        (["of=rules", "task=gnn", "trainer.precision=bf16-mixed"], "in float32"),
+        (["task=gnn", "trainer.compile=true"], "both loops are eager"),
+    ],
+)
+def test_mistakes_are_one_line(words, said, capsys):
+    assert main(["bench", *words, "trainer.accelerator=cpu"]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
