@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.config import Config
+
 log = logging.getLogger("zoo")
 START_SECONDS = 15
 FINISH_SECONDS = 30
@@ -164,3 +166,14 @@ def logged_in() -> bool:
     except Exception as error:
         log.warning("W&B refuses the key, the run is kept offline (%s)", type(error).__name__)
         return False
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What W&B needs so that the runs of one comparison fall together."""
+    choices, depth = config.choices, config.sections["model"]["depth"]
+    data = config.sections["data"].get("name") or choices["data"]
+    return {
+        "id": config.run["id"],
+        "group": f"{choices['task']}-{data}-{depth}",
+        "tags": [choices["task"], choices["connection"], str(data)],
+    }

@@ -17,7 +17,7 @@ from torch import Tensor
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
-from tasks.loggers import NoLogger
+from tasks.loggers import NoLogger, identity
 from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, forget_peak_memory, new_record, peak_memory_bytes
 from tasks.trainer import Training
@@ -130,17 +130,6 @@ def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
     record["curves"] = task.curves()
-
-
-def identity(config: Config) -> dict[str, Any]:
-    """What W&B needs so that the runs of one comparison fall together."""
-    choices, depth = config.choices, config.sections["model"]["depth"]
-    data = config.sections["data"].get("name") or choices["data"]
-    return {
-        "id": config.run["id"],
-        "group": f"{choices['task']}-{data}-{depth}",
-        "tags": [choices["task"], choices["connection"], str(data)],
-    }
 
 
 def measured(task: Task, training: Training) -> dict[str, float]:

@@ -46,22 +46,28 @@ def prepare(
     )
     make_task, source = config.maker("task"), config.maker("data")()
     task_class: Any = registry.resolve("task", config.choices["task"])
-    if get_type_hints(type(source).load)["return"] is not task_class.takes:
+    takes = task_class.takes
+    if loads(type(source)) is not takes:
         what = f"task={config.choices['task']} cannot use data={config.choices['data']}"
-        needed = f"choose data that gives {task_class.takes.__name__}: python -m zoo list data"
-        raise ConfigError(what, "data", needed)
+        fit = (n for n in registry.names("data") if loads(registry.resolve("data", n)) is takes)
+        raise ConfigError(what, "data", f"choose from {', '.join(fit)}")
     try:
         with torch.device("meta"):
             make_model(**task_class.facts)
-    except TypeError as error:
+    except TypeError:
         what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
-        raise ConfigError(what, "model", f"leave model out ({error})") from None
+        raise ConfigError(what, f"model={config.choices['model']}", "leave model out") from None
     except (RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(
             f"the model cannot be built ({reason})", "model", "choose a smaller one"
         ) from None
     return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)
+
+
+def loads(source: Any) -> Any:
+    """What the loader of a source gives."""
+    return get_type_hints(source.load)["return"]
 
 
 def fit(config: Config) -> Result | None:

@@ -55,6 +55,13 @@ MISTAKES = {
     "hostile run id": ([*FIT, "run.id=../../x"], "run.id"),
     "no config file": (["fit", "config=missing.yaml"], "missing.yaml"),
     "test without a run": (["test"], "from=FOLDER"),
+    "a group as a verb": (["connection"], "did you mean list connection?"),
+    "a name alone": (["show", "residual"], "write connection=residual or long=residual"),
+    "data of another task": ([*FIT, "data=digits"], "choose from actor, csbm, npz"),
+    "a model of another task": ([*FIT, "model=cnn"], "leave model out"),
+    "options of a rule without": ([*FIT, "connection.alpha=1"], "residual has no options"),
+    "an option of another section": ([*FIT, "trainer.lr=1"], "did you mean optimizer.lr?"),
+    "no such option": ([*FIT, "model.qqq=1"], "choose from model.conv"),
 }
 
 

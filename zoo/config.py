@@ -14,10 +14,11 @@ from typing import Any
 from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
+from zoo.folder import runs_in
+from zoo.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.tree import flatten, refuse_code
 from zoo.words import parse
 
-SLOTS = {group: f"{folder}@{group}" for group, folder in registry.FOLDERS.items()}  # for Hydra
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
 CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
 
@@ -80,11 +81,8 @@ def compose(choices: dict[str, str]) -> Config:
     from omegaconf import OmegaConf
 
     for group, name in choices.items():
-        content = read_yaml(registry.find(group, str(name)))
-        tasks = content.get("preset", {}).get("tasks") if group == "preset" else None
-        if tasks and choices.get("task") not in tasks:
-            what = f"preset={name} is not for task={choices.get('task')}"
-            raise ConfigError(what, "preset", f"use it with task={', '.join(tasks)}")
+        read_yaml(registry.find(group, str(name)))  # a broken file is told in one line
+    refuse_other_tasks(choices)
     first, *others = (str(home.resolve()) for home in registry.homes())
     words = [f"{SLOTS.get(group, group)}={name}" for group, name in choices.items()]
     if others:
@@ -111,14 +109,8 @@ def compose(choices: dict[str, str]) -> Config:
         if group in chosen and group != "preset" and chosen[group] is not None:
             own = registry.options(group, str(chosen[group]))  # a preset may say more
             sections[group] = {key: value for key, value in section.items() if key in own}
-    if "preset" in choices:  # what it says of a rule is not for another one
-        preset = read_yaml(registry.find("preset", choices["preset"]))
-        for entry in preset["defaults"]:
-            (key, meant), *_ = entry.items()
-            slot = key.removeprefix("override /")
-            group = groups.get(slot, slot)
-            if chosen[group] != meant and group in preset:
-                sections[group] = registry.options(group, str(chosen[group]))
+    if "preset" in choices:
+        sections = without_foreign(choices["preset"], chosen, sections)
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
     return Config(names, sections, tree["seed"], tree["run"])
 
@@ -138,7 +130,10 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
                 section = section[part]
             section[last] = value
         else:
+            group = key.partition(".")[0]
             near = suggest(key, [*known, *config.choices, *GENERAL])
+            if group in config.choices and not config.sections.get(group):
+                near = f"{group}={config.choices[group]} has no options"
             raise ConfigError(f"unknown option {key}", where, near)
 
 
@@ -194,7 +189,9 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
         config = compose(choices)
     else:
         if "from" in general and not Path(source).is_file():
-            raise CheckpointError("there is no run", str(general["from"]), "name a run folder")
+            raise CheckpointError(
+                "there is no run", str(general["from"]), runs_in(str(general["from"]))
+            )
         config = from_file(str(source), choices)
         if "config" in general:  # a repeated run gets a folder of its own
             config.run = dict.fromkeys(config.run)

@@ -60,19 +60,22 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     'did you mean residual?'
     >>> suggest("xyz", ["plain", "residual"])
     'choose from plain, residual'
+    >>> suggest("model.dept", ["model.depth", "optimizer.lr"])
+    'did you mean model.depth?'
     >>> suggest("model.qq", ["model.depth", "optimizer.lr"])
     'choose from model.depth'
     >>> suggest("lr", ["model.depth", "optimizer.lr"])
     'did you mean optimizer.lr?'
     """
+    section, _, word = word.rpartition(".")
     names = sorted(set(choices))
-    if last := [name for name in names if name.rpartition(".")[2] == word and "." in name]:
-        return f"did you mean {' or '.join(last)}?"
-    if near := difflib.get_close_matches(word, names, n=3, cutoff=0.6):
+    same = [name for name in names if name.endswith(f".{word}")]
+    names = [name for name in names if section and name.startswith(f"{section}.")] or names
+    lasts = {name.rpartition(".")[2]: name for name in names}
+    near = same or [lasts[last] for last in difflib.get_close_matches(word, lasts, n=3, cutoff=0.6)]
+    if near:
         return f"did you mean {' or '.join(near)}?"
-    section = word.rpartition(".")[0]
-    inside = [name for name in names if section and name.rpartition(".")[0] == section]
-    return f"choose from {', '.join(inside or names)}"
+    return f"choose from {', '.join(names)}"
 
 
 def as_zoo_error(error: BaseException) -> BaseException:

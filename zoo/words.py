@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from zoo import registry
 from zoo.errors import ConfigError
 
 
@@ -36,9 +37,7 @@ def axes(words: Sequence[str]) -> dict[str, list[Any]]:
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
         except OverrideParseException:
-            key, _, value = word.partition("=")
-            fix = f"write key=value, or with odd characters '{key}=\"{value}\"'"
-            raise ConfigError(f"cannot read {word!r}", word, fix) from None
+            raise ConfigError(f"cannot read {word!r}", word, rewritten(word)) from None
         key, where = override.key_or_group, f"{override.key_or_group}=..."
         if override.is_delete() or override.is_add() or override.is_force_add():
             raise ConfigError(
@@ -52,3 +51,18 @@ def axes(words: Sequence[str]) -> dict[str, list[Any]]:
             given: Any = override.value()
             values[key] = [getattr(given, "text", given)]
     return values
+
+
+def rewritten(word: str) -> str:
+    r"""How a word that cannot be read may have been meant.
+
+    >>> rewritten("gnn")
+    'write task=gnn or model=gnn'
+    >>> rewritten("name=a b")
+    'write key=value, or with odd characters \'name="a b"\''
+    """
+    key, equals, value = word.partition("=")
+    groups = [group for group in ("task", *registry.GROUPS) if word in registry.names(group)]
+    if equals or not groups:
+        return f"write key=value, or with odd characters '{key}=\"{value}\"'"
+    return f"write {' or '.join(f'{group}={word}' for group in dict.fromkeys(groups))}"

@@ -61,9 +61,11 @@ def run_all(
 
     Cells that another process has are waited for; if it dies, they are run here.
     """
-    waiting = deque(sorted({job.cell: job for job in jobs}.values(), key=lambda j: -j.estimate))
+    every = {job.cell: job for job in jobs}.values()
+    missing = [job for job in every if store.result(job.cell) is None]
+    waiting = deque(sorted(missing, key=lambda j: -j.estimate))
     flying: dict[str, Job] = {}
-    tally = Tally(len(waiting))
+    tally = Tally(len(every), len(every) - len(missing))
     beaten = 0.0
     while waiting or flying:
         for _ in range(len(waiting)):
