@@ -61,7 +61,7 @@ MISTAKES = {
     "a model of another task": ([*FIT, "model=cnn"], "leave model out"),
     "options of a rule without": ([*FIT, "connection.alpha=1"], "residual has no options"),
     "an option of another section": ([*FIT, "trainer.lr=1"], "did you mean optimizer.lr?"),
-    "no such option": ([*FIT, "model.qqq=1"], "choose from model.conv"),
+    "no such option": ([*FIT, "model.qqq=1"], "choose from model.checkpoint, model.conv"),
 }
 
 
