@@ -13,11 +13,12 @@ CAVEATS = (
     "Every run is judged at its last step. Runs that diverged count as chance.",
     "These tasks are no sample of all tasks.",
 )
-GAPS = ["place", "metric", "arm", "baseline", "gap", "training gap", "pairs", "p", "verdict"]
+GAPS = ["place", "metric", "arm", "baseline", "gap", "verdict", "training gap", "pairs", "p"]
 SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on validation"]
 SECONDARY += ["without pairs that diverged"]
 COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
 COSTS += ["s a run", "MiB of the process"]
+LEAST = 5e-7  # what is nearer to zero is rounding
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -28,7 +29,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None or not math.isfinite(value):
         return ""
-    if not value:
+    if abs(value) < LEAST:
         return "0"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(places, 6)}f}"
@@ -128,10 +129,10 @@ def gap_rows(record: Row) -> Rows:
                     f"{c['arm']} {number(ours['mean'])}",
                     f"{c['baseline']} {number(theirs['mean'])}",
                     interval(c.get("gap")),
+                    c["verdict"],
                     viewed(c, "training"),
                     f"{c['pairs']}",
                     number(c["holm_p"]) + (", exploratory" if c["exploratory"] else ""),
-                    c["verdict"],
                 ]
             )
     return GAPS, rows
