@@ -126,6 +126,13 @@ def test_options_apply_where_they_exist():
     assert sections["hyper"]["streams"] == 2
 
 
+def test_a_baseline_is_any_value():
+    found = cells("task=gnn", "connection=hyper", "connection.dynamic=true,false", "baseline=false")
+    assert found.baselines == {"True": "False"}
+    found = cells("task=unet", "model.width=[4],[4,8]", "model.depth=2", "baseline=[4,8]")
+    assert found.baselines == {"[4]": "[4, 8]"}
+
+
 def test_any_option_can_be_an_axis():
     found = cells("task=cnn", "norm=pre,post", "init=default,zero_last", "baseline=post")
     assert found.baselines == {"pre, default": "post, default", "pre, zero_last": "post, zero_last"}

@@ -47,7 +47,7 @@ class Comparison:
         self,
         arms: dict[str, dict[str, Any]] = {},  # noqa: B006 (never changed)
         tasks: dict[str, dict[str, Any]] = {},  # noqa: B006
-        baseline: str | int | float | None = None,
+        baseline: Any = None,
         pairs: Count = 3,
         effects: dict[str, float] = {},  # noqa: B006
         references: dict[str, float] = {},  # noqa: B006
