@@ -129,8 +129,8 @@ def test_options_apply_where_they_exist():
 def test_a_baseline_is_any_value():
     found = cells("task=gnn", "connection=hyper", "connection.dynamic=true,false", "baseline=false")
     assert found.baselines == {"True": "False"}
-    found = cells("task=unet", "model.width=[4],[4,8]", "model.depth=2", "baseline=[4,8]")
-    assert found.baselines == {"[4]": "[4, 8]"}
+    found = cells("task=unet", "model.width=[4,4],[4,8]", "model.depth=2", "baseline=[4,8]")
+    assert found.baselines == {"[4, 4]": "[4, 8]"}
 
 
 def test_any_option_can_be_an_axis():

@@ -15,32 +15,35 @@ from zoo.recompute import Moment, kept_buffers
 
 if TYPE_CHECKING:
     from zoo.connection import Connection, State
-    from zoo.stack import Stack
 
 Steps = Sequence[tuple["Connection", nn.Module]]
 Tensors = list[Tensor]
 Found = list[Tensor | None]  # gradients, where there are any
 
 
-def undoable(stack: Stack, index: int, *side: Any) -> Steps:
-    """The steps of a stack in a row from `index` on whose earlier state needs no keeping.
+def undoable(steps: Sequence[tuple[Any, ...]], index: int, *side: Any) -> Steps:
+    """The sites and branches in a row from `index` on whose earlier state needs no keeping.
 
     There are none in a compiled or exported graph, without gradients, and where a side input is a
     dict or list: a branch may write into it for another branch.
+
+    Args:
+        steps: site, branch, shortcut and post of every write.
+        index: of the first one.
+        side: what the branches take beside the stream.
     """
-    if not stack.sites[index].inverts:  # as most rules
+    if not steps[index][0].inverts:  # as most rules
         return []
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return []
     if any(isinstance(value, dict | list) for value in side):
         return []
 
-    def bare(i: int) -> bool:
-        followed = stack.shortcuts[i] is not None or stack.posts[i] is not None
-        return not followed and bool(stack.sites[i].inverts)
+    def bare(parts: tuple[Any, ...]) -> bool:
+        site, _, shortcut, post = parts
+        return site.inverts and shortcut is None and post is None
 
-    row = takewhile(bare, range(index, len(stack.sites)))
-    return [(stack.sites[i], stack.branches[i]) for i in row]  # type: ignore[misc]
+    return [(site, branch) for site, branch, *_ in takewhile(bare, steps[index:])]
 
 
 def total(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -88,7 +88,7 @@ class Stack(nn.Module):
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         state, index, steps = self.open(x), 0, self.steps()
         while index < len(steps):
-            if run := undoable(self, index, *args, *kwargs.values()):
+            if run := undoable(steps, index, *args, *kwargs.values()):
                 state = Run(run, state, args, kwargs)()
             else:
                 state = self.step(steps[index], state, *args, **kwargs)
