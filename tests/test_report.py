@@ -143,6 +143,21 @@ def test_a_report_is_the_same_again(plain_page, tmp_path, capsys):
         assert contents(place) == contents(folder)
 
 
+def test_the_terminal_shows_columns_and_verdicts(tmp_path, capsys):
+    folder = made(tmp_path / "here", ["plain", "a longer name"], [("cnn", 2), ("gnn", 16)], 8)
+    assert main(["report", str(folder)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    rows = lines[: lines.index("")]
+    assert [line[: head.index("metric")].strip() for line in rows] == [
+        "cnn, depth 2",
+        "gnn, depth 16",
+    ]
+    assert all(line[head.index("verdict") - 1] == " " for line in rows)
+    found = json.loads((folder / "compare.json").read_text())["places"]
+    for line, place in zip(rows, found, strict=True):
+        assert line[head.index("verdict") :] == place["contrasts"][0]["verdict"]
+
+
 def test_what_has_run_since_is_in_the_report(tmp_path):
     late = made(tmp_path / "late", ["plain", "residual"], [("cnn", None)], 1)
     hidden = next(late.glob("cells/*1"))

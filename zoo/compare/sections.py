@@ -111,7 +111,8 @@ def provenance(record: Row) -> Html:
 
 def said(values: Row) -> str:
     """Keys and values in a row."""
-    return ", ".join(f"{key} {value}" for key, value in values.items()) or "not recorded"
+    told = (f"{key} {'none' if value == [] else value}" for key, value in values.items())
+    return ", ".join(told) or "not recorded"
 
 
 def command(key: str, text: object) -> Html:
