@@ -30,7 +30,7 @@ class Survey:
     Args:
         digest: SHA-256 of the characters and of where the parts begin.
         sizes: characters of each part.
-        characters: all that occur.
+        characters: all that occur, if they are wanted.
     """
 
     digest: str
@@ -38,14 +38,15 @@ class Survey:
     characters: set[str]
 
     @classmethod
-    def of(cls, parts: dict[str, Pieces], where: str) -> Survey:
+    def of(cls, parts: dict[str, Pieces], where: str, spell: bool) -> Survey:
         """Reads all parts once; DataError for one that is empty."""
         digest, sizes, characters = hashlib.sha256(), [], set[str]()
         for name, pieces in parts.items():
             sizes.append(0)
             for piece in pieces():
                 sizes[-1] += len(piece)
-                characters.update(piece)
+                if spell:
+                    characters.update(piece)
                 digest.update(piece.encode())
             digest.update(str(sizes).encode())
             if not sizes[-1]:
@@ -63,7 +64,7 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
         vocabulary: the most symbols of a byte-pair encoding.
         where: for messages.
     """
-    seen = Survey.of(parts, where)
+    seen = Survey.of(parts, where, kind == "characters")
 
     def symbols() -> Symbols:
         if kind == "characters":
