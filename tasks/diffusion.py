@@ -16,12 +16,13 @@ from tasks.generate import figure, quality
 from tasks.image_task import ImageTask
 from tasks.noise import BANDS, Fixed, Noise, Piece, Prediction, Schedule, Variance, within
 from tasks.optim import Optimizer
-from zoo.init import keyed_seed
+from zoo.init import generator, keyed_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 36  # images in a figure
+SEEN = 10_000  # images of the training part that are evaluated, at most
 
 
 class Denoising(ImageTask):
@@ -82,7 +83,11 @@ class Denoising(ImageTask):
         self.noise.to(self.device)
 
     def loader(self, part: str) -> Iterable[Piece]:
-        return Fixed(part, self.data.parts[part], self.noise.timesteps)
+        examples = self.data.parts[part]
+        if len(examples) > SEEN and part == "train":
+            chosen = torch.randperm(len(examples), generator=generator(0, "evaluated"))[:SEEN]
+            examples = examples[chosen]
+        return Fixed(part, examples, self.noise.timesteps)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The mean squared error of each image `[B, C, H, W]` of bytes."""

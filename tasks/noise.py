@@ -110,9 +110,10 @@ class Noise:
             what = f"{name} would take {steps} steps at fewer levels of noise"
             raise ConfigError(what, f"steps={steps}", "give fewer steps, or scheduler=ddim")
         x = torch.randn(shape, generator=draws, device=draws.device)
+        whole = {"use_clipped_model_output": True} if name == "ddim" else {}  # noise of the clipped
         for t in scheduler.timesteps:
             guess = predict(x, t.expand(len(x)))
-            x = scheduler.step(guess, t, x, generator=draws).prev_sample
+            x = scheduler.step(guess, t, x, generator=draws, **whole).prev_sample
         return ((x.clamp(-1, 1) + 1) * 127.5).round().byte()
 
 

@@ -67,6 +67,12 @@ class SampleImages:
         if not task.model.conditional:
             what = "the model knows no classes"
             raise ConfigError(what, "sample", "leave out label and guidance")
+        if self.guidance != 1 and not task.drop_label:
+            what = "the model was never trained without labels (task.drop_label=0)"
+            raise ConfigError(what, f"guidance={self.guidance:g}", "leave guidance out")
+        if task.drop_label == 1:
+            what = "the model was never trained with labels (task.drop_label=1)"
+            raise ConfigError(what, "sample", "leave out label and guidance")
         names = task.data.classes
         if self.label is not None and str(self.label) not in names:
             what = f"there is no class {self.label!r}"

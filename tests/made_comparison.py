@@ -31,10 +31,12 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", **
                     "place": title, "task": task, "family": task, "depth": depth,
                     "settings": {} if depth is None else {"model.depth": depth}, "arm": arm,
                     "pair": pair, "seed": pair, "id": f"{len(cells):020x}", "flops": 1e6,
+                    "kind": f"{title} {arm}",
                     "command": f"python -m zoo fit task={task} seed={pair}",
                 }  # fmt: skip
-                cells.append({**cell, "status": "failed", "reason": "it has not run yet"})
                 how = status(cell)
+                lost = {"status": "failed", "reason": "the worker was killed"}
+                cells.append(cell | (lost if how == "failed" else {"status": "waiting"}))
                 if how != "failed":
                     value = 0.5 + 0.05 * number * math.log2(2 + (depth or 0)) / 4
                     value += draws.gauss(0, 0.01)

@@ -92,6 +92,12 @@ def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tmp_path):
         (["connection=plain,plain"], "connection has plain twice"),
         (["model.depth=range(3,3)"], "the axis model.depth is empty"),
         (["seed=range(0,2000)"], "more than 2000"),
+        (["pairs=1000000000"], "more than 2000"),
+        (["model.depth=range(1,9000)", "data.train=range(1,9000)"], "more than 2000"),
+        (["seed=abc"], "integers of at least 0"),
+        (["seed=[0,1]"], "integers of at least 0"),
+        (["effects={gn:0.1}"], "did you mean gnn"),
+        (["effects={gnn:-1}"], "greater than or equal to 0"),
         (["connection=plain"], "give two, to compare them"),
         (["connection=plain,residul"], "did you mean residual"),
         (["pairs=0"], "pairs=0 is refused"),
@@ -128,9 +134,13 @@ def test_options_apply_where_they_exist():
 
 def test_a_baseline_is_any_value():
     found = cells("task=gnn", "connection=hyper", "connection.dynamic=true,false", "baseline=false")
-    assert found.baselines == {"True": "False"}
+    assert found.baselines == {"dynamic True": "dynamic False"}
     found = cells("task=unet", "model.width=[4,4],[4,8]", "model.depth=2", "baseline=[4,8]")
-    assert found.baselines == {"[4, 4]": "[4, 8]"}
+    assert found.baselines == {"width [4, 4]": "width [4, 8]"}
+    found = cells("task=unet", "connection=plain,residual", "long=plain,concat", "model.depth=2")
+    assert set(found.baselines.values()) == {"plain, plain"}
+    found = cells("task=gnn", "connection=plain,residual", "norm=pre,post", "baseline=plain,post")
+    assert set(found.baselines.values()) == {"plain, post"}
 
 
 def test_any_option_can_be_an_axis():

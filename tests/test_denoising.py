@@ -1,6 +1,7 @@
 """Levels of noise against diffusers' schedulers, the Fréchet distance, averages and guidance."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -57,6 +58,22 @@ def test_the_exact_answer_leads_back_to_the_image(sampler, kind):
     expected = ((image + 1) * 127.5).round()
     assert made.dtype == torch.uint8
     assert (made.float() - expected).abs().max() <= 2
+
+
+def test_a_clipped_image_keeps_its_noise_consistent():
+    """Where the answer is beyond white, a step of DDIM goes on from white and what it leaves."""
+    noise, seen = levels(), []
+
+    def predict(x, t):
+        seen.append((x.clone(), int(t[0])))
+        a, s = noise.factors[:, t]
+        return (x - a * 1.6) / s
+
+    noise.sample(predict, (2, 1, 2, 2), torch.Generator().manual_seed(0), "ddim", 10)
+    for (x, t), (after, next_t) in itertools.pairwise(seen):
+        a, s = noise.factors[:, t]
+        b, r = noise.factors[:, next_t]
+        torch.testing.assert_close(after, b + r * (x - a) / s)
 
 
 def test_evaluation_sees_all_levels_in_every_run():

@@ -5,12 +5,13 @@ import pytest
 from scipy.stats import norm
 
 from zoo.compare.record import analyse, row_of
+from zoo.compare.statistics import holm, sign_flip_p
 from zoo.compare.verdict import Evidence, slope_verdict, verdict
 
 
-def words(differences, adjusted=0.01, **given):
+def words(differences, adjusted=0.01, hypotheses=1, **given):
     given = {"launched": len(differences), "delta": 0.01, **given}
-    return verdict(Evidence(differences, **given), "residual", "plain", adjusted)
+    return verdict(Evidence(differences, **given), "residual", "plain", adjusted, hypotheses)
 
 
 def spread(mean, pairs=8, size=0.02):
@@ -47,6 +48,35 @@ def test_where_t_is_not_trusted_the_exact_test_speaks():
     assert words(spread(0.3), diverged=1) == "residual better, by the exact test"
     assert words(spread(0.3), 0.2, diverged=1).startswith("inconclusive: an outlier")
     assert words([*spread(0.3, 7), 9.0]) == "residual better, by the exact test"
+
+
+def test_a_difference_wants_the_corrected_exact_test_as_well():
+    assert words(spread(0.3), 0.06) == "inconclusive: residual ahead, but not by the exact test"
+    assert words(spread(0.3), 0.08, hypotheses=10).startswith("no verdict below 9 pairs: residual")
+    assert words(spread(0.3, 9), 0.04, hypotheses=10) == "residual better"
+    assert slope_verdict(spread(0.1), 0.08, 10).startswith("no verdict below 9 pairs: it grows")
+
+
+def test_many_hypotheses_are_seldom_called_different():
+    """Of comparisons of five equal tasks about 5 % have a verdict of a difference."""
+    rng = np.random.default_rng(1)
+    found = 0
+    for _ in range(200):
+        tasks = [list(rng.normal(0, 1, 8)) for _ in range(5)]
+        p = holm([sign_flip_p(d) for d in tasks])
+        said = [words(d, q, delta=0.0, hypotheses=5) for d, q in zip(tasks, p, strict=True)]
+        found += any("better" in verdict for verdict in said)
+    assert found / 200 < 0.1
+
+
+def test_a_deviation_that_does_not_matter_is_no_outlier():
+    assert words([0, 0, 0, 0, 0, 1 / 360, 0, 0]) == "equivalent within 0.01"
+
+
+def test_few_pairs_show_no_interval():
+    record = analysed(rows([[0.5] * 3, [0.4] * 3], [[0.9] * 3, [0.8] * 3]))
+    gaps = [c["gap"] for p in record["places"] for c in p["contrasts"]]
+    assert {g["low"] for g in [*gaps, record["slopes"][0]["slope"]]} == {None}
 
 
 def test_the_exact_test_minds_the_smallest_effect_that_matters():
@@ -108,8 +138,19 @@ def rows(plain, residual, depths=(8, 56), **given):
     return found
 
 
-def analysed(found, paired=True):
-    return analyse(found, {"residual": "plain"}, {"cnn": 0.01}, {"cnn": 1.0}, paired)
+def declared(**given):
+    return {
+        "arms": {arm: {"connection": arm} for arm in ("plain", "residual")},
+        "baselines": {"residual": "plain"},
+        "effects": {"cnn": 0.01},
+        "references": {"cnn": 1.0},
+        "null": False,
+        **given,
+    }
+
+
+def analysed(found, **given):
+    return analyse(found, declared(**given))
 
 
 def test_a_planted_gap_is_found_and_its_growth():
@@ -117,7 +158,7 @@ def test_a_planted_gap_is_found_and_its_growth():
     deep = [0.3 + 0.02 * (i % 3) for i in range(8)]
     record = analysed(rows([shallow, deep], [[v + 0.002 for v in shallow], shallow]))
     first, second = (place["contrasts"][0] for place in record["places"])
-    assert first["verdict"] == "equivalent within 0.01"
+    assert first["verdict"] == "equivalent within 0.01 (exploratory)"
     assert second["verdict"] == "residual better"
     assert second["gap"]["value"] == pytest.approx(np.mean(shallow) - np.mean(deep))
     (slope,) = record["slopes"]
@@ -157,11 +198,11 @@ def test_an_average_over_tasks_is_told_without_each_of_them():
         for row in rows([[0.5] * 4], [[score] * 4], depths=(8,)):
             found.append({**row, "task": task, "family": task, "place": f"{task}, depth 8"})
     references = dict.fromkeys(("cnn", "gnn", "unet"), 1.0)
-    (mean,) = analyse(found, {"residual": "plain"}, {}, references, True)["overall"]
+    (mean,) = analysed(found, references=references)["overall"]
     assert set(mean["without"]) == set(references)
     for task, gap in mean["without"].items():
         own = [row for row in found if row["task"] != task]
-        (other,) = analyse(own, {"residual": "plain"}, {}, references, True)["overall"]
+        (other,) = analysed(own, references=references)["overall"]
         assert gap == pytest.approx(other["gap"]["value"])
 
 
@@ -170,8 +211,20 @@ def test_arms_that_did_not_start_equal_are_refused():
     found[-1]["branch_digest"] = "other"
     (contrast,) = analysed(found)["places"][0]["contrasts"]
     assert contrast["verdict"] == "blocked: the arms start from different branches"
-    (contrast,) = analysed(found, paired=False)["places"][0]["contrasts"]
+    (contrast,) = analysed(found, null=True)["places"][0]["contrasts"]
     assert "blocked" not in contrast["verdict"]
+    arms = {"plain": {"connection": "plain"}, "residual": {"connection": "residual", "norm": "pre"}}
+    (place,) = analysed(found, arms=arms)["places"]
+    assert "blocked" not in place["contrasts"][0]["verdict"]
+    assert place["warnings"] == ["residual and plain start from different branches"]
+
+
+def test_pairs_that_read_different_data_are_no_sample():
+    found = rows([[0.5] * 8], [[0.9] * 8], depths=(8,))
+    for row in found:
+        row["data_digest"] = "d" if row["pair"] < 3 else "e"
+    (contrast,) = analysed(found)["places"][0]["contrasts"]
+    assert contrast["verdict"] == "blocked: the pairs read different data"
 
 
 def test_a_lower_loss_is_a_positive_gap():

@@ -11,6 +11,7 @@ from typing import Any
 from zoo.errors import ConfigError
 
 SCHEMA = 1
+ENDED = ("done", "diverged")  # statuses of a run that is a result
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,15 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
         raise ConfigError(
             f"{prefix}{key}={given[key]!r} is refused: {nearest['msg'].lower()}",
             where,
-            f"give another value, such as {known[key][1]!r}",
+            f"give another value, such as {as_word(known[key][1])}",
         ) from None
     return {key: getattr(values, key) for key in given}
+
+
+def as_word(value: Any) -> str:
+    """A value as the command line takes it.
+
+    >>> as_word(None), as_word(True), as_word([1, 2]), as_word("pre")
+    ('null', 'true', '[1, 2]', 'pre')
+    """
+    return value if isinstance(value, str) else json.dumps(value, default=str)

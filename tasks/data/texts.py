@@ -153,7 +153,7 @@ class Shakespeare(TextFile):
     Source: Karpathy 2015, https://github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt
 
     Args:
-        path: the file.
+        path: the file, or the folder of `input.txt`.
         tokens: `characters`, `bytes` or `bpe`.
         vocabulary: the most symbols of bpe.
         batch_size: windows of a training batch over all processes.
@@ -167,6 +167,11 @@ class Shakespeare(TextFile):
         batch_size: Batch = 16,
     ):
         super().__init__(path, tokens=tokens, vocabulary=vocabulary, batch_size=batch_size)
+
+    def load(self) -> Text:
+        folder = Path(self.path).expanduser()
+        self.path = str(folder / "input.txt") if folder.is_dir() else self.path
+        return super().load()
 
 
 class WikiText(TextFile):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.compare import statistics as stats
-from zoo.compare.verdict import slope_verdict
+from zoo.compare.verdict import CLAIM, estimate, slope_verdict
 
 Row = dict[str, Any]
 
@@ -47,13 +47,13 @@ def growth(places: Sequence[Row], baselines: dict[str, str]) -> list[Row]:
         gaps = [[c["differences"][c["seeds"].index(pair)] for c in own] for pair in pairs]
         if gaps:
             slopes = [float(s) for s in stats.slopes(gaps, depths)]
-            interval = asdict(stats.t_interval(slopes))
+            interval = estimate(slopes)
             name = {"family": family, "arm": arm, "baseline": baselines[arm], "depths": depths}
             found.append(
                 {**name, "slope": interval, "p": stats.sign_flip_p(slopes), "each": slopes}
             )
     for slope, p in zip(found, stats.holm([slope["p"] for slope in found]), strict=True):
-        slope |= {"holm_p": p, "verdict": slope_verdict(slope["each"], p)}
+        slope |= {"holm_p": p, "verdict": slope_verdict(slope["each"], p, len(found))}
     return found
 
 
@@ -81,7 +81,10 @@ def overall(
             names["iqm"] = stats.iqm(np.concatenate(second))
             names["baseline_iqm"] = stats.iqm(np.concatenate(first))
             names["without"] = left_out(tasks, first, second)
-            found.append({**names, "gap": asdict(stats.iqm_gap(first, second))})
+            gap = stats.iqm_gap(first, second)
+            if min(map(len, first)) < CLAIM:  # a bootstrap of few pairs is far too narrow
+                gap = stats.Interval(gap.value, None, None)
+            found.append({**names, "gap": asdict(gap)})
     return found
 
 

@@ -26,7 +26,7 @@ class Comparison:
         arms: for each arm's name the words that make it; axes of the command line replace them.
         tasks: for each task its words; lists are axes.
         baseline: the arm, or value of an axis, that the others are compared with. None: `plain`,
-            or else the first one.
+            or else the first one. Several values are those of one arm.
         pairs: seeds 0 to pairs - 1 for every arm, where no `seed=` is given.
         effects: for each task the smallest difference of its primary metric that matters.
         references: for each task the value of its primary metric that counts as 1, chance being 0,
@@ -49,7 +49,7 @@ class Comparison:
         tasks: dict[str, dict[str, Any]] = {},  # noqa: B006
         baseline: Any = None,
         pairs: Count = 3,
-        effects: dict[str, float] = {},  # noqa: B006
+        effects: dict[str, Annotated[float, Ge(0)]] = {},  # noqa: B006
         references: dict[str, float] = {},  # noqa: B006
         published: dict[str, dict[str, Any]] = {},  # noqa: B006
         null: bool = False,
@@ -91,6 +91,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     known = fields(Comparison)
     if "pairs" in given and "seed" in given:
         raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
+    if len(named := given.get("baseline", [])) > 1:  # an arm by its values
+        given["baseline"] = [", ".join(map(str, named))]
     own: Values = {key: single(given, key, given[key]) for key in list(given) if key in known}
     content = read_yaml(find(name))
     options = checked(Comparison, {**content, **own}, f"compare={name}")

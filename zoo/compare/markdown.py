@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from zoo.compare.across import Row
 from zoo.compare.progress import duration
+from zoo.compare.record import WAITING
 from zoo.compare.table import (
-    CAVEATS,
+    caveats,
     cost_rows,
     gap_rows,
     interval,
@@ -59,13 +61,17 @@ def markdown(record: Row) -> str:
     lines += [*table(*secondary_rows(record)), "", *table(*cost_rows(record)), ""]
     warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
     lines += [f"* Warning: {warning}." for warning in warnings]
+    waiting = sum(row["status"] == WAITING for row in record["cells"])
+    lines += [f"* {waiting} runs have not run yet."] if waiting else []
     failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
     for row in failed:
         why = row.get("reason") or "counts as chance"
         lines.append(f"* {row['status']}: {row['place']}, {row['arm']}, pair {row['pair']}: {why}")
-    lines += [f"* {caveat}" for caveat in CAVEATS]
+    lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
     lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
-    lines += ["", f"Made by `{record['command']}`; `compare.json` has everything."]
+    fence = "`" * (1 + max(map(len, re.findall("`+", record["command"])), default=0))
+    command = " ".join(record["command"].split())
+    lines += ["", f"Made by {fence} {command} {fence}; `compare.json` has everything."]
     return "\n".join(lines) + "\n"

@@ -74,16 +74,6 @@ def is_setting(key: str) -> bool:
     return key in ("task", "data", "model.depth") or key.startswith("data.")
 
 
-def refuse_doubles(axes: Axes) -> None:
-    """ConfigError for an axis without values or with the same one twice."""
-    for key, values in axes.items():
-        if not values:
-            raise ConfigError(f"the axis {key} is empty", f"{key}=...", "give it values")
-        for i, value in enumerate(values):
-            if value in values[:i]:
-                raise ConfigError(f"{key} has {value} twice", f"{key}=...", "give it once")
-
-
 def product(axes: Axes) -> list[tuple[tuple[str, Any], ...]]:
     """Every combination of the values of some axes."""
     return [tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
@@ -92,31 +82,40 @@ def product(axes: Axes) -> list[tuple[tuple[str, Any], ...]]:
 def arms_of(axes: Axes) -> list[Arm]:
     """The arms that some axes make, named by the values of those with several."""
     several = [key for key, values in axes.items() if len(values) > 1] or list(axes)[:1]
+
+    def word(key: str, value: Any) -> str:
+        return value if isinstance(value, str) else f"{short(key)} {value}"
+
     return [
-        Arm(", ".join(str(value) for key, value in values if key in several), values)
+        Arm(", ".join(word(key, value) for key, value in values if key in several), values)
         for values in product(axes)
     ]
 
 
 def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, str]:
-    """The arm that each other one is compared with: equal but for one axis at its baseline.
+    """The arm that each other one is compared with.
+
+    It is equal but for the axes that have the baseline among their values, or the arm of that name.
 
     Errors:
-        ConfigError: no axis, or more than one, has this value.
+        ConfigError: no axis has this value, and no arm this name.
     """
     if len(arms) < 2:
         return {}
+    several = {key: values for key, values in axes.items() if len(values) > 1}
     if baseline is None:
-        first = next(values[0] for values in axes.values() if len(values) > 1)
-        baseline = "plain" if any("plain" in values for values in axes.values()) else first
-    holders = [key for key, values in axes.items() if len(values) > 1 and baseline in values]
-    if len(holders) != 1:
-        known = [str(value) for values in axes.values() if len(values) > 1 for value in values]
-        what = f"baseline={baseline} is {'no' if not holders else 'more than one'} arm's value"
+        first = next(iter(several.values()))[0]
+        baseline = "plain" if any("plain" in values for values in several.values()) else first
+    if any(arm.name == baseline for arm in arms):
+        return {arm.name: baseline for arm in arms if arm.name != baseline}
+    holders = [key for key, values in several.items() if baseline in values]
+    if not holders:
+        known = dict.fromkeys(str(value) for values in several.values() for value in values)
+        what = f"baseline={baseline} is no arm's value"
         raise ConfigError(what, "baseline", f"choose from {', '.join(known)}")
     found = {}
     for arm in arms:
-        values = tuple((k, baseline if k == holders[0] else v) for k, v in arm.values)
+        values = tuple((key, baseline if key in holders else v) for key, v in arm.values)
         reference = next(other.name for other in arms if other.values == values)
         if reference != arm.name:
             found[arm.name] = reference

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import platform
 from collections import Counter
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
+from zoo import __version__
 from zoo.compare.across import Row
 from zoo.compare.engine import Engine
 from zoo.compare.plan import Cell
@@ -17,6 +20,7 @@ from zoo.errors import ConfigError, DataError, ZooError
 from zoo.folder import write_whole
 
 log = logging.getLogger("zoo")
+MAKERS = ("torch", "scikit-learn", "datasets", "numpy")  # packages on which data depends
 ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError}
 
 
@@ -45,15 +49,15 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
         for outcome in engine.poll(1.0):
             flying -= 1
             kind, answer = outcome.job, outcome.answer or {}
-            if reason := outcome.reason():
-                losses[kind] += 1
-                if losses[kind] <= RETRIES:
-                    waiting.append(kind)
-                else:
-                    lost[kind] = {"lost": f"its step could not be measured: {reason}"}
-                continue
-            if "error" in answer:
+            if answer.get("code") in ERRORS:
                 refuse(answer, kinds[kind])
+            if outcome.reason() and losses[kind] < RETRIES:
+                losses[kind] += 1
+                waiting.append(kind)
+                continue
+            if reason := outcome.reason() or outcome.told(str(answer.get("error", ""))):
+                lost[kind] = {"lost": f"its step could not be measured: {reason}"}
+                continue
             known[kind] = {**answer, "files": files[kind]}
             write_whole(path, json.dumps(known))
     return {kind: lost.get(kind) or known[kind] for kind in kinds}
@@ -61,15 +65,19 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
 
 def refuse(answer: Row, cell: Cell) -> None:
     """Raises the error that a measurement met; it names the cell."""
-    error = ERRORS.get(answer["code"], ZooError)
+    error = ERRORS[answer["code"]]
     what, _, rest = answer["error"].partition(" -- ")
     where, _, fix = rest.partition(" -- ")
     raise error(what, f"{cell.place.title()}, {cell.arm}: {where}", fix or "see the logs")
 
 
 def stamp(path: str | None) -> str:
-    """A key of the names, sizes and times of files from outside: another one is other data."""
+    """A key of what the data depends on: another one may be other data.
+
+    The names, sizes and times of files from outside, and the versions of what makes the rest.
+    """
     place = Path(path or "/nowhere").expanduser()
     files = [place] if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())
     told = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:20]
+    made = [__version__, platform.python_version(), *map(version, MAKERS)]
+    return hashlib.sha256(repr((told, made)).encode()).hexdigest()[:20]

@@ -18,11 +18,11 @@ def arms(record: Row) -> Html:
     """The scores of every arm in numbers."""
     rows = [
         [place["title"], a["arm"], a["launched"], a["done"], a["diverged"], a["failed"],
-         md.number(a["mean"], 4), md.number(a["sd"]), md.number(a["train"], 4),
+         a["waiting"], md.number(a["mean"], 4), md.number(a["sd"]), md.number(a["train"], 4),
          md.number(place.get("chance")), error_of(place, a)]
         for place in record["places"] for a in place["arms"]
     ]  # fmt: skip
-    head = ("place", "arm", "launched", "done", "diverged", "failed", "test mean", "sd",
+    head = ("place", "arm", "launched", "done", "diverged", "failed", "waiting", "test mean", "sd",
             "training mean", "chance", "test examples (sd by their choice)")  # fmt: skip
     return details("Scores of every arm", table("Scores of every arm at every place", head, rows))
 
@@ -79,7 +79,7 @@ def growth(record: Row) -> Html:
         "tasks",
         "arm's mean",
         "baseline's mean",
-        "gap (95 % interval)",
+        "gap (95 % by bootstrap)",
         "one task left out",
     )
     return join([slopes, table(title, columns, means) if means else ""])

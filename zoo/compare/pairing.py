@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from zoo.compare import statistics as stats
+from zoo.compare.verdict import estimate
 
 Row = dict[str, Any]
 SAME = {
@@ -49,11 +49,16 @@ class Pairing:
                 found[pair] = sign * (a[key] - b[key])
         return found
 
-    def unequal(self) -> str:
-        """Why runs that ended were no pair, or nothing."""
+    def unequal(self, keys: Sequence[str]) -> str:
+        """Why runs that ended were no pair, or nothing.
+
+        Args:
+            keys: of the digests that must be equal in a pair; all pairs read the same data.
+        """
         pairs = [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
-        told = (words for key, words in SAME.items() if any(a[key] != b[key] for a, b in pairs))
-        return next(told, "")
+        told = (SAME[key] for key in keys if any(a[key] != b[key] for a, b in pairs))
+        read = {row["data_digest"] for both in pairs for row in both}
+        return next(told, "the pairs read different data" if keys and len(read) > 1 else "")
 
     def diverged(self) -> tuple[set[int], set[int]]:
         """The pairs in which the arm diverged, and those in which the baseline did."""
@@ -73,8 +78,6 @@ class Pairing:
             "finished_only": self.differences(done=True) if any(self.diverged()) else {},
         }
         return {
-            name: asdict(stats.t_interval(list(found.values()))) | {"pairs": len(found)}
-            if found
-            else None
+            name: estimate(list(found.values())) | {"pairs": len(found)} if found else None
             for name, found in views.items()
         }

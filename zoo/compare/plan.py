@@ -21,8 +21,8 @@ from zoo.compare.matrix import (
     baselines_of,
     is_setting,
     product,
-    refuse_doubles,
 )
+from zoo.compare.refuse import refuse, refuse_doubles, refuse_size
 from zoo.config import Config, change, compose
 from zoo.errors import ConfigError, suggest
 from zoo.folder import SCHEMA
@@ -137,10 +137,10 @@ def plan(options: Comparison, given: Axes) -> Plan:
         ConfigError: an empty axis, a value twice, too many cells, fewer than two arms, a word that
             no cell knows.
     """
-    refuse_doubles(given)
+    refuse(options, given)
     words = {key: values for key, values in given.items() if key not in ("task", "seed")}
     tasks = [str(task) for task in given.get("task", list(options.tasks))]
-    pairs = given.get("seed", list(range(options.pairs)))
+    pairs = given.get("seed", range(options.pairs))
     several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
     if options.null and not several and "connection" in words:
         several = {"connection": words["connection"]}
@@ -156,9 +156,7 @@ def plan(options: Comparison, given: Axes) -> Plan:
     count = sum(len(places) for places, _ in rooms.values()) * len(arms) * len(pairs)
     if not count:
         raise ConfigError("no task is compared", "compare", "add task=cnn,gnn")
-    if count > options.max_cells:
-        fix = f"make the axes smaller, or add max_cells={count}"
-        raise ConfigError(f"{count} runs are more than {options.max_cells}", "max_cells", fix)
+    refuse_size(count, options)
     fixed = {key: values[0] for key, values in words.items() if len(values) == 1}
     named = set() if several else {k for values in options.arms.values() for k in values}
     for key in sorted(named & fixed.keys()):

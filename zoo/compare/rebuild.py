@@ -13,12 +13,11 @@ from zoo.compare.across import Row
 from zoo.compare.mechanism import mechanisms
 from zoo.compare.outputs import write_all
 from zoo.compare.record import analyse, row_of
-from zoo.compare.store import ENDED
 from zoo.errors import ConfigError
-from zoo.folder import SCHEMA, RunFolder
+from zoo.folder import ENDED, SCHEMA, RunFolder
 
-FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "flops",
-         "command")  # fmt: skip
+FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "kind",
+         "flops", "command")  # fmt: skip
 
 PLAN = "plan.json"  # what a comparison under way will do
 TOGETHER = "runs/report"  # where several comparisons are reported
@@ -48,17 +47,16 @@ def assemble(head: Row, rows: Sequence[Row], homes: Sequence[Path]) -> Row:
         rows: of its cells.
         homes: the folders in which the cells lie.
     """
-    results = (finished(row["id"], homes) for row in rows)
-    first = next((result for result in results if result), {})
+    results = (finished(row["id"], homes) or {} for row in rows)
+    ran = {json.dumps([r["versions"], r["machine"]]) for r in results if r}
     declared = head["declared"]
-    found = analyse(
-        rows, declared["baselines"], declared["effects"], declared["references"],
-        not declared["null"],
-    )  # fmt: skip
+    found = analyse(rows, declared)
     return {
         **head,
-        "versions": first.get("versions", {}),
-        "machine": first.get("machine", {}),
+        "environments": [
+            {"versions": versions, "machine": machine}
+            for versions, machine in map(json.loads, sorted(ran))
+        ],
         **found,
         "mixing": mechanisms(rows, homes),
         "cells": list(rows),
@@ -144,13 +142,17 @@ def joined(sources: Sequence[Source]) -> Row:
 def rows_of(sources: Sequence[Source]) -> list[Row]:
     """The cells of all folders, from their results; a row whose run is gone stays as it was."""
     found: dict[tuple[str, str, int], Row] = {}
+    kinds: dict[tuple[str, str], str | None] = {}
     for source in sources:
         for row in source.record["cells"]:
             key = (row["place"], row["arm"], row["pair"])
             fresh = renewed(row, source.homes)
             known = found.get(key, fresh)
-            ended = "failed" not in (known["status"], fresh["status"])
+            ended = known["status"] in ENDED and fresh["status"] in ENDED
+            kind = kinds.setdefault(key[:2], fresh.get("kind"))
             what = ""
+            if kind != fresh.get("kind"):
+                what = "runs of this arm have other settings in another folder"
             if known["id"] != fresh["id"]:
                 what = "this run has other settings in another folder"
             elif ended and known["value"] != fresh["value"]:
@@ -158,7 +160,7 @@ def rows_of(sources: Sequence[Source]) -> list[Row]:
             if what:
                 where = f"{source.path}: {row['place']}, {row['arm']}, pair {row['pair']}"
                 raise ConfigError(what, where, ALONE)
-            found[key] = fresh if known["status"] == "failed" else known
+            found[key] = known if known["status"] in ENDED else fresh
     order = list(dict.fromkeys(row["place"] for row in found.values()))
     return sorted(found.values(), key=lambda row: order.index(row["place"]))
 

@@ -9,23 +9,25 @@ import numpy as np
 
 from zoo.compare import statistics as stats
 from zoo.compare.across import Row, families, grouped, growth, overall
+from zoo.compare.matched import unmatched
 from zoo.compare.pairing import SAME, Pairing
-from zoo.compare.verdict import Evidence, verdict
-from zoo.folder import AT_BEST
+from zoo.compare.verdict import Evidence, needed, verdict
+from zoo.folder import AT_BEST, ENDED
 
-MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
+WAITING = "waiting"  # status of a cell that has not run yet
 
 
-def row_of(result: Row | None, facts: Row, reason: str = "") -> Row:
+def row_of(result: Row | None, facts: Row, reason: str = "", status: str = "failed") -> Row:
     """A cell as a flat row.
 
     Args:
         result: of the run, if it ended.
         facts: `place`, `task`, `depth`, `arm`, `pair`, `id`, `flops` and the like.
         reason: why it failed.
+        status: of a cell without a result, `failed` or `waiting`.
     """
     if result is None:
-        return {**facts, "status": "failed", "reason": reason}
+        return {**facts, "status": status, "reason": reason}
     name = result["primary"]["name"]
     chance = result["chance"].get(name)
     diverged = result["status"] == "diverged"
@@ -47,20 +49,22 @@ def row_of(result: Row | None, facts: Row, reason: str = "") -> Row:
     }
 
 
-def contrast(rows: Sequence[Row], arm: str, baseline: str, paired: bool, delta: float) -> Row:
+def contrast(
+    rows: Sequence[Row], arm: str, baseline: str, paired: Sequence[str], delta: float
+) -> Row:
     """One arm against its baseline at one place.
 
     Args:
         rows: of both arms at this place.
         arm: its name.
         baseline: the other one's.
-        paired: whether arms of one pair must have started equal.
+        paired: keys of the digests that must be equal in a pair.
         delta: the smallest difference that matters.
     """
     pairing = Pairing.of(rows, arm, baseline)
     found = pairing.differences()
     diverged = pairing.diverged()
-    unequal = pairing.unequal() if paired else ""
+    unequal = pairing.unequal(paired)
     launched = len(pairing.ours)
     evidence = Evidence(list(found.values()), launched, sum(map(len, diverged)), unequal, delta)
     return {
@@ -80,15 +84,17 @@ def contrast(rows: Sequence[Row], arm: str, baseline: str, paired: bool, delta: 
 def summary(rows: Sequence[Row]) -> Row:
     """All runs of one arm at one place."""
     values = [row["value"] for row in rows if row.get("value") is not None]
-    ended = [row for row in rows if row["status"] != "failed"]
+    ended = [row for row in rows if row["status"] in ENDED]
+    waiting = sum(row["status"] == WAITING for row in rows)
     train = [row["train"] for row in ended if row["train"] is not None]
     diverged = sum(row["status"] == "diverged" for row in rows)
     found: Row = {
         "arm": rows[0]["arm"],
-        "launched": len(rows),
+        "launched": len(rows) - waiting,
+        "waiting": waiting,
         "done": len(ended) - diverged,
         "diverged": diverged,
-        "failed": len(rows) - len(ended),
+        "failed": len(rows) - waiting - len(ended),
         "divergence": asdict(stats.binomial_interval(diverged, len(ended))) if ended else None,
         "mean": float(np.mean(values)) if values else None,
         "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
@@ -102,50 +108,32 @@ def summary(rows: Sequence[Row]) -> Row:
     return found
 
 
-def unmatched(first: Row, second: Row) -> list[str]:
-    """Warnings where two arms differ in parameters or FLOPs by more than 2 %."""
-    found = []
-    for key, name in (("parameters", "parameters"), ("flops", "FLOPs a step")):
-        a, b = first[key], second[key]
-        if a and b and abs(a - b) > MATCHED * b:
-            ratio = f"{a / b:.3f} times the {name} of {second['arm']}"
-            found.append(f"{first['arm']} has {ratio}")
-    return found
+def digests(declared: Row, arm: str, baseline: str) -> tuple[str, ...]:
+    """The digests that must be equal in a pair: of branches where only the connection differs."""
+    if declared["null"]:
+        return ()
+    ours, theirs = (declared["arms"].get(name, {}) for name in (arm, baseline))
+    apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    only = all(key.partition(".")[0] in ("connection", "long") for key in apart)
+    return tuple(key for key in SAME if only or key != "branch_digest")
 
 
-def same_runs(rows: Sequence[Row], arm: str, baseline: str) -> list[str]:
-    """A warning where nothing that is set apart applies here, so that two arms are one."""
-    ids = [{row["id"] for row in rows if row["arm"] == name} for name in (arm, baseline)]
-    return [f"{arm} and {baseline} are the same runs"] if ids[0] & ids[1] else []
-
-
-def analyse(
-    rows: Sequence[Row],
-    baselines: dict[str, str],
-    effects: dict[str, float],
-    references: dict[str, float],
-    paired: bool,
-) -> Row:
+def analyse(rows: Sequence[Row], declared: Row) -> Row:
     """Places with their arms and contrasts, slopes over depth, and the mean over tasks.
 
     Holm's correction is over the deepest place of every family; shallower ones are exploratory.
 
     Args:
         rows: of all cells, in order.
-        baselines: for each other arm the one that it is compared with.
-        effects: for each task the smallest difference that matters.
-        references: for each task the value that counts as 1.
-        paired: whether arms of one pair must have started equal.
+        declared: of the comparison: `arms`, `baselines`, `effects`, `references`, `null`.
     """
     places = []
+    baselines = declared["baselines"]
     for title, group in grouped(rows, "place"):
-        arms = [summary(own) for _, own in grouped(group, "arm")]
-        delta = effects.get(group[0]["task"], 0.0)
-        by_name = {arm["arm"]: arm for arm in arms}
-        here = [(a, b) for a, b in baselines.items() if a in by_name and b in by_name]
-        contrasts = [contrast(group, a, b, paired, delta) for a, b in here]
-        warnings = [w for a, b in here for w in unmatched(by_name[a], by_name[b])]
-        warnings += [w for a, b in here for w in same_runs(group, a, b)]
+        arms = {name: summary(own) for name, own in grouped(group, "arm")}
+        delta = declared["effects"].get(group[0]["task"], 0.0)
+        here = [(a, b) for a, b in baselines.items() if a in arms and b in arms]
+        contrasts = [contrast(group, a, b, digests(declared, a, b), delta) for a, b in here]
         kept = ("task", "family", "depth", "settings")
         known = next((row for row in group if "metric" in row), {})
         about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}
@@ -154,9 +142,9 @@ def analyse(
                 "title": title,
                 **{key: group[0][key] for key in kept},
                 **about,
-                "arms": arms,
+                "arms": list(arms.values()),
                 "contrasts": contrasts,
-                "warnings": warnings,
+                "warnings": [w for a, b in here for w in unmatched(group, arms[a], arms[b])],
             }
         )
     primary = [c for _, own in families({"places": places}) for c in own[-1]["contrasts"]]
@@ -164,9 +152,13 @@ def analyse(
     for found in (c for place in places for c in place["contrasts"]):
         found["exploratory"] = id(found) not in adjusted
         p = found["holm_p"] = adjusted.get(id(found), found["p"])
-        found["verdict"] = verdict(found.pop("evidence"), found["arm"], found["baseline"], p)
+        of = 1 if found["exploratory"] else len(primary)
+        words = verdict(found.pop("evidence"), found["arm"], found["baseline"], p, of)
+        claims = found["exploratory"] and found["pairs"] >= needed(1)
+        found["verdict"] = f"{words} (exploratory)" if claims else words
+        found["needed"] = needed(of)
     return {
         "places": places,
         "slopes": growth(places, baselines),
-        "overall": overall(rows, baselines, references),
+        "overall": overall(rows, baselines, declared["references"]),
     }

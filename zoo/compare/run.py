@@ -23,7 +23,7 @@ from zoo.compare.outputs import write_all
 from zoo.compare.plan import Cell, Plan, plan
 from zoo.compare.progress import Progress
 from zoo.compare.rebuild import PLAN, assemble
-from zoo.compare.record import Row, row_of
+from zoo.compare.record import WAITING, Row, row_of
 from zoo.compare.repeat import command
 from zoo.compare.schedule import Job, run_all
 from zoo.compare.store import Store
@@ -31,7 +31,7 @@ from zoo.folder import SCHEMA, write_whole
 
 log = logging.getLogger("zoo")
 SAME = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
-        "max_cells", "engine", "dir")  # words that leave the comparison what it is  # fmt: skip
+        "max_cells", "engine", "dir", "logger")  # leave the comparison what it is  # fmt: skip
 FAILED = 7  # exit code where cells failed
 
 
@@ -72,6 +72,7 @@ class Comparing:
             "pair": cell.pair,
             "seed": cell.config.seed,
             "id": cell.id(costs.get("data_digest", "")),
+            "kind": cell.kind,
             "flops": costs.get("flops"),
             "command": command(cell),
         }
@@ -103,7 +104,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         if options.dry_run:
             return listing(facts, jobs, lost, store, engine)
         top, plans = head(comparing), store.path / PLAN
-        waiting = [row_of(None, fact, "it has not run yet") for fact in facts]
+        waiting = [row_of(None, fact, status=WAITING) for fact in facts]
         write_whole(plans, json.dumps({**top, "cells": waiting}))
         try:
             with Progress(sys.stderr) as progress:

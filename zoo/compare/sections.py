@@ -8,6 +8,7 @@ from zoo.compare import table as md
 from zoo.compare.across import Row, grouped
 from zoo.compare.html import Html, details, items, join, name, table, tag
 from zoo.compare.progress import duration
+from zoo.compare.record import WAITING
 from zoo.compare.verdict import CLAIM, DIRECTION
 
 DIGESTS = {"data_digest": "data", "branch_digest": "branches", "order_digest": "batches"}
@@ -39,22 +40,26 @@ def warned(record: Row) -> Html:
     counts = [c["pairs"] for c in contrasts]
     fewest, pairs = min(counts, default=0), max(counts, default=0)
     lost = sum(row["status"] == "failed" for row in record["cells"])
+    waiting = sum(row["status"] == WAITING for row in record["cells"])
+    enough = max((c["needed"] for c in contrasts), default=CLAIM)
     diverged = sum(row["status"] == "diverged" for row in record["cells"])
     blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
     found = []
     few = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
     if pairs <= DIRECTION:
         found.append(f"Direction only: {few}. So few runs show which way a difference "
-                     f"points, not whether it is real; a verdict needs {CLAIM} pairs.")  # fmt: skip
-    elif pairs < CLAIM:
-        found.append(f"Intervals, no verdicts: {few}; a verdict needs {CLAIM} pairs.")
-    elif fewest < CLAIM:
-        short = sum(count < CLAIM for count in counts)
-        found.append(f"{short} of {len(counts)} gaps have fewer than the {CLAIM} pairs of a "
-                     "verdict.")  # fmt: skip
+                     f"points, not whether it is real; a verdict needs {enough}.")  # fmt: skip
+    elif pairs < enough:
+        found.append(f"Intervals, few verdicts: {few}; a verdict at the deepest place needs "
+                     f"{enough}.")  # fmt: skip
+    elif fewest < enough:
+        short = sum(c["pairs"] < c["needed"] for c in contrasts)
+        found.append(f"{short} of {len(counts)} gaps have fewer pairs than a verdict needs.")
     if record["declared"]["null"]:
         found.append("A null comparison: both arms are the same rule under other seeds, so every "
                      "verdict of a difference would be false.")  # fmt: skip
+    if waiting:
+        found.append(f"{waiting} of {len(record['cells'])} runs have not run yet.")
     if lost:
         found.append(f"{lost} of {len(record['cells'])} runs failed and are missing below.")
     if blocked:
@@ -77,13 +82,15 @@ def caveats(record: Row) -> Html:
     ]
     title = f"Arms that are not matched within 2 %, or are the same ({len(warnings)} warnings)"
     unequal = details(title, items(warnings)) if len(warnings) > 3 else items(warnings)
-    return join([items(md.CAVEATS), unequal if warnings else ""])
+    return join([items(md.caveats(record)), unequal if warnings else ""])
 
 
 def provenance(record: Row) -> Html:
     """Machine, versions, digests and commands."""
     cells = record["cells"]
-    facts = [["software", said(record["versions"])], ["machine", said(record["machine"])]]
+    facts: list[list[object]] = []
+    for ran in record["environments"]:
+        facts += [["software", said(ran["versions"])], ["machine", said(ran["machine"])]]
     for task, own in grouped(cells, "task"):
         digests = dict.fromkeys(c["data_digest"] for c in own if c.get("data_digest"))
         facts.append([f"data of {task}", tag("code", " ".join(digests) or "not known")])

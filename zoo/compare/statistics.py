@@ -118,17 +118,18 @@ def pairs_needed(
     return needed if needed <= most else None
 
 
-def has_outlier(differences: ArrayLike) -> bool:
+def has_outlier(differences: ArrayLike, delta: float = 0.0) -> bool:
     """Whether a difference lies more than 6 scaled median deviations from the median.
 
-    With fewer than 5 pairs no difference can be told from the others.
+    What is within delta of the median is none. With fewer than 5 pairs no difference can be told
+    from the others.
     """
     d = np.asarray(differences, float)
     if len(d) < 5:
         return False
     centre = np.abs(d - np.median(d))
     scale = max(1.4826 * float(np.median(centre)), 1e-3 * float(np.abs(d).max()), 1e-12)
-    return bool((centre > 6 * scale).any())
+    return bool((centre > max(6 * scale, delta)).any())
 
 
 def slopes(gaps: ArrayLike, depths: Sequence[float]) -> Array:

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
-from zoo.folder import RunFolder, write_whole
+from zoo.folder import ENDED, RunFolder, write_whole
 
 STALE = 120.0  # seconds after which an owner that is silent is taken for dead
-ENDED = ("done", "diverged")
 
 
 class Store:

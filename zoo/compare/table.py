@@ -8,11 +8,13 @@ from typing import Any
 
 from zoo.compare.across import Row, families
 
+SAME = "One set of hyperparameters for all arms; none was tuned for this comparison."
+OTHER = "Arms set options beside the connection; they stand under the arms of the report."
 CAVEATS = (
-    "One set of hyperparameters for all arms; none was tuned for this comparison.",
     "Every run is judged at its last step. Runs that diverged count as chance.",
     "These tasks are no sample of all tasks.",
 )
+OTHER_ENDS = ("diverged", "failed", "waiting")
 GAPS = ["place", "metric", "arm", "baseline", "gap", "verdict", "training gap", "pairs", "p"]
 SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on validation"]
 SECONDARY += ["without pairs that diverged"]
@@ -62,6 +64,12 @@ def extremes(by_task: dict[str, float]) -> list[tuple[str, float]]:
     """The least and the largest entry."""
     ranked = sorted(by_task.items(), key=lambda item: item[1])
     return [ranked[0], ranked[-1]] if ranked else []
+
+
+def caveats(record: Row) -> list[str]:
+    """What holds for every comparison."""
+    keys = {key.partition(".")[0] for arm in record["declared"]["arms"].values() for key in arm}
+    return [SAME if keys <= {"connection", "long"} else OTHER, *CAVEATS]
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ def cost_rows(record: Row) -> Rows:
             place["title"],
             arm["arm"],
             f"{arm['done']} of {arm['launched']}",
-            f"{arm['diverged']} diverged, {arm['failed']} failed",
+            ", ".join(f"{arm[end]} {end}" for end in OTHER_ENDS if arm[end]) or "none",
             f"{arm['parameters']:,.0f}" if arm["parameters"] else "",
             number((arm["flops"] or 0) / 1e6),
             number(1e3 * arm["seconds_per_step"]) if arm["seconds_per_step"] else "",

@@ -1,0 +1,35 @@
+"""Warnings where two arms are not matched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.compare.across import Row
+
+MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
+
+
+def unmatched(rows: Sequence[Row], first: Row, second: Row) -> list[str]:
+    """Where two arms differ in size by more than 2 %, in their start, or not at all.
+
+    Args:
+        rows: of all arms at a place.
+        first: summary of one arm.
+        second: of the other one.
+    """
+    found = []
+    for key, name in (("parameters", "parameters"), ("flops", "FLOPs a step")):
+        a, b = first[key], second[key]
+        if a and b and abs(a - b) > MATCHED * b:
+            ratio = f"{a / b:.3f} times the {name} of {second['arm']}"
+            found.append(f"{first['arm']} has {ratio}")
+    names = f"{first['arm']} and {second['arm']}"
+    ours, theirs = ([r for r in rows if r["arm"] == arm["arm"]] for arm in (first, second))
+    if {row["id"] for row in ours} & {row["id"] for row in theirs}:
+        found.append(f"{names} are the same runs")
+    starts = {row["pair"]: row.get("branch_digest") for row in ours}
+    others = {row["pair"]: row.get("branch_digest") for row in theirs}
+    shared = [p for p in starts.keys() & others.keys() if None not in (starts[p], others[p])]
+    if any(starts[pair] != others[pair] for pair in shared):
+        found.append(f"{names} start from different branches")
+    return found
