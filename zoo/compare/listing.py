@@ -9,6 +9,7 @@ from zoo.compare.engine import Engine
 from zoo.compare.progress import duration
 from zoo.compare.schedule import Job
 from zoo.compare.store import Store
+from zoo.compare.verdict import needed
 
 
 def listing(
@@ -17,6 +18,7 @@ def listing(
     lost: Mapping[str, str],
     store: Store,
     engine: Engine,
+    hypotheses: int,
 ) -> tuple[Row, str, int]:
     """The cells and the estimate of their time; nothing is run."""
     lines, left = [], 0.0
@@ -31,4 +33,5 @@ def listing(
         f"{len(facts)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
         "training alone"
     )
+    lines.append(f"a verdict of the deepest places needs {needed(hypotheses)} pairs")
     return {"cells": list(facts), "seconds": left}, "\n".join(lines), 0

@@ -76,6 +76,11 @@ class Plan:
     pairs: list[int]
     cells: list[Cell]
 
+    @property
+    def hypotheses(self) -> int:
+        """Deepest places with a contrast, which are corrected for each other."""
+        return len({place.family for place in self.places}) * len(self.baselines)
+
 
 def result_keys(config: Config) -> Values:
     """The configuration without what cannot change a result, flat."""

@@ -102,7 +102,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
         jobs, lost = comparing.jobs(facts, costs)
         if options.dry_run:
-            return listing(facts, jobs, lost, store, engine)
+            return listing(facts, jobs, lost, store, engine, found.hypotheses)
         top, plans = head(comparing), store.path / PLAN
         waiting = [row_of(None, fact, status=WAITING) for fact in facts]
         write_whole(plans, json.dumps({**top, "cells": waiting}))
