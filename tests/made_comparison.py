@@ -8,7 +8,7 @@ from zoo.compare.rebuild import PLAN
 from zoo.folder import SCHEMA, write_whole
 
 
-def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", **changes):
+def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", recipe="", **changes):
     """A comparison that is under way, all of whose runs have ended.
 
     Args:
@@ -18,6 +18,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", **
         pairs: how many.
         rules: connections of the arms.
         status: of a cell; "failed" ones have no result.
+        recipe: of all runs beside arm and depth.
         changes: of what the plan says.
     """
     draws = random.Random(0)
@@ -31,7 +32,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", **
                     "place": title, "task": task, "family": task, "depth": depth,
                     "settings": {} if depth is None else {"model.depth": depth}, "arm": arm,
                     "pair": pair, "seed": pair, "id": f"{len(cells):020x}", "flops": 1e6,
-                    "kind": f"{title} {arm}",
+                    "recipe": f"{task} {arm} {recipe}",
                     "command": f"python -m zoo fit task={task} seed={pair}",
                 }  # fmt: skip
                 how = status(cell)

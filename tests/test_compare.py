@@ -157,6 +157,13 @@ def test_a_cells_address_follows_from_what_can_change_its_result():
     assert len(ids) == 4
 
 
+def test_depths_of_an_arm_share_their_recipe():
+    found = cells("task=gnn", "connection=plain,residual", "model.depth=2,4", "pairs=2").cells
+    assert len({(cell.arm, cell.recipe) for cell in found}) == 2
+    longer = cells("task=gnn", "connection=plain,residual", "trainer.max_steps=5").cells
+    assert {cell.recipe for cell in found}.isdisjoint(cell.recipe for cell in longer)
+
+
 def test_null_compares_an_arm_with_itself_under_other_seeds():
     found = cells("task=gnn", "null=true", "pairs=2", "model.depth=2")
     assert [cell.arm for cell in found.cells] == ["plain", "plain again"] * 2

@@ -189,7 +189,8 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
     (tmp_path / "broken" / "compare.json").write_text("{")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "compare.json").write_text('{"schema": 1, "cells": []}')
-    wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"]]
+    made(tmp_path / "longer", ["plain", "residual"], [("cnn", 4)], 1, recipe="more steps")
+    wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"], ["first", "longer"]]
     for words in wrong:
         assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
         told = capsys.readouterr().err

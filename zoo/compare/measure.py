@@ -13,8 +13,8 @@ from pathlib import Path
 
 from zoo import __version__
 from zoo.compare.across import Row
+from zoo.compare.cell import Cell
 from zoo.compare.engine import Engine
-from zoo.compare.plan import Cell
 from zoo.compare.schedule import RETRIES
 from zoo.errors import ConfigError, DataError, ZooError
 from zoo.folder import write_whole

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from zoo import registry
+from zoo.compare.cell import Cell, digest
 from zoo.compare.declared import Comparison
 from zoo.compare.matrix import (
     Arm,
@@ -25,37 +24,8 @@ from zoo.compare.matrix import (
 from zoo.compare.refuse import refuse, refuse_doubles, refuse_size
 from zoo.config import Config, change, compose
 from zoo.errors import ConfigError, suggest
-from zoo.folder import SCHEMA
 from zoo.options import fields
 from zoo.tree import flatten
-
-OUTSIDE = ("run", "logger", "choices.logger")  # keys that cannot change a result
-
-
-@dataclass
-class Cell:
-    """One run: an arm at a place with a seed.
-
-    Args:
-        place: where.
-        arm: its name.
-        pair: seed that it shares with the other arms.
-        config: everything else.
-    """
-
-    place: Place
-    arm: str
-    pair: int
-    config: Config
-
-    @property
-    def kind(self) -> str:
-        """What all seeds of an arm at a place share: the key of its measured costs."""
-        return digest({**result_keys(self.config), "seed": None})
-
-    def id(self, data_digest: str) -> str:
-        """The address of its result: all that can change it."""
-        return digest({**result_keys(self.config), "data_digest": data_digest, "schema": SCHEMA})
 
 
 @dataclass
@@ -80,18 +50,6 @@ class Plan:
     def hypotheses(self) -> int:
         """Deepest places with a contrast, which are corrected for each other."""
         return len({place.family for place in self.places}) * len(self.baselines)
-
-
-def result_keys(config: Config) -> Values:
-    """The configuration without what cannot change a result, flat."""
-    flat = flatten(config.plain())
-    return {key: value for key, value in flat.items() if not key.startswith(OUTSIDE)}
-
-
-def digest(values: Values) -> str:
-    """A short name for some values."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 class Composer:

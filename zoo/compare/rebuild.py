@@ -16,7 +16,7 @@ from zoo.compare.record import analyse, row_of
 from zoo.errors import ConfigError
 from zoo.folder import ENDED, SCHEMA, RunFolder
 
-FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "kind",
+FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "recipe",
          "flops", "command")  # fmt: skip
 
 PLAN = "plan.json"  # what a comparison under way will do
@@ -142,16 +142,16 @@ def joined(sources: Sequence[Source]) -> Row:
 def rows_of(sources: Sequence[Source]) -> list[Row]:
     """The cells of all folders, from their results; a row whose run is gone stays as it was."""
     found: dict[tuple[str, str, int], Row] = {}
-    kinds: dict[tuple[str, str], str | None] = {}
+    recipes: dict[tuple[str, str], str | None] = {}
     for source in sources:
         for row in source.record["cells"]:
             key = (row["place"], row["arm"], row["pair"])
             fresh = renewed(row, source.homes)
             known = found.get(key, fresh)
             ended = known["status"] in ENDED and fresh["status"] in ENDED
-            kind = kinds.setdefault(key[:2], fresh.get("kind"))
+            recipe = recipes.setdefault((row["family"], row["arm"]), fresh.get("recipe"))
             what = ""
-            if kind != fresh.get("kind"):
+            if recipe != fresh.get("recipe"):
                 what = "runs of this arm have other settings in another folder"
             if known["id"] != fresh["id"]:
                 what = "this run has other settings in another folder"

@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from zoo.compare.plan import Cell
+from zoo.compare.cell import Cell
 from zoo.config import compose
 from zoo.tree import flatten
 

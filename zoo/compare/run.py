@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.compare.cell import Cell
 from zoo.compare.crew import local
 from zoo.compare.declared import Comparison, declare
 from zoo.compare.engine import Engine
@@ -20,7 +21,7 @@ from zoo.compare.matrix import Arm, Values
 from zoo.compare.measure import measured
 from zoo.compare.mirror import mirror
 from zoo.compare.outputs import write_all
-from zoo.compare.plan import Cell, Plan, plan
+from zoo.compare.plan import Plan, plan
 from zoo.compare.progress import Progress
 from zoo.compare.rebuild import PLAN, assemble
 from zoo.compare.record import WAITING, Row, row_of
@@ -72,7 +73,7 @@ class Comparing:
             "pair": cell.pair,
             "seed": cell.config.seed,
             "id": cell.id(costs.get("data_digest", "")),
-            "kind": cell.kind,
+            "recipe": cell.recipe,
             "flops": costs.get("flops"),
             "command": command(cell),
         }
