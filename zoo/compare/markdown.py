@@ -39,8 +39,13 @@ def markdown(record: Row) -> str:
     lines = [f"# Comparison: {record['name']}", ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
-    lines += ["Gaps are arm less baseline, positive where the arm is better, with Student's 95 %"]
-    lines += ["interval; p is of exact sign flips, by Holm over the deepest place of each family."]
+    lines += [
+        "Gaps are arm less baseline, positive where the arm is better, from four pairs on with"
+    ]
+    lines += [
+        "Student's 95 % interval; p is of exact sign flips, by Holm over the deepest place of each"
+    ]
+    lines += ["family; other places explore."]
     lines += ["", *table(*gap_rows(record))]
     if record["slopes"]:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]

@@ -15,7 +15,8 @@ CAVEATS = (
     "These tasks are no sample of all tasks.",
 )
 OTHER_ENDS = ("diverged", "failed", "waiting")
-GAPS = ["place", "metric", "arm", "baseline", "gap", "verdict", "training gap", "pairs", "p"]
+GAPS = ["place", "metric", "arm", "baseline", "gap", "verdict", "training gap", "pairs"]
+GAPS += ["p (* uncorrected)"]
 SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on validation"]
 SECONDARY += ["without pairs that diverged"]
 COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
@@ -140,7 +141,7 @@ def gap_rows(record: Row) -> Rows:
                     c["verdict"],
                     viewed(c, "training"),
                     f"{c['pairs']}",
-                    number(c["holm_p"]) + (", exploratory" if c["exploratory"] else ""),
+                    number(c["holm_p"]) + ("*" if c["exploratory"] else ""),
                 ]
             )
     return GAPS, rows
