@@ -180,7 +180,7 @@ def test_long_skips_find_boundaries(seed, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_camvid_is_learned_in_ten_minutes_of_one_core(tmp_path, capsys):
+def test_camvid_is_learned(tmp_path, capsys):
     folder = DATA / "camvid-240x180"
     if not folder.is_dir():
         pytest.skip(f"no {folder}; set ZOO_DATA")
