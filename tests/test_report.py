@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -156,6 +157,26 @@ def test_the_terminal_shows_columns_and_verdicts(tmp_path, capsys):
     found = json.loads((folder / "compare.json").read_text())["places"]
     for line, place in zip(rows, found, strict=True):
         assert line[head.index("verdict") :] == place["contrasts"][0]["verdict"]
+
+
+def test_runs_that_wait_have_not_come_to_their_end(tmp_path):
+    folder = made(tmp_path / "here", ["plain", "residual"], [("cnn", 2)], 2)
+    shutil.rmtree(next(folder.glob("cells/*1")))
+    text = reported(folder).text
+    assert "None: 3 of 4 runs came to their end" in text
+    assert "1 of 4 runs have not run yet" in text
+
+
+def test_a_null_comparison_has_no_warning_of_its_seeds(tmp_path):
+    folder = made(tmp_path / "here", ["plain", "plain again"], [("cnn", 2)], 2)
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["declared"]["null"] = True
+    (folder / "plan.json").write_text(json.dumps(plan))
+    for result in folder.glob("cells/*/result.json"):
+        result.write_text(
+            json.dumps({**json.loads(result.read_text()), "branch_digest": result.parent.name})
+        )
+    assert "different branches" not in reported(folder).text
 
 
 def test_what_has_run_since_is_in_the_report(tmp_path):

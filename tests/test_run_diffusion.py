@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 from test_run import rows, weights
 
-from tasks import checkpoints, export_diffusers
+from tasks import checkpoints, diffusion, export_diffusers
 from tasks.checkpoints import save_whole
+from tasks.run import prepare
 from zoo.cli import main
+from zoo.config import load
 from zoo.folder import RunFolder
 
 SMALL = ["task=diffusion", "model.depth=2", "model.width=8", "model.blocks=1", "logger=none"]
@@ -144,6 +146,29 @@ def test_a_conditional_model_draws_a_class(tmp_path, capsys):
     assert "choose from 0, 1" in capsys.readouterr().err
     assert main(["export", f"from={folder}"]) == 2
     assert "model.conditional" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("drop", "words", "said"),
+    [(0, ["guidance=3"], "leave guidance out"), (1, ["label=7"], "never trained with labels")],
+)
+def test_what_a_conditional_model_never_saw_is_refused(drop, words, said, tmp_path, capsys):
+    more = ["model.conditional=true", f"task.drop_label={drop}", "trainer.max_steps=1"]
+    fit(tmp_path / "run", *more)
+    capsys.readouterr()
+    assert main(["sample", f"from={tmp_path / 'run'}", "count=1", "steps=2", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_large_training_part_is_evaluated_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(diffusion, "SEEN", 300)
+    _, make_task = prepare(load([*SMALL, "trainer.accelerator=cpu"])[0])
+    task = make_task()
+    seen = torch.cat([piece.examples for piece in task.loader("train")]).unique()
+    assert len(seen) == 300
+    assert set(seen.tolist()) <= set(task.data.train.tolist())
+    held = torch.cat([piece.examples for piece in task.loader("test")]).unique()
+    assert len(held) == len(task.data.test) > 300
 
 
 @pytest.mark.parametrize(

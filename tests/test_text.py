@@ -9,7 +9,7 @@ import torch
 from tasks.data import pieces, tokens
 from tasks.data.symbols import Bytes, Characters, letters
 from tasks.data.text import Text, Windows
-from tasks.data.texts import PyDoc, TextFile
+from tasks.data.texts import PyDoc, Shakespeare, TextFile
 from tasks.optim import AdamW
 from tasks.transformer import Consecutive, LanguageModelling
 from zoo.connections.additive import Residual
@@ -251,6 +251,17 @@ def measured(task, part):
             task.validation_step(batch, index)
     task._trainer = type("One", (), {"world_size": 1})()
     return task.metrics()
+
+
+def test_shakespeare_is_found_in_its_folder(tmp_path):
+    (tmp_path / "input.txt").write_text(
+        "First Citizen:\nBefore we proceed any further, hear me.\n" * 9
+    )
+    whole, again = (Shakespeare(str(p)).load() for p in (tmp_path / "input.txt", tmp_path))
+    assert again.digest() == whole.digest()
+    assert again.sizes == whole.sizes
+    with pytest.raises(DataError, match="no such file"):
+        Shakespeare(str(tmp_path / "..")).load()
 
 
 @pytest.mark.parametrize("symbols", [None, Bytes()])

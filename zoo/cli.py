@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from zoo import registry
 from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
 from zoo.usage import USAGE
 from zoo.verbs import VERBS, Flags
@@ -41,6 +40,8 @@ def run(argv: Sequence[str]) -> int:
     elif verb is None:
         raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
     elif verb not in VERBS:
+        from zoo import registry
+
         near = f"did you mean list {verb}?" if verb in registry.GROUPS else suggest(verb, VERBS)
         raise ConfigError(f"unknown verb {verb!r}", "command line", near)
     else:

@@ -20,6 +20,11 @@ from zoo.compare.table import (
     sentences,
 )
 
+GAPS = """\
+Gaps are arm less baseline, positive where the arm is better, from four pairs on with Student's 95 %
+interval; p is of exact sign flips, by Holm over the deepest place of each family; other places
+explore."""
+
 
 def cells(values: Sequence[Any]) -> str:
     """A row of a table in Markdown; what could end a cell is escaped."""
@@ -39,13 +44,7 @@ def markdown(record: Row) -> str:
     lines = [f"# Comparison: {record['name']}", ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
-    lines += [
-        "Gaps are arm less baseline, positive where the arm is better, from four pairs on with"
-    ]
-    lines += [
-        "Student's 95 % interval; p is of exact sign flips, by Holm over the deepest place of each"
-    ]
-    lines += ["family; other places explore."]
+    lines += [GAPS]
     lines += ["", *table(*gap_rows(record))]
     if record["slopes"]:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
@@ -60,7 +59,7 @@ def markdown(record: Row) -> str:
             f"Over {', '.join(found['tasks'])} at their deepest (chance 0, reference 1), the "
             f"interquartile mean of {found['arm']} is {number(found['iqm'])}, of "
             f"{found['baseline']} {number(found['baseline_iqm'])}: gap "
-            f"{interval(found['gap'])}{omitted(found)}.",
+            f"{'; '.join(filter(None, [interval(found['gap']), omitted(found)]))}.",
         ]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table(*secondary_rows(record)), "", *table(*cost_rows(record)), ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.compare.across import Row
+from zoo.compare.pairing import Pairing
 
 MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
 
@@ -24,12 +25,10 @@ def unmatched(rows: Sequence[Row], first: Row, second: Row) -> list[str]:
             ratio = f"{a / b:.3f} times the {name} of {second['arm']}"
             found.append(f"{first['arm']} has {ratio}")
     names = f"{first['arm']} and {second['arm']}"
-    ours, theirs = ([r for r in rows if r["arm"] == arm["arm"]] for arm in (first, second))
-    if {row["id"] for row in ours} & {row["id"] for row in theirs}:
+    pairing = Pairing.of(rows, first["arm"], second["arm"])
+    ids = ({row["id"] for row in arm.values()} for arm in (pairing.ours, pairing.theirs))
+    if set.intersection(*ids):
         found.append(f"{names} are the same runs")
-    starts = {row["pair"]: row.get("branch_digest") for row in ours}
-    others = {row["pair"]: row.get("branch_digest") for row in theirs}
-    shared = [p for p in starts.keys() & others.keys() if None not in (starts[p], others[p])]
-    if any(starts[pair] != others[pair] for pair in shared):
+    if pairing.apart("branch_digest"):
         found.append(f"{names} start from different branches")
     return found

@@ -36,8 +36,9 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
         ConfigError, DataError: what a measurement met; it names the cell.
     """
     known: dict[str, Row] = json.loads(path.read_text()) if path.is_file() else {}
-    files = {kind: stamp(cell.config.sections["data"].get("path")) for kind, cell in kinds.items()}
-    waiting = [k for k in kinds if k not in known or known[k].get("files") != files[k]]
+    paths = {kind: cell.config.sections["data"].get("path") for kind, cell in kinds.items()}
+    stamps = {path: stamp(path) for path in set(paths.values())}
+    waiting = [k for k in kinds if known.get(k, {}).get("stamp") != stamps[paths[k]]]
     losses, lost, flying = Counter[str](), dict[str, Row](), 0
     if waiting:
         log.info("measuring a step of %d kinds of runs", len(waiting))
@@ -58,7 +59,7 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
             if reason := outcome.reason() or outcome.told(str(answer.get("error", ""))):
                 lost[kind] = {"lost": f"its step could not be measured: {reason}"}
                 continue
-            known[kind] = {**answer, "files": files[kind]}
+            known[kind] = {**answer, "stamp": stamps[paths[kind]]}
             write_whole(path, json.dumps(known))
     return {kind: lost.get(kind) or known[kind] for kind in kinds}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoo.compare import table as md
 from zoo.compare.across import Row
 from zoo.compare.html import Html, details, join, table, tag
+from zoo.folder import ENDED
 
 LEVEL = "The growth of a gap with depth needs two depths, neither of them blocked."
 
@@ -69,7 +70,7 @@ def growth(record: Row) -> Html:
     means = [
         [f["arm"], f["baseline"], ", ".join(f["tasks"]), md.number(f["iqm"]),
          md.number(f["baseline_iqm"]), md.interval(f["gap"]),
-         " to ".join(f"{md.number(g)} without {t}" for t, g in md.extremes(f["without"]))]
+         md.omitted(f)]
         for f in record["overall"]
     ]  # fmt: skip
     title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
@@ -100,7 +101,8 @@ def failures(record: Row) -> Html:
         if c["status"] in ("failed", "diverged")
     ]
     if not rows:
-        return tag("p", f"None: all {len(record['cells'])} runs came to their end.")
+        ended = sum(c["status"] in ENDED for c in record["cells"])
+        return tag("p", f"None: {ended} of {len(record['cells'])} runs came to their end.")
     head = ("place", "arm", "pair", "what", "why", "address")
     rates = [
         [place["title"], a["arm"], a["diverged"], a["failed"], a["launched"],

@@ -55,10 +55,17 @@ class Pairing:
         Args:
             keys: of the digests that must be equal in a pair; all pairs read the same data.
         """
-        pairs = [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
-        told = (SAME[key] for key in keys if any(a[key] != b[key] for a, b in pairs))
-        read = {row["data_digest"] for both in pairs for row in both}
+        told = (SAME[key] for key in keys if self.apart(key))
+        read = {row["data_digest"] for both in self.ended() for row in both}
         return next(told, "the pairs read different data" if keys and len(read) > 1 else "")
+
+    def ended(self) -> list[tuple[Row, Row]]:
+        """The pairs of which both runs ended."""
+        return [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
+
+    def apart(self, key: str) -> bool:
+        """Whether a digest differs in some pair."""
+        return any(a[key] != b[key] for a, b in self.ended())
 
     def diverged(self) -> tuple[set[int], set[int]]:
         """The pairs in which the arm diverged, and those in which the baseline did."""

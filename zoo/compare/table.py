@@ -56,15 +56,10 @@ def viewed(contrast: Row, view: str) -> str:
 
 
 def omitted(found: Row) -> str:
-    """What an average over tasks becomes when one task is left out, in brackets."""
-    ends = [f"{number(gap)} without {task}" for task, gap in extremes(found["without"])]
-    return f" ({' to '.join(ends)})" if ends else ""
-
-
-def extremes(by_task: dict[str, float]) -> list[tuple[str, float]]:
-    """The least and the largest entry."""
-    ranked = sorted(by_task.items(), key=lambda item: item[1])
-    return [ranked[0], ranked[-1]] if ranked else []
+    """The least and the largest gap of an average over tasks when one of them is left out."""
+    ranked = sorted(found["without"].items(), key=lambda item: item[1])
+    ends = [f"{number(gap)} without {task}" for task, gap in (*ranked[:1], *ranked[1:][-1:])]
+    return " to ".join(ends)
 
 
 def caveats(record: Row) -> list[str]:
