@@ -95,14 +95,19 @@ def resnets() -> dict[str, dict[str, Arm]]:
 
 
 def transformers() -> dict[str, dict[str, Arm]]:
-    """The default and nanoGPT's setting for the CPU."""
+    """The default and nanoGPT's setting for the CPU: two twins, ours, ours compiled."""
     found = {}
     for given in GPTS:
         x = torch.randint(given["vocabulary"], (16, given["context"]))
+        y = x.roll(-1, 1)
         ours = Transformer(connect=Residual, norm_placement=Pre(), **given)  # type: ignore[arg-type]
+        compiled = copy.deepcopy(ours)
+        compiled.compile()
         found[f"{given['depth']} blocks of width {given['width']}"] = {
-            "plain PyTorch": Arm(GPT(**given), x, x.roll(-1, 1)),
-            "this project": Arm(ours, x, x.roll(-1, 1)),
+            "plain PyTorch": Arm(GPT(**given), x, y),
+            "plain PyTorch, again": Arm(GPT(**given), x, y),
+            "this project": Arm(ours, x, y),
+            "this project, compiled": Arm(compiled, x, y),
         }
     return found
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -34,10 +34,11 @@ class Branch(nn.Module):
         self.after = nn.Sequential(*(m for m in after if not isinstance(m, nn.Identity)))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        for function in self.before:
+        before, core, after = cast(Any, self._modules).values()  # attributes take longer
+        for function in before:
             x = function(x)
-        x = self.core(x, *args, **kwargs)
-        for function in self.after:
+        x = core(x, *args, **kwargs)
+        for function in after:
             x = function(x)
         return x
 

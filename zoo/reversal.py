@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from zoo.recompute import Moment, kept_buffers
 
 if TYPE_CHECKING:
-    from zoo.connection import Connection, State
+    from zoo.connection import State
 
-Steps = Sequence[tuple["Connection", nn.Module]]
+Step = tuple[Any, ...]  # site, branch, shortcut and post of a write
 Tensors = list[Tensor]
 Found = list[Tensor | None]  # gradients, where there are any
 
 
-def undoable(steps: Sequence[tuple[Any, ...]], index: int, *side: Any) -> Steps:
-    """The sites and branches in a row from `index` on whose earlier state needs no keeping.
+def undoable(*side: Any) -> Callable[[Step], bool]:
+    """A function that says of a write whether the state before it needs no keeping.
 
-    There are none in a compiled or exported graph, without gradients, and where a side input is a
-    dict or list: a branch may write into it for another branch.
+    It does in a compiled or exported graph, without gradients, and where a side input is a dict or
+    list: a branch may write into it for another branch.
 
     Args:
-        steps: site, branch, shortcut and post of every write.
-        index: of the first one.
         side: what the branches take beside the stream.
     """
-    if not steps[index][0].inverts:  # as most rules
-        return []
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-        return []
-    if any(isinstance(value, dict | list) for value in side):
-        return []
+    possible = torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    possible = possible and not any(isinstance(value, dict | list) for value in side)
 
-    def bare(parts: tuple[Any, ...]) -> bool:
-        site, _, shortcut, post = parts
-        return site.inverts and shortcut is None and post is None
+    def bare(step: Step) -> bool:
+        site, _, shortcut, post = step
+        return possible and site.inverts and shortcut is None and post is None
 
-    return [(site, branch) for site, branch, *_ in takewhile(bare, steps[index:])]
+    return bare
 
 
 def total(a: Tensor | None, b: Tensor | None) -> Tensor | None:
@@ -55,21 +48,22 @@ class Run:
     """Writes in a row that can be undone, with the side inputs of their branches.
 
     Args:
-        steps: sites whose rule has an inverse, each with its branch.
+        steps: writes that can be undone.
         state: before the first write.
         args: side inputs of every branch; gradients reach the tensors among them.
         kwargs: side inputs of every branch, by name.
     """
 
-    def __init__(self, steps: Steps, state: State, args: Any, kwargs: Any):
-        self.steps = steps
+    def __init__(self, steps: Sequence[Step], state: State, args: Any, kwargs: Any):
+        self.steps = [(site, branch) for site, branch, *_ in steps]
         self.start, self.spec = tree_flatten(state)
         self.side, self.side_spec = tree_flatten((args, kwargs))
         self.moving = [
             i for i, v in enumerate(self.side) if isinstance(v, Tensor) and v.requires_grad
         ]
         self.parameters = [
-            [p for module in step for p in module.parameters() if p.requires_grad] for step in steps
+            [p for module in step for p in module.parameters() if p.requires_grad]
+            for step in self.steps
         ]
         self.moments: list[Moment] = []
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.connection import Connection, State
 from zoo.recompute import checkpointed
-from zoo.reversal import Run, undoable
+from zoo.reversal import Run, Step, undoable
 
 
 class Stack(nn.Module):
@@ -60,37 +61,40 @@ class Stack(nn.Module):
     def close(self, state: State) -> Tensor:
         return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
 
-    def steps(self) -> list[tuple[Any, ...]]:
+    def steps(self) -> list[Step]:
         """Site, branch, shortcut and post of every write."""
         return list(zip(self.sites, self.branches, self.shortcuts, self.posts, strict=True))
 
-    def step(self, parts: tuple[Any, ...], state: State, *args: Any, **kwargs: Any) -> State:
-        """The state after a write and what follows it."""
-        site, branch, shortcut, post = parts
-        if self.checkpoint and torch.is_grad_enabled():
-            state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
-        else:
-            state = site(state, branch, *args, shortcut=shortcut, **kwargs)
-        return state if post is None else site.post(post, state)
+    def walk(
+        self, steps: Iterable[Step], state: State, *args: Any, **kwargs: Any
+    ) -> Iterator[State]:
+        """Yields the state after every write and what follows it."""
+        checkpoint = self.checkpoint and torch.is_grad_enabled()
+        for site, branch, shortcut, post in steps:
+            if checkpoint:
+                state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
+            else:
+                state = site(state, branch, *args, shortcut=shortcut, **kwargs)
+            if post is not None:
+                state = site.post(post, state)
+            yield state
 
     def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
         """Yields the state after `open` and after every write."""
         state = self.open(x)
         yield state
-        for parts in self.steps():
-            state = self.step(parts, state, *args, **kwargs)
-            yield state
+        yield from self.walk(self.steps(), state, *args, **kwargs)
 
     def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
         """The stream's value before the first branch and after every write."""
         return [self.close(state) for state in self.states(x, *args, **kwargs)]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        state, index, steps = self.open(x), 0, self.steps()
-        while index < len(steps):
-            if run := undoable(steps, index, *args, *kwargs.values()):
-                state = Run(run, state, args, kwargs)()
+        state = self.open(x)
+        for undone, steps in groupby(self.steps(), key=undoable(*args, *kwargs.values())):
+            if undone:
+                state = Run(list(steps), state, args, kwargs)()
             else:
-                state = self.step(steps[index], state, *args, **kwargs)
-            index += len(run) or 1
+                for after in self.walk(steps, state, *args, **kwargs):
+                    state = after
         return self.close(state)

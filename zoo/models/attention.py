@@ -132,9 +132,8 @@ class Attention(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         batch, length, width = x.shape
-        shape = (batch, length, self.heads, width // self.heads)
-        parts = self.qkv(x).chunk(3, -1)
-        q, k, v = (part.view(shape).transpose(1, 2) for part in parts)  # [B, H, T, D] each
+        parts = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).unbind(2)
+        q, k, v = (part.transpose(1, 2) for part in parts)  # [B, H, T, D] each
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
         if self.taps and taps is not None:
