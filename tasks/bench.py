@@ -1,13 +1,15 @@
 """What `fit` costs over a bare loop of the same model on the same tensors.
 
-One Lightning run trains in blocks of steps. After every block a bare loop takes as many steps with
-a twin of the model on the same tensors, with the same validations. Both are timed in process CPU
-time, so a drift of the machine falls on both, and the paired differences give an interval.
+One Lightning run trains in short blocks of steps. After every block a bare loop takes as many steps
+with a twin of the model on the same tensors, with the same validations, of which all blocks hold a
+whole number. Both are timed in process CPU time, so a drift of the machine falls on both, and the
+paired differences give an interval.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +34,8 @@ from zoo.errors import ConfigError
 from zoo.folder import RunFolder
 from zoo.init import redraw
 
-SECONDS = 0.4  # of process time that a block lasts at least
-BLOCKS = (12, 90)  # the fewest and the most
+SECONDS = 0.1  # of process time that a block lasts at least
+BLOCKS = 12  # the fewest
 ALL = 72.0  # seconds of process time that all blocks of both loops last, about
 
 
@@ -153,11 +155,12 @@ def bench(config: Config) -> Report:
     began = time.process_time()
     probe.run(every)
     turn = (time.process_time() - began) / every
-    size = every * max(1, round(SECONDS / turn / every))
-    blocks = min(max(BLOCKS[0], round(ALL / (2 * size * turn))), BLOCKS[1])
-    training.max_steps, training.max_epochs = size * (blocks + 2) + 1, None
+    size = next((n for n in range(1, every) if every % n == 0 and n * turn >= SECONDS), every)
+    cycles = math.ceil(max(BLOCKS * size, ALL / 2 / turn) / every)
+    blocks = cycles * every // size
+    training.max_steps, training.max_epochs = size * (blocks + 1) + 1, None
     training.patience = None
-    bar = tqdm(total=blocks + 2, unit="block", disable=None)
+    bar = tqdm(total=blocks + 1, unit="block", disable=None)
     interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
     seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None), bar:
