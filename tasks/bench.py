@@ -26,6 +26,7 @@ from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.loggers import NoLogger
+from tasks.memory import keep_freed_memory
 from tasks.process import logged, seed_everything
 from tasks.run import prepare
 from tasks.trainer import Training
@@ -136,6 +137,7 @@ def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
     if training.precision != "32-true" or training.accumulate > 1:
         fix = "leave trainer.precision and trainer.accumulate out"
         raise ConfigError("bench measures whole batches in float32", "bench", fix)
+    keep_freed_memory()
     torch.set_num_threads(1)  # process time counts threads that only wait
     return training, make_task
 

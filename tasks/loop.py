@@ -18,8 +18,9 @@ from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
 from tasks.loggers import NoLogger, identity
+from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.process import logged, seed_everything
-from tasks.result import PARTS, Result, forget_peak_memory, new_record, peak_memory_bytes
+from tasks.result import PARTS, Result, new_record
 from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
@@ -39,6 +40,7 @@ def train(
     pictures: bool = True,
 ) -> Result | None:
     """Trains, evaluates and records, whatever happens on the way; figures only if asked for."""
+    keep_freed_memory()
     forget_peak_memory()
     redraw(task.model, config.seed)
     seed_everything(config.seed)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import os
 import platform
-import resource
 import shlex
-import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,25 +90,6 @@ def single(metrics: Mapping[str, float], part: str) -> list[str]:
             found.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
     text = (textwrap.fill(f"{kind}  {', '.join(each)}", WIDTH) for kind, each in found.items())
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in text]
-
-
-def forget_peak_memory() -> None:
-    """Begins the count anew, since a process may train several runs; on Linux and on GPUs."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_bytes() -> int:
-    """The most memory that this process has held: of the GPU where one is used."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
 def versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,13 @@ import yaml
 from conftest import until
 
 from tasks.checkpoints import Keep
-from tasks.result import forget_peak_memory, peak_memory_bytes
+from tasks.memory import (
+    LIBC,
+    TRIM_THRESHOLD,
+    forget_peak_memory,
+    keep_freed_memory,
+    peak_memory_bytes,
+)
 from zoo.cli import main
 from zoo.folder import RunFolder
 
@@ -232,9 +239,24 @@ def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
     assert second["seconds_per_step"] > second["seconds"] / 62 / 20
 
 
+@pytest.mark.skipif(not hasattr(LIBC, "mallopt"), reason="not glibc")
+def test_freed_memory_is_kept_for_the_next_step():
+    def pages_fetched():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        held = [torch.ones(2**18) for _ in range(64)]  # 1 MiB each, 16,384 pages
+        del held
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    LIBC.mallopt(TRIM_THRESHOLD, 2**17)  # where glibc starts
+    assert min(pages_fetched() for _ in range(5)) > 10_000
+    keep_freed_memory()
+    assert min(pages_fetched() for _ in range(5)) < 1000
+
+
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone forgets")
 def test_peak_memory_is_that_of_one_run():
-    held = torch.ones(2**26)  # 256 MiB
+    keep_freed_memory()
+    held = [torch.ones(2**18) for _ in range(256)]  # 1 MiB each
     before = peak_memory_bytes()
     del held
     forget_peak_memory()
