@@ -35,9 +35,9 @@ from zoo.errors import ConfigError
 from zoo.folder import RunFolder
 from zoo.init import redraw
 
-SECONDS = 0.1  # of process time that a block lasts at least
+SECONDS = 0.1  # of process time that a block is meant to last
 BLOCKS = 12  # the fewest
-ALL = 72.0  # seconds of process time that all blocks of both loops last, about
+ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
 
 
 @dataclass

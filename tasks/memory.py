@@ -17,8 +17,8 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 def keep_freed_memory() -> None:
     """Lets glibc keep what a step frees; by default much of it goes back to the kernel.
 
-    The next step would get it again page by page, thousands of times. Blocks of 32 MiB and more,
-    the highest threshold that glibc sets by itself, still go back.
+    The next step would get it again page by page, thousands of times. It holds for the rest of
+    the process. Most blocks of 32 MiB and more, glibc's own highest threshold, still go back.
     """
     mallopt = getattr(LIBC, "mallopt", None)  # other C libraries have none
     if mallopt:

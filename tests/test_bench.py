@@ -46,14 +46,17 @@ def test_a_reversible_stream_keeps_its_memory_while_depth_grows(capsys, monkeypa
     assert (tmp_path / found["picture"]).is_file()
 
 
-@pytest.mark.parametrize(("task", "arms"), [("cnn", 4), ("transformer", 4)])
-def test_twins_are_the_same_nets(task, arms, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("task", "words", "arms"),
+    [("cnn", [], 4), ("transformer", [], 3), ("transformer", ["trainer.compile=true"], 4)],
+)
+def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "SECONDS", 0.0)
     monkeypatch.setattr(bench_twin, "ROUNDS", 1)
     monkeypatch.setattr(bench_twin, "BATCH", 2)
     monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
     monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
-    assert len(measured(capsys, "of=twin", f"task={task}")["nets"]) == arms
+    assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
     for made in bench_twin.KNOWN[task]().values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
         assert all(found == shapes[0] for found in shapes)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -34,11 +34,11 @@ class Branch(nn.Module):
         self.after = nn.Sequential(*(m for m in after if not isinstance(m, nn.Identity)))
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        before, core, after = cast(Any, self._modules).values()  # attributes take longer
-        for function in before:
+        modules: dict[str, Any] = self._modules  # faster than three attributes of a module
+        for function in modules["before"]:
             x = function(x)
-        x = core(x, *args, **kwargs)
-        for function in after:
+        x = modules["core"](x, *args, **kwargs)
+        for function in modules["after"]:
             x = function(x)
         return x
 

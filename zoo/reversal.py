@@ -21,9 +21,9 @@ Found = list[Tensor | None]  # gradients, where there are any
 
 
 def undoable(*side: Any) -> Callable[[Step], bool]:
-    """A function that says of a write whether the state before it needs no keeping.
+    """A predicate of writes: whether a stack may undo one instead of keeping the state before it.
 
-    It does in a compiled or exported graph, without gradients, and where a side input is a dict or
+    Never in a compiled or exported graph, without gradients, or where a side input is a dict or
     list: a branch may write into it for another branch.
 
     Args:

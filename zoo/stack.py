@@ -95,6 +95,6 @@ class Stack(nn.Module):
             if undone:
                 state = Run(list(steps), state, args, kwargs)()
             else:
-                for after in self.walk(steps, state, *args, **kwargs):
-                    state = after
+                for state in self.walk(steps, state, *args, **kwargs):  # noqa: B007, B020
+                    pass
         return self.close(state)
