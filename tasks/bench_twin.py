@@ -1,9 +1,13 @@
-"""Our nets against the plainest correct PyTorch of the same ones, step by step in one run."""
+"""Our nets against the plainest correct PyTorch of the same ones, step by step in one run.
+
+The twins have torch's optimiser as it comes, ours the one that `fit` makes: of the same kind.
+"""
 
 from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +29,7 @@ from zoo.norm import Post, Pre
 ROUNDS = 15  # at least
 SECONDS = 60.0  # of process time that the rounds of a net last, about
 BATCH = 64
+LONG = 1_000_000  # steps of a schedule that is not followed
 DEPTHS = (20, 56)
 GPTS = (
     {"vocabulary": 103, "depth": 12, "width": 64, "heads": 4, "context": 64},
@@ -52,19 +57,25 @@ class Ratios:
         return "\n".join(lines)
 
 
+BuildOptimizer = Callable[[nn.Module], torch.optim.Optimizer]
+
+
 class Arm:
     """One net and its optimiser on one batch.
 
     Args:
         model: the net.
+        build: makes its optimiser.
         x: the batch.
         y: its labels, of images or of every token.
         rough: whether it computes in bfloat16.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, y: Tensor, rough: bool = False):
+    def __init__(
+        self, model: nn.Module, build: BuildOptimizer, x: Tensor, y: Tensor, rough: bool = False
+    ):
         self.model, self.x, self.y, self.rough = model, x, y, rough
-        self.optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        self.optimizer = build(model)
         self.step()
 
     def step(self) -> float:
@@ -78,33 +89,44 @@ class Arm:
         return 1e3 * (time.process_time() - began)
 
 
-def resnets() -> dict[str, dict[str, Arm]]:
-    """ResNet-20 and -56: the twin, the twin with channels last, ours, ours in bfloat16."""
+def resnets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, Arm]]:
+    """ResNet-20 and -56: the twin, the twin with channels last, ours, ours in bfloat16.
+
+    Args:
+        plain: makes the optimiser of the twins.
+        ours: makes that of our nets.
+    """
     x, y = torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
     last: Any = {"memory_format": torch.channels_last}
     found = {}
     for depth in DEPTHS:
-        ours = CNN(3, 10, Residual, Post(), depth=depth, width=list(WIDTHS))
+        turned = ResNet(depth).to(**last)
+        net = CNN(3, 10, Residual, Post(), depth=depth, width=list(WIDTHS))
         found[f"ResNet-{depth}"] = {
-            "plain PyTorch": Arm(ResNet(depth), x, y),
-            "plain PyTorch, channels last": Arm(ResNet(depth).to(**last), x.contiguous(**last), y),
-            "this project": Arm(ours, x, y),
-            "this project, bfloat16": Arm(copy.deepcopy(ours), x, y, rough=True),
+            "plain PyTorch": Arm(ResNet(depth), plain, x, y),
+            "plain PyTorch, channels last": Arm(turned, plain, x.contiguous(**last), y),
+            "this project": Arm(net, ours, x, y),
+            "this project, bfloat16": Arm(copy.deepcopy(net), ours, x, y, rough=True),
         }
     return found
 
 
-def transformers() -> dict[str, dict[str, Arm]]:
-    """The default and nanoGPT's setting for the CPU: two twins and ours."""
+def transformers(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, Arm]]:
+    """The default and nanoGPT's setting for the CPU: the twin, the twin with our optimiser, ours.
+
+    Args:
+        plain: makes the optimiser of the twin.
+        ours: makes that of our net.
+    """
     found = {}
     for given in GPTS:
         x = torch.randint(given["vocabulary"], (16, given["context"]))
         y = x.roll(-1, 1)
-        ours = Transformer(connect=Residual, norm_placement=Pre(), **given)  # type: ignore[arg-type]
+        net = Transformer(connect=Residual, norm_placement=Pre(), **given)  # type: ignore[arg-type]
         found[f"{given['depth']} blocks of width {given['width']}"] = {
-            "plain PyTorch": Arm(GPT(**given), x, y),
-            "plain PyTorch, again": Arm(GPT(**given), x, y),
-            "this project": Arm(ours, x, y),
+            "plain PyTorch": Arm(GPT(**given), plain, x, y),
+            "plain PyTorch, our optimiser": Arm(GPT(**given), ours, x, y),
+            "this project": Arm(net, ours, x, y),
         }
     return found
 
@@ -133,13 +155,21 @@ def bench(config: Config) -> Ratios:
         fix = "leave the options of the model out"
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
     training, _ = one_process(config)
+    options = config.maker("optimizer")()
+
+    def plain(model: nn.Module) -> torch.optim.Optimizer:
+        return options.kind(model.parameters(), options.lr)
+
+    def ours(model: nn.Module) -> torch.optim.Optimizer:
+        return options.build(model, LONG, True, BATCH)["optimizer"]
+
     nets: dict[str, Any] = {}
-    for net, arms in KNOWN[task]().items():
+    for net, arms in KNOWN[task](plain, ours).items():
         if training.compile:
-            ours = arms["this project"]
-            model = copy.deepcopy(ours.model)
+            eager = arms["this project"]
+            model = copy.deepcopy(eager.model)
             model.compile()
-            arms["this project, compiled"] = Arm(model, ours.x, ours.y)
+            arms["this project, compiled"] = Arm(model, ours, eager.x, eager.y)
         times = np.array(rounds(list(arms.values())))
         for column, name in enumerate(arms):
             ratios = times[:, column] / times[:, 0]

@@ -3,11 +3,16 @@
 import json
 
 import pytest
+import torch
 from test_domains import SMALL, TASKS
 
 from tasks import bench, bench_memory, bench_rules, bench_twin
 from zoo import registry
 from zoo.cli import main
+
+
+def sgd(model):
+    return torch.optim.SGD(model.parameters(), 0.1)
 
 
 def measured(capsys, *words):
@@ -57,7 +62,7 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
     monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
     assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
-    for made in bench_twin.KNOWN[task]().values():
+    for made in bench_twin.KNOWN[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
         assert all(found == shapes[0] for found in shapes)
 

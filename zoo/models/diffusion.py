@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from annotated_types import Ge, Len, Lt
 from torch import Tensor, nn
@@ -105,6 +106,7 @@ class Diffusion(nn.Module):
         self.body = self.nest(0, units)
         self.close = norm_placement.close(lambda: units.norm(first), nn.SiLU)
         self.head = ZeroConv(first, channels, 3)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def nest(self, number: int, units: Units) -> Level:
         """A unit of the encoder, all that lies within its long site, and its unit of the decoder.
@@ -138,7 +140,7 @@ class Diffusion(nn.Module):
         fill = (0, -width % step, 0, -height % step)
         if any(fill):
             x = F.pad(x, fill, mode="replicate")
-        h = self.stem(x)
+        h = self.stem(x.contiguous(memory_format=torch.channels_last))
         h = self.body(h, self.time(t, labels))
         return self.head(self.close(h))[:, :, :height, :width]
 
