@@ -1,11 +1,13 @@
 """Our nets against the plainest correct PyTorch of the same ones, step by step in one run.
 
-The twins have torch's optimiser as it comes, ours the one that `fit` makes: of the same kind.
+All have the run's optimiser: the twins as torch makes it of all weights, ours as `fit` does, fused
+and in groups, here at a constant rate.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +31,6 @@ from zoo.norm import Post, Pre
 ROUNDS = 15  # at least
 SECONDS = 60.0  # of process time that the rounds of a net last, about
 BATCH = 64
-LONG = 1_000_000  # steps of a schedule that is not followed
 DEPTHS = (20, 56)
 GPTS = (
     {"vocabulary": 103, "depth": 12, "width": 64, "heads": 4, "context": 64},
@@ -156,12 +157,13 @@ def bench(config: Config) -> Ratios:
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
     training, _ = one_process(config)
     options = config.maker("optimizer")()
+    make = functools.partial(options.kind, lr=options.lr, **options.rest)
 
     def plain(model: nn.Module) -> torch.optim.Optimizer:
-        return options.kind(model.parameters(), options.lr)
+        return make(model.parameters(), weight_decay=options.decays["body"])
 
     def ours(model: nn.Module) -> torch.optim.Optimizer:
-        return options.build(model, LONG, True, BATCH)["optimizer"]
+        return make(options.groups(model), fused=True)
 
     nets: dict[str, Any] = {}
     for net, arms in KNOWN[task](plain, ours).items():

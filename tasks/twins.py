@@ -69,6 +69,9 @@ class GPT(nn.Module):
         self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
+        for weight in self.parameters():
+            if weight.ndim > 1:
+                nn.init.normal_(weight, 0, 0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]
