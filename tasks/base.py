@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from tasks.lean import LeanModule
 from tasks.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Totals = dict[str, Tensor]  # sums over examples, for means with their number un
 MakeModel = Callable[..., nn.Module]
 
 
-class Task(LightningModule):
+class Task(LeanModule):
     """A model, its data and its loss. A subclass gives `loss`, `totals` and the loaders.
 
     The loop's cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor
@@ -59,13 +59,6 @@ class Task(LightningModule):
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
         self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
-        if (value is None or isinstance(value, str)) and name in self.__dict__:
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     # What a subclass gives.
 
@@ -144,9 +137,6 @@ class Task(LightningModule):
 
     def on_fit_start(self) -> None:
         self.home = self.device
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
-        return batch  # data lie on the device; Lightning would walk every batch
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer

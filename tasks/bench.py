@@ -66,7 +66,7 @@ class Report:
 
 
 class Bare:
-    """The plainest loop over the same model, data and optimiser, with clipping and average."""
+    """The plainest loop over the same model, data, optimiser and schedule, clipping and average."""
 
     def __init__(self, task: Task, steps: int, training: Training):
         self.task, self.validate_every = task, training.validate_every
@@ -75,7 +75,9 @@ class Bare:
         self.means = [weight.detach().clone() for weight in self.weights]
         self.batches = self.forever()
         self.validations = list(task.loader("val"))
-        self.optimizer = task.options.build(task.model, steps, True, task.batch_size)["optimizer"]
+        made = task.options.build(task.model, steps, True, task.batch_size)
+        self.optimizer = made["optimizer"]
+        self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
         self.done = 0
 
     def forever(self) -> Iterator[Any]:
@@ -90,6 +92,8 @@ class Bare:
             if self.clip:
                 torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
             optimizer.step()
+            if self.schedule:
+                self.schedule.step()
             if self.ema:
                 with torch.no_grad():
                     torch._foreach_lerp_(self.means, self.weights, 1 - self.ema)

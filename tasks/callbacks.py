@@ -13,7 +13,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tasks.base import Task
-from tasks.checkpoints import Lean
+from tasks.lean import LeanCallback
 from tasks.loggers import NoLogger
 from tasks.progress import Progress
 from zoo.errors import Diverged
@@ -21,7 +21,7 @@ from zoo.folder import RunFolder
 from zoo.probe import stack_mixing
 
 
-class Record(Lean):
+class Record(LeanCallback):
     """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
 
     Figures on the way go to `figures/` and to W&B.
@@ -115,7 +115,7 @@ def train_loss(trainer: Trainer, task: Task) -> float:
     return float(loss)
 
 
-class Best(Lean):
+class Best(LeanCallback):
     """Keeps the weights of the lowest validation loss and ends training without a better one.
 
     Args:

@@ -13,19 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 
+from tasks.lean import LeanCallback
 from zoo.init import keyed_seed
-
-
-class Lean(Callback):
-    """A callback without hooks inside the step, which Lightning would call and time for nothing."""
-
-    on_train_batch_start = None  # type: ignore[assignment]
-    on_before_zero_grad = None  # type: ignore[assignment]
-    on_before_backward = None  # type: ignore[assignment]
-    on_after_backward = None  # type: ignore[assignment]
-    on_before_optimizer_step = None  # type: ignore[assignment]
 
 
 class Interrupts:
@@ -57,7 +48,7 @@ class Interrupts:
         self.received = number
 
 
-class Keep(Lean):
+class Keep(LeanCallback):
     """Saves `last.ckpt` every few minutes, when interrupted and at the end, with random states.
 
     Args:

@@ -1,5 +1,6 @@
 """`bench`: every kind measures what it says, here with budgets of moments."""
 
+import copy
 import json
 
 import pytest
@@ -7,8 +8,14 @@ import torch
 from test_domains import SMALL, TASKS
 
 from tasks import bench, bench_memory, bench_rules, bench_twin
+from tasks.process import logged
 from zoo import registry
 from zoo.cli import main
+from zoo.config import load
+from zoo.init import redraw
+
+LIMITS = ["trainer.max_steps=5", "trainer.max_epochs=null", "trainer.validate_every=5"]
+LIMITS += ["trainer.accelerator=cpu", "optimizer.schedule=cosine"]
 
 
 def sgd(model):
@@ -30,6 +37,26 @@ def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
     low, high = found["added_interval_ms"]
     assert low < found["added_ms"] < high
     assert found["added_ms"] == pytest.approx(found["fit_ms"] - found["bare_ms"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_bare_loop_trains_the_same_weights(task):
+    """Schedule, clipping and average included: what `fit` adds is cost alone."""
+    options = ["trainer.clip=0.5", "trainer.ema=0.9", "optimizer.warmup=2", *LIMITS]
+    config, _ = load([f"task={task}", *SMALL[task], *options])
+    training, make_task = bench.one_process(config)
+    task = make_task()
+    redraw(task.model, 0)
+    task.setup("fit")
+    bare = bench.Bare(copy.deepcopy(task), training.steps(task), training)
+    torch.manual_seed(0)
+    bare.run(training.steps(task))
+    torch.manual_seed(0)
+    training.ema = None  # evaluation and result would have the average
+    with logged(None):
+        training.trainer(task, []).fit(task)
+    ours, theirs = task.model.state_dict(), bare.task.model.state_dict()
+    torch.testing.assert_close(dict(ours), dict(theirs), rtol=1e-5, atol=1e-6)
 
 
 def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
