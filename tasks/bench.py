@@ -66,7 +66,10 @@ class Report:
 
 
 class Bare:
-    """The plainest loop over the same model, data, optimiser and schedule, clipping and average."""
+    """The plainest loop over the same model, data, optimiser and schedule, clipped and averaged.
+
+    Its average is of the parameters alone and decays evenly from the first step on.
+    """
 
     def __init__(self, task: Task, steps: int, training: Training):
         self.task, self.validate_every = task, training.validate_every
@@ -87,11 +90,11 @@ class Bare:
     def run(self, steps: int) -> None:
         task, optimizer = self.task, self.optimizer
         for batch in (next(self.batches) for _ in range(steps)):
-            optimizer.zero_grad()
             task.loss(batch).backward()
             if self.clip:
                 torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
             optimizer.step()
+            optimizer.zero_grad()
             if self.schedule:
                 self.schedule.step()
             if self.ema:

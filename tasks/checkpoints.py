@@ -81,11 +81,12 @@ class Keep(LeanCallback):
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
+        looks = self.every if trainer.world_size > 1 else 1
+        if self.batches % (looks * trainer.accumulate_grad_batches):
+            return
         self.stopped = self.interrupts.received or 0
         due = time.monotonic() - self.saved > self.seconds
         if trainer.world_size > 1:
-            if self.batches % (self.every * trainer.accumulate_grad_batches):
-                return
             wishes = torch.tensor([self.stopped, due], device=trainer.strategy.root_device)
             agreed = trainer.strategy.reduce(wishes, reduce_op="max")
             self.stopped, due = agreed.tolist()

@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule
 
 
 class LeanModule(LightningModule):
-    """A module with data on its device, whose gradients live from backward pass to step alone."""
+    """A module with data on its device, whose gradients are freed right after the step."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
@@ -27,19 +27,25 @@ class LeanModule(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        if gradient_clip_val:  # Lightning would check its own options again
+        """Clips by norm, without Lightning's checks of its own options in every step."""
+        if gradient_clip_val:
             self.trainer.precision_plugin.clip_gradients(optimizer, gradient_clip_val)
 
-    def optimizer_step(self, epoch: int, index: int, optimizer: Any, closure: Any = None) -> None:
-        optimizer.step(closure=closure)
+    def on_train_start(self) -> None:
+        self.zero_grad()
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        optimizer.step(closure=optimizer_closure)
         optimizer.zero_grad()
 
-    def optimizer_zero_grad(self, epoch: int, index: int, optimizer: Any) -> None:
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
         """Lightning would free them here, after the forward pass; `optimizer_step` did it."""
 
 
 class LeanCallback(Callback):
-    """A callback without hooks inside the step."""
+    """A callback without hooks inside the step: Lightning passes over what it cannot call."""
 
     on_train_batch_start = None  # type: ignore[assignment]
     on_before_zero_grad = None  # type: ignore[assignment]

@@ -14,10 +14,14 @@ import pytest
 import torch
 import yaml
 from conftest import until
+from pytorch_lightning import Callback
 
-from tasks.checkpoints import Keep
+from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.process import logged
+from tasks.run import prepare
 from zoo.cli import main
+from zoo.config import load
 from zoo.folder import RunFolder
 
 SMALL = ["task=gnn", "model.depth=4", "model.width=16", "trainer.max_steps=20"]
@@ -325,6 +329,23 @@ def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsy
     steps = record["steps"]
     assert main(["fit", f"from={run}", f"trainer.max_steps={steps + 5}"]) == 0
     assert RunFolder(run).result()["steps"] == steps + 5
+
+
+def test_a_run_ends_between_two_steps(tmp_path):
+    """A signal after the first of three batches of a step lets the step end."""
+
+    class Signal(Callback):
+        def on_train_batch_end(self, *_):
+            interrupts.received = signal.SIGTERM
+
+    words = [*SMALL, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.accumulate=3"]
+    training, make_task = prepare(load(words)[0])
+    task = make_task()
+    with logged(None), Interrupts() as interrupts:
+        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1, 0)
+        trainer = training.trainer(task, [Signal(), keep], [WholeCheckpoints()])
+        trainer.fit(task)
+    assert (keep.batches, trainer.global_step) == (3, 1)
 
 
 def test_a_signal_to_one_process_ends_all(tmp_path):
