@@ -26,8 +26,9 @@ class Average(LeanCallback):
         self.decay = decay
         self.step = 0
         self.names: list[str] = []
-        self.live: list[Tensor] = []  # the model's own tensors
+        self.live: list[Tensor] = []  # the model's own memory, without gradients
         self.kept: list[Tensor] = []  # their averages
+        self.aside: list[Tensor] = []  # the weights, while the model shows the averages
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         state = task.model.state_dict()
@@ -37,7 +38,6 @@ class Average(LeanCallback):
         self.kept = [given.get(name, state[name]).to(task.device, copy=True) for name in self.names]
         self.step = trainer.global_step
 
-    @torch.no_grad()
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         if trainer.global_step == self.step:  # between two steps
             return
@@ -46,21 +46,16 @@ class Average(LeanCallback):
         decay = min(self.decay, (1 + before) / (10 + before)) if before else 0.0
         torch._foreach_lerp_(self.kept, self.live, 1 - decay)
 
-    @torch.no_grad()
-    def swap(self) -> None:
-        """Exchanges weights and averages."""
-        old = [weight.clone() for weight in self.live]
-        torch._foreach_copy_(self.live, self.kept)
-        torch._foreach_copy_(self.kept, old)
-
     def on_validation_epoch_start(self, trainer: Trainer, task: Any) -> None:
-        self.swap()
+        self.aside = [weight.clone() for weight in self.live]
+        torch._foreach_copy_(self.live, self.kept)
 
     def on_validation_end(self, trainer: Trainer, task: Any) -> None:
-        self.swap()
+        torch._foreach_copy_(self.live, self.aside)
+        self.aside = []
 
     def on_fit_end(self, trainer: Trainer, task: Any) -> None:
-        self.swap()
+        torch._foreach_copy_(self.live, self.kept)
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         weights = checkpoint["state_dict"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from tasks.lean import LeanModule
+from tasks.lean import LeanModule, signed
 from tasks.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ class Task(LeanModule):
     def val_dataloader(self) -> Iterable[Any]:
         return self.loader("val")
 
+    @signed
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch)
         self.train_loss = loss.detach()

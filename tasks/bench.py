@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Trainer
 from tqdm import tqdm
 
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.lean import LeanCallback
 from tasks.loggers import NoLogger
 from tasks.memory import keep_freed_memory
 from tasks.process import logged, seed_everything
@@ -109,7 +110,7 @@ class Bare:
                 task.model.train()
 
 
-class Interleave(Callback):
+class Interleave(LeanCallback):
     """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
 
     def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
@@ -123,11 +124,9 @@ class Interleave(Callback):
         if trainer.global_step % self.size:
             return
         now = time.process_time()
-        began, self.began = self.began, None
-        if began is not None:
+        if self.began is not None:
             self.bare.run(self.size)
-            after = time.process_time()
-            self.times.append((now - began, after - now))
+            self.times.append((now - self.began, time.process_time() - now))
             self.bar.update()
         self.began = time.process_time()
 

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule
 
+HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+PLAIN = (str, type(None), torch.Tensor)
+Kind = TypeVar("Kind", bound=type)
 
+
+def lean(kind: Kind) -> Kind:
+    """Takes the empty hooks inside the step away: Lightning passes over what it cannot call.
+
+    A subclass defines those that it needs.
+    """
+    for hook in HOOKS:
+        setattr(kind, hook, None)
+    return kind
+
+
+def signed(method: Callable[..., Any]) -> Any:
+    """A method that carries its signature, which Lightning would work out in every step."""
+    vars(method)["__signature__"] = inspect.signature(method)
+    return method
+
+
+@lean
 class LeanModule(LightningModule):
     """A module with data on its device, whose gradients are freed right after the step."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
-        if (value is None or isinstance(value, str)) and name in self.__dict__:
+        if name in self.__dict__ and type(value) in PLAIN:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
@@ -40,15 +70,11 @@ class LeanModule(LightningModule):
         optimizer.step(closure=optimizer_closure)
         optimizer.zero_grad()
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
-        """Lightning would free them here, after the forward pass; `optimizer_step` did it."""
+    # `optimizer_step` has freed them
+    optimizer_zero_grad = None  # type: ignore[assignment]
+    on_validation_model_zero_grad = None  # type: ignore[assignment]
 
 
+@lean
 class LeanCallback(Callback):
-    """A callback without hooks inside the step: Lightning passes over what it cannot call."""
-
-    on_train_batch_start = None  # type: ignore[assignment]
-    on_before_zero_grad = None  # type: ignore[assignment]
-    on_before_backward = None  # type: ignore[assignment]
-    on_after_backward = None  # type: ignore[assignment]
-    on_before_optimizer_step = None  # type: ignore[assignment]
+    """A callback without hooks inside the step but those that its class defines."""
