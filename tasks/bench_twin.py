@@ -143,6 +143,20 @@ def rounds(arms: list[Arm]) -> list[list[float]]:
     return found
 
 
+def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
+    """Make the run's optimiser: as torch does of all weights, and as `fit` does."""
+    options = config.maker("optimizer")()
+    make = functools.partial(options.kind, lr=options.lr, **options.rest)
+
+    def plain(model: nn.Module) -> torch.optim.Optimizer:
+        return make(model.parameters(), weight_decay=options.decays["body"])
+
+    def ours(model: nn.Module) -> torch.optim.Optimizer:
+        return make(options.groups(model), fused=True)
+
+    return plain, ours
+
+
 KNOWN = {"cnn": resnets, "transformer": transformers}
 
 
@@ -156,15 +170,7 @@ def bench(config: Config) -> Ratios:
         fix = "leave the options of the model out"
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
     training, _ = one_process(config)
-    options = config.maker("optimizer")()
-    make = functools.partial(options.kind, lr=options.lr, **options.rest)
-
-    def plain(model: nn.Module) -> torch.optim.Optimizer:
-        return make(model.parameters(), weight_decay=options.decays["body"])
-
-    def ours(model: nn.Module) -> torch.optim.Optimizer:
-        return make(options.groups(model), fused=True)
-
+    plain, ours = builders(config)
     nets: dict[str, Any] = {}
     for net, arms in KNOWN[task](plain, ours).items():
         if training.compile:

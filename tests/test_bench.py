@@ -7,6 +7,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 from test_domains import SMALL, TASKS
+from torch import nn
 
 from tasks import bench, bench_memory, bench_rules, bench_twin
 from tasks.process import logged
@@ -110,6 +111,21 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     for made in bench_twin.KNOWN[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
         assert all(found == shapes[0] for found in shapes)
+
+
+@pytest.mark.parametrize("task", bench_twin.KNOWN)
+def test_twins_train_as_the_run_does(task):
+    """One learning rate, momentum and decay of the weights; norms and biases decay in twins too."""
+    config, _ = load([f"task={task}", "optimizer.lr=0.03", "optimizer.weight_decay=0.02"])
+    net = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    (plain,), (body, rest) = (build(net).param_groups for build in bench_twin.builders(config))
+    assert (plain["lr"], plain["weight_decay"]) == (0.03, 0.02)
+    apart = {"params", "fused", "foreach"}
+    same = {name: value for name, value in plain.items() if name not in apart}
+    assert {name: value for name, value in body.items() if name not in apart} == same
+    assert {name: value for name, value in rest.items() if name not in apart} == same | {
+        "weight_decay": 0.0
+    }
 
 
 @pytest.mark.parametrize(
