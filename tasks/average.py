@@ -16,7 +16,7 @@ class Average(LeanCallback):
 
     Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at
     first. Counts stay those of the weights. A checkpoint keeps the weights w beside it. It is the
-    first callback: others see the averages at validations, and those of this step in checkpoints.
+    first callback, so that the others find the averages up to date.
 
     Args:
         decay: the largest d.
@@ -30,12 +30,14 @@ class Average(LeanCallback):
         self.kept: list[Tensor] = []  # their averages
         self.aside: list[Tensor] = []  # the weights, while the model shows the averages
 
-    def on_train_start(self, trainer: Trainer, task: Any) -> None:
+    def on_fit_start(self, trainer: Trainer, task: Any) -> None:
         state = task.model.state_dict()
         given = dict(zip(self.names, self.kept, strict=True))
         self.names = [name for name, value in state.items() if value.is_floating_point()]
         self.live = [state[name] for name in self.names]
         self.kept = [given.get(name, state[name]).to(task.device, copy=True) for name in self.names]
+
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
         self.step = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
@@ -58,10 +60,10 @@ class Average(LeanCallback):
         torch._foreach_copy_(self.live, self.kept)
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
-        weights = checkpoint["state_dict"]
-        averages = {f"model.{n}": kept for n, kept in zip(self.names, self.kept, strict=True)}
-        checkpoint["weights"] = weights
-        checkpoint["state_dict"] = weights | averages
+        names = [f"model.{name}" for name in self.names]
+        state, weights = checkpoint["state_dict"], self.aside or self.live
+        checkpoint["weights"] = state | dict(zip(names, weights, strict=True))
+        checkpoint["state_dict"] = state | dict(zip(names, self.kept, strict=True))
 
     def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         averages = checkpoint["state_dict"]

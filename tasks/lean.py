@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule
@@ -17,18 +17,6 @@ HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-PLAIN = (str, type(None), torch.Tensor)
-Kind = TypeVar("Kind", bound=type)
-
-
-def lean(kind: Kind) -> Kind:
-    """Takes the empty hooks inside the step away: Lightning passes over what it cannot call.
-
-    A subclass defines those that it needs.
-    """
-    for hook in HOOKS:
-        setattr(kind, hook, None)
-    return kind
 
 
 def signed(method: Callable[..., Any]) -> Any:
@@ -37,13 +25,35 @@ def signed(method: Callable[..., Any]) -> Any:
     return method
 
 
-@lean
-class LeanModule(LightningModule):
+class Lean:
+    """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
+
+    Those that a class or a parent of it defines are called as ever.
+    """
+
+    hidden: ClassVar[tuple[str, ...]] = HOOKS
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        self = super().__new__(cls)
+        for hook in cls.hidden:
+            own = [getattr(base, hook, None) for base in (Callback, LightningModule)]
+            if getattr(cls, hook) in own:
+                self.__dict__[hook] = None
+        return self
+
+
+class LeanCallback(Lean, Callback):
+    """A callback without Lightning's empty hooks."""
+
+
+class LeanModule(Lean, LightningModule):
     """A module with data on its device, whose gradients are freed right after the step."""
 
+    hidden = (*HOOKS, "optimizer_zero_grad", "on_validation_model_zero_grad")  # freed by then
+
     def __setattr__(self, name: str, value: Any) -> None:
-        """Plain values skip the search for parameters: Lightning notes its hook 40 times a step."""
-        if name in self.__dict__ and type(value) in PLAIN:
+        """Names skip the search for parameters: Lightning notes its hook some 30 times a step."""
+        if (value is None or isinstance(value, str)) and name in self.__dict__:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
@@ -69,12 +79,3 @@ class LeanModule(LightningModule):
     ) -> None:
         optimizer.step(closure=optimizer_closure)
         optimizer.zero_grad()
-
-    # `optimizer_step` has freed them
-    optimizer_zero_grad = None  # type: ignore[assignment]
-    on_validation_model_zero_grad = None  # type: ignore[assignment]
-
-
-@lean
-class LeanCallback(Callback):
-    """A callback without hooks inside the step but those that its class defines."""

@@ -151,6 +151,7 @@ def test_averages_are_those_of_diffusers():
         model = nn.Linear(3, 2)
 
     fake, average = Fake(), Average(0.8)
+    average.on_fit_start(fake, fake)
     average.on_train_start(fake, fake)
     theirs = EMAModel(copy.deepcopy(fake.model).parameters(), decay=0.8)
     for step in range(40):
@@ -166,6 +167,10 @@ def test_averages_are_those_of_diffusers():
     average.on_validation_epoch_start(fake, fake)
     for parameter, shadow in zip(fake.model.parameters(), theirs.shadow_params, strict=True):
         torch.testing.assert_close(parameter.data, shadow)
+    content = {"state_dict": {f"model.{n}": v for n, v in fake.model.state_dict().items()}}
+    average.on_save_checkpoint(fake, fake, content)
+    assert all(map(torch.equal, content["weights"].values(), before))
+    assert all(map(torch.equal, content["state_dict"].values(), average.kept))
     average.on_validation_end(fake, fake)
     for parameter, old in zip(fake.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old)

@@ -98,13 +98,14 @@ def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
 
 
-def test_continuation_after_a_kill_has_every_average(tmp_path, monkeypatch, capsys):
-    """From a checkpoint that was written on the way, as after SIGKILL."""
+@pytest.mark.parametrize("step", [3, 6])
+def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch, capsys):
+    """From a checkpoint that was written on the way or after all steps, as after SIGKILL."""
     parts = tmp_path / "parts"
 
     def save(content, path):
         save_whole(content, path)
-        if content.get("global_step") == 3:
+        if content.get("global_step") == step:
             shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
 
     monkeypatch.setattr(checkpoints, "save_whole", save)
@@ -113,6 +114,8 @@ def test_continuation_after_a_kill_has_every_average(tmp_path, monkeypatch, caps
     assert main(["fit", f"from={parts}"]) == 0
     whole, again = weights(tmp_path / "whole"), weights(parts)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+    results = [RunFolder(folder).result()["metrics"] for folder in (tmp_path / "whole", parts)]
+    assert results[0] == results[1]
 
 
 def test_samples_on_the_way_come_at_the_next_validation(tmp_path, capsys):
