@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,36 @@ if TYPE_CHECKING:
 
 Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
 MakeModel = Callable[..., nn.Module]
+STEPS = 1000  # optimiser steps in one turn of Lightning's outer loop
+
+
+class Turn:
+    """Batches without end in turns of one length, as Lightning's outer loop wants them.
+
+    At the end of a turn Lightning makes a step of the batches that it has, so that a turn must
+    hold whole steps.
+
+    Args:
+        batches: without end.
+        length: batches of a turn.
+    """
+
+    def __init__(self, batches: Iterable[Any], length: int):
+        self.batches = iter(batches)
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.islice(self.batches, self.length)
+
+
+def follow(scheduler: Any) -> None:
+    """Sets the rates that a schedule has at its step, also where the run's length has changed."""
+    rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor(scheduler.last_epoch)
 
 
 class Task(LeanModule):
@@ -85,7 +116,7 @@ class Task(LeanModule):
         raise NotImplementedError
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
-        """This process's training batches, from a number on, in one turn of the outer loop."""
+        """This process's training batches from a number on, without end."""
         raise NotImplementedError
 
     def batches_per_pass(self, world: int) -> int:
@@ -138,10 +169,17 @@ class Task(LeanModule):
     def on_fit_start(self) -> None:
         self.home = self.device
 
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        for config in self.trainer.lr_scheduler_configs:
+            follow(config.scheduler)
+
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
-        done = trainer.global_step * trainer.accumulate_grad_batches
-        return self.train_loader(trainer.world_size, trainer.global_rank, done)
+        each = trainer.accumulate_grad_batches
+        done = trainer.global_step * each
+        batches = self.train_loader(trainer.world_size, trainer.global_rank, done)
+        return Turn(batches, STEPS * each)
 
     def val_dataloader(self) -> Iterable[Any]:
         return self.loader("val")

@@ -12,7 +12,7 @@ import copy
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +77,12 @@ class Bare:
         self.clip, self.ema = training.clip, training.ema
         self.weights = list(task.model.parameters())
         self.means = [weight.detach().clone() for weight in self.weights]
-        self.batches = self.forever()
+        self.batches = iter(task.train_loader(1, 0))
         self.validations = list(task.loader("val"))
         made = task.options.build(task.model, steps, True, task.batch_size)
         self.optimizer = made["optimizer"]
         self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
         self.done = 0
-
-    def forever(self) -> Iterator[Any]:
-        while True:
-            yield from self.task.train_loader(1, 0)
 
     def run(self, steps: int) -> None:
         task, optimizer = self.task, self.optimizer

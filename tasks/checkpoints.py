@@ -16,7 +16,6 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.lean import LeanCallback
-from zoo.init import keyed_seed
 
 
 class Interrupts:
@@ -56,18 +55,15 @@ class Keep(LeanCallback):
         minutes: between two checkpoints.
         interrupts: the signals that this process received.
         every: steps between two looks at signals and clock where several processes must agree.
-        seed: of several processes that continue a run: each gets fresh draws of its own.
-
     Attributes:
         stopped: the signal by which all processes ended the run, or 0.
     """
 
-    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int, seed: int):
+    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int):
         self.path = path
         self.seconds = 60 * minutes
         self.interrupts = interrupts
         self.every = every
-        self.seed = seed
         self.batches = 0
         self.stopped = 0
         self.saved = time.monotonic()
@@ -75,9 +71,6 @@ class Keep(LeanCallback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         self.interrupts.listen()
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
-        if trainer.world_size > 1 and trainer.global_step:
-            names = (str(trainer.global_rank), str(trainer.global_step))
-            torch.manual_seed(keyed_seed(self.seed, "train", *names))
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
@@ -104,15 +97,15 @@ class Keep(LeanCallback):
         version, numbers, spare = random.getstate()
         return {
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all(),
+            "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
             "numpy": [kind, torch.tensor(np.asarray(keys).tolist()), position, gauss, cached],
             "python": [version, list(numbers), spare],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         torch.set_rng_state(state_dict["torch"].cpu())
-        if len(state_dict["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([state.cpu() for state in state_dict["cuda"]])
+        if state_dict["cuda"] and torch.cuda.is_available():  # all processes draw alike
+            torch.cuda.set_rng_state(state_dict["cuda"][0].cpu())
         kind, keys, *rest = state_dict["numpy"]
         np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
         version, numbers, spare = state_dict["python"]

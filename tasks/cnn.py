@@ -84,7 +84,7 @@ class ImageClassification(ImageTask):
         """This process's images of a batch, their labels, their partners' labels, and the share."""
         height, width = self.images.shape[2:]
         draws = self.augment.draw(self.seed, number, len(examples), height, width)
-        mine = torch.arange(self.rank, len(examples), self.world)
+        mine = self.mine(len(examples))
 
         def changed(which: Tensor) -> Tensor:
             images = self.augment.moved(self.images[examples[which]], draws, which)

@@ -99,7 +99,7 @@ class Denoising(ImageTask):
     def loss(self, batch: tuple[int, Tensor]) -> Tensor:
         number, examples = batch
         count, device = len(examples), self.device
-        mine = torch.arange(self.rank, count, self.world)
+        mine = self.mine(count)
         chosen = examples[mine]
         images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -17,8 +18,7 @@ from tasks.optim import Optimizer
 from zoo.init import generator
 from zoo.models.sparse import Sparse
 from zoo.probe import dirichlet_energy
-
-TURN = 1000  # optimiser steps in one turn of Lightning's outer loop
+from zoo.shard import WHOLE, set_shard
 
 
 class Repeat:
@@ -92,7 +92,7 @@ class NodeClassification(Task):
         self, world: int, rank: int, number: int = 0
     ) -> Iterable[tuple[Tensor, float]]:
         nodes = self.nodes("train")[rank::world]
-        return Repeat((nodes, world / len(self.data.train)), TURN)
+        return itertools.repeat((nodes, world / len(self.data.train)))
 
     def dropped_edges(self) -> tuple[Any, ...]:
         """The edges of one training step."""
@@ -105,6 +105,7 @@ class NodeClassification(Task):
 
     def loss(self, batch: tuple[Tensor, float]) -> Tensor:
         nodes, weight = batch
+        set_shard(WHOLE)  # every process computes the whole graph
         logits = self.model(self.x, *self.dropped_edges())[nodes]
         return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
 

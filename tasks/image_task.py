@@ -12,6 +12,7 @@ from tasks.base import MakeModel, Task
 from tasks.data.batches import Shuffled
 from tasks.data.labelled import Labelled
 from tasks.optim import Optimizer
+from zoo.shard import Shard, set_shard
 
 
 class ImageTask(Task):
@@ -56,3 +57,9 @@ class ImageTask(Task):
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         self.world, self.rank = world, rank
         return self.shuffled(number)
+
+    def mine(self, count: int) -> Tensor:
+        """Which examples of a training batch are this process's, `[n]` long."""
+        share = Shard(self.rank, self.world, count)
+        set_shard(share)
+        return torch.tensor(share.rows)

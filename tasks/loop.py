@@ -57,9 +57,9 @@ def train(
         recorder = Record(folder, mirror, training.log_every, epochs, pictures)
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
-        keep = Keep(last, training.save_minutes, interrupts, training.log_every, config.seed)
+        keep = Keep(last, training.save_minutes, interrupts, training.log_every)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
-        log.info("%s", announcement(record, trainer.max_steps, training))
+        log.info("%s", announcement(record, training.limits(task), training))
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
@@ -92,12 +92,14 @@ def train(
         return Result(record, str(folder.path), code) if folder else None
 
 
-def announcement(record: dict[str, Any], steps: int, training: Training) -> str:
-    """What is about to be trained, in one line."""
+def announcement(record: dict[str, Any], limits: dict[str, int], training: Training) -> str:
+    """What is about to be trained and which limit ends it, in one line."""
+    ends = min(limits, key=lambda words: limits[words])
+    longer = "".join(f", before {words}" for words in limits if words != ends)
     return (
         f"{record['task']}, {record['connection']}, {record['data']}, depth {record['depth']}: "
-        f"{record['parameters']:,} parameters, {steps} steps on {training.devices} "
-        f"{training.accelerator}"
+        f"{record['parameters']:,} parameters, {limits[ends]} steps ({ends}{longer}) on "
+        f"{training.devices} {training.accelerator}"
     )
 
 

@@ -34,7 +34,7 @@ class Optimizer:
         stem_decay: of its stem; None: weight_decay.
         head_decay: of its head; None: weight_decay.
         schedule: how the rate falls after warm-up, if it does.
-        warmup: steps of linear warm-up.
+        warmup: steps of linear warm-up; in a run that is shorter, a tenth of its steps.
 
     Attributes:
         min_lr: the rate at the end of a falling schedule.
@@ -87,9 +87,8 @@ class Optimizer:
                 raise ConfigError(reason, "optimizer.base_batch", "leave it out")
             lr *= batch_size / self.base_batch
         if self.warmup > steps:
-            log.warning(
-                "optimizer.warmup=%d is longer than the run of %d steps", self.warmup, steps
-            )
+            what = "optimizer.warmup=%d is longer than the run of %d steps: scaled to %d"
+            log.warning(what, self.warmup, steps, self.ramp(steps))
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
@@ -98,15 +97,20 @@ class Optimizer:
         each_step = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": each_step}
 
+    def ramp(self, steps: int) -> int:
+        """The steps of warm-up: a tenth of a run that is shorter than what was asked for."""
+        return self.warmup if self.warmup <= steps else steps // 10
+
     def factor(self, step: int, steps: int) -> float:
         """The share of the learning rate at a step.
 
         >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
         [0.5, 1.0, 1.0, 0.5, 0.0]
         """
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
+        ramp = self.ramp(steps)
+        if step < ramp:
+            return (step + 1) / ramp
+        done = min(1.0, (step - ramp) / max(1, steps - ramp))
         if self.schedule == "step":
             return self.drop ** sum(step >= share * steps for share in self.drops)
         falling = {

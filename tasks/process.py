@@ -27,9 +27,8 @@ def is_first() -> bool:
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds the global generators, each process differently, for dropout and the like."""
-    rank = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
-    value = keyed_seed(seed, "train", rank)
+    """Seeds the global generators, in all processes alike: draws are for whole batches."""
+    value = keyed_seed(seed, "train", "0")
     torch.manual_seed(value)
     np.random.seed(value % 2**32)
     random.seed(value)

@@ -94,17 +94,27 @@ def resume(config: Config, where: str) -> Result | None:
     folder = RunFolder(Path(str(where)))
     refuse_changes(config, folder, CHANGEABLE)
     record = folder.result()
-    if record.get("status") == "done" and not config.words("trainer.max_"):
-        print("zoo: already complete", file=sys.stderr)
-        return Result(record, str(folder.path))
+    done = record.get("status") == "done"
+    if done and not config.words("trainer.max_"):
+        return complete(record, folder)
     checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
     training, make_task = prepare(config)
     task = same_data(make_task(), checkpoint, folder)
+    refuse_past(training.limits(task), checkpoint["global_step"], folder)
+    if done and training.steps(task) == checkpoint["global_step"]:
+        return complete(record, folder)
     if is_first():
         folder.forget_after(checkpoint["global_step"])
         folder.write_config(config.plain())
     path = folder.checkpoints / "last.ckpt"
     return train(config, training, task, folder if is_first() else None, path)
+
+
+def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
+    """The result of a run that has nothing left to do, in its first process."""
+    if is_first():
+        print("zoo: already complete", file=sys.stderr)
+    return Result(record, str(folder.path)) if is_first() else None
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
@@ -123,6 +133,14 @@ def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) 
         keys = ", ".join(key for key, *_ in changed)
         fix = f"only {', '.join(allowed)} may change"
         raise ConfigError(f"{keys} would change", f"from={folder.path}", fix)
+
+
+def refuse_past(limits: dict[str, int], step: int, folder: RunFolder) -> None:
+    """ConfigError where a run has gone further than a limit."""
+    for words, steps in limits.items():
+        if steps < step:
+            what = f"the run is at step {step}, {words} ends at step {steps}"
+            raise ConfigError(what, f"from={folder.path}", f"give more than {step} steps")
 
 
 def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task:

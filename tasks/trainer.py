@@ -78,11 +78,18 @@ class Training:
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
-        limits = [self.max_steps] if self.max_steps else []
+        return min(self.limits(task).values())
+
+    def limits(self, task: Any) -> dict[str, int]:
+        """The optimiser steps that each limit allows, by its words on the command line."""
+        limits = {}
+        if self.max_steps:
+            limits[f"trainer.max_steps={self.max_steps}"] = self.max_steps
         if self.max_epochs:
             batches = self.max_epochs * task.batches_per_pass(self.devices)
-            limits.append(math.ceil(batches / self.accumulate))
-        return min(limits)
+            words = f"trainer.max_epochs={self.max_epochs}"
+            limits[words] = math.ceil(batches / self.accumulate)
+        return limits
 
     def epochs(self, task: Any, steps: int) -> float:
         """The passes over the training data in a number of steps."""

@@ -14,6 +14,7 @@ from tasks.base import MakeModel, Task, Totals
 from tasks.data.text import Text, Windows
 from tasks.optim import Optimizer
 from zoo.probe import token_similarity
+from zoo.shard import Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
 SHOWN = 16  # windows of the curves
@@ -107,6 +108,7 @@ class LanguageModelling(Task):
         return tokens[:, :-1], tokens[:, 1:]
 
     def loss(self, batch: Tensor) -> Tensor:
+        set_shard(Shard(self.rank, self.world, len(batch)))
         x, y = self.windows(batch[self.rank :: self.world], self.context)
         logits = self.model(x).float().flatten(0, 1)
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum")

@@ -97,7 +97,7 @@ class Segmentation(ImageTask):
     def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
         """This process's images of a batch and their masks."""
         draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
-        which = torch.arange(self.rank, len(examples), self.world)
+        which = self.mine(len(examples))
         images, masks = self.images[examples[which]], self.targets[examples[which]]
         x, y = self.augment.moved(self.normalised(images), masks, draws, which)
         return self.augment.lit(x, self.std, draws, which), y

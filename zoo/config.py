@@ -6,6 +6,7 @@ a section of plain values. Hydra composes the files.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
+from zoo.limits import default_limits, settle_limits
 from zoo.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.tree import flatten, refuse_code
 from zoo.words import parse
@@ -153,9 +155,13 @@ def from_file(path: str, words: dict[str, str]) -> Config:
     if "preset" in words:
         raise ConfigError("a preset cannot change a file's values", path, "use one of the two")
     stored = chosen_names(rest)
-    for group, name in words.items():  # another choice brings its own options
-        if stored.get(group) != name:
-            rest.pop(group, None)
+    for group, name in words.items():
+        if stored.get(group, name) != name:  # options are for the choice that they stand beside
+            usual = registry.options(group, str(stored[group]))
+            lost = [k for k, v in rest.pop(group, {}).items() if usual.get(k) != v]
+            if lost:
+                lines = f"{group}={name} is not {stored[group]}: {', '.join(lost)} left out"
+                print(f"zoo: {lines}", file=sys.stderr)
     return from_plain(rest, {**stored, **words}, path)
 
 
@@ -195,6 +201,9 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
         config = from_file(str(source), choices)
         if "config" in general:  # a repeated run gets a folder of its own
             config.run = dict.fromkeys(config.run)
+    before = dict(config.sections["trainer"])
     change(config, values, "command line")
+    limits = before if "from" in general else default_limits(config.choices)
+    settle_limits(config.sections["trainer"], limits, values)
     config.given = list(words)
     return config.check(), general

@@ -12,9 +12,6 @@ from torch import Tensor
 
 from zoo.init import generator, keyed_seed
 
-TURN = 1000  # batches in one turn of Lightning's outer loop
-
-
 class Shuffled:
     """Batches without end, each one following from the seed and its own number alone.
 
@@ -39,11 +36,8 @@ class Shuffled:
         """Batches in one pass."""
         return len(self.examples) // self.size
 
-    def __len__(self) -> int:
-        return TURN
-
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        for _ in range(TURN):
+        while True:
             self.number += 1
             yield self.number - 1, self.batch(self.number - 1)
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.data.batches import TURN
 from tasks.data.symbols import Symbols, symbols_of
 from zoo.errors import DataError
 from zoo.init import generator
@@ -88,11 +87,8 @@ class Windows:
     def __init__(self, count: int, size: int, seed: int, number: int = 0):
         self.count, self.size, self.seed, self.number = count, size, seed, number
 
-    def __len__(self) -> int:
-        return TURN
-
     def __iter__(self) -> Iterator[Tensor]:
-        for _ in range(TURN):
+        while True:
             self.number += 1
             yield self.batch(self.number - 1)
 

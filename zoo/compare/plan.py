@@ -24,6 +24,7 @@ from zoo.compare.matrix import (
 from zoo.compare.refuse import refuse, refuse_doubles, refuse_size
 from zoo.config import Config, change, compose
 from zoo.errors import ConfigError, suggest
+from zoo.limits import LIMITS, default_limits, settle_limits
 from zoo.options import fields
 from zoo.tree import flatten
 
@@ -78,6 +79,7 @@ class Composer:
         options = {key: value for key, value in values.items() if key in known}
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
+        settle_limits(config.sections["trainer"], default_limits(config.choices), options)
         if config.sections["trainer"]["devices"] > 1:
             what = "a comparison trains every run on one device"
             raise ConfigError(what, "trainer.devices", "leave it out")
@@ -150,6 +152,8 @@ def rooms_of(stated: Values, words: Axes) -> tuple[list[tuple[tuple[str, Any], .
         stated: what the file says of the task; a list is an axis.
         words: of the command line, which win.
     """
+    if any(f"trainer.{key}" in words for key in LIMITS):  # one limit takes the place of both
+        stated = {k: v for k, v in stated.items() if k.removeprefix("trainer.") not in LIMITS}
     axes = {k: v if isinstance(v, list) else [v] for k, v in stated.items() if is_setting(k)}
     axes |= {key: values for key, values in words.items() if is_setting(key)}
     refuse_doubles(axes)

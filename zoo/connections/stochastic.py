@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 import torch
@@ -9,6 +10,7 @@ from annotated_types import Gt, Le
 from torch import Tensor
 
 from zoo.connection import Connection, Site
+from zoo.shard import drawn
 
 
 class StochasticDepth(Connection):
@@ -41,6 +43,6 @@ class StochasticDepth(Connection):
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         if not self.training:
             return state + y
-        samples = y.shape[0] if y.ndim > 2 else 1
-        draws = torch.rand(samples, *[1] * (y.ndim - 1), device=y.device)
+        shape = [y.shape[0] if y.ndim > 2 else 1, *[1] * (y.ndim - 1)]
+        draws = drawn(functools.partial(torch.rand, device=y.device), shape)
         return state + (draws < self.survival).to(y.dtype) / self.survival * y

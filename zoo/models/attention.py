@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo import shard
 from zoo.models.dropout import dropout
 
 Taps = dict[str, Tensor]  # what branches of one forward pass share; fresh for each
@@ -82,6 +83,28 @@ def rotate(x: Tensor, turns: Tensor) -> Tensor:
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
 
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> Tensor:
+    """The values weighted by causal attention, `[B, H, T, D]`.
+
+    PyTorch's fused attention draws its own dropout for the rows of one process. Where several share
+    a batch, and on the CPU, whose fused attention has no dropout, the weights are computed in full.
+
+    Args:
+        q: queries `[B, H, T, D]`.
+        k: keys `[B, H, S, D]`.
+        v: values likewise.
+        mask: `[T, S]` whether a query sees a key; None: those up to its own place.
+        p: share of the weights that is set to zero.
+    """
+    if not p or (q.device.type != "cpu" and shard.current.world == 1):
+        return F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=mask is None)
+    if mask is None:
+        mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+    scores = q @ k.transpose(2, 3) * q.shape[3] ** -0.5
+    weights = scores.masked_fill(~mask, -torch.inf).float().softmax(3).to(v.dtype)
+    return dropout(weights, p, True) @ v
+
+
 class Attention(nn.Module):
     r"""Causal self-attention of several heads.
 
@@ -146,7 +169,7 @@ class Attention(nn.Module):
                 mask = torch.ones(length, read + length, dtype=torch.bool, device=x.device)
                 mask = mask.tril(read)
         p = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=mask is None)
+        y = attend(q, k, v, mask, p)
         y = self.out(y.transpose(1, 2).reshape(batch, length, width))
         return dropout(y, self.dropout, self.training)
 

@@ -1,0 +1,56 @@
+"""Random draws for the whole batch, of which each process takes its own rows.
+
+So a run does not depend on the number of its processes: their random states stay equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The rows of a batch that this process computes: every `world`-th one from `rank` on.
+
+    Args:
+        rank: number of the process.
+        world: number of processes.
+        size: rows of the whole batch.
+
+    >>> Shard(1, 2, 5).rows
+    range(1, 5, 2)
+    """
+
+    rank: int = 0
+    world: int = 1
+    size: int = 0
+
+    @property
+    def rows(self) -> range:
+        return range(self.rank, self.size, self.world)
+
+
+WHOLE = Shard()  # one process computes all rows, however many they are
+current = WHOLE
+
+
+def set_shard(shard: Shard) -> None:
+    """Sets the rows that this process computes from now on, also in the backward pass."""
+    global current
+    current = shard
+
+
+def drawn(draw: Callable[[Sequence[int]], Tensor], shape: Sequence[int]) -> Tensor:
+    """What `draw` gives for this process's rows of a batch.
+
+    Args:
+        draw: gives random numbers of a shape.
+        shape: of this process's part; the first axis is the batch.
+    """
+    if current.world == 1:
+        return draw(shape)
+    assert shape[0] == len(current.rows), f"{shape[0]} rows, {current}"
+    return draw((current.size, *shape[1:]))[current.rank :: current.world]
