@@ -342,7 +342,7 @@ def test_a_run_ends_between_two_steps(tmp_path):
     training, make_task = prepare(load(words)[0])
     task = make_task()
     with logged(None), Interrupts() as interrupts:
-        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1, 0)
+        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1)
         trainer = training.trainer(task, [Signal(), keep], [WholeCheckpoints()])
         trainer.fit(task)
     assert (keep.batches, trainer.global_step) == (3, 1)
