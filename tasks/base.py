@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,29 +17,22 @@ if TYPE_CHECKING:
 
 Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
 MakeModel = Callable[..., nn.Module]
-STEPS = 1000  # optimiser steps in one turn of Lightning's outer loop
 
 
-class Turn:
-    """Batches without end in turns of one length, as Lightning's outer loop wants them.
+class Endless:
+    """Batches without end, each time from the trainer's present step on.
 
-    At the end of a turn Lightning makes a step of the batches that it has, so that a turn must
-    hold whole steps.
+    Lightning makes a step of what it has at the end of its outer loop's turns, so there are none.
 
     Args:
-        batches: without end.
-        length: batches of a turn.
+        start: gives the batches.
     """
 
-    def __init__(self, batches: Iterable[Any], length: int):
-        self.batches = iter(batches)
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
+    def __init__(self, start: Callable[[], Iterable[Any]]):
+        self.start = start
 
     def __iter__(self) -> Iterator[Any]:
-        return itertools.islice(self.batches, self.length)
+        return iter(self.start())
 
 
 def follow(scheduler: Any) -> None:
@@ -176,10 +168,12 @@ class Task(LeanModule):
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
-        each = trainer.accumulate_grad_batches
-        done = trainer.global_step * each
-        batches = self.train_loader(trainer.world_size, trainer.global_rank, done)
-        return Turn(batches, STEPS * each)
+
+        def batches() -> Iterable[Any]:
+            done = trainer.global_step * trainer.accumulate_grad_batches
+            return self.train_loader(trainer.world_size, trainer.global_rank, done)
+
+        return Endless(batches)
 
     def val_dataloader(self) -> Iterable[Any]:
         return self.loader("val")

@@ -44,8 +44,9 @@ def train(
     forget_peak_memory()
     redraw(task.model, config.seed)
     seed_everything(config.seed)
-    record = new_record(config, task, branch_digest(task.model))
+    record = new_record(config, task)
     config.maker("init")().apply(task.model)
+    record["start_digest"] = branch_digest(task.model)
     if folder:
         record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
     if training.compile:

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from zoo.config import Config
 from zoo.folder import AT_BEST, SCHEMA
+from zoo.init import branch_digest
 
 BATCHES = 3  # that the digest of their order covers
 WIDTH = 100  # columns of a line that would be longer
@@ -119,8 +120,8 @@ def order_digest(task: Any) -> str:
     return digest.hexdigest()
 
 
-def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
-    """The record of a run that has not begun."""
+def new_record(config: Config, task: Any) -> dict[str, Any]:
+    """The record of a run that has not begun; its branches are as drawn, before the init rule."""
     name, higher_is_better = task.primary
     return {
         "schema": SCHEMA,
@@ -149,7 +150,8 @@ def new_record(config: Config, task: Any, branch_digest: str) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "data_digest": task.data_digest(),
-        "branch_digest": branch_digest,
+        "branch_digest": branch_digest(task.model),
+        "start_digest": "",
         "order_digest": order_digest(task),
         "command": shlex.join(["python", "-m", "zoo", "fit", *config.given]),
     }

@@ -189,7 +189,7 @@ def test(config: Config, where: str) -> Result | None:
         best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
     load_weights(task, checkpoint, folder)
     with logged(None):
-        record = {**new_record(config, task, ""), **folder.result()}
+        record = {**new_record(config, task), **folder.result()}
         record["steps"] = checkpoint["global_step"]
         record["best_step"] = best["step"]
         metrics = measured(task, training)

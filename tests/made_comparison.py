@@ -75,7 +75,8 @@ def ended(folder, cell, status, value, rule):
         "primary": {"name": "test/accuracy", "value": value, "higher_is_better": True},
         "parameters": 1000, "steps": 50, "seconds": 2.0, "seconds_per_step": 0.04,
         "peak_memory_bytes": 2**28, "data_digest": "d" * 64,
-        "branch_digest": f"{cell['place']} {cell['pair']}", "order_digest": f"{cell['pair']}",
+        "branch_digest": f"{cell['place']} {cell['pair']}", "start_digest": f"{cell['pair']}",
+        "order_digest": f"{cell['pair']}",
         "versions": {"torch": "2"}, "machine": {"cpu": "<b>a CPU</b>", "cores": 2},
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))

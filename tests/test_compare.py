@@ -36,7 +36,8 @@ def test_every_cell_is_a_run_folder_and_the_arms_are_paired(compared):
         assert "blocked" not in place["contrasts"][0]["verdict"]
     starts = {(r["depth"], r["pair"]): set() for r in record["cells"]}
     for row in record["cells"]:
-        starts[row["depth"], row["pair"]].add((row["branch_digest"], row["order_digest"]))
+        digests = (row[f"{key}_digest"] for key in ("branch", "start", "order"))
+        starts[row["depth"], row["pair"]].add(tuple(digests))
     assert all(len(found) == 1 for found in starts.values())
     report = (compared / "report.md").read_text()
     assert "direction only" in report

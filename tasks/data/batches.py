@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.init import generator, keyed_seed
 
+
 class Shuffled:
     """Batches without end, each one following from the seed and its own number alone.
 

@@ -29,6 +29,6 @@ def unmatched(rows: Sequence[Row], first: Row, second: Row) -> list[str]:
     ids = ({row["id"] for row in arm.values()} for arm in (pairing.ours, pairing.theirs))
     if set.intersection(*ids):
         found.append(f"{names} are the same runs")
-    if pairing.apart("branch_digest"):
+    if pairing.apart("branch_digest") or pairing.apart("start_digest"):
         found.append(f"{names} start from different branches")
     return found

@@ -11,9 +11,11 @@ from zoo.compare.verdict import estimate
 Row = dict[str, Any]
 SAME = {
     "branch_digest": "the arms start from different branches",
+    "start_digest": "the arms start from branches that their init rule made different",
     "order_digest": "the arms see different batches",
     "data_digest": "the arms read different data",
 }
+STARTS = ("branch_digest", "start_digest")  # that only arms of different connections must share
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class Pairing:
         return [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
 
     def apart(self, key: str) -> bool:
-        """Whether a digest differs in some pair."""
-        return any(a[key] != b[key] for a, b in self.ended())
+        """Whether a digest differs in some pair; of older runs one may be unknown."""
+        both = ((a.get(key), b.get(key)) for a, b in self.ended())
+        return any(a != b for a, b in both if a and b)
 
     def diverged(self) -> tuple[set[int], set[int]]:
         """The pairs in which the arm diverged, and those in which the baseline did."""

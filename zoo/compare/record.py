@@ -10,7 +10,7 @@ import numpy as np
 from zoo.compare import statistics as stats
 from zoo.compare.across import Row, families, grouped, growth, overall
 from zoo.compare.matched import unmatched
-from zoo.compare.pairing import SAME, Pairing
+from zoo.compare.pairing import SAME, STARTS, Pairing
 from zoo.compare.verdict import Evidence, needed, verdict
 from zoo.folder import AT_BEST, ENDED
 
@@ -45,7 +45,8 @@ def row_of(result: Row | None, facts: Row, reason: str = "", status: str = "fail
         "best": chance if diverged else metrics.get(f"{name}{AT_BEST}"),
         "chance": chance,
         "examples": result["examples"]["test"],
-        **{key: result[key] for key in (*kept, *SAME)},
+        **{key: result[key] for key in kept},
+        **{key: result.get(key) for key in SAME},
     }
 
 
@@ -115,7 +116,7 @@ def digests(declared: Row, arm: str, baseline: str) -> tuple[str, ...]:
     ours, theirs = (declared["arms"].get(name, {}) for name in (arm, baseline))
     apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     only = all(key.partition(".")[0] in ("connection", "long") for key in apart)
-    return tuple(key for key in SAME if only or key != "branch_digest")
+    return tuple(key for key in SAME if only or key not in STARTS)
 
 
 def analyse(rows: Sequence[Row], declared: Row) -> Row:

@@ -11,7 +11,12 @@ from zoo.compare.progress import duration
 from zoo.compare.record import WAITING
 from zoo.compare.verdict import CLAIM, DIRECTION
 
-DIGESTS = {"data_digest": "data", "branch_digest": "branches", "order_digest": "batches"}
+DIGESTS = {
+    "data_digest": "data",
+    "branch_digest": "branches as drawn",
+    "start_digest": "branches at the start",
+    "order_digest": "batches",
+}
 
 
 def verdicts(record: Row) -> Html:

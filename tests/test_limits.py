@@ -1,0 +1,145 @@
+"""How long a run is: which limit ends it, what a continued run may change, warm-up."""
+
+import itertools
+import json
+
+import pytest
+import torch
+from test_domains import words
+from test_run import rows, weights
+
+from tasks.lean import LeanModule
+from zoo import registry
+from zoo.cli import main
+from zoo.config import load
+from zoo.folder import RunFolder
+
+SMALL = ["model.depth=2", "model.width=8", "data.nodes=60", "data.train=20", "data.val=20"]
+SMALL += ["data.features=4", "logger=none"]
+LIMITS = ("max_steps", "max_epochs")
+
+
+def limits(*given):
+    trainer = load(given)[0].sections["trainer"]
+    return tuple(trainer[key] for key in LIMITS)
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_a_limit_of_the_command_line_takes_the_place_of_the_default(task):
+    assert limits(f"task={task}", "trainer.max_steps=5000") == (5000, None)
+    assert limits(f"task={task}", "trainer.max_epochs=700") == (None, 700)
+    assert limits(f"task={task}", "trainer.max_steps=5", "trainer.max_epochs=7") == (5, 7)
+
+
+def test_a_limit_of_a_preset_or_a_file_counts_as_given(tmp_path):
+    file = tmp_path / "long.yaml"
+    file.write_text("task: cnn\ntrainer: {max_steps: 50}\n")
+    assert limits(f"config={file}") == (50, None)
+    assert limits(f"config={file}", "trainer.max_epochs=3") == (50, 3)
+    assert limits("task=cnn", "preset=resnet", "data.path=x", "trainer.max_epochs=3") == (64_000, 3)
+    assert limits("task=cnn", "preset=resnext50", "data.path=x") == (None, 90)
+
+
+def test_a_run_says_which_limit_ends_it(tmp_path, capsys):
+    given = ["fit", "task=gnn", *SMALL, "trainer.max_steps=9", "trainer.max_epochs=3"]
+    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    said = "3 steps (trainer.max_epochs=3, before trainer.max_steps=9)"
+    assert said in capsys.readouterr().err
+    assert RunFolder(tmp_path / "run").result()["steps"] == 3
+
+
+def test_a_finished_run_is_trained_longer_or_left_as_it_is(tmp_path, capsys):
+    run = tmp_path / "run"
+    fit = ["fit", "task=gnn", *SMALL, "trainer.max_epochs=3", f"run.dir={run}"]
+    assert main(fit) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for more, said in [
+        (["trainer.max_steps=1"], "the run is at step 3, trainer.max_steps=1 ends at step 1"),
+        (["trainer.max_epochs=2"], "the run is at step 3, trainer.max_epochs=2 ends at step 2"),
+    ]:
+        assert main(["fit", f"from={run}", *more]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["fit", f"from={run}", "trainer.max_steps=3"]) == 0
+    assert "already complete" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert main(["fit", f"from={run}", "trainer.max_steps=8"]) == 0
+    assert RunFolder(run).result()["steps"] == 8
+    assert limits(f"from={run}") == (8, None)
+
+
+def test_compare_trains_as_long_as_it_is_told(tmp_path, capsys):
+    given = ["compare", "task=unet", "trainer.max_steps=70", "dry_run=true", "model.width=4"]
+    given += ["model.depth=1", "data.size=16", "data.train=4", "data.val=2", "data.test=2"]
+    given += ["pairs=1", "workers=1", f"dir={tmp_path / 'dry'}"]
+    assert main(["--json", *given]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "trainer.max_steps=70" in json.dumps(told)
+    assert "trainer.max_epochs=5" not in json.dumps(told)
+
+
+def test_options_of_a_file_hold_for_the_choice_of_the_command_line(tmp_path, capsys):
+    file = tmp_path / "own.yaml"
+    file.write_text("task: gnn\nmodel: {depth: 3}\n")
+    assert load([f"config={file}", "model=gnn"])[0].sections["model"]["depth"] == 3
+    file.write_text("choices: {task: gnn, connection: hyper}\nconnection: {streams: 3}\n")
+    assert load([f"config={file}"])[0].sections["connection"]["streams"] == 3
+    assert load([f"config={file}", "connection=plain"])[0].sections["connection"] == {}
+    assert "connection=plain is not hyper: streams left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_run_that_is_trained_longer_has_the_rates_of_the_longer_schedule(schedule, tmp_path):
+    """As if it had been as long from the start, from the continued step on."""
+    given = ["fit", "task=gnn", *SMALL, f"optimizer.schedule={schedule}", "optimizer.warmup=2"]
+    assert main([*given, "trainer.max_steps=4", f"run.dir={tmp_path / 'short'}"]) == 0
+    assert main([*given, "trainer.max_steps=8", f"run.dir={tmp_path / 'long'}"]) == 0
+    last = tmp_path / "short" / "checkpoints" / "last.ckpt"
+    before = weights(tmp_path / "short")
+    (state,) = torch.load(last, weights_only=True)["lr_schedulers"]
+    assert state["_last_lr"] == [0.0, 0.0]
+    assert main(["fit", f"from={tmp_path / 'short'}", "trainer.max_steps=5"]) == 0
+    after = weights(tmp_path / "short")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("accumulate", [3, 7])
+def test_accumulated_steps_are_continued(accumulate, tmp_path):
+    """Lightning would make a step of fewer batches at the end of its outer loop's turns."""
+    given = ["fit", "task=gnn", *SMALL, f"trainer.accumulate={accumulate}"]
+    given += ["trainer.validate_every=3", "trainer.log_every=1", "task.drop_edge=0.2"]
+    assert main([*given, "trainer.max_steps=10", f"run.dir={tmp_path / 'whole'}"]) == 0
+    for cut in (3, 5, 8):
+        run = tmp_path / f"cut{cut}"
+        assert main([*given, f"trainer.max_steps={cut}", f"run.dir={run}"]) == 0
+        assert main(["fit", f"from={run}", "trainer.max_steps=10"]) == 0
+        whole, parts = weights(tmp_path / "whole"), weights(run)
+        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+        assert rows(tmp_path / "whole")[-1] == rows(run)[-1]
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_every_step_of_every_task_is_made_of_as_many_batches(task, tmp_path, monkeypatch):
+    steps = []
+    taken = LeanModule.optimizer_step
+
+    def counted(self, *args, **kwargs):
+        steps.append(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
+        return taken(self, *args, **kwargs)
+
+    monkeypatch.setattr(LeanModule, "optimizer_step", counted)
+    count = 340 if task == "gnn" else 5  # beyond 1000 batches
+    run = words(task, "trainer.accumulate=3", f"trainer.max_steps={count}", "task.drop_edge=0.0")
+    run = run if task == "gnn" else run[:-1]
+    assert main(["fit", *run, "trainer.validate_every=340", f"run.dir={tmp_path / 'run'}"]) == 0
+    assert [after - before for before, after in itertools.pairwise([0, *steps])] == [3] * count
+
+
+def test_a_warm_up_longer_than_the_run_is_a_tenth_of_it(tmp_path, capsys):
+    given = ["fit", "task=gnn", *SMALL, "optimizer.warmup=50", "trainer.max_steps=20"]
+    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    said = "optimizer.warmup=50 is longer than the run of 20 steps: scaled to 2"
+    assert said in capsys.readouterr().err
+    (state,) = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)[
+        "lr_schedulers"
+    ]
+    assert set(state["_last_lr"]) == {0.01}
