@@ -18,7 +18,7 @@ from tasks.loggers import NoLogger
 from tasks.progress import Progress
 from zoo.errors import Diverged
 from zoo.folder import RunFolder
-from zoo.probe import stack_mixing
+from zoo.probe import net_mixing
 
 
 class Record(LeanCallback):
@@ -55,7 +55,7 @@ class Record(LeanCallback):
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         if self.file and not trainer.global_step:
-            self.shown = {"curves": task.curves(), "mixing": stack_mixing(task.model)}
+            self.shown = {"curves": task.curves(), "mixing": net_mixing(task.model)}
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None

@@ -26,7 +26,7 @@ from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
 from zoo.folder import AT_BEST, RunFolder
 from zoo.init import branch_digest, redraw
-from zoo.probe import stack_mixing
+from zoo.probe import net_mixing
 
 log = logging.getLogger("zoo")
 
@@ -186,10 +186,11 @@ def draw(
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}
         figures[name] = depth_figure(name, lines, title)
-    matrix = stack_mixing(task.model)
+    matrix = net_mixing(task.model)
     if matrix is not None:
-        named = {} if fresh is None else {f"{record['connection']}: start": fresh}
-        figures["mixing"] = mixing_figure({**named, f"{record['connection']}: {after}": matrix})
+        rules = record["connection"] + (f", long {record['long']}" if record["long"] else "")
+        named = {} if fresh is None else {f"{rules}: start": fresh}
+        figures["mixing"] = mixing_figure({**named, f"{rules}: {after}": matrix})
     paths = {name: folder.figures / f"{name}.png" for name in figures}
     for name, figure in figures.items():
         figure.savefig(paths[name])

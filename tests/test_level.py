@@ -1,15 +1,21 @@
 """Levels of a U-Net: a long site around the smaller net, under every connection."""
 
+import itertools
+
 import pytest
 import torch
-from conftest import CONNECTIONS
+from conftest import CONNECTIONS, Convolution
 from torch import nn
 
+from tasks.run import prepare
+from zoo.config import load
 from zoo.connection import Site
 from zoo.init import branch_digest, redraw
 from zoo.models.conv_layers import Conv
 from zoo.models.level import Level, long_site
-from zoo.registry import maker, options
+from zoo.probe import net_mixing
+from zoo.registry import build, maker, options
+from zoo.stack import Stack
 
 
 def make_level(name, width=4, out=4):
@@ -63,3 +69,53 @@ def test_a_wide_site_gives_the_channels_that_it_declares(name):
     redraw(site, 0)
     state = site(site.open(torch.randn(5, 4)), nn.Linear(4, 4))
     assert site.close(state).shape == (5, site.gives)
+
+
+@pytest.mark.parametrize("long", ["plain", "residual", "concat", "weighted"])
+@pytest.mark.parametrize("short", ["plain", "residual", "denseformer"])
+def test_the_mixing_of_a_net_with_levels_predicts_every_branch_input(short, long):
+    """Two levels without a change of resolution; of a wide stream the mean of its halves."""
+    made, seen, index = [torch.randn(1, 3, 4, 4)], [], itertools.count()
+
+    def note(module, args, out):
+        wide = args[0]
+        seen.append(wide if wide.shape[1] == 3 else (wide[:, :3] + wide[:, 3:]) / 2)
+        made.append(out)
+
+    def stack(extra=0):
+        number = next(index)
+        site = Site(3 + extra, 3 if extra else None, number, 5, -3, number)
+        branch = Convolution(3 + extra, 3)
+        branch.register_forward_hook(note)
+        rule = build("connection", short, site)
+        return Stack([branch], [rule], [Halves() if extra and rule.carries else None])
+
+    def level(number):
+        rule = maker("connection", long, {"branch": 2.0} if long == "weighted" else {})
+        site = long_site(rule, 3, 3, number, 2)
+        enter = stack()
+        inner = level(number + 1) if number == 0 else stack()
+        return Level(enter, nn.Sequential(nn.Identity(), inner), stack(site.gives - 3), site)
+
+    body = level(0)
+    out = body(made[0])
+    expected = torch.einsum("lj,j...->l...", net_mixing(body), torch.stack(made))
+    torch.testing.assert_close(torch.stack([*seen, out]), expected, atol=1e-5, rtol=1e-4)
+
+
+class Halves(nn.Module):
+    """The mean of the two halves of the channels."""
+
+    def forward(self, x):
+        return (x[:, :3] + x[:, 3:]) / 2
+
+
+@pytest.mark.parametrize("task", ["unet", "diffusion"])
+def test_the_mixing_of_a_u_net_shows_its_long_sites(task):
+    cut, joined = (
+        net_mixing(prepare(load([f"task={task}", f"long={long}"])[0])[1]().model)
+        for long in ("plain", "residual")
+    )
+    assert torch.equal(cut, torch.ones_like(cut).tril())
+    assert (joined >= cut).all()
+    assert (joined[-1] > cut[-1]).any()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.connection import Connection, Site
+from zoo.models.level import Level
 from zoo.stack import Stack
 
 
@@ -38,45 +39,109 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
             [1., 1., 0.],
             [1., 1., 1.]])
     """
-    rules: list[Connection] = list(sites)  # type: ignore[arg-type]
-    size = len(rules) + 1
-    device = next((p.device for rule in rules for p in rule.parameters()), torch.device("cpu"))
+    walk = Walk(len(sites), next((p.device for s in sites for p in s.parameters()), None))
+    return walk.closed(walk.stack(list(sites), walk.unit(0)))  # type: ignore[arg-type]
 
-    def unit(j: int, width: int, axis: int) -> Tensor:
-        vector = torch.zeros(size, width, *[1] * (-axis - 1), device=device)
-        vector[j] = 1
-        return vector
 
-    rules = [copy.deepcopy(rule).eval() for rule in rules]  # a random mask is no part of a rule
-    first = rules[0].site
-    state = rules[0].open(unit(0, first.width, first.axis))
-    rows: list[Tensor] = []
-    for j, rule in enumerate(rules):
-        if not rule.linear:
-            name = type(rule).__name__
-            raise ValueError(f"{name} is not linear in its state, so it has no mixing matrix")
-        site = rule.site
+@torch.no_grad()
+def net_mixing(model: nn.Module) -> Tensor | None:
+    """The mixing matrix of a whole net, or None where one of its rules is not linear.
+
+    In a U-Net the branches come in the order in which they are computed, and a level's long site
+    joins the stream that entered it with what the smaller U-Net gives back; what changes the size
+    of the image in between is taken as the identity. A rule that hands both on side by side, as
+    `concat`, gives each one half.
+
+    Args:
+        model: a net whose `body` holds its stacks, one by one or in levels.
+
+    Returns:
+        `[L + 1, L + 1]`, lower triangular; as of `mixing`.
+    """
+    body = getattr(model, "body", model)
+    stacks = [module for module in body.modules() if isinstance(module, Stack)]
+    levels = [module for module in body.modules() if isinstance(module, Level)]
+    sites = [site for stack in stacks for site in stack.sites]
+    if not sites or not all(rule.linear for rule in [*sites, *(level.site for level in levels)]):
+        return None
+    walk = Walk(len(sites), next(model.parameters()).device)
+    return walk.closed(walk.through(body, walk.unit(0)))
+
+
+class Walk:
+    """A walk through a net that notes what the input of each branch is made of.
+
+    Args:
+        branches: L, how many there are.
+        device: where the rules compute.
+    """
+
+    def __init__(self, branches: int, device: torch.device | None):
+        self.units = torch.eye(branches + 1, device=device)
+        self.rows: list[Tensor] = []
+
+    def unit(self, j: int) -> Tensor:
+        """The coefficients `[L + 1]` of y_j."""
+        return self.units[j]
+
+    def closed(self, row: Tensor) -> Tensor:
+        """All rows, with the output's last."""
+        return torch.stack([*self.rows, row])
+
+    def through(self, module: nn.Module, row: Tensor) -> Tensor:
+        """What a module gives; one without streams, its input."""
+        if isinstance(module, Stack):
+            return self.stack(list(module.sites), row)  # type: ignore[arg-type]
+        if isinstance(module, Level):
+            return self.level(module, row)
+        for child in module.children():
+            row = self.through(child, row)
+        return row
+
+    def stack(self, sites: list[Connection], row: Tensor) -> Tensor:
+        """What branches in a row give."""
+        rules = [fixed(site) for site in sites]
+        state = rules[0].open(spread(row, rules[0].site.width, rules[0].site)) if rules else row
+        for rule in rules:
+            site = rule.site
+            x, mix = rule.read(state)
+            self.rows.append(averaged(x))
+            if site.out is not None or 0 < site.start == site.index:
+                state = rule.change(functools.partial(widened, site=site), state)
+            y = spread(self.unit(len(self.rows)), site.written, site)
+            state = rule.write(state, y, mix)
+        return averaged(rules[-1].close(state)) if rules else row
+
+    def level(self, level: Level, row: Tensor) -> Tensor:
+        """What a level of a U-Net gives."""
+        rule, site = fixed(level.site), level.site.site
+        state = rule.open(spread(self.through(level.enter, row), site.width, site))
         x, mix = rule.read(state)
-        rows.append(x.reshape(size, -1).mean(1))
-        if site.out is not None or 0 < site.start == site.index:
+        inner = self.through(level.inner, averaged(x))
+        if site.out is not None:
             state = rule.change(functools.partial(widened, site=site), state)
-        state = rule.write(state, unit(j + 1, site.written, site.axis), mix)
-    rows.append(rules[-1].close(state).reshape(size, -1).mean(1))
-    return torch.stack(rows)
+        state = rule.write(state, spread(inner, site.written, site), mix)
+        return self.through(level.leave, averaged(rule.close(state)))
+
+
+def fixed(rule: Connection) -> Connection:
+    """A copy in evaluation: a random mask is no part of a rule."""
+    return copy.deepcopy(rule).eval()
+
+
+def spread(row: Tensor, width: int, site: Site) -> Tensor:
+    """Coefficients `[L + 1]` along the batch, the same in each of `width` channels."""
+    return row.view(-1, *[1] * -site.axis).repeat(1, width, *[1] * (-site.axis - 1))
+
+
+def averaged(x: Tensor) -> Tensor:
+    """The mean over channels, `[L + 1]`."""
+    return x.reshape(len(x), -1).mean(1)
 
 
 def widened(x: Tensor, site: Site) -> Tensor:
     """The mean over channels in every channel that the site writes."""
     return x.mean(site.axis, keepdim=True).repeat_interleave(site.written, site.axis)
-
-
-def stack_mixing(model: nn.Module) -> Tensor | None:
-    """The mixing matrix of the first stack in a model, or None where there is none."""
-    for module in model.modules():
-        if isinstance(module, Stack) and len(module.sites):
-            sites: list[Connection] = list(module.sites)  # type: ignore[arg-type]
-            return mixing(sites) if all(rule.linear for rule in sites) else None
-    return None
 
 
 def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:

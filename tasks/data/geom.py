@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,7 +32,11 @@ def pyg_graph(
         for name in needed:
             if not (raw / name).is_file():
                 raise DataError("no raw files", str(raw / name), f"put all {len(needed)} there")
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        warnings.catch_warnings(),
+        redirect_stderr(io.StringIO()),  # PyG tells what it processes
+    ):
         warnings.simplefilter("ignore")
         root = Path(scratch)
         if path is not None:

@@ -107,10 +107,9 @@ class Concat(Connection):
     torch.Size([3, 4])
     """
 
-    linear = False
-
     def __init__(self, site: Site):
         super().__init__(site)
+        self.linear = site.wide
         both = 2 * site.written
         self.squeeze = None if site.wide else Pointwise(both, site.written, site.axis)
 
