@@ -21,7 +21,8 @@ class Training:
 
     Args:
         max_steps: optimiser steps.
-        max_epochs: passes over the training data.
+        max_epochs: passes over the training data. A limit of the command line, a file or a preset
+            takes the place of the task's own; where both are given the smaller one ends the run.
         validate_every: steps between two validations.
         patience: steps without a better validation loss after which training stops.
         accelerator: `auto` takes a GPU where there is one.
@@ -29,7 +30,8 @@ class Training:
         precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
         clip: largest norm of the gradient.
         accumulate: batches a step.
-        ema: decay of a running average of the weights that evaluation uses.
+        ema: decay of a running average of the weights, and of the running statistics of batch
+            norms, that evaluation uses.
         compile: whether the model is compiled.
         log_every: steps between two rows of the log.
         save_minutes: between checkpoints.
