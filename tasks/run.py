@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 import torch
 
 from tasks.base import Task
+from tasks.data.folders import folder_at
 from tasks.loop import at_best, finite, measured, train
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
@@ -78,8 +79,8 @@ def fit(config: Config) -> Result | None:
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
     config.run["id"] = str(name)
     where = config.sections["data"].get("path")
-    if where and Path(where).expanduser().exists():  # for verbs that are called elsewhere
-        config.sections["data"]["path"] = str(Path(where).expanduser().resolve())
+    if where and folder_at(where).exists():  # for verbs that are called elsewhere
+        config.sections["data"]["path"] = str(folder_at(where).resolve())
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()
@@ -170,6 +171,8 @@ def test(config: Config, where: str) -> Result | None:
     if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
         best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
     load_weights(task, checkpoint, folder)
+    for line in [task.data.summary(), *task.data.notes] if is_first() else []:
+        print(f"zoo: {line}", file=sys.stderr)
     with logged(None):
         record = {**new_record(config, task, ""), **folder.result()}
         record["steps"] = checkpoint["global_step"]

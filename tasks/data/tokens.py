@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 import torch
 
-from tasks.data.cache import cache_folder
+from tasks.data.cache import cache_folder, made_folder
 from tasks.data.symbols import BytePairs, Bytes, Characters, Kind, Symbols
 from tasks.data.text import Text
 from zoo.errors import DataError
@@ -87,7 +87,7 @@ def mapped(
 ) -> Text:
     """The text whose tokens lie in a folder, which is made where it is not there, whole."""
     if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
+        made_folder("text")
         fresh = Path(tempfile.mkdtemp(prefix=".tmp", dir=home.parent))
         try:
             known = symbols()
