@@ -14,9 +14,8 @@ def cache_folder(*parts: str) -> Path:
     return Path(base, "residual-zoo", *parts)
 
 
-def made_folder(*parts: str) -> Path:
-    """A folder in there that exists; ResourceError where it cannot be made."""
-    folder = cache_folder(*parts)
+def made(folder: Path) -> Path:
+    """A folder in there, made if need be; ResourceError where nothing can be written there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

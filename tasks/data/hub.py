@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.data.cache import made_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, folder_at, shown, walk
 from tasks.data.parts import Given
 from tasks.data.tables import Splits, described, digest_of, load_tables, placed, relink
@@ -67,7 +67,7 @@ def local_splits(
     with readable(shown(path)):
         if described(root):
             every = tree.all()
-            home = made_folder("datasets", f"folder-{digest_of({'': every})}")
+            home = made(cache_folder("datasets", f"folder-{digest_of({'': every})}"))
             relink(home / "data", str(root.resolve()))
             return load(str(home / "data"), name, path, home), every
         used = placed(files, given, name, shown(path))
@@ -100,7 +100,7 @@ def load(source: str, name: str | None, path: str, home: Path | None = None) -> 
     """What `datasets` reads from a folder or from the Hub, kept in a folder of its own."""
     from datasets import load_dataset
 
-    home = home or made_folder("datasets")
+    home = home or made(cache_folder("datasets"))
     with readable(path), quiet():
         return dict(load_dataset(source, name, cache_dir=str(home)))
 
@@ -109,7 +109,7 @@ def cached(path: str, name: str | None) -> Splits:
     """What was downloaded before."""
     from datasets.packaged_modules.cache.cache import Cache
 
-    cache, dataset = str(made_folder("datasets")), path.rpartition("/")[2]
+    cache, dataset = str(made(cache_folder("datasets"))), path.rpartition("/")[2]
     try:
         builder = Cache(
             cache_dir=cache,

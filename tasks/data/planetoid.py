@@ -18,7 +18,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from tasks.data.cache import made_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.graph import Graph
 from zoo.errors import DataError
 
@@ -80,7 +80,7 @@ class Planetoid:
     def folder(self) -> Path:
         """The folder of the raw files, downloaded first if need be."""
         if self.path is None:
-            return self.download(made_folder("planetoid", SPELLING[self.name], "raw"))
+            return self.download(cache_folder("planetoid", SPELLING[self.name], "raw"))
         given = Path(self.path)
         candidates = [given, given / "raw", given / SPELLING[self.name] / "raw"]
         for folder in candidates:
@@ -96,7 +96,7 @@ class Planetoid:
             name = f"ind.{self.name}.{part}"
             if (folder / name).is_file():
                 continue
-            with tempfile.TemporaryDirectory(dir=folder) as partial:
+            with tempfile.TemporaryDirectory(dir=made(folder)) as partial:
                 try:
                     download_url(f"{SOURCE}/{name}", partial, log=False)
                 except (urllib.error.URLError, OSError) as error:

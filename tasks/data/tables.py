@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.data.cache import made_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, listed, shown
 from tasks.data.parts import Given, has_word, part_of, same_name
 from zoo.errors import ConfigError, DataError, suggest
@@ -147,7 +147,7 @@ def load_tables(files: Mapping[str, list[File]], load: Any) -> Splits:
     """
     first = next(file for some in files.values() for file in some)
     kind = KINDS[os.path.splitext(first.name)[1].lower()]
-    home = made_folder("datasets", f"{kind}-{digest_of(files)}")
+    home = made(cache_folder("datasets", f"{kind}-{digest_of(files)}"))
     links: dict[str, list[str]] = {}
     for number, some in enumerate(files.values()):
         links[f"split{number}"] = []
