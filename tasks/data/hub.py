@@ -14,6 +14,7 @@ from tasks.data.tables import Splits, described, digest_of, load_tables, placed,
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
+TEXTS = "put Parquet files, or train.txt, .csv or .jsonl there"
 SECONDS = 5.0  # for an answer of the Hub
 
 

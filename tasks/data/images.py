@@ -169,9 +169,8 @@ class Images:
         used, where = source.splits, shown(self.path)
         image = find_image(used[source.parts["train"]], self.image, where)
         label = find_label(used[source.parts["train"]], self.label, where)
+        refuse_repeats(source.files(image), where)
         given, classes = read_labels(used, label, where)
-        targets = {split: some.tolist() for split, some in given.items()}
-        repeats = [*refuse_repeats(used, image, targets, where)]
         labels = torch.cat([*given.values()])
         images = read_images(used, image)
         decoded = decode(images, len(labels), self.mode, self.size, self.on_bad, where)
@@ -186,7 +185,6 @@ class Images:
         data.checked().notes = [
             *decoded.notes(),
             *source.notes,
-            *repeats,
             *equal_images(data.images, data.parts, [each.short for each in decoded.sources]),
             *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
         ]

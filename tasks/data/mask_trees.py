@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from tasks.data.folders import File, Folder, is_image, listed, shown
+from tasks.data.folders import File, Folder, counted, is_image, listed, shown
 from tasks.data.metadata import metadata_rows
 from tasks.data.parts import part_of, same_name
 from tasks.data.rows import Rows
@@ -60,13 +60,13 @@ def pairs(top: Folder, where: str) -> list[tuple[File, File]]:
     others = [f for f in top.files if is_image(f)]
     others += [f for n, own in top.folders.items() if n not in names.values() for f in own.images()]
     if others:
-        what = f"{len(others)} images outside images/ and masks/: {listed(f.place for f in others)}"
+        what = f"{counted(len(others), 'image')} outside images/ and masks/: {listed(f.place for f in others)}"
         raise DataError(what, where, "move them into images/ with their masks, or away")
     images, masks = (stems(folder, where) for folder in both)
     alone = [images[stem].place for stem in images if stem not in masks]
     alone += [masks[stem].place for stem in masks if stem not in images]
     if alone:
-        what = f"{len(alone)} files of {place} have no image or no mask: {listed(alone)}"
+        what = f"{counted(len(alone), 'file')} of {place} without image or mask: {listed(alone)}"
         raise DataError(what, where, "give an image and its mask the same name")
     if not images:
         raise DataError(f"no images in {place}", where, LAYOUT)
@@ -82,6 +82,6 @@ def stems(folder: Folder, where: str) -> dict[str, File]:
         twice += [file.place] if stem in found else []
         found[stem] = file
     if twice:
-        what = f"{len(twice)} files differ from others only in their endings: {listed(twice)}"
+        what = f"{counted(len(twice), 'file')} like others but for the ending: {listed(twice)}"
         raise DataError(what, where, "leave one of each")
     return found

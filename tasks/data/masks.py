@@ -111,13 +111,12 @@ class Masks:
         from tasks.data.columns import find_pair, read_images
         from tasks.data.decode import decode
         from tasks.data.mask_values import Pair, as_classes, pair_pixels
-        from tasks.data.rows import Rows, refuse_repeats
+        from tasks.data.rows import refuse_repeats
 
         source, where = self.source(), shown(self.path)
         used = source.splits
         image, mask = find_pair(used[source.parts["train"]], self.image, self.mask, where)
-        targets = {split: rows[mask] for split, rows in used.items() if isinstance(rows, Rows)}
-        repeats = [*refuse_repeats(used, image, targets, where)]
+        refuse_repeats(source.files(image), where)
         both = zip(read_images(used, image), read_images(used, mask), strict=True)
         pairs = (Pair(image.content, image.split, image.number, mask) for image, mask in both)
         count = sum(map(len, used.values()))
@@ -136,7 +135,6 @@ class Masks:
         data.checked().notes = [
             *decoded.notes(),
             *source.notes,
-            *repeats,
             *equal_images(images, data.parts, [each.short for each in decoded.sources]),
             *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
         ]

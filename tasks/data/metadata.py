@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import posixpath
+import re
 from collections.abc import Mapping
 from itertools import compress
 from typing import Any
@@ -160,13 +161,13 @@ READERS = dict(zip(NAMES, (read_csv, read_jsonl, read_parquet), strict=True))
 def numbers(values: list[str | None]) -> list[Any]:
     """Texts as numbers where all of them are, written as numbers are: `01` is a text."""
     given = [value for value in values if value is not None]
-    for kind in (int, float):
-        try:
-            if all(kind is float or str(kind(value)) == value for value in given):
-                return [None if value is None else kind(value) for value in values]
-        except ValueError:
-            continue
-    return values
+    whole = all(re.fullmatch("-?[0-9]+", value) for value in given)
+    if whole and any(str(int(value)) != value for value in given):
+        return values
+    try:
+        return [v if v is None else int(v) if whole else float(v) for v in values]
+    except ValueError:
+        return values
 
 
 def named(value: Any, home: str, known: Mapping[str, File], table: File, number: int) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.data.folders import File, counted, shown
+from tasks.data.folders import File, shown
 from zoo.errors import DataError
 
 
@@ -44,33 +44,20 @@ def feature_of(values: Sequence[Any]) -> Any:
     return Value(names.get("".join(kinds), "null"))
 
 
-def refuse_repeats(
-    used: Mapping[str, Any], column: str, targets: Mapping[str, Sequence[Any]], where: str
-) -> Iterator[str]:
-    """A note on files that are in one split twice; also by links, a file is one file.
+def refuse_repeats(files: Mapping[str, Iterable[Any]], where: str) -> None:
+    """DataError where one file is read twice, be it by a link: in two splits, or as two examples.
 
     Args:
-        used: the splits.
-        column: of the images.
-        targets: for each split, what is to be learned of each of its images.
+        files: of each split; what is no file is left out.
         where: for messages.
-
-    Errors:
-        DataError: a file is in two splits, or twice with different targets.
     """
-    seen: dict[str, tuple[str, Any, File]] = {}
-    repeats = 0
-    for split, rows in used.items():
-        files = rows[column] if isinstance(rows, Rows) else []
-        for file, target in zip(files, targets[split] if files else [], strict=True):
-            if not isinstance(file, File):
-                continue
-            before = seen.setdefault(file.real, (split, target, file))
-            repeats += before[2] is not file
-            if before[:2] != (split, target):
-                both = f"{shown(before[2].place)} and {shown(file.place)}"
-                means = "in two parts" if before[0] != split else "with two targets"
-                what = f"one file is read twice, {means}: {both}"
-                raise DataError(what, where, "leave it in one place")
-    if repeats:
-        yield f"{counted(repeats, 'image')} are read twice, by links or rows of the same file"
+    seen: dict[str, tuple[str, File]] = {}
+    for split, some in files.items():
+        for file in some:
+            if isinstance(file, File):
+                before, first = seen.setdefault(file.real, (split, file))
+                if first is not file:
+                    how = "by two splits" if before != split else "twice"
+                    both = f"{shown(first.place)} and {shown(file.place)}"
+                    what = f"one file is read {how}: {both}"
+                    raise DataError(what, where, "leave it in one place")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tasks.data.folders import Folder, listed, shown, unread
-from tasks.data.hub import LAYOUT, hub_splits, local_splits, local_tree
+from tasks.data.hub import LAYOUT, TEXTS, hub_splits, local_splits, local_tree
 from tasks.data.metadata import NAMES
 from tasks.data.parts import Given, find_parts, split_folders, unused_splits
 from tasks.data.rows import Rows
@@ -35,6 +35,11 @@ class Source:
     splits: dict[str, Any]
     parts: dict[str, str]
     notes: list[str] = field(default_factory=list)
+
+    def files(self, column: str) -> dict[str, list[Any]]:
+        """The files of a column in each split; none where the splits are tables."""
+        splits = self.splits.items()
+        return {split: rows[column] for split, rows in splits if isinstance(rows, Rows)}
 
     def places(self, kept: Tensor) -> dict[str, Tensor]:
         """The numbers of each part's examples among those that are kept, of all in order.
@@ -87,7 +92,7 @@ def find_source(
     if layout is None or not images:
         inside = listed([file.place for file in tree.all()] + tree.all_passed()) or "nothing"
         kinds = "images and no Parquet files" if layout else "tables"
-        raise DataError(f"no {kinds}, but {inside}", where, LAYOUT)
+        raise DataError(f"no {kinds}, but {inside}", where, LAYOUT if layout else TEXTS)
     if name is not None:
         what = f"no configuration {name!r} in a folder of images"
         raise ConfigError(what, where, "give data.name=null")

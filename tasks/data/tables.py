@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, listed, shown
 from tasks.data.parts import Given, has_word, part_of, same_name
+from tasks.data.rows import refuse_repeats
 from zoo.errors import ConfigError, DataError, suggest
 
 if TYPE_CHECKING:
@@ -86,8 +87,11 @@ def placed(files: list[File], given: Given, name: str | None, where: str) -> dic
     likely = [file for file in rest if has_word(file.name)]
     if rest and (found or likely):
         what = f"no split is told by {listed(file.place for file in likely or rest)}"
-        raise DataError(what, where, "name them train.parquet, test.parquet ..., or move them away")
-    return found or {"train": rest}
+        end = os.path.splitext(rest[0].name)[1]
+        raise DataError(what, where, f"name them train{end}, test{end} ..., or move them away")
+    found = found or {"train": rest}
+    refuse_repeats(found, where)
+    return found
 
 
 def configured(

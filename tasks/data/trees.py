@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.data.folders import Folder, is_image, listed, shown
+from tasks.data.folders import Folder, counted, is_image, listed, shown
 from tasks.data.metadata import metadata_rows
 from tasks.data.parts import class_like_splits, part_of
 from tasks.data.rows import Rows
@@ -40,9 +40,11 @@ def class_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str
     for split, top in used.items():
         loose = [file.place for file in top.files if is_image(file)]
         if loose:
-            beside = "beside class folders" if any(n in classes for n in top.folders) else "alone"
-            what = f"{len(loose)} images have no class, {beside}: {listed(loose)}"
-            raise DataError(what, where, CLASSES)
+            beside = " beside class folders" if any(n in classes for n in top.folders) else ""
+            what = f"{counted(len(loose), 'image')} without a class{beside}: {listed(loose)}"
+            part, first = part_of(split), shown(next(iter(used)))
+            other = f"; or leave it out by data.{part}_split={first}"
+            raise DataError(what, where, CLASSES + other * (part in ("val", "test")))
         if top.place == "":
             refuse_inner_splits(top, where)
         pairs = [
