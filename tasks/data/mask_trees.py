@@ -60,7 +60,8 @@ def pairs(top: Folder, where: str) -> list[tuple[File, File]]:
     others = [f for f in top.files if is_image(f)]
     others += [f for n, own in top.folders.items() if n not in names.values() for f in own.images()]
     if others:
-        what = f"{counted(len(others), 'image')} outside images/ and masks/: {listed(f.place for f in others)}"
+        places = listed(file.place for file in others)
+        what = f"{counted(len(others), 'image')} outside images/ and masks/: {places}"
         raise DataError(what, where, "move them into images/ with their masks, or away")
     images, masks = (stems(folder, where) for folder in both)
     alone = [images[stem].place for stem in images if stem not in masks]

@@ -53,11 +53,10 @@ def refuse_repeats(files: Mapping[str, Iterable[Any]], where: str) -> None:
     """
     seen: dict[str, tuple[str, File]] = {}
     for split, some in files.items():
-        for file in some:
-            if isinstance(file, File):
-                before, first = seen.setdefault(file.real, (split, file))
-                if first is not file:
-                    how = "by two splits" if before != split else "twice"
-                    both = f"{shown(first.place)} and {shown(file.place)}"
-                    what = f"one file is read {how}: {both}"
-                    raise DataError(what, where, "leave it in one place")
+        for file in (file for file in some if isinstance(file, File)):
+            if file.real in seen:
+                before, first = seen[file.real]
+                how = "by two splits" if before != split else "twice"
+                what = f"one file is read {how}: {shown(first.place)} and {shown(file.place)}"
+                raise DataError(what, where, "leave it in one place")
+            seen[file.real] = split, file
