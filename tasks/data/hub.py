@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, folder_at, shown, walk
 from tasks.data.parts import Given
-from tasks.data.tables import Splits, described, digest_of, load_tables, placed, relink
+from tasks.data.readme import described
+from tasks.data.tables import Splits, load_tables, placed
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
@@ -64,22 +63,11 @@ def local_splits(
         ConfigError: the configuration is not there or must be named.
         DataError: a file is broken, or is of no split.
     """
-    root = folder_at(path)
-    with readable(shown(path)):
-        if described(root):
-            every = tree.all()
-            home = made(cache_folder("datasets", f"folder-{digest_of({'': every})}"))
-            relink(home / "data", str(root.resolve()))
-            return load(str(home / "data"), name, path, home), every
-        used = placed(files, given, name, shown(path))
-
-        def quietly(kind: str, **options: Any) -> Splits:
-            from datasets import load_dataset
-
-            with quiet():
-                return dict(load_dataset(kind, **options))
-
-        return load_tables(used, quietly), [file for some in used.values() for file in some]
+    where = shown(path)
+    with readable(where), quiet():
+        told = described(folder_at(path), tree, name)
+        used, features = told or (placed(files, given, name, where), None)
+        return load_tables(used, features, where), [file for some in used.values() for file in some]
 
 
 def answers(path: str) -> bool:
@@ -97,11 +85,11 @@ def answers(path: str) -> bool:
     return True
 
 
-def load(source: str, name: str | None, path: str, home: Path | None = None) -> Splits:
-    """What `datasets` reads from a folder or from the Hub, kept in a folder of its own."""
+def load(source: str, name: str | None, path: str) -> Splits:
+    """What `datasets` reads from the Hub."""
     from datasets import load_dataset
 
-    home = home or made(cache_folder("datasets"))
+    home = made(cache_folder("datasets"))
     with readable(path), quiet():
         return dict(load_dataset(source, name, cache_dir=str(home)))
 

@@ -49,18 +49,6 @@ def tables_in(tree: Folder, kinds: Iterable[str] = ("parquet",)) -> list[File]:
     return files.get("parquet") or next(iter(files.values()), [])
 
 
-def described(root: Path) -> bool:
-    """Whether the folder's README.md says which files are of which split, as on the Hub."""
-    from huggingface_hub import metadata_load
-
-    try:
-        about = metadata_load(root / "README.md") if (root / "README.md").is_file() else None
-    except Exception as error:  # of YAML, of many kinds
-        what = f"the head of README.md cannot be read ({type(error).__name__})"
-        raise DataError(what, shown(root), "correct it, or remove the file") from None
-    return bool(about and {"configs", "dataset_info"} & {*about})
-
-
 def placed(files: list[File], given: Given, name: str | None, where: str) -> dict[str, list[File]]:
     """The files of each split, by the folder `SPLIT/` or the name `SPLIT-00000-of-00001`.
 
@@ -89,9 +77,7 @@ def placed(files: list[File], given: Given, name: str | None, where: str) -> dic
         what = f"no split is told by {listed(file.place for file in likely or rest)}"
         end = os.path.splitext(rest[0].name)[1]
         raise DataError(what, where, f"name them train{end}, test{end} ..., or move them away")
-    found = found or {"train": rest}
-    refuse_repeats(found, where)
-    return found
+    return found or {"train": rest}
 
 
 def configured(
@@ -140,17 +126,27 @@ def split_of(path: list[str], given: Given) -> str | None:
     return next((name for name in names if is_split(name, given)), None)
 
 
-def load_tables(files: Mapping[str, list[File]], load: Any) -> Splits:
+def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> Splits:
     """What `datasets` reads from the files of each split, cached by their contents.
 
-    It is given links without odd names, since it takes brackets for patterns.
+    It is given links without odd names, since it takes brackets in a path for patterns.
 
     Args:
         files: of each split.
-        load: `load_dataset`.
+        features: types of the columns, where they are told.
+        where: for messages.
+
+    Errors:
+        DataError: a file is in two splits.
     """
+    from datasets import load_dataset
+
+    refuse_repeats(files, where)
     first = next(file for some in files.values() for file in some)
-    kind = KINDS[os.path.splitext(first.name)[1].lower()]
+    kind = KINDS.get(os.path.splitext(first.name)[1].lower())
+    if kind is None:
+        what = f"{shown(first.place)} is no table that can be read"
+        raise DataError(what, where, f"give {', '.join(KINDS)}")
     home = made(cache_folder("datasets", f"{kind}-{digest_of(files)}"))
     links: dict[str, list[str]] = {}
     for number, some in enumerate(files.values()):
@@ -159,7 +155,7 @@ def load_tables(files: Mapping[str, list[File]], load: Any) -> Splits:
             link = home / f"{number}-{index:05}{os.path.splitext(file.name)[1].lower()}"
             relink(link, file.real)
             links[f"split{number}"].append(glob.escape(str(link)))
-    splits = load(kind, data_files=links, cache_dir=str(home))
+    splits = load_dataset(kind, data_files=links, cache_dir=str(home), features=features)
     return {name: splits[f"split{number}"] for number, name in enumerate(files)}
 
 
