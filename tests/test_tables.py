@@ -107,7 +107,7 @@ def test_a_readme_says_which_files_are_of_which_split(folder):
     write(folder, x__three=4)
     data = Images(str(folder)).load()
     assert [len(part) for part in (data.train, data.val, data.test)] == [18, 2, 6]
-    assert "2 other files are not read: README.md, x/three.parquet" in data.notes
+    assert "1 other file is not read: x/three.parquet" in data.notes
     (folder / "README.md").write_text("---\nconfigs: [\n---\n")
     with pytest.raises(DataError, match=r"README.md cannot be read"):
         Images(str(folder)).load()

@@ -67,7 +67,9 @@ def local_splits(
     with readable(where), quiet():
         told = described(folder_at(path), tree, name)
         used, features = told or (placed(files, given, name, where), None)
-        return load_tables(used, features, where), [file for some in used.values() for file in some]
+        splits = load_tables(used, features, where)
+    read = [file for some in used.values() for file in some]
+    return splits, read + [file for file in tree.files if told and file.name == "README.md"]
 
 
 def answers(path: str) -> bool:
