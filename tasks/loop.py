@@ -60,6 +60,7 @@ def train(
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         keep = Keep(last, training.save_minutes, interrupts, training.log_every)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
+        tell(task.data)
         log.info("%s", announcement(record, training.limits(task), training))
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
@@ -91,6 +92,13 @@ def train(
             log.info("continue: fit from=%s", folder.path)
         code = 128 + keep.stopped if keep.stopped else 0
         return Result(record, str(folder.path), code) if folder else None
+
+
+def tell(data: Any) -> None:
+    """Says what was read, and what is odd in it."""
+    log.info("%s", data.summary())
+    for note in data.notes:
+        log.warning("%s", note)
 
 
 def announcement(record: dict[str, Any], limits: dict[str, int], training: Training) -> str:

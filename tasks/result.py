@@ -136,6 +136,8 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "metrics": {},
         "chance": task.chance(),
         "examples": {part: len(places) for part, places in task.data.parts.items()},
+        "skipped": getattr(task.data, "skipped", 0),
+        "data_notes": list(task.data.notes),
         "primary": {
             "name": f"test/{name}",
             "value": None,

@@ -13,14 +13,14 @@ from typing import Any, get_type_hints
 import torch
 
 from tasks.base import Task
+from tasks.data.folders import folder_at
 from tasks.loop import at_best, finite, measured, train
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
 from tasks.trainer import Training
 from zoo import registry
-from zoo.config import CHANGEABLE, Config
+from zoo.config import CHANGEABLE, Config, from_file
 from zoo.errors import CheckpointError, ConfigError
-from zoo.files import read_yaml
 from zoo.folder import RunFolder
 from zoo.tree import flatten
 
@@ -78,8 +78,8 @@ def fit(config: Config) -> Result | None:
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
     config.run["id"] = str(name)
     where = config.sections["data"].get("path")
-    if where and Path(where).expanduser().exists():  # for verbs that are called elsewhere
-        config.sections["data"]["path"] = str(Path(where).expanduser().resolve())
+    if where and folder_at(where).exists():  # for verbs that are called elsewhere
+        config.sections["data"]["path"] = str(folder_at(where).resolve())
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()
@@ -118,8 +118,11 @@ def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
-    """ConfigError with a table where a configuration differs from its folder's."""
-    old = flatten(read_yaml(folder.path / "config.yaml"))
+    """ConfigError with a table where a configuration differs from its folder's.
+
+    Options that came after the run began have their defaults there.
+    """
+    old = flatten(from_file(str(folder.path / "config.yaml"), {}).plain())
     new = flatten(config.plain())
     changed = [
         (key, old.get(key), new.get(key))
@@ -188,6 +191,8 @@ def test(config: Config, where: str) -> Result | None:
     if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
         best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
     load_weights(task, checkpoint, folder)
+    for line in [task.data.summary(), *task.data.notes] if is_first() else []:
+        print(f"zoo: {line}", file=sys.stderr)
     with logged(None):
         record = {**new_record(config, task), **folder.result()}
         record["steps"] = checkpoint["global_step"]

@@ -108,12 +108,16 @@ def test_splits_and_shares(folder):
             sizes(**options)
 
 
-def test_a_lone_split_of_any_name_and_two_without_train(folder):
-    pets(folder, 20, "test")
-    assert len(Images(str(folder)).load().test) == 4
-    pets(folder, 20, "validation")
+def test_a_lone_split_is_for_training_unless_it_is_called_otherwise(folder):
+    pets(folder / "one", 20, "all")
+    assert len(Images(str(folder / "one")).load().test) == 4
+    pets(folder / "two", 20, "test")
+    with pytest.raises(ConfigError, match=r"no split train, only test .* data\.train_split=test"):
+        Images(str(folder / "two")).load()
+    assert len(Images(str(folder / "two"), train_split="test").load().test) == 4
+    pets(folder / "two", 20, "validation")
     with pytest.raises(ConfigError, match="no split train"):
-        Images(str(folder)).load()
+        Images(str(folder / "two")).load()
 
 
 @pytest.mark.parametrize("labels", [["dog", "cat"] * 10, [7, 3] * 10, [True, False] * 10])

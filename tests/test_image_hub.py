@@ -3,6 +3,7 @@
 import pytest
 from image_files import pets
 
+from tasks.data import hub
 from tasks.data.cifar import CIFAR10
 from tasks.data.images import Images
 from zoo.errors import ConfigError, DataError
@@ -12,7 +13,7 @@ from zoo.registry import build
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache of its own for every test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
 
 
 def test_mean_and_std_can_be_given(tmp_path):
@@ -57,7 +58,7 @@ def test_folders_that_are_none(tmp_path, monkeypatch):
         "empty": "put Parquet files",
         "file.parquet": "a file, not a folder",
         "broken": "copy it again",
-        "script": "scripts are no longer supported",
+        "script": "no images and no Parquet files, but script.py",
         str(tmp_path / "none"): "no such folder",
         "./none": "no such folder",
         "a/b/c": "no such folder",
@@ -97,10 +98,11 @@ def test_an_id_that_the_hub_does_not_have(monkeypatch):
 
 
 def test_what_was_downloaded_is_there_without_the_hub(monkeypatch, tmp_path):
-    """The library keeps what it downloads under the id; a folder is kept under its name."""
+    """The library keeps what it downloads under the id, as it keeps a folder under its name."""
     pets(tmp_path / "pets")
     local = Images(str(tmp_path / "pets")).load()
-    home = tmp_path / "cache" / "residual-zoo" / "datasets"
+    hub.load(str(tmp_path / "pets"), None, "pets")
+    home = tmp_path / ".cache" / "residual-zoo" / "datasets"
     (home / "pets").rename(home / "somebody___pets")
     answer(monkeypatch, ConnectionError("no route"))
     assert Images("somebody/pets").load().digest() == local.digest()

@@ -143,3 +143,15 @@ def test_a_warm_up_longer_than_the_run_is_a_tenth_of_it(tmp_path, capsys):
         "lr_schedulers"
     ]
     assert set(state["_last_lr"]) == {0.01}
+
+
+def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["fit", "task=gnn", *SMALL, "trainer.max_steps=3", f"run.dir={run}"]) == 0
+    lines = (run / "config.yaml").read_text().splitlines()
+    kept = [line for line in lines if "patience" not in line and "beta1" not in line]
+    assert len(kept) == len(lines) - 2
+    (run / "config.yaml").write_text("\n".join(kept))
+    assert main(["fit", f"from={run}", "trainer.max_steps=5"]) == 0
+    assert main(["fit", f"from={run}", "trainer.max_steps=7", "task.drop_edge=0.5"]) == 2
+    assert "task.drop_edge would change" in capsys.readouterr().err

@@ -71,7 +71,9 @@ class Config:
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
         for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
-            registry.check(group, self.choices[group], self.sections[group])
+            checked = registry.check(group, self.choices[group], self.sections[group])
+            words = {key: value for key, value in checked.items() if isinstance(value, str)}
+            self.sections[group].update(words)  # as they are spelled in the annotations
         return self
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from zoo.errors import ConfigError, suggest
 
@@ -37,6 +38,7 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
     from pydantic import ConfigDict, ValidationError, create_model
 
     known = fields(target)
+    given = {key: spelled(known.get(key, (None,))[0], value) for key, value in given.items()}
     for key in given:
         if key not in known:
             near = suggest(f"{prefix}{key}", [f"{prefix}{name}" for name in known])
@@ -56,6 +58,28 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
             f"give another value, such as {as_word(known[key][1])}",
         ) from None
     return {key: getattr(values, key) for key in given}
+
+
+def spelled(annotation: Any, value: Any) -> Any:
+    """A text as the only one of the annotation's words that it equals but for small letters.
+
+    >>> from typing import Literal
+    >>> spelled(Literal["cora", "pubmed"] | None, "Cora"), spelled(str | None, "Cora")
+    ('cora', 'Cora')
+    """
+    if not isinstance(value, str):
+        return value
+    alike = [word for word in words(annotation) if word.lower() == value.lower()]
+    return alike[0] if len(alike) == 1 and value not in alike else value
+
+
+def words(annotation: Any) -> list[str]:
+    """The texts that an annotation lists as `Literal`."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return [word for word in inner if isinstance(word, str)]
+    wrapped = get_origin(annotation) in (Union, UnionType, Annotated)
+    return [word for part in inner for word in words(part)] if wrapped else []
 
 
 def as_word(value: Any) -> str:

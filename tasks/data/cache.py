@@ -5,8 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from zoo.errors import ResourceError, as_zoo_error
+
 
 def cache_folder(*parts: str) -> Path:
     """Where downloaded data is kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "residual-zoo", *parts)
+
+
+def made(folder: Path) -> Path:
+    """A folder in there, made if need be; ResourceError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(None, "no right to write")
+    except OSError as error:
+        known = as_zoo_error(error)
+        if known is not error:
+            raise known from None
+        what = f"the cache folder cannot be made ({error.strerror})"
+        fix = "set XDG_CACHE_HOME to a folder where you may write"
+        raise ResourceError(what, str(folder), fix) from None
+    return folder

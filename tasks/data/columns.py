@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Union
 
 import torch
 from torch import Tensor
 
 from tasks.data.decode import Encoded
-from tasks.data.hub import Splits
+from tasks.data.rows import Rows
 from zoo.errors import ConfigError, DataError, suggest
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+Table = Union[Rows, "Dataset"]
 Names = tuple[str, ...]
 MASKS = "mask masks label labels annotation annotations segmentation segmentation_mask trimap"
 
 
-def find_parts(
-    splits: Splits, train: str | None, val: str | None, test: str | None, where: str
-) -> dict[str, str]:
-    """The splits of `train`, `val` and `test`; a part that takes a share of `train` is left out.
-
-    Args:
-        splits: all of the data set.
-        train: given by the user, like `val` and `test`; None: found by the usual names.
-        where: for messages.
-
-    Errors:
-        ConfigError: a given split is not there, none can be for training, or one has two parts.
-    """
-    given = {"train": train, "val": val, "test": test}
-    for part, name in given.items():
-        if name is not None and name not in splits:
-            raise ConfigError(f"no split {name!r}", f"data.{part}_split", suggest(name, splits))
-    if train is None:
-        given["train"] = next(iter(splits)) if len(splits) == 1 else "train"
-    if given["train"] not in splits:
-        raise ConfigError("no split train", where, f"give data.train_split={'|'.join(splits)}")
-    for part, names in {"val": ["validation", "valid", "val"], "test": ["test"]}.items():
-        free = [name for name in names if name in splits and name not in given.values()]
-        if given[part] is None and free:
-            given[part] = free[0]
-    found = {part: name for part, name in given.items() if name is not None}
-    found = {k: name for k, name in found.items() if k == "train" or name != found["train"]}
-    if "val" in found and found["val"] == found.get("test"):
-        both = f"val_split and test_split are both {found['val']!r}"
-        raise ConfigError(both, where, "name two splits, or leave one to a share")
-    return found
-
-
-def find_image(dataset: Dataset, given: str | None, where: str) -> str:
+def find_image(dataset: Table, given: str | None, where: str) -> str:
     """The column of the images.
 
     It is of type Image, or else holds encoded bytes, or pairs of bytes and path.
@@ -66,7 +34,7 @@ def find_image(dataset: Dataset, given: str | None, where: str) -> str:
     return holding(column, dataset, "image")
 
 
-def find_pair(dataset: Dataset, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
+def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
     """The columns of the images and of their masks; errors as of `find_image`.
 
     Args:
@@ -84,7 +52,7 @@ def find_pair(dataset: Dataset, image: str | None, mask: str | None, where: str)
     return holding(image, dataset, "image"), holding(mask, dataset, "mask")
 
 
-def image_columns(dataset: Dataset) -> list[str]:
+def image_columns(dataset: Table) -> list[str]:
     """The columns of type Image, or else those that hold encoded bytes."""
     from datasets import Image, Value
 
@@ -98,7 +66,7 @@ def image_columns(dataset: Dataset) -> list[str]:
     ]
 
 
-def holding(column: str, dataset: Dataset, key: str) -> str:
+def holding(column: str, dataset: Table, key: str) -> str:
     """The column, or ConfigError where it holds no images."""
     from datasets import Image
 
@@ -107,7 +75,7 @@ def holding(column: str, dataset: Dataset, key: str) -> str:
     raise ConfigError(f"column {column!r} holds no images", f"data.{key}", "name another")
 
 
-def find_label(dataset: Dataset, given: str | None, where: str) -> str:
+def find_label(dataset: Table, given: str | None, where: str) -> str:
     """The column of the classes; errors as of `find_image`."""
     from datasets import ClassLabel, Value
 
@@ -141,7 +109,9 @@ def find_column(
     return fits[0]
 
 
-def read_labels(splits: Splits, column: str, where: str) -> tuple[dict[str, Tensor], Names]:
+def read_labels(
+    splits: Mapping[str, Table], column: str, where: str
+) -> tuple[dict[str, Tensor], Names]:
     """Labels of each split, `[n]` long from 0, and the names of the classes.
 
     Where the column has no names of its own, its values are the classes, in sorted order.
@@ -168,14 +138,17 @@ def read_labels(splits: Splits, column: str, where: str) -> tuple[dict[str, Tens
     return labels, tuple(str(value) for value in classes)
 
 
-def read_images(splits: Splits, column: str) -> Iterator[Encoded]:
+def read_images(splits: Mapping[str, Table], column: str) -> Iterator[Encoded]:
     """The images of all splits, one after the other, not decoded yet."""
     from datasets import Image
 
     for split, data in splits.items():
-        part = data.select_columns([column])
-        if isinstance(data.features[column], Image):
-            part = part.cast_column(column, Image(decode=False))
-        contents = (content for batch in part.iter(batch_size=256) for content in batch[column])
+        if isinstance(data, Rows):
+            contents = iter(data[column])
+        else:
+            part = data.select_columns([column])
+            if isinstance(data.features[column], Image):
+                part = part.cast_column(column, Image(decode=False))
+            contents = (content for batch in part.iter(batch_size=256) for content in batch[column])
         for number, content in enumerate(contents):
             yield Encoded(content, split, number)

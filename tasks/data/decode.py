@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from tasks.data.folders import File, counted, listed, shown
 from zoo.errors import DataError
 
 Mode = Literal["rgb", "grey"]
@@ -25,7 +26,7 @@ class Encoded:
     """One image before it is decoded.
 
     Args:
-        content: its bytes, `bytes` and `path` of a file, or None.
+        content: its bytes, `bytes` and `path`, a file, its path, or None.
         split: where it is from, for messages.
         number: its place there, from 0.
     """
@@ -37,11 +38,26 @@ class Encoded:
     @property
     def name(self) -> str:
         path = self.content.get("path") if isinstance(self.content, dict) else None
-        return f"image {self.number} of split {self.split}" + (f" ({path})" if path else "")
+        path = self.content.path if isinstance(self.content, File) else path
+        name = f"image {self.number} of split {shown(self.split)}"
+        return f"{name} ({shown(path)})" if path else name
+
+    @property
+    def short(self) -> str:
+        """Its place among the data's files, or else in its split."""
+        file = isinstance(self.content, File)
+        return shown(self.content.place) if file else f"{self.split} {self.number}"
+
+    def bare(self) -> Encoded:
+        """The same without its bytes."""
+        is_bytes = isinstance(self.content, bytes)
+        content = None if is_bytes else self.content
+        content = {"path": content.get("path")} if isinstance(content, dict) else content
+        return Encoded(content, self.split, self.number)
 
     def file(self) -> io.BytesIO | str:
         """The bytes, or else the path."""
-        content = self.content
+        content = self.content.path if isinstance(self.content, File) else self.content
         if isinstance(content, dict):
             content = content.get("bytes") if content.get("bytes") is not None else content["path"]
         if content is None:
@@ -115,6 +131,31 @@ def array(
     return values.transpose(2, 0, 1) if values.ndim == 3 else values[None]
 
 
+@dataclass
+class Decoded:
+    """Images that could be read.
+
+    Args:
+        images: `[n, C, H, W]` uint8.
+        kept: `[N]` bool, which ones of all these are.
+        sources: where each of the n is from.
+        bad: the others, each with its reason.
+    """
+
+    images: Tensor
+    kept: Tensor
+    sources: list[Encoded]
+    bad: list[str]
+
+    def notes(self) -> Iterator[str]:
+        """A note on those that could not be read."""
+        if self.bad:
+            verb = "is" if len(self.bad) == 1 else "are"
+            yield f"{counted(len(self.bad), 'image')} cannot be read and {verb} skipped: " + listed(
+                self.bad
+            )
+
+
 def decode(
     images: Iterable[Encoded],
     count: int,
@@ -123,7 +164,7 @@ def decode(
     on_bad: Literal["error", "skip"],
     where: str,
     pixels: Callable[[Any, Mode, Extent | None], np.ndarray | str] = pixels,
-) -> tuple[Tensor, Tensor]:
+) -> Decoded:
     """All images, decoded once; on a terminal, with a bar if it takes long.
 
     Args:
@@ -135,9 +176,6 @@ def decode(
         where: for messages.
         pixels: what reads one image.
 
-    Returns:
-        `[n, C, H, W]` uint8 of those that can be read, and `[N]` bool, which ones.
-
     Errors:
         DataError: one cannot be read, sizes differ, or none is left.
     """
@@ -146,7 +184,7 @@ def decode(
     bar = tqdm(images, "images", count, leave=False, unit="image", disable=None, delay=3)
     kept = torch.zeros(count, dtype=torch.bool)
     filled, done = np.empty((0, 0, 0, 0), np.uint8), 0
-    first = ""
+    first, sources, bad = "", [], []
     with bar, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, on odd metadata
         for number, encoded in enumerate(bar):
@@ -155,6 +193,7 @@ def decode(
                 if on_bad == "error":
                     what = f"{encoded.name} cannot be read ({found})"
                     raise DataError(what, where, "repair it, or give data.on_bad=skip")
+                bad.append(f"{encoded.short} ({found})")
                 continue
             if not done:
                 filled, first = np.empty((count, *found.shape), np.uint8), encoded.name
@@ -164,7 +203,8 @@ def decode(
                 raise DataError(f"{what}{filled.shape[3]}", where, "give data.size=PIXELS")
             filled[done] = found
             kept[number] = True
+            sources.append(encoded.bare())
             done += 1
     if not done:
         raise DataError(f"none of {count} images can be read", where, "look at the files")
-    return torch.from_numpy(filled[:done]), kept
+    return Decoded(torch.from_numpy(filled[:done]), kept, sources, bad)

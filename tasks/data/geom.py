@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from tasks.data.cache import cache_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.graph import Graph
 from zoo.errors import DataError
 
@@ -44,6 +44,7 @@ def pyg_graph(
             (root / inside / "raw").symlink_to((Path(path) / inside / "raw").resolve())
         else:
             root = cache_folder("pyg")
+            root = root if root.is_dir() else made(root)
         try:
             data = make(str(root))[0]
         except Exception as error:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tasks.data.alike import named_classes, sized_parts, untrained_classes
+from tasks.data.folders import counted, listed
 from zoo.errors import DataError
 
 
@@ -22,6 +24,7 @@ class Graph:
         y: `[N]` long labels from 0.
         train: `[n]` long node numbers; likewise `val` and `test`.
         where: the file or option that the graph comes from, for messages.
+        names: of the classes, where they have some.
     """
 
     x: Tensor
@@ -31,6 +34,7 @@ class Graph:
     val: Tensor
     test: Tensor
     where: str
+    names: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -39,6 +43,31 @@ class Graph:
     @property
     def parts(self) -> dict[str, Tensor]:
         return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd in the data, a line each."""
+        counts = {
+            part: torch.bincount(self.y[nodes], minlength=self.classes)
+            for part, nodes in self.parts.items()
+        }
+        return [*untrained_classes(counts, self.class_names)]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, or else their numbers."""
+        return self.names or tuple(map(str, range(self.classes)))
+
+    def summary(self) -> str:
+        """What was read, in one line."""
+        nodes, features = self.x.shape
+        rest = nodes - sum(map(len, self.parts.values()))
+        others = f", {rest:,} of no part" if rest else ""
+        return (
+            f"{self.where}: {counted(nodes, 'node')} with {counted(features, 'feature')}, "
+            f"{counted(self.edge_index.shape[1], 'edge')}: "
+            f"{sized_parts(self.parts)}{others}; {named_classes(self.class_names)}"
+        )
 
     def digest(self) -> str:
         """SHA-256 over all arrays."""
@@ -76,5 +105,9 @@ class Graph:
         demand(not shared, f"{shared} nodes are in two parts", "make the parts disjoint")
         used = y[count > 0]
         demand(int(used.min()) >= 0, f"a label is {int(used.min())}", "number the classes from 0")
-        demand(int(y.max()) < nodes, f"a label is {int(y.max())}", "number the classes from 0")
+        top = int(y.max())
+        demand(top < nodes, f"a label is {top}", "number the classes from 0")
+        empty = [number for number in range(top) if not (y == number).any()]
+        lost = f"no node has the label {listed(map(str, empty))}; labels run to {top}"
+        demand(not empty, lost, f"number the classes from 0 to {top - len(empty)}, without gaps")
         return self

@@ -75,12 +75,25 @@ def native(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
 
 
+def numbered(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The sorted names of classes and the number of each node's; -1 for an empty name."""
+    names = [str(name) for name in np.unique(y) if name]
+    number = {name: index for index, name in enumerate(names)}
+    return tuple(names), np.array([number.get(str(name), -1) for name in y.flat]).reshape(y.shape)
+
+
+def is_mask(part: np.ndarray) -> bool:
+    """Whether integers are 0 and 1 alone, both of them and more than once: no node numbers."""
+    return part.dtype.kind in "iu" and len(part) > 2 and bool(np.isin(part, (0, 1)).all())
+
+
 class Npz:
     """Your own graph: one `.npz` file with these arrays.
 
     `x` `[N, F]` float · `edge_index` `[2, E]` integer, source and target, both directions listed
-    where the graph is undirected · `y` `[N]` integer classes from 0 · `train`, `val`, `test`
-    boolean masks `[N]` or integer node numbers.
+    where the graph is undirected · `y` `[N]` integer classes from 0, or names of classes, empty for
+    nodes without one · `train`, `val`, `test` masks `[N]` of true and false or of 1 and 0, or
+    integer node numbers.
 
     Args:
         path: the file.
@@ -103,17 +116,20 @@ class Npz:
         except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             reason = f"cannot be read ({type(error).__name__}: {error})"
             raise DataError(reason, self.path, "write it by numpy.savez") from None
+        names: tuple[str, ...] = ()
+        if arrays["y"].dtype.kind == "U":
+            names, arrays["y"] = numbered(arrays["y"])
         for key, kinds in {"x": "biuf", "edge_index": "iu", "y": "iu"}.items():
             if arrays[key].dtype.kind not in kinds:
                 raise DataError(f"{key} is {arrays[key].dtype}", self.path, "save it as numbers")
         x, edges, y = (torch.from_numpy(native(arrays[key])) for key in keys[:3])
         train, val, test = (self.nodes(key, arrays[key], len(x)) for key in keys[3:])
-        where = self.path
-        return Graph(x.float(), edges.long(), y.long(), train, val, test, where).checked()
+        x, edges, y = x.float(), edges.long(), y.long()
+        return Graph(x, edges, y, train, val, test, self.path, names).checked()
 
     def nodes(self, key: str, part: np.ndarray, count: int) -> Tensor:
         """Node numbers of a part that is given as numbers or as a mask."""
-        if part.dtype == bool and part.shape == (count,):
+        if part.shape == (count,) and (part.dtype == bool or is_mask(part)):
             return torch.from_numpy(np.flatnonzero(part))
         if part.dtype.kind in "iu" and part.ndim == 1:
             return torch.from_numpy(part.astype(np.int64))

@@ -4,39 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tasks.data.cache import cache_folder
-from zoo.errors import ConfigError, DataError, as_zoo_error
+from tasks.data.cache import cache_folder, made
+from tasks.data.folders import File, Folder, folder_at, shown, walk
+from tasks.data.parts import Given
+from tasks.data.readme import described
+from tasks.data.tables import Splits, load_tables, placed
+from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-Splits = dict[str, "Dataset"]
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
+TEXTS = "put Parquet files, or train.txt, .csv or .jsonl there"
 SECONDS = 5.0  # for an answer of the Hub
 
 
-def load_splits(path: str, name: str | None = None) -> Splits:
-    """All splits of a data set.
+def local_tree(path: str) -> Folder | None:
+    """What lies in a local folder; None for an id of the Hub.
+
+    Errors:
+        DataError: the path is a file or no such folder is there, or it cannot be read.
+    """
+    folder = folder_at(path)
+    if folder.is_file():
+        raise DataError("a file, not a folder", shown(path), "give data.path=FOLDER")
+    if folder.is_dir():
+        return walk(folder)
+    if folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
+        raise DataError("no such folder", shown(path), "give data.path=FOLDER")
+    return None
+
+
+def hub_splits(path: str, name: str | None = None) -> Splits:
+    """All splits of a data set of the Hub.
 
     Args:
-        path: a folder, else an id of the Hub.
+        path: its id.
         name: which configuration, where there are several.
 
     Errors:
         ConfigError: the configuration is not there or must be named.
-        DataError: nothing is there, the Hub does not answer, or a file is broken.
+        DataError: the Hub does not answer, or a file is broken.
     """
-    folder = Path(path).expanduser()
-    if folder.is_file():
-        raise DataError("a file, not a folder", path, "give data.path=FOLDER")
-    if folder.is_dir():
-        return load(str(folder.resolve()), name, path)
-    if folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
-        raise DataError("no such folder", path, "give data.path=FOLDER")
     return load(path, name, path) if answers(path) else cached(path, name)
+
+
+def local_splits(
+    path: str, tree: Folder, files: list[File], name: str | None, given: Given
+) -> tuple[Splits, list[File]]:
+    """All splits of a folder of tables, and the files that they are of.
+
+    Args:
+        path: the folder.
+        tree: all that lies in it.
+        files: the tables.
+        name: which configuration, where there are several.
+        given: names of splits that the user gives.
+
+    Errors:
+        ConfigError: the configuration is not there or must be named.
+        DataError: a file is broken, or is of no split.
+    """
+    where = shown(path)
+    with readable(where), quiet():
+        told = described(folder_at(path), tree, name)
+        used, features = told or (placed(files, given, name, where), None)
+        splits = load_tables(used, features, where)
+    read = [file for some in used.values() for file in some]
+    return splits, read + [file for file in tree.files if told and file.name == "README.md"]
 
 
 def answers(path: str) -> bool:
@@ -55,18 +88,19 @@ def answers(path: str) -> bool:
 
 
 def load(source: str, name: str | None, path: str) -> Splits:
-    """What `datasets` reads from a folder or from the Hub."""
+    """What `datasets` reads from the Hub."""
     from datasets import load_dataset
 
+    home = made(cache_folder("datasets"))
     with readable(path), quiet():
-        return dict(load_dataset(source, name, cache_dir=str(cache_folder("datasets"))))
+        return dict(load_dataset(source, name, cache_dir=str(home)))
 
 
 def cached(path: str, name: str | None) -> Splits:
     """What was downloaded before."""
     from datasets.packaged_modules.cache.cache import Cache
 
-    cache, dataset = str(cache_folder("datasets")), path.rpartition("/")[2]
+    cache, dataset = str(made(cache_folder("datasets"))), path.rpartition("/")[2]
     try:
         builder = Cache(
             cache_dir=cache,
@@ -90,6 +124,8 @@ def readable(path: str) -> Iterator[None]:
     """Turns what `datasets` raises into one line."""
     try:
         yield
+    except ZooError:
+        raise
     except Exception as error:
         root = error.__cause__ or error
         if as_zoo_error(root) is not root:

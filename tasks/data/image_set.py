@@ -19,6 +19,10 @@ class ImageSet(Labelled):
     def labels(self) -> Tensor:
         return self.targets
 
+    def counts(self, part: Tensor) -> Tensor:
+        """The images of each class in a part, `[classes]` long."""
+        return torch.bincount(self.labels[part], minlength=len(self.classes))
+
     def checked(self) -> ImageSet:
         """Itself, or DataError for the first thing that is wrong."""
         self.check_images()

@@ -10,6 +10,8 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor
 
+from tasks.data.alike import equal_images, untrained_classes
+from tasks.data.folders import shown
 from tasks.data.image_set import ImageSet, statistics, stratified
 
 Share = Annotated[float, Gt(0), Lt(1)]
@@ -21,6 +23,27 @@ OnBad = Literal["error", "skip"]
 def share(part: float, of: Tensor) -> int:
     """How many examples a share is: at least one."""
     return max(1, round(part * len(of)))
+
+
+def shares(
+    labels: Tensor, places: dict[str, Tensor], val: float, test: float, seed: int
+) -> dict[str, Tensor]:
+    """The numbers of the examples of each part; those that are not there are shares of `train`.
+
+    Args:
+        labels: `[N]` long, by which shares are stratified.
+        places: `[n]` long, the examples of `train` and of the other parts that are there.
+        val: the share for validation, of what the test leaves.
+        test: the share for the test, which is always the same one.
+        seed: of the choice of the validation part.
+    """
+    parts = dict(places)
+    for part, size, key in (("test", test, 0), ("val", val, seed)):
+        if part not in parts:
+            train = parts["train"]
+            rest, own = stratified(labels, train, share(size, train), key, part)
+            parts |= {"train": rest, part: own}
+    return parts
 
 
 def digits_rows() -> Tensor:
@@ -69,8 +92,18 @@ class Digits:
 class Images:
     """Your own images, or any data set of the Hub that has one image and one class in a row.
 
-    A folder holds Parquet files, as on the Hub, or `SPLIT/CLASS/IMAGE` files. Images are decoded
-    once, to bytes in memory. Shares are stratified by class.
+    A folder holds Parquet files, as on the Hub, or images: `SPLIT/CLASS/IMAGE`, or `CLASS/IMAGE`
+    where there are no split folders. Those are called `train` or `training`, `val`, `valid`,
+    `validation` or `dev`, `test` or `testing`, in any case, and count at the top only; what lies
+    beside them is refused. In the place of class folders a table `metadata.csv` (or `.jsonl`, at
+    the top or in each split folder) may name the classes of the images:
+
+        file_name,label
+        0001.png,cat
+        more/0002.png,dog
+
+    Links are followed. What is not read is named in a note. Images are decoded once, to bytes in
+    memory. Shares are stratified by class.
 
     Args:
         path: folder, or else an id of the Hub, which is downloaded.
@@ -78,8 +111,8 @@ class Images:
         image: column of the images; None: the only one of that type.
         label: column of the classes; None: the only one of that type, or `label`.
         train_split: None: `train`, or the only split.
-        val_split: None: `validation`, `valid` or `val` if it is there. If it is not, or with the
-            name of the training split, a share of the training split.
+        val_split: None: `val`, `valid`, `validation` or `dev` if it is there. If it is not, or with
+            the name of the training split, a share of the training split.
         test_split: None: `test` if it is there. If not, likewise.
         val: share of the training split, less the test's, that is for validation.
         test: share of the training split that is for the test; it is always the same one.
@@ -126,35 +159,33 @@ class Images:
         self.mean, self.std, self.batch_size = mean, std, batch_size
 
     def load(self) -> ImageSet:
-        from tasks.data.columns import find_image, find_label, find_parts, read_images, read_labels
+        from tasks.data.columns import find_image, find_label, read_images, read_labels
         from tasks.data.decode import decode
-        from tasks.data.hub import load_splits
+        from tasks.data.rows import refuse_repeats
+        from tasks.data.source import find_source
+        from tasks.data.trees import class_notes, class_rows
 
-        path = self.path
-        splits = load_splits(path, self.name)
-        parts = find_parts(splits, *self.splits, path)
-        used = {name: splits[name] for name in parts.values()}
-        image = find_image(splits[parts["train"]], self.image, path)
-        label = find_label(splits[parts["train"]], self.label, path)
-        given, classes = read_labels(used, label, path)
+        source = find_source(self.path, self.name, self.splits, class_rows, class_notes)
+        used, where = source.splits, shown(self.path)
+        image = find_image(used[source.parts["train"]], self.image, where)
+        label = find_label(used[source.parts["train"]], self.label, where)
+        refuse_repeats(source.files(image), where)
+        given, classes = read_labels(used, label, where)
         labels = torch.cat([*given.values()])
-        images, kept = decode(
-            read_images(used, image), len(labels), self.mode, self.size, self.on_bad, path
-        )
-        source = torch.cat([torch.full_like(given[name], i) for i, name in enumerate(used)])
-        labels, source = labels[kept], source[kept]
-        numbers = {name: (source == i).nonzero().flatten() for i, name in enumerate(used)}
-        train = numbers[parts["train"]]
-        if "test" in parts:
-            test = numbers[parts["test"]]
-        else:
-            train, test = stratified(labels, train, share(self.test, train), 0, "test")
-        if "val" in parts:
-            val = numbers[parts["val"]]
-        else:
-            train, val = stratified(labels, train, share(self.val, train), self.seed, "val")
-        mean, std = statistics(images, train)
+        images = read_images(used, image)
+        decoded = decode(images, len(labels), self.mode, self.size, self.on_bad, where)
+        labels = labels[decoded.kept]
+        places = source.places(decoded.kept)
+        parts = shares(labels, places, self.val, self.test, self.seed)
+        mean, std = statistics(decoded.images, parts["train"])
         mean, std = tuple(self.mean or mean), tuple(self.std or std)
-        data = ImageSet(images, labels, train, val, test, classes, mean, std, path)
-        data.skipped, data.batch_size = int((~kept).sum()), self.batch_size
-        return data.checked()
+        three = parts["train"], parts["val"], parts["test"]
+        data = ImageSet(decoded.images, labels, *three, classes, mean, std, where)
+        data.skipped, data.batch_size = len(decoded.bad), self.batch_size
+        data.checked().notes = [
+            *decoded.notes(),
+            *source.notes,
+            *equal_images(data.images, data.parts, [each.short for each in decoded.sources]),
+            *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
+        ]
+        return data

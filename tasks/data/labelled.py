@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from tasks.data.alike import named_classes, sized_parts
+from tasks.data.folders import counted
 from zoo.errors import DataError
 
 
@@ -26,6 +28,7 @@ class Labelled:
         where: the folder or option that the images come from, for messages.
         skipped: images that could not be read and were left out.
         batch_size: images of a training batch over all processes.
+        notes: what is odd in the data, a line each.
     """
 
     images: Tensor
@@ -39,6 +42,7 @@ class Labelled:
     where: str
     skipped: int = 0
     batch_size: int = 128
+    notes: list[str] = field(default_factory=list)
 
     @property
     def parts(self) -> dict[str, Tensor]:
@@ -47,7 +51,8 @@ class Labelled:
     def outline(self) -> dict[str, Any]:
         """The same with one black image in place of all: what a trained model must know of it."""
         count = min(self.batch_size, len(self.train))
-        blank = dict.fromkeys(self.parts, torch.zeros(count, dtype=torch.long))
+        blank: dict[str, Any] = dict.fromkeys(self.parts, torch.zeros(count, dtype=torch.long))
+        blank["notes"] = []
         blank["images"] = torch.zeros_like(self.images[:1])
         blank["targets"] = torch.zeros_like(self.targets[:1])
         return {field.name: getattr(self, field.name) for field in fields(self)} | blank
@@ -55,6 +60,16 @@ class Labelled:
     @classmethod
     def of_outline(cls, outline: dict[str, Any]) -> Self:
         return cls(**outline)
+
+    def summary(self) -> str:
+        """What was read, in one line."""
+        count, channels, height, width = self.images.shape
+        kind = {1: "grey", 3: "rgb"}.get(channels, f"{channels} channels")
+        skipped = f", {self.skipped:,} skipped" if self.skipped else ""
+        return (
+            f"{self.where}: {counted(count, 'image')} of {height}x{width} {kind}: "
+            f"{sized_parts(self.parts)}; {named_classes(self.classes)}{skipped}"
+        )
 
     def digest(self) -> str:
         """SHA-256 over images, targets and the three parts, not over the batch size."""

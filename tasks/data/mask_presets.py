@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Len
 
+from tasks.data.folders import File, folder_at
 from tasks.data.images import Batch, OnBad, Seed, Share
 from tasks.data.masks import Masks, Side
 from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from tasks.data.source import Source
 
 STREET = "sky building pole road pavement tree sign fence car pedestrian bicyclist"
 PETS = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
@@ -91,27 +95,30 @@ class Pet(Masks):
             batch_size=batch_size,
         )
 
-    def splits(self) -> dict[str, Any]:
-        folder = Path(self.path).expanduser() / "annotations"
-        found = {}
+    def source(self) -> Source:
+        from datasets import Image
+
+        from tasks.data.rows import Rows
+        from tasks.data.source import Source
+
+        root = folder_at(self.path)
+        found: dict[str, Any] = {}
         for split, name in {"train": "trainval", "test": "test"}.items():
             try:
-                lines = (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+                text = (root / "annotations" / f"{name}.txt").read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 what = f"annotations/{name}.txt cannot be read ({type(error).__name__})"
                 raise DataError(what, self.path, f"unpack both archives of {PETS}") from None
-            found[split] = [line.split()[0] for line in lines if line.strip()]
-        return found
+            names = [line.split()[0] for line in text.splitlines() if line.strip()]
+            places = {
+                "image": [f"images/{name}.jpg" for name in names],
+                "mask": [f"annotations/trimaps/{name}.png" for name in names],
+            }
+            files = {key: [file_in(root, place) for place in some] for key, some in places.items()}
+            found[split] = Rows(files, {"image": Image(), "mask": Image()})
+        return Source(found, {"train": "train", "test": "test"})
 
-    def pairs(self, used: dict[str, Any], train: str) -> Iterator[Any]:
-        from tasks.data.decode import Encoded
-        from tasks.data.mask_values import Pair
 
-        folder = Path(self.path).expanduser()
-        for split, names in used.items():
-            for number, name in enumerate(names):
-                image, mask = (
-                    {"bytes": None, "path": str(folder / place)}
-                    for place in (f"images/{name}.jpg", f"annotations/trimaps/{name}.png")
-                )
-                yield Pair(image, split, number, Encoded(mask, split, number))
+def file_in(root: Path, place: str) -> File:
+    """A file of a folder, whether it is there or not."""
+    return File(str(root / place), place, os.path.realpath(root / place))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Le, Len
 
-from tasks.data.image_set import statistics, stratified
-from tasks.data.images import Batch, OnBad, Seed, Share, share
+from tasks.data.alike import equal_images, untrained_classes
+from tasks.data.folders import shown
+from tasks.data.image_set import statistics
+from tasks.data.images import Batch, OnBad, Seed, Share, shares
 from tasks.data.mask_set import MaskSet
+
+if TYPE_CHECKING:
+    from tasks.data.source import Source
 
 Value = Annotated[int, Ge(0), Le(255)]
 Side = Annotated[int, Ge(1)]
@@ -19,10 +23,17 @@ Side = Annotated[int, Ge(1)]
 class Masks:
     """Your own images with masks, or any data set of the Hub with an image and a mask in a row.
 
-    A folder holds Parquet files, as on the Hub, or images with a `metadata.csv` whose columns
-    `file_name` and `mask_file_name` name the files of each row. A mask is an image of the same size
-    whose grey values, or numbers in a palette, stand for classes. Images are decoded once, to
-    bytes in memory.
+    A folder holds Parquet files, as on the Hub, or images and masks of the same names in
+    `images/` and `masks/`, at the top or in each split folder (`train/images/a.jpg` with
+    `train/masks/a.png`; split folders are those of `Images`). Or a table `metadata.csv` (or
+    `.jsonl`, at the top or in each split folder) names the two files of each row:
+
+        file_name,mask_file_name
+        0001.jpg,0001_mask.png
+        0002.jpg,0002_mask.png
+
+    A mask is an image of the same size whose grey values, or numbers in a palette, stand for
+    classes. What is not read is named in a note. Images are decoded once, to bytes in memory.
 
     Args:
         path: folder, or else an id of the Hub, which is downloaded.
@@ -30,8 +41,8 @@ class Masks:
         image: column of the images; None: the only other one of that type, or `image`.
         mask: column of the masks; None: the only one with a usual name, such as `mask` or `label`.
         train_split: None: `train`, or the only split.
-        val_split: None: `validation`, `valid` or `val` if it is there. If it is not, or with the
-            name of the training split, a share of the training split.
+        val_split: None: `val`, `valid`, `validation` or `dev` if it is there. If it is not, or with
+            the name of the training split, a share of the training split.
         test_split: None: `test` if it is there. If not, likewise.
         val: share of the training split, less the test's, that is for validation.
         test: share of the training split that is for the test; it is always the same one.
@@ -89,57 +100,42 @@ class Masks:
         self.mode, self.on_bad = mode, on_bad
         self.mean, self.std, self.batch_size = mean, std, batch_size
 
-    def splits(self) -> dict[str, Any]:
-        """All splits by name."""
-        from tasks.data.hub import load_splits
+    def source(self) -> Source:
+        """The splits that are used."""
+        from tasks.data.mask_trees import mask_rows
+        from tasks.data.source import find_source
 
-        return load_splits(self.path, self.name)
-
-    def pairs(self, used: dict[str, Any], train: str) -> Iterator[Any]:
-        """The images of some splits with their masks, one after the other, not decoded yet."""
-        from tasks.data.columns import find_pair, read_images
-        from tasks.data.mask_values import Pair
-
-        columns = find_pair(used[train], self.image, self.mask, self.path)
-        for image, mask in zip(*(read_images(used, column) for column in columns), strict=True):
-            yield Pair(image.content, image.split, image.number, mask)
+        return find_source(self.path, self.name, self.given, mask_rows)
 
     def load(self) -> MaskSet:
-        from tasks.data.columns import find_parts
+        from tasks.data.columns import find_pair, read_images
         from tasks.data.decode import decode
-        from tasks.data.mask_values import as_classes, pair_pixels
+        from tasks.data.mask_values import Pair, as_classes, pair_pixels
+        from tasks.data.rows import refuse_repeats
 
-        path = self.path
-        splits = self.splits()
-        parts = find_parts(splits, *self.given, path)
-        used = {name: splits[name] for name in parts.values()}
-        names: list[str] = []
-
-        def named() -> Iterator[Any]:
-            for pair in self.pairs(used, parts["train"]):
-                names.append(pair.name)
-                yield pair
-
+        source, where = self.source(), shown(self.path)
+        used = source.splits
+        image, mask = find_pair(used[source.parts["train"]], self.image, self.mask, where)
+        refuse_repeats(source.files(image), where)
+        both = zip(read_images(used, image), read_images(used, mask), strict=True)
+        pairs = (Pair(image.content, image.split, image.number, mask) for image, mask in both)
         count = sum(map(len, used.values()))
-        both, kept = decode(named(), count, self.mode, self.size, self.on_bad, path, pair_pixels)
-        images, stored = both[:, :-1].contiguous(), both[:, -1].contiguous()
-        names = [name for name, is_kept in zip(names, kept.tolist(), strict=True) if is_kept]
-        masks, classes = as_classes(stored, names, self.classes, self.values, self.ignore, path)
-        source = torch.arange(len(used)).repeat_interleave(torch.tensor([*map(len, used.values())]))
-        numbers = {name: (source[kept] == i).nonzero().flatten() for i, name in enumerate(used)}
+        decoded = decode(pairs, count, self.mode, self.size, self.on_bad, where, pair_pixels)
+        images = decoded.images[:, :-1].contiguous()
+        stored, names = decoded.images[:, -1].contiguous(), [each.name for each in decoded.sources]
+        masks, classes = as_classes(stored, names, self.classes, self.values, self.ignore, where)
         alike = torch.zeros(len(images), dtype=torch.long)  # shares know no classes
-        train = numbers[parts["train"]]
-        if "test" in parts:
-            test = numbers[parts["test"]]
-        else:
-            train, test = stratified(alike, train, share(self.test, train), 0, "test")
-        if "val" in parts:
-            val = numbers[parts["val"]]
-        else:
-            train, val = stratified(alike, train, share(self.val, train), self.seed, "val")
-        mean, std = statistics(images, train)
+        parts = shares(alike, source.places(decoded.kept), self.val, self.test, self.seed)
+        mean, std = statistics(images, parts["train"])
         mean, std = tuple(self.mean or mean), tuple(self.std or std)
-        data = MaskSet(images, masks, train, val, test, classes, mean, std, path)
-        data.skipped, data.batch_size = int((~kept).sum()), self.batch_size
+        three = parts["train"], parts["val"], parts["test"]
+        data = MaskSet(images, masks, *three, classes, mean, std, where)
+        data.skipped, data.batch_size = len(decoded.bad), self.batch_size
         data.shorter = None if self.size is None else min(images.shape[2:])
-        return data.checked()
+        data.checked().notes = [
+            *decoded.notes(),
+            *source.notes,
+            *equal_images(images, data.parts, [each.short for each in decoded.sources]),
+            *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
+        ]
+        return data

@@ -18,7 +18,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from tasks.data.cache import cache_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.graph import Graph
 from zoo.errors import DataError
 
@@ -96,8 +96,7 @@ class Planetoid:
             name = f"ind.{self.name}.{part}"
             if (folder / name).is_file():
                 continue
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as partial:
+            with tempfile.TemporaryDirectory(dir=made(folder)) as partial:
                 try:
                     download_url(f"{SOURCE}/{name}", partial, log=False)
                 except (urllib.error.URLError, OSError) as error:

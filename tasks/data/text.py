@@ -6,12 +6,14 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tasks.data.alike import sized_parts
+from tasks.data.folders import counted
 from tasks.data.symbols import Symbols, symbols_of
 from zoo.errors import DataError
 from zoo.init import generator
@@ -29,6 +31,7 @@ class Text:
         symbols: the vocabulary.
         where: file or option that it comes from, for messages.
         batch_size: windows of a training batch over all processes.
+        notes: what is odd in the data, a line each.
     """
 
     tokens: Tensor
@@ -36,6 +39,7 @@ class Text:
     symbols: Symbols
     where: str
     batch_size: int = 16
+    notes: list[str] = field(default_factory=list)
 
     @property
     def parts(self) -> dict[str, range]:
@@ -43,6 +47,13 @@ class Text:
         ends = list(itertools.accumulate(self.sizes, initial=0))
         spans = (range(*span) for span in itertools.pairwise(ends))
         return dict(zip(PARTS, spans, strict=True))
+
+    def summary(self) -> str:
+        """What was read, in one line."""
+        return (
+            f"{self.where}: {counted(sum(self.sizes), 'token')} ({self.symbols.kind}, "
+            f"{counted(len(self.symbols), 'symbol')}): {sized_parts(self.parts)}"
+        )
 
     @functools.cached_property
     def sha256(self) -> str:

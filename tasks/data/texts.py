@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
+from tasks.data.folders import folder_at, shown
 from tasks.data.images import Batch, Share
 from tasks.data.pieces import boundary, cuts, lines, read
 from tasks.data.symbols import Kind
 from tasks.data.text import Text
 from tasks.data.tokens import Pieces, tokenised
 from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from tasks.data.source import Source
 
 Size = Annotated[int, Ge(257)]
 
@@ -59,7 +63,8 @@ class TextFile:
         name: which configuration, where the data has several.
         text: column of the text; None: `text`, or the only one.
         train_split: None: `train`, or the only split.
-        val_split: None: `validation`, `valid` or `val`; without one, a share of the training split.
+        val_split: None: `val`, `valid`, `validation` or `dev`; without one, a share of the training
+            split.
         test_split: None: `test`; likewise.
         val: the share for validation.
         test: the share for the test.
@@ -95,12 +100,18 @@ class TextFile:
             library()
 
     def load(self) -> Text:
-        file = Path(self.path).expanduser()
+        from tasks.data.source import find_source
+
+        file = folder_at(self.path)
         if file.suffix == ".txt" and not file.exists():
             raise DataError("no such file", self.path, "give data.path=FILE")
-        parts = self.of_file(file) if file.is_file() else self.of_rows()
-        data = tokenised(parts, self.tokens, self.vocabulary, self.path)
-        data.batch_size = self.batch_size
+        if file.is_file():
+            parts, notes = self.of_file(file), []
+        else:
+            source = find_source(self.path, self.name, self.splits)
+            parts, notes = self.of_rows(source), source.notes
+        data = tokenised(parts, self.tokens, self.vocabulary, shown(self.path))
+        data.batch_size, data.notes = self.batch_size, notes
         return data
 
     def of_file(self, file: Path) -> dict[str, Pieces]:
@@ -115,13 +126,11 @@ class TextFile:
             "test": partial(read, file, second, size),
         }
 
-    def of_rows(self) -> dict[str, Pieces]:
+    def of_rows(self, source: Source) -> dict[str, Pieces]:
         """The parts of a data set of the Hub, or of a folder in its layout."""
-        from tasks.data.columns import find_column, find_parts
-        from tasks.data.hub import load_splits
+        from tasks.data.columns import find_column
 
-        splits = load_splits(self.path, self.name)
-        parts = find_parts(splits, *self.splits, self.path)
+        splits, parts = source.splits, source.parts
         features = splits[parts["train"]].features
         strings = ("string", "large_string")
         fits = [name for name, f in features.items() if getattr(f, "dtype", None) in strings]
@@ -169,7 +178,7 @@ class Shakespeare(TextFile):
         super().__init__(path, tokens=tokens, vocabulary=vocabulary, batch_size=batch_size)
 
     def load(self) -> Text:
-        folder = Path(self.path).expanduser()
+        folder = folder_at(self.path)
         self.path = str(folder / "input.txt") if folder.is_dir() else self.path
         return super().load()
 

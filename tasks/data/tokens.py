@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 import torch
 
-from tasks.data.cache import cache_folder
+from tasks.data.cache import cache_folder, made
 from tasks.data.symbols import BytePairs, Bytes, Characters, Kind, Symbols
 from tasks.data.text import Text
 from zoo.errors import DataError
@@ -87,7 +87,7 @@ def mapped(
 ) -> Text:
     """The text whose tokens lie in a folder, which is made where it is not there, whole."""
     if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
+        made(home.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".tmp", dir=home.parent))
         try:
             known = symbols()
@@ -99,12 +99,12 @@ def mapped(
                 fresh.rename(home)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-    made = json.loads((home / "parts.json").read_text())
-    known = BytePairs(made["pairs"]) if made["pairs"] else symbols()
+    about = json.loads((home / "parts.json").read_text())
+    known = BytePairs(about["pairs"]) if about["pairs"] else symbols()
     kind = torch.int16 if width(known) is np.int16 else torch.int32
     path = str(home / "tokens.bin")
-    tokens = torch.from_file(path, shared=False, size=sum(made["sizes"]), dtype=kind)
-    return Text(tokens, tuple(made["sizes"]), known, where)
+    tokens = torch.from_file(path, shared=False, size=sum(about["sizes"]), dtype=kind)
+    return Text(tokens, tuple(about["sizes"]), known, where)
 
 
 def width(symbols: Symbols) -> type[np.signedinteger]:

@@ -58,7 +58,7 @@ class Composer:
 
     def __init__(self) -> None:
         self.composed: dict[tuple[tuple[str, str], ...], Config] = {}
-        self.checked: set[str] = set()
+        self.checked: dict[str, dict[str, Any]] = {}
         self.used: set[str] = set()
 
     def base(self, choices: dict[str, str]) -> Config:
@@ -91,8 +91,8 @@ class Composer:
         parts = {group: [config.choices[group], s] for group, s in config.sections.items()}
         key = digest(parts)
         if key not in self.checked:
-            config.check()
-            self.checked.add(key)
+            self.checked[key] = config.check().sections
+        config.sections = {group: dict(options) for group, options in self.checked[key].items()}
 
 
 def plan(options: Comparison, given: Axes) -> Plan:

@@ -1,0 +1,195 @@
+"""The tables `metadata.csv`, `.jsonl` and `.parquet`, whose rows name the files of examples."""
+
+from __future__ import annotations
+
+import csv
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from itertools import compress
+from typing import Any
+
+from tasks.data.folders import File, Folder, counted, listed, shown
+from tasks.data.rows import Rows, feature_of
+from zoo.errors import DataError
+
+NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+KEY = "file_name"
+
+
+def metadata_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, Rows] | None:
+    """The rows of each split from the table at the top or in every split; None without tables.
+
+    A column `file_name` names the image of each row, from the table's own folder on, and becomes
+    the column `image`; so does every column `X_file_name` become `X`.
+
+    Errors:
+        DataError: a table cannot be read or is missing, a row names no file of its folder, or an
+            image has no row.
+    """
+    tables = metadata_files(tree, used, where)
+    if not tables:
+        return None
+    known = {file.place: file for file in tree.all()}
+    columns: dict[str, dict[str, list[Any]]] = {}
+    for split, folder in used.items():
+        every = with_files(tables[split], known)
+        inside = f"{folder.place}/" if folder.place else ""
+        fits = [file.place.startswith(inside) for file in every["image"]]
+        columns[split] = {name: [*compress(values, fits)] for name, values in every.items()}
+        rows = {file.place for file in Rows(columns[split]).files()}
+        lost = [file.place for file in folder.images() if file.place not in rows]
+        if lost:
+            what = f"{counted(len(lost), 'image')} without a row in {tables[split].place}"
+            raise DataError(f"{what}: {listed(lost)}", where, "add rows, or move them away")
+    names = {split: sorted(own) for split, own in columns.items()}
+    if len({*map(tuple, names.values())}) > 1:
+        listing = "; ".join(f"{shown(split)} {', '.join(own)}" for split, own in names.items())
+        raise DataError(f"splits differ in columns: {listing}", where, "give all the same columns")
+    kinds = {}
+    for name in next(iter(columns.values())):
+        values = [value for own in columns.values() for value in own[name]]
+        kinds[name] = feature_of(values)
+    return {split: Rows(own, kinds) for split, own in columns.items()}
+
+
+def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, File]:
+    """The table of each split; none where there is no table at all.
+
+    Errors:
+        DataError: a split has none or two, or a table lies deeper inside.
+    """
+    every = {file: None for folder in used.values() for file in folder.all()}
+    every |= dict.fromkeys(tree.files)
+    tables = [file for file in every if file.name in NAMES]
+    found = {
+        split: [file for file in tables if file in (*folder.files, *tree.files)]
+        for split, folder in used.items()
+    }
+    placed = {file for own in found.values() for file in own}
+    deeper = [file.place for file in tables if file not in placed]
+    if deeper or (tables and {len(own) for own in found.values()} != {1}):
+        counts = [f"{len(own)} for {shown(split)}" for split, own in found.items()]
+        what = f"{', '.join(counts)}" + (f", others deeper inside: {listed(deeper)}" * bool(deeper))
+        fix = "put one at the top, or one into each split folder"
+        raise DataError(f"tables of metadata: {what}", where, fix)
+    return {split: own[0] for split, own in found.items()} if tables else {}
+
+
+def with_files(table: File, known: Mapping[str, File]) -> dict[str, list[Any]]:
+    """The columns of a table, with files in the place of their names.
+
+    Args:
+        table: its file.
+        known: all files of the data by their places.
+    """
+    found = {}
+    home = posixpath.dirname(table.place)
+    for name, values in read_table(table).items():
+        short = name
+        if name == KEY or name.endswith(f"_{KEY}"):
+            short = name.removesuffix(KEY).removesuffix("_") or "image"
+            values = [named(v, home, known, table, n) for n, v in enumerate(values, 1)]
+        if short in found:
+            what = f"two columns are {short}"
+            raise DataError(what, shown(table.path), "rename one of them")
+        found[short] = values
+    return found
+
+
+def read_table(file: File) -> dict[str, list[Any]]:
+    """The columns of a table; numbers are numbers where the whole column is.
+
+    Errors:
+        DataError: it cannot be read, has no column `file_name`, or a line has other columns.
+    """
+    try:
+        rows = READERS[file.name](file.path)
+    except (OSError, ValueError, csv.Error) as error:
+        what = f"cannot be read ({type(error).__name__}: {error})"[:200]
+        raise DataError(what, shown(file.path), "save it as a table in UTF-8") from None
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if KEY not in names:
+        what = f"no column {KEY}; there are {listed(names) or 'none'}"
+        raise DataError(what, shown(file.path), f"name each row's image by {KEY}")
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    if file.name.endswith(".csv"):
+        columns = {k: v if k.endswith(KEY) else numbers(v) for k, v in columns.items()}
+    return columns
+
+
+def read_csv(path: str) -> list[dict[str, Any]]:
+    """The rows of a table with commas; empty fields are None."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        names = next(lines, [])
+        if len({*names}) != len(names):
+            raise ValueError("two columns have one name")
+        rows = []
+        for line in lines:
+            if line and len(line) != len(names):
+                what = f"line {lines.line_num} has {len(line)} fields, the first one {len(names)}"
+                raise ValueError(what)
+            if line:
+                rows.append({k: v or None for k, v in zip(names, line, strict=True)})
+    return rows
+
+
+def read_jsonl(path: str) -> list[dict[str, Any]]:
+    """The rows of a file with an object of JSON in each line."""
+    rows = []
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            row = json.loads(line) if line.strip() else {}
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no object")
+            rows += [row] if row else []
+    return rows
+
+
+def read_parquet(path: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    return rows
+
+
+READERS = dict(zip(NAMES, (read_csv, read_jsonl, read_parquet), strict=True))
+
+
+def numbers(values: list[str | None]) -> list[Any]:
+    """Texts as numbers where all of them are, written as numbers are: `01` is a text."""
+    given = [value for value in values if value is not None]
+    whole = all(re.fullmatch("-?[0-9]+", value) for value in given)
+    if whole and any(str(int(value)) != value for value in given):
+        return values
+    try:
+        return [v if v is None else int(v) if whole else float(v) for v in values]
+    except ValueError:
+        return values
+
+
+def named(value: Any, home: str, known: Mapping[str, File], table: File, number: int) -> Any:
+    """The file that a row names; DataError where it is none of the table's folder.
+
+    Args:
+        value: what the row says.
+        home: place of the table's folder.
+        known: all files by their places.
+        table: the file of the table.
+        number: of the row, from 1.
+    """
+    if not isinstance(value, str):
+        what = f"row {number} names no file ({value!r})"
+        raise DataError(what, shown(table.path), "name one, or remove the row")
+    for path in (value, value.replace("\\", "/")):
+        place = posixpath.normpath(path)
+        if place.startswith(("/", "../")) or place == "..":
+            what = f"row {number} leaves the folder: {shown(value)}"
+            raise DataError(what, shown(table.path), "move the file in, beside the table")
+        file = known.get(posixpath.join(home, place))
+        if file is not None:
+            return file
+    what = f"row {number} names a file that is not there: {shown(value)}"
+    raise DataError(what, shown(table.path), "correct or remove the row")
