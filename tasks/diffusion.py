@@ -28,7 +28,11 @@ SEEN = 10_000  # images of the training part that are evaluated, at most
 class Denoising(ImageTask):
     """A network learns to tell noise from image at every level of noise; then it makes images.
 
-    Batches, timesteps and noise follow from the seed and the number of the batch.
+    The loss is the mean square of the error of what is predicted, all timesteps alike: no weights
+    are added. As an error of the image that weighs a timestep by its ratio of signal to noise
+    r = a^2 / s^2 for epsilon, by r + 1 for v and by 1 for sample (Salimans and Ho 2022,
+    arXiv:2202.00512, section 4). Batches, timesteps and noise follow from the seed and the number
+    of the batch.
 
     Args:
         make_model: the model's class with its options.

@@ -16,12 +16,15 @@ from zoo.folder import RunFolder
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
+CLIPPED = "use_clipped_model_output=True"  # what `Noise.sample` gives the scheduler
 
 
 class ExportDiffusers:
     """Writes a folder that `DDPMPipeline.from_pretrained` loads, under `export/diffusers`.
 
-    The written pipeline is loaded again and compared with the trained model before it counts.
+    The written pipeline is loaded again and compared with the trained model before it counts. A
+    `DDIMPipeline` of it samples as the verb `sample` does when it is called with
+    `use_clipped_model_output=True`.
 
     Args:
         format: of the export.
@@ -55,9 +58,10 @@ class ExportDiffusers:
             raise ConfigError(what, str(place), "report this, with the run's config.yaml")
         shutil.rmtree(place, ignore_errors=True)
         fresh.rename(place)
-        record = {"export": str(place), "difference": difference}
+        record = {"export": str(place), "difference": difference, "ddim": CLIPPED}
         told = f"{place}: equal to the trained model to {difference:.1g}"
+        told += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
         levels = task.noise.timesteps
         if levels < DEFAULT_STEPS:
-            told += f"; call the pipeline with num_inference_steps={levels} or less"
+            told += f"; call a pipeline with num_inference_steps={levels} or less"
         return Report(record, told)

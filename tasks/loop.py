@@ -45,7 +45,7 @@ def train(
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task)
-    config.maker("init")().apply(task.model)
+    config.maker("init")().apply(task.model, config.seed)
     record["start_digest"] = branch_digest(task.model)
     if folder:
         record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before

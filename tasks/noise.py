@@ -42,7 +42,8 @@ class Noise:
         timesteps: T.
         schedule: `linear` betas from 1e-4 to 0.02 times 1000 / T, so that the last level is noise
             alone for every T, or `cosine` (Nichol and Dhariwal 2021, arXiv:2102.09672, eq. 17).
-        prediction: what the network gives: the noise e, v or the image x.
+        prediction: what the network gives: the noise e, v or the image x. Its squared error is
+            the loss, without weights.
         variance: of the steps of the sampler `ddpm` (Ho et al. 2020, section 3.2).
     """
 

@@ -26,13 +26,15 @@ StepSchedule = Literal["constant", "cosine", "linear", "step"]
 class Optimizer:
     """Options of an optimiser; `build` gives it its parameters.
 
-    Weights (two or more axes) decay; biases, norms and the parameters of connections do not.
+    Weights (two or more axes) decay; biases and norms do not unless asked for, and the parameters
+    of connections never do.
 
     Args:
         lr: learning rate after warm-up.
         weight_decay: of the model's body.
         stem_decay: of its stem; None: weight_decay.
         head_decay: of its head; None: weight_decay.
+        decay_biases: whether biases and norms decay as the weights beside them.
         schedule: how the rate falls after warm-up, if it does.
         warmup: steps of linear warm-up; in a run that is shorter, a tenth of its steps.
 
@@ -54,12 +56,14 @@ class Optimizer:
         weight_decay: float,
         stem_decay: float | None,
         head_decay: float | None,
+        decay_biases: bool,
         schedule: StepSchedule,
         warmup: int,
         **rest: Any,
     ):
         self.lr = lr
         self.decays = {"stem": stem_decay, "body": weight_decay, "head": head_decay}
+        self.least_axes = 0 if decay_biases else 2  # of what decays
         self.schedule = schedule
         self.warmup = warmup
         self.rest = rest
@@ -71,7 +75,7 @@ class Optimizer:
         for name, parameter in model.named_parameters():
             decay = self.decays.get(name.partition(".")[0])
             decay = self.decays["body"] if decay is None else decay
-            decay = 0.0 if parameter.ndim < 2 or id(parameter) in bare else decay
+            decay = 0.0 if parameter.ndim < self.least_axes or id(parameter) in bare else decay
             members.setdefault(float(decay or 0.0), []).append(parameter)
         for decay, parameters in sorted(members.items(), reverse=True):
             yield {"params": parameters, "weight_decay": decay}
@@ -133,14 +137,14 @@ class Adam(Optimizer):
         weight_decay: Decay = 5e-4,
         stem_decay: Decay | None = None,
         head_decay: Decay | None = None,
+        decay_biases: bool = False,
         beta1: Beta = 0.9,
         beta2: Beta = 0.999,
         schedule: Schedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
     ):
-        super().__init__(
-            lr, weight_decay, stem_decay, head_decay, schedule, warmup, betas=(beta1, beta2)
-        )
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        super().__init__(lr, *decays, schedule, warmup, betas=(beta1, beta2))
 
 
 class AdamW(Optimizer):
@@ -158,6 +162,7 @@ class AdamW(Optimizer):
         weight_decay: Decay = 0.01,
         stem_decay: Decay | None = None,
         head_decay: Decay | None = None,
+        decay_biases: bool = False,
         beta1: Beta = 0.9,
         beta2: Beta = 0.999,
         schedule: Schedule = "constant",
@@ -167,9 +172,8 @@ class AdamW(Optimizer):
         if min_lr > lr:
             raise ValueError(f"min_lr={min_lr} is above lr={lr}")
         self.min_lr = min_lr
-        super().__init__(
-            lr, weight_decay, stem_decay, head_decay, schedule, warmup, betas=(beta1, beta2)
-        )
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        super().__init__(lr, *decays, schedule, warmup, betas=(beta1, beta2))
 
 
 class SGD(Optimizer):
@@ -189,6 +193,7 @@ class SGD(Optimizer):
         weight_decay: Decay = 1e-4,
         stem_decay: Decay | None = None,
         head_decay: Decay | None = None,
+        decay_biases: bool = False,
         momentum: Beta = 0.9,
         nesterov: bool = True,
         schedule: StepSchedule = "constant",
@@ -200,5 +205,5 @@ class SGD(Optimizer):
         self.drops, self.drop, self.base_batch = drops, drop, base_batch
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
-        rest = {"momentum": momentum, "nesterov": nesterov}
-        super().__init__(lr, weight_decay, stem_decay, head_decay, schedule, warmup, **rest)
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        super().__init__(lr, *decays, schedule, warmup, momentum=momentum, nesterov=nesterov)

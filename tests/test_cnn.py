@@ -10,16 +10,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from tasks.data.batches import Augment, Shuffled
-from zoo.branch_init import GPT2, DeepNorm, Fixup, ZeroLast
+from zoo.branch_init import GPT2, Fixup, ZeroLast
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
 from zoo.init import branch_digest, redraw
 from zoo.models.cnn import CNN
 from zoo.models.conv_layers import BatchNorm, by_batch
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import build, maker, names, options
 from zoo.registry import check as check_options
-from zoo.stack import Stack
+from zoo.registry import maker, names, options
 
 THREE = [16, 32, 64]
 FOUR = [64, 128, 256, 512]
@@ -238,28 +237,11 @@ def test_fixup_scales_the_first_weights_and_zeroes_last_and_head():
     assert model.head.weight.abs().max() == 0
 
 
-def test_gpt2_and_deepnorm_factors():
+def test_gpt2_divides_the_last_weights():
     model, before = branches_of(GPT2)
     old, new = before.body.branches[1], model.body.branches[1]
     torch.testing.assert_close(new.layer1.weight, old.layer1.weight / 3**0.5)
     assert torch.equal(new.layer0.weight, old.layer0.weight)
-    model, before = branches_of(DeepNorm)
-    old, new = before.body.branches[1], model.body.branches[1]
-    torch.testing.assert_close(new.layer0.weight, old.layer0.weight * 12**-0.25)
-
-
-def test_deepnorm_of_an_encoder_of_six_blocks():
-    """Wang et al. 2022, figure 2: alpha = (2 N)^(1/4), beta = (8 N)^(-1/4) with N = 6."""
-    from zoo.connection import Site
-
-    site = Site(width=4, total=12)
-    rule = build("connection", "scaled", site, exponent=0.0, state_exponent=0.25)
-    assert rule.state == pytest.approx(12**0.25)
-    branch = nn.Linear(4, 4)
-    stack = Stack([branch], [rule])
-    before = branch.weight.clone()
-    DeepNorm().apply(stack)
-    torch.testing.assert_close(branch.weight, before * 48**-0.25)
 
 
 # Batches.

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch_geometric.nn import DeepGCNLayer, GCN2Conv, GCNConv
 
+from zoo.config import load
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.anchored import Initial
 from zoo.init import branch_digest, redraw
@@ -11,7 +12,7 @@ from zoo.models.dropout import dropout
 from zoo.models.gnn import GNN
 from zoo.models.sparse import Sparse
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import maker, names, options
+from zoo.registry import build, maker, names, options
 
 NODES, FEATURES = 30, 6
 CONVS = ["gcn", "sage", "gatv2", "gin", "gen", "gcn2"]
@@ -70,16 +71,70 @@ def test_jumping_knowledge(graph, jump):
 
 
 def test_gcnii_is_pyg_gcn2conv(graph):
-    x, edge_index = graph
-    model = make(lambda site: Initial(site, alpha=0.1), conv="gcn2", theta=0.5, depth=8)
-    layers = [GCN2Conv(16, 0.1, 0.5, layer + 1) for layer in range(8)]
+    """In double precision, so that only a real difference can be seen."""
+    x, edge_index = graph[0].double(), graph[1]
+    model = make(lambda site: Initial(site, alpha=0.1), conv="gcn2", theta=0.5, depth=8).double()
+    layers = [GCN2Conv(16, 0.1, 0.5, layer + 1).double() for layer in range(8)]
     for layer, post in zip(layers, model.body.posts, strict=True):
         layer.weight1.data = post.weight.data
     h = first = model.stem(x).relu()
     for layer in layers:
         h = layer(h, first, edge_index).relu()
     out = model.body(first, *model.prepare(edge_index, NODES))
-    torch.testing.assert_close(out, h, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(out, h, atol=1e-7, rtol=1e-6)  # the adjacency is of float32
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_every_convolution_in_double_precision(graph, conv):
+    """As in single precision, to what that can tell, and with gradients."""
+    x, edge_index = graph
+    model = make(conv=conv)
+    edges = model.prepare(edge_index, NODES)
+    rough = model(x, *edges)
+    found = model.double()(x.double(), *edges)
+    assert found.dtype == torch.double
+    torch.testing.assert_close(found.float(), rough, atol=1e-5, rtol=1e-4)
+    found.square().sum().backward()
+    assert all(p.grad.dtype == torch.double for p in model.parameters())
+
+
+def test_the_start_of_gcnii_is_its_authors():
+    """Their maps are uniform within 1 / sqrt(C), their linear layers those of PyTorch."""
+    model = make(Initial, conv="gcn2", width=64)
+    for bound, weight in [
+        *((64**-0.5, post.weight) for post in model.body.posts),
+        (FEATURES**-0.5, model.stem.core.weight),
+        (64**-0.5, model.head.core.weight),
+    ]:
+        assert 0.95 * bound < weight.abs().max().item() <= bound
+        assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
+
+
+def test_the_decay_of_gcnii_is_its_authors():
+    """0.01 on the convolutions and 5e-4 on all of both linear layers, biases too."""
+    config, _ = load(["task=gnn", "preset=gcnii", "data.path=folder"])
+    connect, placement = config.maker("connection"), config.maker("norm")()
+    model = config.maker("model")(FEATURES, 3, connect=connect, norm_placement=placement)
+    found = {}
+    for group in config.maker("optimizer")().groups(model):
+        found |= {id(parameter): group["weight_decay"] for parameter in group["params"]}
+    decays = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
+    ends = {f"{end}.core.{kind}" for end in ("stem", "head") for kind in ("weight", "bias")}
+    assert {name for name, decay in decays.items() if decay == 5e-4} == ends
+    assert {decay for name, decay in decays.items() if name not in ends} == {0.01}
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("decay_biases", [False, True])
+def test_biases_and_norms_decay_where_it_is_asked_for(name, decay_biases):
+    """Parameters of connections never do."""
+    model = make(maker("connection", "layer_scale", {}), Pre())
+    optimizer = build("optimizer", name, weight_decay=0.1, decay_biases=decay_biases)
+    for group in optimizer.groups(model):
+        bare = {id(p) for site in model.body.sites for p in site.parameters()}
+        for parameter in group["params"]:
+            decays = id(parameter) not in bare and (parameter.ndim > 1 or decay_biases)
+            assert group["weight_decay"] == (0.1 if decays else 0)
 
 
 def test_gcn_is_pyg_gcnconv(graph):

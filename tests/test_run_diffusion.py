@@ -13,6 +13,7 @@ from test_run import rows, weights
 
 from tasks import checkpoints, diffusion, export_diffusers
 from tasks.checkpoints import save_whole
+from tasks.noise import Noise
 from tasks.run import prepare
 from zoo.cli import main
 from zoo.config import load
@@ -69,7 +70,7 @@ def test_samples_follow_from_their_seed(run, capsys):
 
 
 def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
-    from diffusers import DDPMPipeline
+    from diffusers import DDIMPipeline, DDPMPipeline
 
     folder, _ = run
     capsys.readouterr()
@@ -82,6 +83,22 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     images = pipeline(2, generator=draws, num_inference_steps=4, output_type="np").images
     assert images.shape == (2, 8, 8, 1)
     assert math.isfinite(images.sum())
+    pipeline = DDIMPipeline.from_pretrained(record["export"], low_cpu_mem_usage=False)
+    pipeline.set_progress_bar_config(disable=True)
+    given = {"num_inference_steps": 10, "output_type": "np"}
+    name, _, value = record["ddim"].partition("=")
+    draws = torch.Generator().manual_seed(0)
+    made = pipeline(3, generator=draws, **given, **{name: value == "True"}).images
+    ours = Noise(100, "linear", "epsilon", "fixed_small").sample(
+        lambda x, t: pipeline.unet(x, t).sample.detach(),
+        (3, 1, 8, 8),
+        torch.Generator().manual_seed(0),
+        steps=10,
+    )
+    np.testing.assert_allclose(255 * made.transpose(0, 3, 1, 2), ours, atol=0.51)
+    draws = torch.Generator().manual_seed(0)
+    other = pipeline(3, generator=draws, **given).images
+    assert np.abs(other - made).max() > 0.1  # without it
     assert list((folder / "export" / "diffusers" / "unet").glob("*.safetensors"))
     monkeypatch.setattr(export_diffusers, "TOLERANCE", -1.0)
     assert main(["export", f"from={folder}"]) == 2  # and what was written before stays

@@ -1,5 +1,6 @@
 """Texts: symbols, parts, files that are read in pieces, large ones, and what is refused."""
 
+import itertools
 import math
 
 import numpy as np
@@ -251,6 +252,22 @@ def measured(task, part):
             task.validation_step(batch, index)
     task._trainer = type("One", (), {"world_size": 1})()
     return task.metrics()
+
+
+def test_shakespeare_is_cut_as_nanogpt_does(tmp_path):
+    """Of 1,115,394 characters int(0.9 * n) are for training; validation and test halve the rest."""
+    path = tmp_path / "input.txt"
+    path.write_text(("To be, or not to be: that is the question.\n" * 26_000)[:1_115_394])
+    data = Shakespeare(str(path)).load()
+    assert data.sizes == (1_003_854, 55_770, 55_770)
+
+
+@pytest.mark.parametrize("size", [10, 20, 100, 1000])
+def test_round_shares_are_cut_where_they_say(size):
+    """0.9 of 100 is 90, although 1 - 0.05 - 0.05 is a little less than 0.9 in floating point."""
+    for val, test in itertools.product([0.05, 0.1, 0.2, 0.3], repeat=2):
+        expected = size * (100 - round(100 * val) - round(100 * test)) // 100
+        assert pieces.cuts(size, val, test)[0] == expected
 
 
 def test_shakespeare_is_found_in_its_folder(tmp_path):

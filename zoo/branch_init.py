@@ -1,18 +1,23 @@
 """Rules for the start of branches, applied after the paired draws: an axis of its own.
 
 A rule sees every branch of every stack with its site, so it knows the number of writes in the net.
-The connections' own parameters are theirs.
+What it draws depends on the seed and the name of the module, as the paired draws do. The
+connections' own parameters are theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from zoo.connection import Site
+from zoo.init import common, generator
 from zoo.stack import Stack
+
+Draws = Callable[[str], torch.Generator]  # the generator of a module of the branch, by its name
 
 
 class Default:
@@ -21,19 +26,25 @@ class Default:
     >>> Default().apply(nn.Linear(2, 2))
     """
 
-    def branch(self, branch: nn.Module, site: Site) -> None:
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         """Changes one branch in place."""
 
     def head(self, head: nn.Module) -> None:
         """Changes in place the model's head, if it has weights of its own."""
 
     @torch.no_grad()
-    def apply(self, model: nn.Module) -> None:
-        """Changes the branches of all stacks in a model, and its head."""
-        for stack in model.modules():
+    def apply(self, model: nn.Module, seed: int = 0) -> None:
+        """Changes the branches of all stacks in a model, and its head.
+
+        Args:
+            model: on the CPU.
+            seed: of what the rule draws; the run's.
+        """
+        for name, stack in model.named_modules():
             if isinstance(stack, Stack):
-                for branch, rule in zip(stack.branches, stack.sites, strict=True):
-                    self.branch(branch, rule.site)  # type: ignore[arg-type]
+                for index, branch in enumerate(stack.branches):
+                    draws = partial(generator, seed, "init", f"{name}.branches.{index}")
+                    self.branch(branch, stack.sites[index].site, draws)  # type: ignore[arg-type]
         head, stem = getattr(model, "head", None), getattr(model, "stem", nn.Identity())
         shared = {id(parameter) for parameter in stem.parameters()}
         if isinstance(head, nn.Module) and shared.isdisjoint(map(id, head.parameters())):
@@ -47,7 +58,7 @@ class ZeroLast(Default):
         al. 2020, arXiv:2006.11239 (weights).
     """
 
-    def branch(self, branch: nn.Module, site: Site) -> None:
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         for weight, bias in list(factors(branch))[-1:]:
             weight.zero_()
             if bias is not None:
@@ -60,7 +71,7 @@ class GPT2(Default):
     Source: Radford et al. 2019, Language Models are Unsupervised Multitask Learners, section 2.3.
     """
 
-    def branch(self, branch: nn.Module, site: Site) -> None:
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         for weight in weights(branch)[-1:]:
             weight.mul_(site.total**-0.5)
 
@@ -76,7 +87,7 @@ class Fixup(Default):
     Source: Zhang et al. 2019, arXiv:1901.09321, section 3.
     """
 
-    def branch(self, branch: nn.Module, site: Site) -> None:
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         inner = weights(branch)[:-1]
         for weight in inner:
             weight.mul_(site.total ** (-1 / (2 * len(inner))))
@@ -89,19 +100,32 @@ class Fixup(Default):
 
 
 class DeepNorm(Default):
-    """Weights of the branches divided by (4 L)^(1/4), L writes (two for each encoder block).
+    """Xavier's normal draws with a gain of (4 L)^(-1/4), L writes (two for each encoder block).
 
-    Queries and keys are left as they are drawn.
+    The gain of queries and keys is 1. Maps that lie in one weight are drawn one by one, with the
+    fans of each; those of a convolution count its window.
 
     Source: Wang et al. 2022, arXiv:2203.00555, figure 2, encoder-only with N = L / 2 blocks:
         beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
     """
 
-    def branch(self, branch: nn.Module, site: Site) -> None:
-        for module in branch.modules():
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        beta = (4 * site.total) ** -0.25
+        for name, module in branch.named_modules():
             weight = getattr(module, "weight", None)
-            if isinstance(weight, nn.Parameter) and weight.ndim > 1:
-                weight[getattr(module, "queries", 0) :].mul_((4 * site.total) ** -0.25)
+            if not isinstance(weight, nn.Parameter) or weight.ndim < 2:
+                continue
+            drawn, shared = draws(name), common(module, weight)
+            for number, rows in enumerate(shared.chunk(getattr(module, "maps", 1))):
+                xavier(rows, 1.0 if number < getattr(module, "queries", 0) else beta, drawn)
+            if shared.shape != weight.shape:
+                xavier(weight[:, shared.shape[1] :], beta, drawn)
+
+
+def xavier(weight: Tensor, gain: float, draws: torch.Generator) -> None:
+    """Draws a weight anew from a normal distribution (Glorot and Bengio 2010, eq. 12 and 16)."""
+    drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    weight.copy_(nn.init.xavier_normal_(drawn, gain, draws))
 
 
 def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:

@@ -20,9 +20,11 @@ class Linear(nn.Linear):
     """A linear map with GPT-2's draws.
 
     Attributes:
-        queries: the first rows, which give queries and keys.
+        maps: that lie one below the other in the weight, each with as many rows.
+        queries: how many of them, the first ones, give queries and keys.
     """
 
+    maps = 1
     queries = 0
 
     def reset_parameters(self) -> None:
@@ -137,7 +139,7 @@ class Attention(nn.Module):
         self.heads, self.dropout, self.block = heads, dropout, block
         self.taps = value_residual != "none"
         self.qkv = Linear(width, 3 * width, bias)
-        self.qkv.queries = 2 * width  # rows of queries and keys, for initialisations
+        self.qkv.maps, self.qkv.queries = 3, 2
         self.out = Linear(width, width, bias)
         learned = value_residual == "learned" and block > 0
         self.share = nn.Parameter(torch.empty(2)) if learned else None
@@ -184,26 +186,33 @@ class Attention(nn.Module):
         return a * taps["values"] + b * v
 
 
+Kind = Literal["gelu", "gelu_tanh", "swiglu"]
+
+
 class FeedForward(nn.Module):
     r"""Two layers at each position, or a gated pair.
 
-    Equation: W2 gelu(W1 x), or W2 (silu(G x) * W1 x)
+    Equation: W2 gelu(W1 x), or W2 (silu(G x) * W1 x); gelu(x) = x P(N <= x), or its approximation
+        x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 2, with the GELU of Hendrycks and Gimpel
         2016, arXiv:1606.08415; Shazeer 2020, arXiv:2002.05202, eq. 6, with 2/3 of the inner
         channels, so that the parameters are as many.
 
     Args:
         width: C.
-        kind: `gelu` has 4 C inner channels, `swiglu` 8/3 C, rounded up to a multiple of 8.
+        kind: `gelu`, or `gelu_tanh`, its approximation, with 4 C inner channels; `swiglu` with
+            8/3 C, rounded up to a multiple of 8.
         bias: whether the linear maps have biases.
         dropout: of the output.
     """
 
-    def __init__(self, width: int, kind: Literal["gelu", "swiglu"], bias: bool, dropout: float):
+    def __init__(self, width: int, kind: Kind, bias: bool, dropout: float):
         super().__init__()
         self.gated, self.dropout = kind == "swiglu", dropout
+        self.approximate = "tanh" if kind == "gelu_tanh" else "none"
         inner = -(-width // 3) * 8 if self.gated else 4 * width
         self.inner = Linear(width, 2 * inner if self.gated else inner, bias)
+        self.inner.maps = 2 if self.gated else 1
         self.out = Linear(inner, width, bias)
 
     def forward(self, x: Tensor, *_: object) -> Tensor:
@@ -212,5 +221,5 @@ class FeedForward(nn.Module):
             gate, h = h.chunk(2, -1)
             h = F.silu(gate) * h
         else:
-            h = F.gelu(h)
+            h = F.gelu(h, approximate=self.approximate)
         return dropout(self.out(h), self.dropout, self.training)

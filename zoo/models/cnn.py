@@ -28,8 +28,10 @@ class CNN(nn.Module):
     r"""A ResNet (He et al. 2015, arXiv:1512.03385) under any connection.
 
     norm=post is the original with its ReLU after each write, norm=pre the pre-activation net (He et
-    al. 2016, arXiv:1603.05027; its shortcuts read the stream itself), norm=none has no norms. Under
-    `plain` the branches are the same and no shortcut is built.
+    al. 2016, arXiv:1603.05027), norm=none has no norms. All shortcuts read the stream itself; in
+    the authors' code of pre-activation nets, and in that of WRN, those that project read it behind
+    the norm and activation that the branch begins with. Under `plain` the branches are the same and
+    no shortcut is built.
 
     Shapes: images `[B, C, H, W]` to logits `[B, classes]`.
 

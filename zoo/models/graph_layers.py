@@ -44,7 +44,8 @@ class Propagation(nn.Module):
 class IdentityMapping(nn.Module):
     r"""GCNII's map of the stream after the write: act((1 - b) s + b s W), b = log(theta / l + 1).
 
-    Source: Chen et al. 2020, arXiv:2007.02133, eq. 5.
+    Source: Chen et al. 2020, arXiv:2007.02133, eq. 5; the start, uniform within 1 / sqrt(C) of 0,
+        as in the authors' code.
 
     Args:
         width: channels C; W is `[C, C]`.
@@ -59,10 +60,11 @@ class IdentityMapping(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.xavier_uniform_(self.weight)
+        bound = len(self.weight) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, x: Tensor) -> Tensor:
-        identity = torch.eye(len(self.weight), device=x.device)
+        identity = torch.eye(len(self.weight), dtype=self.weight.dtype, device=x.device)
         return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
 
 

@@ -149,6 +149,19 @@ class Upsample(Convolution):
         return super().forward(F.interpolate(input, scale_factor=2.0, mode="nearest"))
 
 
+class Projections(nn.Linear):
+    """Queries, keys and values of every position, one below the other in one weight.
+
+    Args:
+        width: C.
+    """
+
+    maps, queries = 3, 2  # as of `zoo.models.attention.Linear`
+
+    def __init__(self, width: int):
+        super().__init__(width, 3 * width)
+
+
 class Attention(nn.Module):
     """Every position of an image attends to every one.
 
@@ -162,7 +175,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = Projections(width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, *_: Any) -> Tensor:

@@ -8,7 +8,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
-from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Linear, rotation
+from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Kind, Linear, rotation
 from zoo.models.dropout import dropout as dropped
 from zoo.norm import Placement
 from zoo.stack import Stack
@@ -62,7 +62,8 @@ class Transformer(nn.Module):
         heads: they divide the width.
         context: the most tokens that attention sees.
         position: `learned` vectors (GPT-2), or `rotary` (Su et al. 2021, arXiv:2104.09864).
-        feedforward: `gelu` or `swiglu`.
+        feedforward: `gelu` as in nanoGPT, `gelu_tanh` as in the released weights of GPT-2, or
+            `swiglu` as in LLaMA.
         norm: kind of the norms: `layer` or `rms` (Zhang and Sennrich 2019, arXiv:1910.07467).
         tie: whether stem and head share their weights (Press and Wolf 2016, arXiv:1608.05859).
         bias: whether linear maps and layer norms have biases.
@@ -86,7 +87,7 @@ class Transformer(nn.Module):
         heads: Size = 4,
         context: Size = 64,
         position: Literal["learned", "rotary"] = "learned",
-        feedforward: Literal["gelu", "swiglu"] = "gelu",
+        feedforward: Kind = "gelu",
         norm: Literal["layer", "rms"] = "layer",
         tie: bool = True,
         bias: bool = True,
