@@ -55,6 +55,7 @@ class Domain:
         self.config, _ = load(words(task))
         self.data = None
         self.digest = branch_digest(self.start("connection", "plain")[0].model)
+        self.started = self.starts("connection", "plain")
 
     def remember(self, source):
         self.data = self.data or source.load()
@@ -68,6 +69,16 @@ class Domain:
         redraw(made.model, config.seed)
         made.setup("fit")
         return made, list(itertools.islice(made.train_loader(1, 0), 2))
+
+
+    def starts(self, slot, rule):
+        """The digest of the branches under each init rule."""
+        model, found = self.start(slot, rule)[0].model, {}
+        for init in registry.names("init"):
+            redraw(model, self.config.seed)
+            registry.build("init", init).apply(model, self.config.seed)
+            found[init] = branch_digest(model)
+        return found
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -90,6 +101,12 @@ def test_every_rule_trains_from_the_same_branches(domain, name):
             optimizer.step()
         after = made.model.state_dict()
         assert any(not torch.equal(after[key], value) for key, value in before.items()), slot
+
+
+@pytest.mark.parametrize("name", registry.names("connection"))
+def test_every_init_rule_gives_every_connection_the_same_branches(domain, name):
+    for slot in {"connection", "long"} & domain.config.choices.keys():
+        assert domain.starts(slot, name) == domain.started, slot
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -432,3 +432,9 @@ def test_depth_separates_plain_from_residual(tmp_path, capsys):
     assert mean("plain", 16) <= 0.65
     assert mean("residual", 2) > 0.85
     assert mean("plain", 2) > 0.85
+
+
+def test_branches_are_digested_before_and_after_their_init_rule(tmp_path, capsys):
+    drawn, zeroed = (fit(tmp_path / init, f"init={init}") for init in ("default", "zero_last"))
+    assert drawn["branch_digest"] == drawn["start_digest"] == zeroed["branch_digest"]
+    assert zeroed["start_digest"] != drawn["start_digest"]
