@@ -29,8 +29,9 @@ def reached(steps):
 
 @pytest.mark.parametrize("conv", CONVS)
 @pytest.mark.parametrize("depth", [1, 2])
-def test_a_node_hears_of_those_with_a_path_to_it(conv, depth):
-    model = make(conv, depth)
+@pytest.mark.parametrize("connect", [Plain, Residual])
+def test_a_node_hears_of_itself_and_of_those_with_a_path_to_it(conv, depth, connect):
+    model = make(conv, depth, connect)
     x = torch.rand(NODES, 4, dtype=torch.float32) + 0.5
     edges = model.prepare(EDGES, NODES)
     jacobian = torch.autograd.functional.jacobian(lambda x: model(x, *edges), x)

@@ -1,5 +1,7 @@
 """What an optimiser does to the weights of a model, and what it leaves alone."""
 
+from itertools import islice
+
 import pytest
 import torch
 from conftest import CONNECTIONS
@@ -83,19 +85,35 @@ def test_steps_are_those_of_pytorch(ours, theirs):
     torch.testing.assert_close(first.weight, second.weight)
 
 
-def test_clip_is_the_largest_norm_of_a_step(tmp_path):
-    """Plain gradient descent at a rate of 1 moves the weights by the gradient."""
-    words = ["task=gnn", "model.depth=2", "model.width=8", "model.dropout=0.0", "logger=none"]
-    words += ["optimizer=sgd", "optimizer.lr=1.0", "optimizer.momentum=0", "trainer.max_steps=1"]
-    words += ["optimizer.nesterov=false", "optimizer.weight_decay=0", "trainer.accelerator=cpu"]
-    moved = []
-    for clip in ("null", "1e-3"):
-        training, make_task = prepare(load([*words, f"trainer.clip={clip}"])[0])
-        task = make_task()
-        redraw(task.model, 0)
-        before = torch.nn.utils.parameters_to_vector(task.model.parameters()).clone()
-        with logged(None):
-            training.trainer(task, []).fit(task)
-        moved.append(torch.nn.utils.parameters_to_vector(task.model.parameters()) - before)
-    assert moved[0].norm() > 0.01
-    torch.testing.assert_close(moved[1], moved[0] * (1e-3 / moved[0].norm()), atol=1e-6, rtol=1e-3)
+PLAIN = ["optimizer=sgd", "optimizer.lr=1.0", "optimizer.momentum=0", "optimizer.nesterov=false"]
+PLAIN += ["optimizer.weight_decay=0", "logger=none", "trainer.accelerator=cpu"]
+
+
+def first_step(*words):
+    """A task before its first step of plain gradient descent, and how far that moves it."""
+    training, make_task = prepare(load([*PLAIN, "trainer.max_steps=1", *words])[0])
+    fresh, task = make_task(), make_task()
+    for one in (fresh, task):
+        redraw(one.model, 0)
+    with logged(None):
+        training.trainer(task, []).fit(task)
+    pairs = zip(task.model.parameters(), fresh.model.parameters(), strict=True)
+    return fresh, torch.cat([(new - old).detach().flatten() for new, old in pairs])
+
+
+def test_clip_is_the_largest_norm_of_a_gradient():
+    words = ["task=gnn", "model.depth=2", "model.width=8", "model.dropout=0.0"]
+    free, clipped = (first_step(*words, f"trainer.clip={clip}")[1] for clip in ("null", "1e-3"))
+    assert free.norm() > 0.01
+    torch.testing.assert_close(clipped, free * (1e-3 / free.norm()), atol=1e-6, rtol=1e-3)
+
+
+def test_a_step_of_three_batches_has_their_mean_gradient():
+    words = ["task=cnn", "model.depth=8", "model.width=8", "norm=none", "init=fixup"]
+    words += ["trainer.max_epochs=null", "optimizer.schedule=constant", "optimizer.warmup=0"]
+    fresh, moved = first_step(*words, "trainer.accumulate=3")
+    fresh.setup("fit")
+    for batch in islice(fresh.train_loader(1, 0), 3):
+        (fresh.loss(batch) / 3).backward()
+    expected = torch.cat([-parameter.grad.flatten() for parameter in fresh.model.parameters()])
+    torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)
