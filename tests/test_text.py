@@ -68,7 +68,6 @@ def test_parts_of_a_file_in_pieces(kind, piece, file, monkeypatch):
         assert len(parts[2]) == pytest.approx(test * len(SAMPLE), rel=0.1)
 
 
-@pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_part_begins_with_the_next_whole_character(tmp_path):
     text = "aä犬😀😀犬äa"  # of one to four bytes
     path = tmp_path / "text"
@@ -78,6 +77,7 @@ def test_a_part_begins_with_the_next_whole_character(tmp_path):
         assert pieces.boundary(path, at) == min(start for start in starts if start >= at)
 
 
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
     small = load(file, tokens=kind)
     assert not cache.exists()
