@@ -47,6 +47,31 @@ def test_cora_is_as_pyg_reads_it(planetoid, tmp_path):
         assert torch.equal(getattr(ours, part), mask.nonzero().flatten())
 
 
+def test_features_of_a_node_sum_to_one():
+    """Rows of the test part go where its index says; a row without features stays zero."""
+    rng = np.random.default_rng(0)
+    known, held = rng.integers(0, 3, (520, 6)), rng.integers(1, 3, (4, 6))
+    known[7] = 0
+    index = np.array([523, 520, 525, 521])
+    answers = np.eye(2, dtype=int)[rng.integers(0, 2, 524)]
+    parts = {
+        "allx": scipy.sparse.csr_matrix(known),
+        "tx": scipy.sparse.csr_matrix(held),
+        "ally": answers[:520],
+        "ty": answers[520:],
+        "y": answers[:8],
+        "graph": {0: [1, 0], 523: [2]},
+        "test.index": index,
+    }
+    graph = Planetoid().assemble(parts, "here")
+    expected = np.zeros((526, 6))
+    expected[:520], expected[index] = known, held
+    expected /= np.maximum(expected.sum(1, keepdims=True), 1)
+    np.testing.assert_allclose(graph.x.numpy(), expected, rtol=1e-6)
+    assert graph.edge_index.T.tolist() == [[0, 1], [1, 0], [2, 523], [523, 2]]
+    assert graph.test.tolist() == [520, 521, 523, 525]
+
+
 def test_a_raw_file_cannot_run_code(planetoid, tmp_path):
     canary = tmp_path / "canary"
 

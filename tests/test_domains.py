@@ -70,7 +70,6 @@ class Domain:
         made.setup("fit")
         return made, list(itertools.islice(made.train_loader(1, 0), 2))
 
-
     def starts(self, slot, rule):
         """The digest of the branches under each init rule."""
         model, found = self.start(slot, rule)[0].model, {}

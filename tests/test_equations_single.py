@@ -146,6 +146,7 @@ def test_delta_against_the_householder_form():
 
 def test_ngpt_against_its_formula():
     rule = drawn(NGPT(Site(width=4)))
+    rule.alpha.data[0] = -0.7
     x, y = torch.randn(5, 4), torch.randn(5, 4)
     out = rule.write(x, y, None)
     step = (rule.alpha * 0.05 * 2).abs()  # stored at 1 / sqrt(4), worth 0.05

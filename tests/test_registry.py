@@ -179,6 +179,20 @@ def test_the_command_line_wins_over_a_file(tmp_path):
     assert config.seed == 4
 
 
+def test_options_of_a_file_are_not_for_another_choice(tmp_path):
+    from zoo.config import load
+
+    path = tmp_path / "mine.yaml"
+    chosen = "task: gnn\nchoices: {connection: rezero}\nconnection: {alpha: 0.5}\n"
+    path.write_text(chosen + "model: {depth: 9}\n")
+    config, _ = load([f"config={path}", "model.depth=7", "connection=skip_init"])
+    assert config.sections["connection"]["alpha"] == 0.0
+    assert config.sections["model"]["depth"] == 7
+    again, _ = load([f"config={path}", "connection=rezero"])
+    assert again.sections["connection"]["alpha"] == 0.5
+    assert again.sections["model"]["depth"] == 9
+
+
 def test_a_name_can_be_registered_for_this_process():
     from zoo.connections.additive import Residual
 

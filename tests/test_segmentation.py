@@ -211,6 +211,18 @@ def test_windows_are_cut_flipped_and_turned():
     assert len({key[2:] for key in kinds}) == 8
 
 
+@pytest.mark.parametrize(("name", "axis"), [("flip", 2), ("flip_vertical", 1)])
+def test_each_flip_has_its_own_axis(name, axis):
+    """Half of the images are mirrored along it, and nothing else happens to them."""
+    images, masks = pair(60)
+    augment = AugmentMasks(**{name: True})
+    _, y = augment.moved(images, masks, augment.draw(0, 0, 60, 8, 10), torch.arange(60))
+    same = (y == masks).flatten(1).all(1)
+    mirrored = (y == masks.flip(axis)).flatten(1).all(1)
+    assert (same ^ mirrored).all()
+    assert 15 < mirrored.sum() < 45
+
+
 def test_zoom():
     """Image and mask agree where nothing is interpolated; beyond the image is no label."""
     masks = torch.zeros(40, 32, 32, dtype=torch.uint8)

@@ -81,6 +81,15 @@ def test_equivalence_rejects_both_one_sided_hypotheses(rng):
     assert ours.equivalence_p(d + 1, 0.2) > 0.99
 
 
+@pytest.mark.parametrize("mean", [-0.5, -0.15, 0.0, 0.1, 0.5])
+def test_equivalence_is_the_larger_of_two_one_sided_p(mean, rng):
+    d = rng.normal(mean, 0.1, 10)
+    lower = stats.ttest_1samp(d, -0.2, alternative="greater").pvalue
+    upper = stats.ttest_1samp(d, 0.2, alternative="less").pvalue
+    assert ours.equivalence_p(d, 0.2) == pytest.approx(max(lower, upper))
+    assert ours.equivalence_p(-d, 0.2) == pytest.approx(ours.equivalence_p(d, 0.2))
+
+
 def test_pairs_needed_agrees_with_simulated_power(rng):
     d = np.array([-1.0, 1.0]) * np.sqrt(0.5) + 1.0  # mean 1, standard deviation 1
     n = ours.pairs_needed(d)
@@ -91,8 +100,16 @@ def test_pairs_needed_agrees_with_simulated_power(rng):
     assert fewer < 0.82
 
 
+def test_pairs_needed_are_those_for_what_lies_beyond_delta(rng):
+    d = rng.normal(1.0, 0.7, 8)
+    assert ours.pairs_needed(d, 0.4) == ours.pairs_needed(d - 0.4) > ours.pairs_needed(d)
+    assert ours.pairs_needed(-d, 0.4) == ours.pairs_needed(d, 0.4)
+    assert ours.pairs_needed(d, 2.0) is None
+
+
 def test_iqm_is_the_mean_of_the_middle_half():
     assert ours.iqm([[0, 1, 2, 3], [4, 5, 6, 100]]) == np.mean([2, 3, 4, 5])
+    assert ours.iqm(np.arange(16) ** 2) == np.mean(np.arange(4, 12) ** 2)
 
 
 def test_slopes_are_numpys_fits(rng):
@@ -105,6 +122,22 @@ def test_the_bootstrap_keeps_pairs_together(rng):
     shared = [rng.normal(0, 10, 8) for _ in range(5)]  # huge spread that both arms share
     found = ours.iqm_gap(shared, [x + 1 for x in shared])
     assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
+
+
+def test_the_bootstrap_of_one_task_is_scipys(rng):
+    """With a heavy tail, so that the interquartile mean is far from the mean."""
+    first, second = rng.standard_t(1.2, 24), rng.standard_t(1.2, 24)
+
+    def gap(a, b, axis=-1):
+        return stats.trim_mean(b, 0.25, axis) - stats.trim_mean(a, 0.25, axis)
+
+    theirs = stats.bootstrap(
+        (first, second), gap, paired=True, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    found = ours.iqm_gap([first], [second])
+    assert found.value == pytest.approx(gap(first, second))
+    width = theirs.high - theirs.low
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.05 * width)
 
 
 @pytest.mark.parametrize("pairs", [3, 8, 20])

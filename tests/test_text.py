@@ -69,6 +69,15 @@ def test_parts_of_a_file_in_pieces(kind, piece, file, monkeypatch):
         assert len(parts[2]) == pytest.approx(test * len(SAMPLE), rel=0.1)
 
 
+def test_a_part_begins_with_the_next_whole_character(tmp_path):
+    text = "aä犬😀😀犬äa"  # of one to four bytes
+    path = tmp_path / "text"
+    path.write_text(text, encoding="utf-8")
+    starts = [len(text[:i].encode()) for i in range(len(text) + 1)]
+    for at in range(starts[-1] + 1):
+        assert pieces.boundary(path, at) == min(start for start in starts if start >= at)
+
+
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
     small = load(file, tokens=kind)

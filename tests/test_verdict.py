@@ -207,6 +207,31 @@ def test_an_average_over_tasks_is_told_without_each_of_them():
         assert gap == pytest.approx(other["gap"]["value"])
 
 
+def test_an_average_over_tasks_has_chance_at_0_and_the_reference_at_1():
+    found = []
+    for task in ("cnn", "gnn"):
+        for row in rows([[0.1] * 4], [[0.5] * 4], depths=(8,)):
+            found.append({**row, "task": task, "family": task, "place": f"{task}, depth 8"})
+    (mean,) = analysed(found, references=dict.fromkeys(("cnn", "gnn"), 0.9))["overall"]
+    assert mean["baseline_iqm"] == pytest.approx(0)  # chance is 0.1
+    assert mean["iqm"] == mean["gap"]["value"] == pytest.approx(0.5)
+
+
+def test_growth_of_several_families_is_corrected_together():
+    found = []
+    for family, gain in (("one", 0.1), ("two", 0.02)):
+        deep = [0.6 + gain * (1 if pair else -1) * (pair + 1) for pair in range(4)]
+        for row in rows([[0.5] * 4, [0.5] * 4], [[0.6] * 4, deep]):
+            place = f"{family}, {row['depth']}"
+            found.append({**row, "family": family, "place": place})
+    slopes = analysed(found)["slopes"]
+    raw = [slope["p"] for slope in slopes]
+    assert len(raw) == 2
+    assert raw[0] < 1
+    assert [slope["holm_p"] for slope in slopes] == pytest.approx(holm(raw))
+    assert slopes[0]["holm_p"] > raw[0]
+
+
 @pytest.mark.parametrize("key", ["branch_digest", "start_digest"])
 def test_arms_that_did_not_start_equal_are_refused(key):
     found = rows([[0.5] * 8], [[0.9] * 8], depths=(8,))
