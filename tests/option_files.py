@@ -16,6 +16,7 @@ def make_files(folder):
     """Writes all of them below a folder, each with a second one of the same kind."""
     for number, name in enumerate(("first", "second")):
         pictures(folder / f"pictures-{name}", number)
+        pictures(folder / f"cifar-{name}", number, splits=("train", "test"))
         streets(folder / f"streets-{name}", number)
         pets(folder / f"pets-{name}", number)
         written(folder / f"text-{name}.txt", number)
@@ -59,14 +60,14 @@ def cells(images, broken=False):
     return [*made[:-1], {"bytes": b"no image", "path": "broken.png"}] if broken else made
 
 
-def pictures(folder, seed, broken=False):
+def pictures(folder, seed, broken=False, splits=tuple(SPLITS)):
     """Images with classes: two columns of each, as in CIFAR-100."""
     label = {"_type": "ClassLabel", "names": list(NAMES)}
     features = {"img": IMAGE, "other": IMAGE, "label": label, "fine_label": label}
     features |= {"coarse_label": {**label, "names": list(NAMES[:2])}}
     for which, config in enumerate(("one", "two")):
-        for part, (split, count) in enumerate(SPLITS.items()):
-            first = 1000 * seed + 100 * which + 30 * part
+        for part, split in enumerate(splits):
+            first, count = 1000 * seed + 100 * which + 30 * part, SPLITS[split]
             images = [photo(first + i, (SIDE, SIDE)) for i in range(count)]
             others = [photo(500 + first + i, (SIDE, SIDE)) for i in range(count)]
             table(
@@ -91,7 +92,7 @@ def labels(seed, values):
 
 def streets(folder, seed, broken=False):
     """Images with masks of eleven classes and one of none: two columns of each."""
-    features = {name: IMAGE for name in ("image", "image_b", "mask", "mask_b")}
+    features = dict.fromkeys(("image", "image_b", "mask", "mask_b"), IMAGE)
     for which, config in enumerate(("one", "two")):
         for part, (split, count) in enumerate(SPLITS.items()):
             first = 1000 * seed + 100 * which + 30 * part

@@ -6,8 +6,8 @@ BASE = {  # words that a name needs; {} stands for the folder of `make_files`
     "data.actor": ["data.path={}/webkb-first/actor"],
     "data.camvid": ["data.path={}/streets-first", "data.size=8"],
     "data.cells": ["data.train=8", "data.val=2", "data.test=2", "data.size=16"],
-    "data.cifar10": ["data.path={}/pictures-first"],
-    "data.cifar100": ["data.path={}/pictures-first"],
+    "data.cifar10": ["data.path={}/cifar-first"],
+    "data.cifar100": ["data.path={}/cifar-first"],
     "data.csbm": ["data.nodes=60", "data.features=8", "data.train=20", "data.val=20"],
     "data.images": ["data.path={}/pictures-first", "data.image=img", "data.label=label"],
     "data.masks": ["data.path={}/streets-first", "data.image=image", "data.mask=mask"],
@@ -55,6 +55,7 @@ NEEDS = {  # words under which an option counts, by GROUP.NAME.OPTION or GROUP.O
     "model.gnn.jump": ["connection=plain"],  # a stream that only grows is its own maximum
     "model.gnn.norm": ["norm=pre"],
     "model.gnn.theta": ["model.conv=gcn2"],
+    "model.unet.shortcut": ["model.blocks=2"],
     "optimizer.min_lr": ["optimizer.schedule=cosine"],
     "optimizer.drops": ["optimizer.schedule=step"],
     "optimizer.drop": ["optimizer.schedule=step"],
@@ -64,15 +65,15 @@ NEEDS = {  # words under which an option counts, by GROUP.NAME.OPTION or GROUP.O
     "trainer.max_epochs": [
         "trainer.max_steps=null",
         "trainer.max_epochs=2",
-        "data.batch_size=1024",
+        "data.batch_size=24",
     ],
     "trainer.patience": ["trainer.validate_every=1", "optimizer.lr=10.0", "trainer.max_steps=6"],
 }
 VALUES = {  # other values, where the type tells none
     "data.actor.path": ["{}/webkb-second/actor"],
     "data.camvid.path": ["{}/streets-second"],
-    "data.cifar10.path": ["{}/pictures-second"],
-    "data.cifar100.path": ["{}/pictures-second"],
+    "data.cifar10.path": ["{}/cifar-second"],
+    "data.cifar100.path": ["{}/cifar-second"],
     "data.images.path": ["{}/pictures-second"],
     "data.masks.path": ["{}/streets-second"],
     "data.npz.path": ["{}/graph-second.npz"],
@@ -99,6 +100,7 @@ VALUES = {  # other values, where the type tells none
     "model.cnn.base_width": [128],
     "optimizer.min_lr": [1e-4],
     "task.unet.loss": ["dice", "focal", ["cross_entropy", "dice"]],
+    "trainer.validate_every": [1],
     "trainer.clip": [1e-3],
     "task.unet.class_weights": [[1.0, 2.0, 3.0], "balanced", "damped"],
     "trainer.accelerator": ["gpu"],
@@ -108,6 +110,7 @@ FIGURES = {"task.diffusion.sample_every"}  # seen in figures alone
 WITHOUT = {  # options that change no number of a run, and what they change
     "model.checkpoint": "memory and time of the backward pass; the numbers stay",
     "long.attention.block": "a long skip is a stream of one write",
+    "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
     "trainer.save_minutes": "how often last.ckpt is written before the end; the last one stays",
 }
 SLOW = {"trainer.compile"}

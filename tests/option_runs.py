@@ -17,7 +17,8 @@ from zoo.folder import RunFolder
 from zoo.init import redraw
 
 STEPS = 3
-SHORT = [f"trainer.max_steps={STEPS}", "trainer.validate_every=2", "trainer.log_every=1"]
+SHORT = [f"trainer.max_steps={STEPS}", "trainer.validate_every=5", "trainer.log_every=1"]
+PICTURES = ["data=images", "data.path={}/pictures-first", "data.image=img", "data.label=label"]
 SMALL = {  # a run of seconds of each task, the shortest first
     "gnn": [
         "data.nodes=60",
@@ -45,12 +46,13 @@ SMALL = {  # a run of seconds of each task, the shortest first
         "model.width=4",
         "optimizer.warmup=0",
     ],
-    "cnn": ["model.depth=8", "model.width=4", "optimizer.warmup=0", "data.batch_size=16"],
+    "cnn": [*PICTURES, "model.depth=8", "model.width=4", "optimizer.warmup=0", "data.batch_size=4"],
     "diffusion": [
+        *PICTURES,
         "model.depth=2",
         "model.width=4",
         "optimizer.warmup=0",
-        "data.batch_size=16",
+        "data.batch_size=4",
         "task.timesteps=20",
         "task.sample_every=0",
         "task.frechet_samples=0",

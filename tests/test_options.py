@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 from option_files import make_files
-from option_list import BASE, FIGURES, HOME, NEEDS, SLOW, VALUES, WITHOUT
+from option_list import BASE, FIGURES, HOME, NEEDS, VALUES, WITHOUT
 from option_runs import SHORT, SMALL, Run, composed, difference
 from option_values import choice, others
 
@@ -61,11 +61,9 @@ def home(group, name, files):
     for task in tasks(group, name):
         words = [f"task={task}", "logger=none", *SHORT, *SMALL.get(task, [])]
         if group == "data":
-            words = [word for word in words if not word.startswith("data.")]
-        words += [
-            f"{group}={name}",
-            *(word.format(files) for word in BASE.get(f"{group}.{name}", [])),
-        ]
+            words = [word for word in words if not word.startswith("data")]
+        words += [f"{group}={name}", *BASE.get(f"{group}.{name}", [])]
+        words = [word.format(files) for word in words]
         try:
             prepare(Run(words, files).config)
         except ConfigError as error:
