@@ -60,14 +60,14 @@ class Denoising(ImageTask):
         data: ImageSet,
         optimizer: Optimizer,
         seed: int,
-        timesteps: Annotated[int, Ge(20)] = 1000,
+        timesteps: Annotated[int, Ge(20), Le(100_000)] = 1000,
         schedule: Schedule = "linear",
         prediction: Prediction = "epsilon",
         variance: Variance = "fixed_small",
         flip: bool = False,
         drop_label: Annotated[float, Ge(0), Le(1)] = 0.1,
         sample_every: Annotated[int, Ge(0)] = 200,
-        frechet_samples: Annotated[int, Ge(0)] = 500,
+        frechet_samples: Annotated[int, Ge(0), Le(1_000_000)] = 500,
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.noise = Noise(timesteps, schedule, prediction, variance)

@@ -19,6 +19,7 @@ from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes
 from tasks.segment_metrics import confusion, measures, rim_counts
 from zoo.errors import ConfigError
 from zoo.models.conv_layers import refuse_single_values
+from zoo.sizes import Pixels
 from zoo.stack import Stack
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Segmentation(ImageTask):
         flip: bool = True,
         flip_vertical: bool = False,
         rotate: bool = False,
-        crop: Annotated[int, Ge(0)] = 0,
+        crop: Pixels = 0,
         scale: Annotated[float, Ge(1)] = 1.0,
         brightness: Annotated[float, Ge(0), Lt(1)] = 0.0,
         contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,

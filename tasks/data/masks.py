@@ -11,9 +11,9 @@ from annotated_types import Ge, Gt, Le, Len
 from tasks.data.image_set import statistics, stratified
 from tasks.data.images import Batch, OnBad, Seed, Share, share
 from tasks.data.mask_set import MaskSet
+from zoo.sizes import Width as Side
 
 Value = Annotated[int, Ge(0), Le(255)]
-Side = Annotated[int, Ge(1)]
 
 
 class Masks:
