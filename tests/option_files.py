@@ -19,6 +19,7 @@ def make_files(folder):
         pictures(folder / f"cifar-{name}", number, splits=("train", "test"))
         streets(folder / f"streets-{name}", number)
         pets(folder / f"pets-{name}", number)
+        shown(folder / f"shown-{name}", number)
         written(folder / f"text-{name}.txt", number)
         rows(folder / f"rows-{name}", number)
         webkb(folder / f"webkb-{name}", number)
@@ -121,6 +122,13 @@ def pets(folder, seed, broken=False):
             mask.save(folder / "annotations" / "trimaps" / f"{each}.png")
     if broken:
         (folder / "images" / "trainval_3.jpg").write_bytes(b"no image")
+
+
+def shown(folder, seed):
+    """Two images to be told what they show."""
+    folder.mkdir()
+    for i in range(2):
+        photo(100 * seed + i, (20, 24)).save(folder / f"{i}.png")
 
 
 def words(seed, count):

@@ -103,6 +103,11 @@ VALUES = {  # other values, where the type tells none
     "trainer.validate_every": [1],
     "trainer.clip": [1e-3],
     "task.unet.class_weights": [[1.0, 2.0, 3.0], "balanced", "damped"],
+    "logger.wandb.project": ["other"],
+    "logger.wandb.group": ["other"],
+    "logger.wandb.name": ["other"],
+    "logger.wandb.tags": [["other"]],
+    "logger.wandb.mode": ["offline"],
     "trainer.accelerator": ["gpu"],
     "trainer.devices": [4096],  # refused: more than there are
 }
@@ -111,6 +116,21 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "model.checkpoint": "memory and time of the backward pass; the numbers stay",
     "long.attention.block": "a long skip is a stream of one write",
     "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
+    "logger.wandb": "what W&B shows of the run beside it",
     "trainer.save_minutes": "how often last.ckpt is written before the end; the last one stays",
 }
-SLOW = {"trainer.compile"}
+SLOW = {
+    "trainer.compile",
+    *(f"logger.wandb.{option}" for option in registry.options("logger", "wandb")),
+}
+TWINS = ["rezero", "skip_init"]  # one factor from zero: one equation of two papers
+SYNONYMS = {"connection": [TWINS], "long": [TWINS]}  # names whose runs are the same
+VERBS = {  # words that a verb needs, and other values of its options where the type tells none
+    "cnn.predict": (["path={}/shown-first"], {"path": "{}/shown-second", "out": "{run}/out.csv"}),
+    "unet.predict": (
+        ["path={}/shown-first"],
+        {"path": "{}/shown-second", "out": "{run}/out", "size": 32},
+    ),
+    "transformer.sample": (["tokens=20"], {"prompt": "the"}),
+    "diffusion.sample": (["count=2", "steps=4"], {"label": "red", "steps": 5}),
+}

@@ -6,11 +6,13 @@ import hashlib
 import json
 
 import torch
+from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_leaves
 
 from tasks.loop import train
 from tasks.result import order_digest
 from tasks.run import prepare
+from tasks.use import use
 from zoo.config import change, load
 from zoo.errors import ConfigError, DataError, Diverged
 from zoo.folder import RunFolder
@@ -130,7 +132,9 @@ class Run:
         training, task = self.task()
         folder = RunFolder(self.place / name)
         folder.create()
+        counters.clear()
         train(self.config, training, task, folder, None, pictures)
+        graphs = counters["stats"]["unique_graphs"]  # that were compiled
         weights = [
             torch.load(path, weights_only=True)
             for path in sorted(folder.checkpoints.glob("*.ckpt"))
@@ -141,7 +145,7 @@ class Run:
             str(path.relative_to(folder.path)): path.read_bytes() if pictures else None
             for path in sorted(folder.path.rglob("*.png"))
         }
-        return digest(weights, folder.metrics.read_text(), json.dumps(record), files)
+        return digest(weights, folder.metrics.read_text(), json.dumps(record), files, graphs)
 
 
 def difference(one, other, stages=("start", "training", "figures")):
@@ -154,3 +158,14 @@ def difference(one, other, stages=("start", "training", "figures")):
         except (ConfigError, DataError, Diverged) as error:
             return type(error).__name__
     return None
+
+
+def used(folder, verb, words):
+    """What a verb reports and writes with the run of a folder that it has for itself."""
+    config, _ = load([f"from={folder}"])
+    before = {path for path in folder.rglob("*") if path.is_file()}
+    report = use(verb, config, str(folder), words)
+    record = json.dumps(report.record).replace(str(folder), "")
+    files = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    made = {str(path.relative_to(folder)): files[path] for path in files.keys() - before}
+    return digest(record, *sorted(made.items()))

@@ -2,33 +2,46 @@
 
 import functools
 import itertools
+import shutil
+from importlib import import_module
+from typing import Literal, get_args, get_origin
 
 import pytest
 from option_files import make_files
-from option_list import BASE, FIGURES, HOME, NEEDS, VALUES, WITHOUT
-from option_runs import SHORT, SMALL, Run, composed, difference
+from option_list import BASE, FIGURES, HOME, NEEDS, SLOW, SYNONYMS, VALUES, VERBS, WITHOUT
+from option_runs import SHORT, SMALL, Run, composed, difference, used
 from option_values import choice, others
 
 from tasks.run import prepare
 from zoo import registry
+from zoo.cli import main
 from zoo.errors import ConfigError
 from zoo.options import fields
 
+
+def entry(table, group, name, option):
+    """What a table says of an option, of this name or of all of a group, or None."""
+    keys = (f"{group}.{name}.{option}", f"{group}.{option}", f"{group}.{name}")
+    if isinstance(table, set):
+        return any(key in table for key in keys)
+    return next((table[key] for key in keys if key in table), None)
+
+
 GROUPS = [group for group in registry.GROUPS if group not in ("preset",)]
 CASES = [
-    (group, name, option)
+    pytest.param(group, name, option, marks=pytest.mark.slow)
+    if entry(SLOW, group, name, option)
+    else (group, name, option)
     for group in GROUPS
     for name in registry.names(group)
     for option in registry.options(group, name)
 ]
 
 
-def entry(table, group, name, option):
-    """What a table says of an option, of this name or of all of a group, or None."""
-    keys = (f"{group}.{name}.{option}", f"{group}.{option}")
-    if isinstance(table, set):
-        return any(key in table for key in keys)
-    return next((table[key] for key in keys if key in table), None)
+def named(path):
+    """The class that a dotted path names."""
+    module, _, attribute = path.rpartition(".")
+    return getattr(import_module(module), attribute)
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +134,79 @@ def test_every_option_counts(group, name, option, files, fresh):
         assert not lost, f"without effect: {lost}"
     else:
         assert len(lost) < len(found), f"without effect: {lost}"
+
+
+def test_the_lists_name_options_that_are_there():
+    known = {f"{g}.{n}" for g in GROUPS for n in registry.names(g)}
+    options = {(g, n, o) for g in GROUPS for n in registry.names(g) for o in registry.options(g, n)}
+    known |= {f"{g}.{n}.{o}" for g, n, o in options} | {f"{g}.{o}" for g, _, o in options}
+    assert {*BASE, *NEEDS, *VALUES, *WITHOUT, *FIGURES, *SLOW} <= known
+
+
+@pytest.mark.parametrize("group", ["connection", "init", "long", "norm", "optimizer"])
+def test_every_name_counts(group, files, fresh):
+    words = home("task", "unet" if group == "long" else "gnn", files)
+    words = [*words, *(["norm=pre"] if group == "init" else [])]
+    runs = {}
+    for name in registry.names(group):
+        one = Run([*words, f"{group}={name}"], fresh())
+        runs.setdefault((one.start, one.training), []).append(name)
+    assert [names for names in runs.values() if len(names) > 1] == SYNONYMS.get(group, [])
+
+
+def test_the_seed_counts(files, fresh):
+    words = home("task", "gnn", files)
+    assert difference(base((*words,), fresh()), Run(words, fresh(), seed=1), ["start"])
+
+
+@pytest.mark.parametrize("word", ["run.id=mine", "run.dir=runs/gnn-residual-mine"])
+def test_a_run_lies_where_it_is_told(word, tmp_path, files, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *home("task", "gnn", files), word]) == 0
+    assert (tmp_path / "runs" / "gnn-residual-mine" / "result.json").is_file()
+
+
+@functools.cache
+def trained(task, files):
+    """The folder of a small finished run."""
+    words = [*home("task", task, files), "trainer.ema=null"]
+    if task == "diffusion":  # it must have learned to tell classes apart
+        words += ["model.conditional=true", "optimizer.lr=0.1"]
+    place = files / f"run-{task}"
+    assert main(["fit", *words, f"run.dir={place}"]) == 0
+    return place
+
+
+VERB_CASES = [
+    (task, verb, option)
+    for task in registry.names("task")
+    for verb, path in registry.resolve("task", task).verbs.items()
+    for option, (kind, _) in fields(named(path)).items()
+    if not (get_origin(kind) is Literal and len(get_args(kind)) == 1)  # nothing to choose
+]
+
+
+@pytest.mark.parametrize(("task", "verb", "option"), VERB_CASES)
+def test_every_option_of_a_verb_counts(task, verb, option, files, tmp_path, capsys):
+    words, given = VERBS.get(f"{task}.{verb}", ([], {}))
+    words = [word.format(files) for word in words]
+    target = named(registry.resolve("task", task).verbs[verb])
+    annotation, default = fields(target)[option]
+    values = [given[option]] if option in given else others(target, option, annotation, default)
+
+    def outcome(number, *more):
+        place = tmp_path / str(number) / "run"
+        shutil.copytree(trained(task, files), place)
+        more = [word.format(files, run=place) for word in more]
+        return used(place, verb, [*words, *more])
+
+    first, found = outcome(0), []
+    for number, value in enumerate(values, 1):
+        try:
+            found.append(outcome(number, f"{option}={value}") != first)
+        except ConfigError:
+            continue
+        if found[-1] and not choice(annotation):
+            break
+    assert found, "no other value was found"
+    assert all(found) if choice(annotation) else any(found)
