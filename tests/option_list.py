@@ -60,6 +60,7 @@ NEEDS = {  # words under which an option counts, by GROUP.NAME.OPTION or GROUP.O
     "optimizer.drops": ["optimizer.schedule=step"],
     "optimizer.drop": ["optimizer.schedule=step"],
     "task.diffusion.drop_label": ["model.conditional=true"],
+    "task.diffusion.sample_every": ["trainer.validate_every=1"],
     "task.unet.gamma": ["task.loss=focal"],
     "trainer.accelerator": ["trainer.accelerator=cpu"],
     "trainer.max_epochs": [
@@ -119,9 +120,29 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "logger.wandb": "what W&B shows of the run beside it",
     "trainer.save_minutes": "how often last.ckpt is written before the end; the last one stays",
 }
-SLOW = {
-    "trainer.compile",
-    *(f"logger.wandb.{option}" for option in registry.options("logger", "wandb")),
+SLOW = {"trainer.compile"}
+SILENT = {  # options that change nothing where what they need is left out, and are not refused
+    "data.vocabulary": "only a byte-pair encoding is trained",
+    "data.text.name": "a file has no configurations",
+    "data.text.text": "a file has no columns",
+    "data.images.val": "the data has parts of its own",
+    "data.images.test": "the data has parts of its own",
+    "data.images.seed": "the data has parts of its own",
+    "data.masks.val": "the data has parts of its own",
+    "data.masks.test": "the data has parts of its own",
+    "data.masks.seed": "the data has parts of its own",
+    "model.cnn.shortcut": "one stage never changes its shape",
+    "model.gnn.heads": "only gatv2 has heads",
+    "model.gnn.jump": "the maximum over a stream that only grows is its end",
+    "model.gnn.norm": "there are no norms",
+    "model.gnn.theta": "only gcn2 has it",
+    "model.unet.shortcut": "a single branch at each place changes the shape everywhere",
+    "optimizer.drops": "other schedules have no steps",
+    "optimizer.drop": "other schedules have no steps",
+    "optimizer.min_lr": "a constant rate does not fall",
+    "task.diffusion.sample_every": "samples are drawn at validations",
+    "trainer.max_epochs": "max_steps ends the run before",
+    "trainer.patience": "every validation is better than the one before",
 }
 TWINS = ["rezero", "skip_init"]  # one factor from zero: one equation of two papers
 SYNONYMS = {"connection": [TWINS], "long": [TWINS]}  # names whose runs are the same

@@ -8,7 +8,7 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 from option_files import make_files
-from option_list import BASE, FIGURES, HOME, NEEDS, SLOW, SYNONYMS, VALUES, VERBS, WITHOUT
+from option_list import BASE, FIGURES, HOME, NEEDS, SILENT, SLOW, SYNONYMS, VALUES, VERBS, WITHOUT
 from option_runs import SHORT, SMALL, Run, composed, difference, used
 from option_values import choice, others
 
@@ -54,6 +54,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
@@ -114,6 +115,20 @@ def tried(group, name, option, files, fresh):
                 return
 
 
+def alone(group, name, option, files, fresh):
+    """What becomes of runs under other values where what the option needs is left out."""
+    target = registry.resolve(group, name)
+    kind, default = fields(target)[option]
+    words = home(group, name, files)
+    if group == "optimizer":
+        words = (*words, "optimizer.schedule=constant")
+    values = list(entry(VALUES, group, name, option) or others(target, option, kind, default))
+    for value in values if choice(kind) else values[:1]:
+        value = value.format(files) if isinstance(value, str) else value
+        changed = Run(words, fresh(), **{f"{group}.{option}": value})
+        yield difference(base(tuple(words), fresh()), changed, ("start", "training"))
+
+
 @pytest.fixture
 def fresh(tmp_path):
     numbers = itertools.count()
@@ -136,11 +151,26 @@ def test_every_option_counts(group, name, option, files, fresh):
         assert len(lost) < len(found), f"without effect: {lost}"
 
 
+NEEDY = [
+    case
+    for case in CASES
+    if isinstance(case, tuple)
+    and entry(NEEDS, *case)
+    and not case[2].endswith(("_split", "on_bad"))
+]
+
+
+@pytest.mark.parametrize(("group", "name", "option"), NEEDY)
+def test_an_option_without_what_it_needs_is_refused_or_listed(group, name, option, files, fresh):
+    silent = None in alone(group, name, option, files, fresh)
+    assert silent == (entry(SILENT, group, name, option) is not None)
+
+
 def test_the_lists_name_options_that_are_there():
     known = {f"{g}.{n}" for g in GROUPS for n in registry.names(g)}
     options = {(g, n, o) for g in GROUPS for n in registry.names(g) for o in registry.options(g, n)}
     known |= {f"{g}.{n}.{o}" for g, n, o in options} | {f"{g}.{o}" for g, _, o in options}
-    assert {*BASE, *NEEDS, *VALUES, *WITHOUT, *FIGURES, *SLOW} <= known
+    assert {*BASE, *NEEDS, *SILENT, *VALUES, *WITHOUT, *FIGURES, *SLOW} <= known
 
 
 @pytest.mark.parametrize("group", ["connection", "init", "long", "norm", "optimizer"])
@@ -149,9 +179,15 @@ def test_every_name_counts(group, files, fresh):
     words = [*words, *(["norm=pre"] if group == "init" else [])]
     runs = {}
     for name in registry.names(group):
-        one = Run([*words, f"{group}={name}"], fresh())
-        runs.setdefault((one.start, one.training), []).append(name)
-    assert [names for names in runs.values() if len(names) > 1] == SYNONYMS.get(group, [])
+        one = Run(words, fresh())
+        one.config = one.config.under(group, name)
+        runs.setdefault(one.start, {})[name] = one
+    for start, alike in [*runs.items()]:  # what begins alike is trained
+        if len(alike) > 1:
+            del runs[start]
+            for name, one in alike.items():
+                runs.setdefault(one.training, {})[name] = one
+    assert [list(names) for names in runs.values() if len(names) > 1] == SYNONYMS.get(group, [])
 
 
 def test_the_seed_counts(files, fresh):
