@@ -13,6 +13,5 @@ Width = Annotated[int, Ge(1), Le(65_536)]  # channels, and sides of an image in 
 Pixels = Annotated[int, Ge(0), Le(65_536)]  # a side that may be none
 Few = Annotated[int, Ge(1), Le(256)]  # streams, blocks of a level, heads and the like
 Context = Annotated[int, Ge(1), Le(2**20)]  # tokens
-Vocabulary = Annotated[int, Ge(257), Le(2**20)]  # symbols of byte pairs
 Batch = Annotated[int, Ge(1), Le(2**20)]  # examples of a batch
 Count = Annotated[int, Ge(1), Le(10_000_000)]  # examples, tokens or images that are made

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from tasks.data.images import Batch, Share
 from tasks.data.pieces import boundary, cuts, lines, read
@@ -11,7 +14,8 @@ from tasks.data.symbols import Kind
 from tasks.data.text import Text
 from tasks.data.tokens import Pieces, tokenised
 from zoo.errors import DataError
-from zoo.sizes import Vocabulary
+
+Size = Annotated[int, Ge(257), Le(2**20)]
 
 
 class PyDoc:
@@ -75,7 +79,7 @@ class TextFile:
         val: Share = 0.05,
         test: Share = 0.05,
         tokens: Kind = "characters",
-        vocabulary: Vocabulary = 4096,
+        vocabulary: Size = 4096,
         batch_size: Batch = 16,
     ):
         if path is None:
@@ -159,7 +163,7 @@ class Shakespeare(TextFile):
         self,
         path: str | None = None,
         tokens: Kind = "characters",
-        vocabulary: Vocabulary = 4096,
+        vocabulary: Size = 4096,
         batch_size: Batch = 16,
     ):
         super().__init__(path, tokens=tokens, vocabulary=vocabulary, batch_size=batch_size)
@@ -188,7 +192,7 @@ class WikiText(TextFile):
         path: str | None = None,
         name: str | None = "wikitext-103-raw-v1",
         tokens: Kind = "bytes",
-        vocabulary: Vocabulary = 4096,
+        vocabulary: Size = 4096,
         batch_size: Batch = 16,
     ):
         path = path or "Salesforce/wikitext"
