@@ -16,11 +16,11 @@ from tasks.data.image_set import ImageSet
 from tasks.image_task import ImageTask
 from tasks.optim import Optimizer
 from zoo.models.conv_layers import by_batch
+from zoo.sizes import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Pixels = Annotated[int, Ge(0)]
 Alpha = Annotated[float, Ge(0)]
 AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
 SHOWN = 32  # images in a figure

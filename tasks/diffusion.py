@@ -21,6 +21,7 @@ from zoo.init import generator, keyed_seed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DROP_LABEL = 0.1  # of Ho and Salimans 2022
 SHOWN = 36  # images in a figure
 SEEN = 10_000  # images of the training part that are evaluated, at most
 
@@ -49,6 +50,9 @@ class Denoising(ImageTask):
         sample_every: steps between two figures of samples on the way, each at the first validation
             from there on; 0: none.
         frechet_samples: images for the Fréchet distance at the end, at most one a test image.
+
+    Errors:
+        ValueError: a single sample for the distance; a drop_label where no labels are seen.
     """
 
     takes = ImageSet
@@ -64,18 +68,20 @@ class Denoising(ImageTask):
         data: ImageSet,
         optimizer: Optimizer,
         seed: int,
-        timesteps: Annotated[int, Ge(20)] = 1000,
+        timesteps: Annotated[int, Ge(20), Le(100_000)] = 1000,
         schedule: Schedule = "linear",
         prediction: Prediction = "epsilon",
         variance: Variance = "fixed_small",
         flip: bool = False,
-        drop_label: Annotated[float, Ge(0), Le(1)] = 0.1,
+        drop_label: Annotated[float, Ge(0), Le(1)] = DROP_LABEL,
         sample_every: Annotated[int, Ge(0)] = 200,
-        frechet_samples: Annotated[int, Ge(0)] = 500,
+        frechet_samples: Annotated[int, Ge(0), Le(1_000_000)] = 500,
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.noise = Noise(timesteps, schedule, prediction, variance)
         self.augment = Augment(flip=flip)
+        if drop_label != DROP_LABEL and not self.model.conditional:
+            raise ValueError(f"drop_label={drop_label:g} is an option of model.conditional=true")
         self.drop_label = drop_label
         if frechet_samples == 1:
             raise ValueError("frechet_samples=1: one image has no covariance; give 0 or more")

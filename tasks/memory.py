@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import resource
 import sys
 from pathlib import Path
 
 import torch
+
+from zoo.errors import ConfigError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # their numbers in glibc's malloc.h
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -46,3 +49,20 @@ def peak_memory_bytes() -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def refuse_beyond_memory(needed: int, what: str, where: str) -> None:
+    """ConfigError where something has more bytes than this machine, with all its GPUs, can hold.
+
+    Args:
+        needed: bytes, of what must lie in memory at once.
+        what: needs them.
+        where: the key, for the message.
+    """
+    gpus = range(torch.cuda.device_count())
+    there = sum(torch.cuda.get_device_properties(gpu).total_memory for gpu in gpus)
+    if hasattr(os, "sysconf"):  # Windows has none
+        there += os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > there:
+            sizes = f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}"
+            raise ConfigError(f"{what} would take {sizes}", where, "choose a smaller size")

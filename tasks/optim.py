@@ -14,6 +14,7 @@ from torch import nn
 
 from zoo.connection import Connection
 from zoo.errors import ConfigError
+from zoo.sizes import Batch
 
 log = logging.getLogger("zoo")
 Rate = Annotated[float, Gt(0)]
@@ -200,7 +201,7 @@ class SGD(Optimizer):
         warmup: Annotated[int, Ge(0)] = 0,
         drops: list[Annotated[float, Gt(0), Lt(1)]] = [0.5, 0.75],  # noqa: B006
         drop: Annotated[float, Gt(0), Lt(1)] = 0.1,
-        base_batch: Annotated[int, Ge(1)] | None = None,
+        base_batch: Batch | None = None,
     ):
         self.drops, self.drop, self.base_batch = drops, drop, base_batch
         if nesterov and not momentum:

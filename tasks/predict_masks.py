@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from tasks.files import images_in
 from tasks.use import Report
 from zoo.errors import ConfigError, DataError
 from zoo.folder import RunFolder, write_whole
+from zoo.sizes import Width
 
 SHOWN = 10  # bad images that are listed in the text
 
@@ -40,7 +40,7 @@ class PredictMasks:
         self,
         path: str | None = None,
         out: str | None = None,
-        size: Annotated[int, Ge(1)] | None = None,
+        size: Width | None = None,
     ):
         if path is None:
             raise ValueError("predict needs path=IMAGES, an image or a folder of them")

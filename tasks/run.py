@@ -15,6 +15,7 @@ import torch
 from tasks.base import Task
 from tasks.data.folders import folder_at
 from tasks.loop import at_best, finite, measured, train
+from tasks.memory import refuse_beyond_memory
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
 from tasks.trainer import Training
@@ -53,7 +54,7 @@ def prepare(
         raise ConfigError(what, "data", f"choose from {', '.join(fit)}")
     try:
         with torch.device("meta"):
-            make_model(**task_class.facts)
+            model = make_model(**task_class.facts)
     except TypeError:
         what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
         raise ConfigError(what, f"model={config.choices['model']}", "leave model out") from None
@@ -62,6 +63,8 @@ def prepare(
         raise ConfigError(
             f"the model cannot be built ({reason})", "model", "choose a smaller one"
         ) from None
+    count = sum(parameter.numel() for parameter in model.parameters())
+    refuse_beyond_memory(4 * count, f"a model of {count:,} parameters", "model")
     return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)
 
 

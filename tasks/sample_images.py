@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from tasks.diffusion import Denoising
@@ -32,8 +32,8 @@ class SampleImages:
 
     def __init__(
         self,
-        count: Annotated[int, Ge(1)] = 64,
-        steps: Annotated[int, Ge(1)] = 50,
+        count: Annotated[int, Ge(1), Le(1_000_000)] = 64,
+        steps: Annotated[int, Ge(1), Le(100_000)] = 50,
         scheduler: Sampler = "ddim",
         seed: Annotated[int, Ge(0)] = 0,
         label: str | int | None = None,

@@ -14,6 +14,7 @@ from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder, write_whole
 from zoo.init import generator
+from zoo.sizes import Count
 
 
 class SampleText:
@@ -32,9 +33,9 @@ class SampleText:
     def __init__(
         self,
         prompt: str = "",
-        tokens: Annotated[int, Ge(1)] = 200,
+        tokens: Count = 200,
         temperature: Annotated[float, Ge(0)] = 1.0,
-        top_k: Annotated[int, Ge(1)] | None = None,
+        top_k: Count | None = None,
         seed: Annotated[int, Ge(0)] = 0,
     ):
         if not prompt.isascii() and prompt != prompt.encode("utf-8", "ignore").decode():

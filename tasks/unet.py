@@ -19,12 +19,14 @@ from tasks.segment_losses import Balance, Kind, SegmentationLoss, over_processes
 from tasks.segment_metrics import confusion, measures, rim_counts
 from zoo.errors import ConfigError
 from zoo.models.conv_layers import refuse_single_values
+from zoo.sizes import Pixels
 from zoo.stack import Stack
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Factor = Annotated[float, Ge(0)]
+GAMMA = 2.0  # of Lin et al. 2017, arXiv:1708.02002
 AT_ONCE = 2**18  # pixels of an evaluation batch, about
 SHOWN = 4  # images of each kind in a figure
 
@@ -52,6 +54,9 @@ class Segmentation(ImageTask):
         scale: zoom by a random factor from 1 / scale to scale.
         brightness: largest shift of all values, which lie between 0 and 1.
         contrast: largest relative change.
+
+    Errors:
+        ValueError: a gamma without the focal loss.
     """
 
     takes = MaskSet
@@ -67,16 +72,18 @@ class Segmentation(ImageTask):
         loss: Kind | Annotated[list[Kind], Len(1)] = "cross_entropy",
         loss_weights: list[Annotated[float, Gt(0)]] | None = None,
         class_weights: list[Factor] | Balance | None = None,
-        gamma: Factor = 2.0,
+        gamma: Factor = GAMMA,
         flip: bool = True,
         flip_vertical: bool = False,
         rotate: bool = False,
-        crop: Annotated[int, Ge(0)] = 0,
+        crop: Pixels = 0,
         scale: Annotated[float, Ge(1)] = 1.0,
         brightness: Annotated[float, Ge(0), Lt(1)] = 0.0,
         contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,
     ):
         super().__init__(make_model, data, optimizer, seed)
+        if gamma != GAMMA and "focal" not in (loss if isinstance(loss, list) else [loss]):
+            raise ValueError(f"gamma={gamma:g} is an option of loss=focal")
         self.augment = AugmentMasks(flip, flip_vertical, rotate, crop, scale, brightness, contrast)
         height, width = self.augment.window(*data.masks.shape[1:])
         if rotate and height != width:

@@ -51,7 +51,10 @@ MISTAKES = {
     "npz without a file": ([*FIT, "data=npz"], "data.path"),
     "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
     "a number as a folder": ([*FIT, "run.dir=5"], "run.dir=5"),
-    "a model beyond all memory": ([*FIT, "model.width=4294967296"], "cannot be built"),
+    "a width beyond all use": (
+        [*FIT, "model.width=4294967296"],
+        "model.width=4294967296 is refused",
+    ),
     "hostile run id": ([*FIT, "run.id=../../x"], "run.id"),
     "no config file": (["fit", "config=missing.yaml"], "missing.yaml"),
     "test without a run": (["test"], "from=FOLDER"),

@@ -11,9 +11,10 @@ from annotated_types import Ge, Le
 from tasks.data.image_set import statistics
 from tasks.data.images import Batch, Seed
 from tasks.data.mask_set import MaskSet
+from tasks.memory import refuse_beyond_memory
 from zoo.init import keyed_seed
+from zoo.sizes import Count
 
-Count = Annotated[int, Ge(1)]
 FEWEST, MOST = 6, 11  # cells in an image of 64 x 64
 CLASSES = ("background", "cell", "boundary")
 PRESSED = 0.8  # distance of two centres in units of the radii, at least, where there is room
@@ -52,6 +53,10 @@ class Cells:
         self.size, self.noise, self.seed, self.batch_size = size, noise, seed, batch_size
 
     def load(self) -> MaskSet:
+        count, pixels = sum(self.counts.values()), self.size**2
+        layers = min(AT_ONCE, max(self.counts.values())) * most_cells(self.size)
+        what = f"{count:,} images of {self.size} x {self.size} pixels with their cells"
+        refuse_beyond_memory((12 * layers + 2 * count) * pixels, what, "data")
         drawn = []
         for part, count in self.counts.items():
             rng = np.random.default_rng(keyed_seed(self.seed, "cells", part))
@@ -68,11 +73,16 @@ class Cells:
         return data.checked()
 
 
+def most_cells(size: int) -> int:
+    """The most cells in an image of this side."""
+    return max(1, round(MOST * (size / 64) ** 2))
+
+
 def colony(rng: np.random.Generator, count: int, size: int, noise: float) -> tuple[np.ndarray, ...]:
     """Images `[count, 1, size, size]` and masks `[count, size, size]`, both uint8."""
     area = (size / 64) ** 2
     number = rng.integers(round(FEWEST * area), round(MOST * area) + 1, count)
-    cells = max(1, round(MOST * area))
+    cells = most_cells(size)
     place = rng.uniform(0, size, (2, count, cells)).astype(np.float32)
     long = rng.uniform(7, 12, (count, cells, 1, 1)).astype(np.float32)
     short = long * rng.uniform(0.65, 1, (count, cells, 1, 1)).astype(np.float32)

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from tasks.data.graph import Graph
+from tasks.memory import refuse_beyond_memory
 from zoo.errors import DataError
 from zoo.init import generator
+from zoo.sizes import Count, Width
 
 
 class CSBM:
@@ -36,13 +38,13 @@ class CSBM:
 
     def __init__(
         self,
-        nodes: Annotated[int, Ge(10)] = 1000,
-        features: Annotated[int, Ge(1)] = 64,
+        nodes: Annotated[int, Ge(10), Le(1_000_000)] = 1000,
+        features: Width = 64,
         degree: Annotated[float, Gt(0)] = 8.0,
         signal: Annotated[float, Ge(0)] = 2.4,
         mean: Annotated[float, Ge(0)] = 0.5,
-        train: Annotated[int, Ge(1)] = 100,
-        val: Annotated[int, Ge(1)] = 300,
+        train: Count = 100,
+        val: Count = 300,
         seed: Annotated[int, Ge(0)] = 0,
     ):
         if train + val >= nodes:
@@ -53,6 +55,8 @@ class CSBM:
         self.signal, self.mean, self.train, self.val, self.seed = signal, mean, train, val, seed
 
     def load(self) -> Graph:
+        pairs, entries = self.nodes**2, self.nodes * self.features
+        refuse_beyond_memory(9 * pairs + 8 * entries, f"a graph of {self.nodes:,} nodes", "data")
         draws = generator(self.seed, "csbm")
         y = torch.arange(self.nodes) % 2
         sign = 2.0 * y - 1

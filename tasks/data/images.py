@@ -13,10 +13,10 @@ from torch import Tensor
 from tasks.data.alike import equal_images, untrained_classes
 from tasks.data.folders import shown
 from tasks.data.image_set import ImageSet, statistics, stratified
+from zoo.sizes import Batch, Width
 
 Share = Annotated[float, Gt(0), Lt(1)]
 Seed = Annotated[int, Ge(0)]
-Batch = Annotated[int, Ge(1)]
 OnBad = Literal["error", "skip"]
 
 
@@ -139,7 +139,7 @@ class Images:
         val: Share = 0.1,
         test: Share = 0.2,
         seed: Seed = 0,
-        size: Annotated[int, Ge(1)] | None = None,
+        size: Width | None = None,
         mode: Literal["rgb", "grey"] = "rgb",
         on_bad: OnBad = "error",
         mean: list[Annotated[float, Ge(0), Le(1)]] | None = None,

@@ -12,12 +12,12 @@ from tasks.data.folders import shown
 from tasks.data.image_set import statistics
 from tasks.data.images import Batch, OnBad, Seed, Share, shares
 from tasks.data.mask_set import MaskSet
+from zoo.sizes import Width as Side
 
 if TYPE_CHECKING:
     from tasks.data.source import Source
 
 Value = Annotated[int, Ge(0), Le(255)]
-Side = Annotated[int, Ge(1)]
 
 
 class Masks:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from tasks.data.folders import folder_at, shown
 from tasks.data.images import Batch, Share
@@ -19,7 +19,7 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from tasks.data.source import Source
 
-Size = Annotated[int, Ge(257)]
+Size = Annotated[int, Ge(257), Le(2**20)]
 
 
 class PyDoc:

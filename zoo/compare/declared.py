@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from zoo import registry
 from zoo.compare.matrix import Axes, Values
@@ -16,7 +16,7 @@ from zoo.files import read_yaml
 from zoo.options import checked, fields
 from zoo.words import axes
 
-Count = Annotated[int, Ge(1)]
+Count = Annotated[int, Ge(1), Le(10_000)]
 
 
 class Comparison:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor
 
 from zoo.connection import Pointwise, Site, TensorFunction
 from zoo.connections.history import History, Remembered
+from zoo.sizes import Width
 
 
 class Dense(Remembered):
@@ -36,7 +34,7 @@ class Dense(Remembered):
 
     linear = False  # it has a matrix of its own for every pair of channels
 
-    def __init__(self, site: Site, growth: Annotated[int, Ge(1)] = 12):
+    def __init__(self, site: Site, growth: Width = 12):
         super().__init__(site)
         self.growth = growth
         width, entries = site.written, site.index - site.start + 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo.connection import Connection, Site, TensorFunction
+from zoo.sizes import Depth
 
 History = tuple[tuple[Tensor, ...], Tensor]
 
@@ -94,7 +94,7 @@ class Attention(Remembered):
     identity_at_zero = "scaled"
     linear = False
 
-    def __init__(self, site: Site, block: Annotated[int, Ge(1)] = 1):
+    def __init__(self, site: Site, block: Depth = 1):
         super().__init__(site)
         self.block = block
         self.query = nn.Parameter(torch.empty(site.written))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo.connection import Site
 from zoo.connections.streams import Mix, Streams
+from zoo.sizes import Few
 
 
 def sinkhorn(logits: Tensor, iterations: int) -> Tensor:
@@ -72,9 +71,9 @@ class ManifoldHyper(Streams):
     def __init__(
         self,
         site: Site,
-        streams: Annotated[int, Ge(1)] = 4,
+        streams: Few = 4,
         dynamic: bool = True,
-        iterations: Annotated[int, Ge(1)] = 20,
+        iterations: Few = 20,
     ):
         super().__init__(site, streams)
         self.linear = not dynamic

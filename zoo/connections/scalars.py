@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo.connection import Connection, Pointwise, Site
 from zoo.connections.additive import ReZero
+from zoo.sizes import Width
 
 
 class SkipInit(ReZero):
@@ -93,7 +93,7 @@ class Laurel(Connection):
         self,
         site: Site,
         form: Literal["rw", "lr", "rw_lr"] = "rw_lr",
-        rank: Annotated[int, Ge(1)] = 4,
+        rank: Width = 4,
     ):
         super().__init__(site)
         self.form = form

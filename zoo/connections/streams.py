@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge
 from torch import Tensor, nn
 
 from zoo.connection import Connection, Site, State, TensorFunction
+from zoo.sizes import Few
 
 Mix = tuple[Tensor, Tensor]
 
@@ -70,7 +70,7 @@ class Hyper(Streams):
     init_equals = "residual"
     identity_at_zero = "exact"
 
-    def __init__(self, site: Site, streams: Annotated[int, Ge(1)] = 4, dynamic: bool = True):
+    def __init__(self, site: Site, streams: Few = 4, dynamic: bool = True):
         super().__init__(site, streams)
         self.linear = not dynamic
         self.reading = nn.Parameter(torch.empty(streams))
@@ -136,7 +136,7 @@ class AltUp(Streams):
     init_equals = "residual"
     identity_at_zero = "exact"
 
-    def __init__(self, site: Site, streams: Annotated[int, Ge(1)] = 4):
+    def __init__(self, site: Site, streams: Few = 4):
         super().__init__(site, streams)
         self.active = site.index % streams
         self.prediction = nn.Parameter(torch.empty(streams, streams))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Len
+from annotated_types import Len
 from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
 from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
 from zoo.norm import Placement
+from zoo.sizes import Depth, Few, Width
 from zoo.stack import Stack
 
-Size = Annotated[int, Ge(1)]
 EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle
 IMAGENET = {  # branches in each stage, He et al. 2015, table 1
     18: ("basic", [2, 2, 2, 2]),
@@ -66,13 +66,13 @@ class CNN(nn.Module):
         classes: int,
         connect: Connect,
         norm_placement: Placement,
-        depth: Size = 20,
-        width: Size | Annotated[list[Size], Len(1)] = [16],  # noqa: B006
+        depth: Depth = 20,
+        width: Width | Annotated[list[Width], Len(1, 64)] = [16],  # noqa: B006
         form: Literal["cifar", "imagenet"] = "cifar",
         block: Literal["basic", "bottleneck"] = "basic",
-        factor: Size = 1,
-        groups: Size = 1,
-        base_width: Size = 64,
+        factor: Few = 1,
+        groups: Few = 1,
+        base_width: Width = 64,
         shortcut: Literal["A", "B", "C"] = "A",
         norm: Literal["batch", "group", "layer"] = "batch",
         checkpoint: bool = False,

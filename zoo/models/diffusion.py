@@ -16,9 +16,7 @@ from zoo.models.level import Level, long_site
 from zoo.models.timed import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
 from zoo.models.timed_units import Units
 from zoo.norm import Chain, Placement
-
-Size = Annotated[int, Ge(1)]
-Index = Annotated[int, Ge(0)]
+from zoo.sizes import Few, Index, Levels, Width
 
 
 class Diffusion(nn.Module):
@@ -63,13 +61,13 @@ class Diffusion(nn.Module):
         connect: Connect,
         long: Connect,
         norm_placement: Placement,
-        depth: Size = 3,
-        width: Size | Annotated[list[Size], Len(1)] = 16,
-        blocks: Size = 1,
+        depth: Levels = 3,
+        width: Width | Annotated[list[Width], Len(1, 10)] = 16,
+        blocks: Few = 1,
         attention_at: list[Index] = [],  # noqa: B006
-        head_width: Size | None = None,
+        head_width: Width | None = None,
         embedding: Literal["additive", "film"] = "additive",
-        groups: Size = 4,
+        groups: Width = 4,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         conditional: bool = False,
         long_at: list[Index] | None = None,

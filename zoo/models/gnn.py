@@ -24,6 +24,7 @@ from zoo.models.graph_layers import (
 )
 from zoo.models.sparse import Sparse
 from zoo.norm import Placement
+from zoo.sizes import Depth, Few, Width
 from zoo.stack import Stack
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
@@ -66,14 +67,14 @@ class GNN(nn.Module):
         classes: int,
         connect: Connect,
         norm_placement: Placement,
-        depth: Annotated[int, Ge(1)] = 16,
-        width: Annotated[int, Ge(1)] = 64,
+        depth: Depth = 16,
+        width: Width = 64,
         conv: Literal["gcn", "sage", "gatv2", "gin", "gen", "gcn2"] = "gcn",
         stem: Literal["linear", "conv"] = "linear",
         head: Literal["linear", "conv"] = "linear",
         norm: Literal["batch", "layer", "rms", "graph", "pair"] = "layer",
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.5,
-        heads: Annotated[int, Ge(1)] = 8,
+        heads: Few = 8,
         theta: Annotated[float, Gt(0)] = 0.5,
         jump: Literal["none", "cat", "max", "lstm"] = "none",
         checkpoint: bool = False,

@@ -11,9 +11,8 @@ from zoo.connection import Connect, Site
 from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Kind, Linear, rotation
 from zoo.models.dropout import dropout as dropped
 from zoo.norm import Placement
+from zoo.sizes import Context, Depth, Few, Width
 from zoo.stack import Stack
-
-Size = Annotated[int, Ge(1)]
 
 
 class Tokens(nn.Module):
@@ -82,10 +81,10 @@ class Transformer(nn.Module):
         vocabulary: int,
         connect: Connect,
         norm_placement: Placement,
-        depth: Size = 12,
-        width: Size = 64,
-        heads: Size = 4,
-        context: Size = 64,
+        depth: Depth = 12,
+        width: Width = 64,
+        heads: Few = 4,
+        context: Context = 64,
         position: Literal["learned", "rotary"] = "learned",
         feedforward: Kind = "gelu",
         norm: Literal["layer", "rms"] = "layer",

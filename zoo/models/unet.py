@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le, Len, Lt
+from annotated_types import Ge, Len, Lt
 from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
@@ -17,9 +17,8 @@ from zoo.connections.additive import Plain
 from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
 from zoo.models.level import Level, long_site
 from zoo.norm import Placement
+from zoo.sizes import Few, Index, Levels, Width
 from zoo.stack import Stack
-
-Size = Annotated[int, Ge(1)]
 
 
 class UNet(nn.Module):
@@ -65,10 +64,10 @@ class UNet(nn.Module):
         connect: Connect,
         long: Connect,
         norm_placement: Placement,
-        depth: Annotated[int, Ge(1), Le(10)] = 4,
-        width: Size | Annotated[list[Size], Len(2)] = 8,
-        blocks: Size = 1,
-        long_at: list[Annotated[int, Ge(0)]] | None = None,
+        depth: Levels = 4,
+        width: Width | Annotated[list[Width], Len(2, 11)] = 8,
+        blocks: Few = 1,
+        long_at: list[Index] | None = None,
         shortcut: Literal["A", "B", "C"] = "B",
         up: Literal["conv", "nearest"] = "conv",
         norm: Literal["batch", "group", "layer"] = "batch",

@@ -1,0 +1,17 @@
+"""Types of sizes. Each has an upper end, far above what is used, so that no value can hang."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+Depth = Annotated[int, Ge(1), Le(10_000)]  # of layers, blocks or convolutions
+Levels = Annotated[int, Ge(1), Le(10)]  # of a U-Net: each one halves the image
+Index = Annotated[int, Ge(0), Le(10)]  # the number of one
+Width = Annotated[int, Ge(1), Le(65_536)]  # channels, and sides of an image in pixels
+Pixels = Annotated[int, Ge(0), Le(65_536)]  # a side that may be none
+Few = Annotated[int, Ge(1), Le(256)]  # streams, blocks of a level, heads and the like
+Context = Annotated[int, Ge(1), Le(2**20)]  # tokens
+Batch = Annotated[int, Ge(1), Le(2**20)]  # examples of a batch
+Count = Annotated[int, Ge(1), Le(10_000_000)]  # examples, tokens or images that are made
