@@ -128,10 +128,11 @@ def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -
     metrics = measured(task, training)
     best.offer(metrics["val/loss"], record["steps"], task)
     better = {} if best.step == record["steps"] else best.weights
-    record["metrics"] = metrics | finite(task.final()) | at_best(task, training, metrics, better)
+    with task.evaluating():
+        final, record["curves"] = finite(task.final()), task.curves()
+    record["metrics"] = metrics | final | at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
-    record["curves"] = task.curves()
 
 
 def measured(task: Task, training: Training) -> dict[str, float]:
@@ -178,7 +179,8 @@ def draw(
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
     after = f"step {record['steps']}"
-    figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
+    with task.evaluating():
+        figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
     for name, values in record["curves"].items():
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}
