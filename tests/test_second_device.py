@@ -1,0 +1,288 @@
+"""Whole runs of every task on a second device: what lies on the wrong one raises, as on a GPU."""
+
+import contextlib
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import CONNECTIONS, make_input, make_stack
+from PIL import Image
+from second_device import HERE, Far, second_device
+from test_run import weights
+
+from tasks import frechet, gnn, noise
+from tasks.cells import measure, run_cell
+from tasks.data.image_set import ImageSet
+from tasks.data.images import Digits
+from tasks.gnn import NodeClassification
+from tasks.run import fit as fit_in_python
+from zoo.cli import main
+from zoo.config import load
+from zoo.folder import RunFolder
+from zoo.models.sparse import Sparse
+
+TINY = {
+    "cnn": "model.depth=8 model.width=4",
+    "unet": "model.depth=1 model.width=4 data.train=6 data.val=2 data.test=2 data.size=16 "
+    "data.batch_size=4",
+    "diffusion": "model.depth=1 model.width=4 task.timesteps=20 task.sample_every=4 "
+    "task.frechet_samples=4",
+    "transformer": "model.depth=1 model.width=8 model.heads=2 model.context=8 "
+    "data.val=0.0005 data.test=0.0005",
+    "gnn": "data.nodes=60 data.train=20 data.val=20 data.features=8 model.depth=3 model.width=8 "
+    "model.heads=2",
+}
+HELD = "optimizer.warmup=0 optimizer.schedule=constant trainer.max_epochs=null "
+HELD += "trainer.validate_every=2 trainer.log_every=2 logger=none"
+MIXED = "trainer.precision=bf16-mixed trainer.ema=0.9 trainer.clip=1.0 trainer.accumulate=2"
+DROPOUT = {"gnn": 0.5, "transformer": 0.2, "unet": 0.2, "diffusion": 0.2}
+OPTIONS = [  # of each task, those that reach other code
+    *(f"gnn model.conv={conv}" for conv in ("gcn", "sage", "gatv2", "gin", "gen", "gcn2")),
+    "gnn model.conv=gcn model.stem=conv model.head=conv task.drop_edge=0.3 norm=pre",
+    "gnn model.conv=gatv2 model.jump=lstm task.drop_edge=0.3 norm=post model.norm=graph",
+    "gnn model.conv=sage model.jump=max norm=pre model.norm=batch model.checkpoint=true",
+    "gnn model.conv=gin model.jump=cat norm=sandwich model.norm=pair connection=reversible",
+    "cnn task.crop=1 task.flip=true task.cutout=2 task.mixup=0.2 task.cutmix=1.0",
+    "cnn model.depth=11 model.block=bottleneck model.shortcut=C norm=pre connection=hyper "
+    "model.norm=group task.label_smoothing=0.1",
+    "cnn model.form=imagenet model.depth=18 optimizer=adamw connection=stochastic_depth",
+    "unet task.loss=[cross_entropy,dice,focal] task.class_weights=balanced model.up=nearest "
+    "task.flip_vertical=true task.rotate=true task.crop=8 task.scale=1.3 task.brightness=0.1 "
+    "task.contrast=0.2 model.checkpoint=true connection=reversible",
+    "unet model.long_at=[0] model.shortcut=A long=highway norm=pre model.norm=layer",
+    "transformer model.position=rotary model.feedforward=swiglu model.norm=rms model.tie=false "
+    "model.value_residual=learned connection=reversible",
+    "transformer model.checkpoint=true connection=mhc norm=sandwich",
+    "diffusion model.depth=2 model.conditional=true model.attention_at=[0] model.embedding=film "
+    "task.flip=true task.prediction=v task.schedule=cosine connection=attention",
+    "diffusion task.prediction=sample long=residual connection=reversible model.checkpoint=true",
+]
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Few images, and few steps of what is no part of the task."""
+    load = Digits.load
+
+    def few(self) -> ImageSet:
+        data = load(self)
+        sizes = {"train": 24, "val": 8, "test": 8}
+        return dataclasses.replace(data, **{p: data.parts[p][:n] for p, n in sizes.items()})
+
+    monkeypatch.setattr(Digits, "load", few)
+    monkeypatch.setattr(frechet, "STEPS", 3)
+    monkeypatch.setattr(noise, "LEAST", 16)
+
+
+@pytest.fixture
+def device():
+    with second_device():
+        yield
+
+
+def words(task, *more):
+    return [f"task={task}", *TINY[task].split(), *HELD.split(), *" ".join(more).split()]
+
+
+def fit(folder, *given):
+    assert main(["fit", *given, f"run.dir={folder}"]) == 0
+    return RunFolder(folder).result()
+
+
+def on_cpu():
+    return contextlib.nullcontext()
+
+
+@pytest.mark.parametrize("task", TINY)
+def test_a_run_gives_what_it_gives_on_the_cpu(task, tmp_path):
+    """Loss, metrics of all parts, last and best weights, curves, final metrics and figures."""
+    records, figures = [], []
+    for name, place in (("cpu", on_cpu), ("device", second_device)):
+        with place():
+            still = "model.dropout=0" if task in DROPOUT else ""
+            records.append(fit(tmp_path / name, *words(task, "trainer.max_steps=4", still)))
+        figures.append(sorted(path.name for path in (tmp_path / name / "figures").iterdir()))
+    ours, theirs = records
+    assert theirs["machine"]["gpus"] == ["second device"]
+    assert figures[0] == figures[1]
+    for kind in ("metrics", "curves", "curves_at_start"):
+        for name, value in ours[kind].items():
+            assert theirs[kind][name] == pytest.approx(value, rel=1e-3, abs=1e-4), (kind, name)
+
+
+@pytest.mark.parametrize("task", TINY)
+def test_a_mixed_run_goes_on_as_if_it_had_not_stopped_and_is_used(task, device, tmp_path, capsys):
+    """In bfloat16 with an average, clipping, accumulation and dropout."""
+    drop = f"model.dropout={DROPOUT[task]}" if task in DROPOUT else ""
+    given = words(task, MIXED, drop)
+    whole = fit(tmp_path / "whole", *given, "trainer.max_steps=4")
+    fit(tmp_path / "parts", *given, "trainer.max_steps=2")
+    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=4"]) == 0
+    torch.testing.assert_close(
+        weights(tmp_path / "parts"), weights(tmp_path / "whole"), rtol=0, atol=0
+    )
+    capsys.readouterr()
+    assert main(["--json", "test", f"from={tmp_path / 'whole'}"]) == 0
+    again = json.loads(capsys.readouterr().out)["metrics"]
+    assert again == pytest.approx(whole["metrics"])
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
+    uses = {
+        "cnn": [["predict", f"path={tmp_path / 'image.png'}"]],
+        "unet": [["predict", f"path={tmp_path / 'image.png'}", f"out={tmp_path / 'masks'}"]],
+        "transformer": [["sample", "tokens=12", "top_k=3"]],
+        "diffusion": [
+            *(["sample", "count=2", "steps=3", f"scheduler={s}"] for s in ("ddim", "ddpm", "dpm")),
+            ["export"],
+        ],
+    }
+    for verb, *options in uses.get(task, []):
+        assert main([verb, f"from={tmp_path / 'whole'}", *options]) == 0, verb
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options_train_and_evaluate(options, precision, device, tmp_path):
+    task, *rest = options.split()
+    given = words(task, *rest, "trainer.max_steps=1", f"trainer.precision={precision}")
+    assert run_cell(load(given)[0].plain(), str(tmp_path / "run")) == {"status": "done"}
+
+
+@pytest.mark.parametrize("task", TINY)
+def test_a_comparison_measures_a_kind_of_run(task, device):
+    found = measure(load(words(task, "trainer.max_steps=1"))[0].plain())
+    assert found["flops"] > 0
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("kind", ["mlp", "conv", "stages", "graph"])
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_every_rule_gives_what_it_gives_on_the_cpu(name, kind, mixed):
+    """Output and gradients of a stack; CUDA's autocast rounds elsewhere, so only both run."""
+    found = []
+    for where, place in (("cpu", on_cpu), ("cuda", second_device)):
+        with place():
+            stack = make_stack(name, kind).to(where)
+            x, *side = (tensor.to(where) for tensor in make_input(kind))
+            with torch.autocast(where, torch.bfloat16, enabled=mixed):
+                out = stack(x, *side)
+            out.float().square().mean().backward()
+            grads = [p.grad for p in stack.parameters() if p.grad is not None]
+            assert {tensor.device.type for tensor in (out, *grads)} == {where}
+            found.append([tensor.detach().cpu() for tensor in (out, *grads)])
+    tolerance = {"rtol": 0.2, "atol": 0.05} if mixed else {}
+    torch.testing.assert_close(*found, **tolerance)
+
+
+def old_curves(self):
+    """As it was: edges are brought to a device that the model has left."""
+    with self.evaluating():
+        values = self.model.body.values(self.model.stem(self.x, *self.edges), *self.edges)
+    edge_index = self.data.edge_index.to(self.device)
+    return {"dirichlet_energy": [gnn.dirichlet_energy(v, edge_index).item() for v in values]}
+
+
+def labels_stay(self, stage):
+    NodeClassification.setup_(self, stage)
+    self.y = self.data.y
+
+
+def labels_to_numpy(self, batch):
+    return {"loss": torch.tensor(self.y[batch].numpy().sum()), "count": torch.tensor(len(batch))}
+
+
+def drawn_on_cpu(self):
+    noise = torch.rand(self.y.shape, generator=self.draws["edges"], device=self.device)
+    assert noise is not None
+    return self.edges
+
+
+def inside_autocast(self, dense):
+    return self.matrix @ dense
+
+
+FAULTS = {
+    "curves": (NodeClassification, "curves", old_curves, "same device"),
+    "labels": (NodeClassification, "setup", labels_stay, "same device"),
+    "numpy": (NodeClassification, "totals", labels_to_numpy, "numpy"),
+    "generator": (NodeClassification, "dropped_edges", drawn_on_cpu, "generator is on cpu"),
+    "sparse": (Sparse, "__matmul__", inside_autocast, "BFloat16"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_end_a_run(fault, device, tmp_path, monkeypatch):
+    monkeypatch.setattr(NodeClassification, "setup_", NodeClassification.setup, raising=False)
+    owner, name, planted, message = FAULTS[fault]
+    monkeypatch.setattr(owner, name, planted)
+    given = words("gnn", MIXED, "trainer.max_steps=1", f"run.dir={tmp_path / 'run'}")
+    config, _ = load(given)
+    with pytest.raises((RuntimeError, NotImplementedError), match=message):
+        fit_in_python(config)
+
+
+def far(*values):
+    return torch.tensor(values, device="cuda")
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: far(1.0, 2.0) + torch.ones(2),
+        lambda: torch.ones(2)[far(0, 1)],
+        lambda: far(1.0, 2.0).index_put_((torch.tensor([0, 1]),), torch.ones(2)),
+        lambda: torch.cat([far(1.0), torch.ones(1)]),
+        lambda: torch.nn.Linear(2, 2)(far(1.0, 2.0)),
+        lambda: far(1.0).numpy(),
+        lambda: np.asarray(far(1.0)),
+        lambda: torch.rand(2, generator=generator(), device="cuda"),
+        lambda: far(1.0).normal_(generator=generator()),
+        lambda: torch.rand(2, generator=torch.Generator("cuda")),
+        lambda: Sparse.of_dense(torch.eye(2)).to(HERE).matrix @ far(1.0, 2.0)[:, None].bfloat16(),
+        lambda: torch.sparse.mm(Sparse.of_dense(torch.eye(2)).to(HERE).matrix, far(1.0), "sum"),
+    ],
+)
+def test_it_refuses_what_a_gpu_refuses(call, device):
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: far(1.0, 2.0) + torch.tensor(1.0),
+        lambda: far(1.0, 2.0)[torch.tensor([0, 1])],
+        lambda: far(1.0, 2.0).index_put_((torch.tensor([0]),), torch.tensor(1.0)),
+        lambda: torch.ones(2).to("cuda"),
+        lambda: torch.ones(2).cuda(),
+        lambda: torch.rand(2, generator=torch.Generator("cuda"), device="cuda"),
+        lambda: torch.nn.functional.dropout(far(1.0, 2.0)),
+    ],
+)
+def test_it_takes_what_a_gpu_takes(call, device):
+    assert isinstance(call(), Far)
+
+
+def test_it_casts_by_the_lists_of_cuda(device):
+    weight, x = far(1.0, 2.0)[None].requires_grad_(), far(1.0, 2.0)[None]
+    with torch.autocast("cuda", torch.bfloat16):
+        product = torch.nn.functional.linear(x, weight)
+        assert product.dtype == torch.bfloat16
+        assert product.softmax(-1).dtype == torch.float32
+    product.float().sum().backward()
+    assert weight.grad.dtype == torch.float32
+    assert weight.grad.tolist() == [[1.0, 2.0]]
+
+
+def test_its_random_state_is_its_own(device):
+    torch.manual_seed(0)
+    before, state = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+    first = torch.rand(3, device="cuda")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.cuda.set_rng_state_all(state)
+    assert torch.equal(torch.rand(3, device="cuda"), first)
