@@ -17,6 +17,7 @@ from torch import Tensor
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
+from tasks.deterministic import deterministic
 from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.process import logged, seed_everything
@@ -51,7 +52,8 @@ def train(
     if training.compile:
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
-    with logged(folder), Interrupts() as interrupts:
+    repeating = deterministic(training.deterministic)
+    with logged(folder), Interrupts() as interrupts, repeating as unrepeatable:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
         recorder = Record(folder, mirror, training.log_every, epochs, pictures)
@@ -78,6 +80,8 @@ def train(
             record["epochs"] = training.epochs(task, trainer.global_step)
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
+            if training.deterministic:
+                record["unrepeatable"] = sorted(unrepeatable)
             try:
                 if folder:
                     folder.write_result(record)
@@ -86,6 +90,8 @@ def train(
         if folder and best.weights:
             save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
         log.info("%s at step %d", record["status"], record["steps"])
+        if training.deterministic:
+            log.info("kernels that do not repeat: %s", ", ".join(sorted(unrepeatable)) or "none")
         if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
         code = 128 + keep.stopped if keep.stopped else 0

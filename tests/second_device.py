@@ -262,6 +262,7 @@ def second_device():
         for name, found in FOUND.items():
             contexts.enter_context(patch.object(torch.cuda, name, found))
         contexts.enter_context(patch.object(torch, "Generator", Generator))
+        contexts.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda _: False))
         contexts.enter_context(guarded())
         contexts.enter_context(torch.autograd.set_multithreading_enabled(False))
         contexts.callback(swap, torch.__future__.get_swap_module_params_on_conversion())
