@@ -125,8 +125,8 @@ class Task(LeanModule):
     def evaluating(self) -> Iterator[None]:
         """Data and model where the run computes, the model in evaluation; also without a trainer.
 
-        A trainer that has ended takes the model off its device. `curves`, `final` and `pictures` are
-        called in here as a whole, so that in them `self.device` is where everything lies.
+        A trainer that has ended takes the model off its device. `curves`, `final` and `pictures`
+        are called in here as a whole, so that in them `self.device` is where everything lies.
         """
         before, training = self.device, self.model.training
         self.to(self.home)

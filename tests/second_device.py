@@ -27,6 +27,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 aten = torch.ops.aten
+CPU = torch.device("cpu")
 HERE = torch.device("cuda", 0)
 CORE = torch.device("xla", 0)  # what C++ takes it for
 COPIES = {aten._to_copy.default, aten.copy_.default}
@@ -107,9 +108,8 @@ def placed(value):
     return value
 
 
-def refuse(call, args, kwargs):
+def refuse(call, args, tensors):
     """RuntimeError where a GPU would not do this."""
-    tensors = [v for v in tree_leaves((args, kwargs)) if isinstance(v, torch.Tensor)]
     kind, both = call.overloadpacket, tensors
     if kind in BY_INDEX:
         both = [v for v in (args[0], *args[2:]) if isinstance(v, torch.Tensor)]
@@ -128,18 +128,18 @@ def refuse(call, args, kwargs):
 def compute(call, args, kwargs):
     """The result of an operation, on the device if its tensors are there or it is asked for."""
     asked = placed(kwargs.get("device"))
-    fars = any(map(is_far, tree_leaves((args, kwargs))))
-    if not fars and asked != HERE:
+    tensors = [v for v in tree_leaves((args, kwargs)) if isinstance(v, torch.Tensor)]
+    if asked != HERE and not any(map(is_far, tensors)):
         return call(*args, **kwargs)
     if torch.is_inference_mode_enabled():  # in it operations would come here whole
         with torch.inference_mode(False), torch.no_grad():
             with Operations():
                 found = call.decompose(*args, **kwargs)
             return compute(call, args, kwargs) if found is NotImplemented else found
-    refuse(call, args, kwargs)
+    refuse(call, args, tensors)
     near_args, near_kwargs = tree_map_only(Far, lambda far: far.near, (args, kwargs))
     if asked:
-        near_kwargs["device"] = torch.device("cpu")
+        near_kwargs["device"] = CPU
     seeded = torch.Tag.nondeterministic_seeded in call.tags and not kwargs.get("generator")
     with drawing() if seeded else contextlib.nullcontext():
         found = call(*near_args, **near_kwargs)
@@ -187,11 +187,10 @@ class Calls(TorchFunctionMode):
             return call(*args, **(kwargs or {}))
         args = [placed(value) for value in args]
         kwargs = {name: placed(value) for name, value in (kwargs or {}).items()}
-        far = any(map(is_far, tree_leaves((args, kwargs))))
-        draws = kwargs.get("generator")
-        if draws is not None and draws.device != (HERE if far else kwargs.get("device", CPU)):
+        draws, place = kwargs.get("generator"), kwargs.get("device", CPU)
+        if draws is not None and draws.device != (HERE if any(map(is_far, args)) else place):
             raise RuntimeError(f"{call.__name__}: the generator is on {draws.device}")
-        if call is torch.Tensor.tolist and far:
+        if call is torch.Tensor.tolist and is_far(args[0]):
             return args[0].near.tolist()
         if call is torch.Tensor.cuda:
             return args[0].to(HERE)
@@ -199,12 +198,9 @@ class Calls(TorchFunctionMode):
             kinds = [v for v in (*args[1:], *kwargs.values()) if isinstance(v, torch.dtype)]
             copy = kwargs.get("copy", False)
             return args[0].to(*kinds, copy=copy) if kinds or copy else args[0]
-        if call in (torch.tensor, torch.as_tensor) and kwargs.get("device") == HERE:
+        if call in (torch.tensor, torch.as_tensor) and place == HERE:
             return call(*args, **{**kwargs, "device": CPU}).to(HERE)
         return call(*args, **kwargs)
-
-
-CPU = torch.device("cpu")
 
 
 def seed(value):

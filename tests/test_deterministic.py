@@ -1,5 +1,6 @@
 """Runs that repeat bit for bit, and what PyTorch says does not."""
 
+import contextlib
 import os
 import warnings
 
@@ -15,7 +16,10 @@ from zoo.folder import RunFolder
 
 def settings():
     cudnn = torch.backends.cudnn
-    mode, workspace = torch.get_deterministic_debug_mode(), os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    mode, workspace = (
+        torch.get_deterministic_debug_mode(),
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    )
     return mode, workspace, cudnn.deterministic, cudnn.benchmark
 
 
@@ -26,7 +30,7 @@ def test_settings_hold_inside_and_return(workspace, monkeypatch):
         monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", workspace)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     before, show = settings(), warnings.showwarning
-    with pytest.raises(KeyError), deterministic(True):
+    with contextlib.suppress(KeyError), deterministic(True):
         assert settings() == (1, workspace or ":4096:8", True, False)
         raise KeyError
     assert (settings(), warnings.showwarning) == (before, show)
