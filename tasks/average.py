@@ -57,7 +57,9 @@ class Average(LeanCallback):
         self.aside = []
 
     def on_fit_end(self, trainer: Trainer, task: Any) -> None:
-        torch._foreach_copy_(self.live, self.kept)
+        state = task.model.state_dict()  # off the device by now, so no longer `live`
+        for name, average in zip(self.names, self.kept, strict=True):
+            state[name].copy_(average)
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         names = [f"model.{name}" for name in self.names]

@@ -45,6 +45,9 @@ def follow(scheduler: Any) -> None:
 class Task(LeanModule):
     """A model, its data and its loss. A subclass gives `loss`, `totals` and the loaders.
 
+    All that a subclass gives is called where model and data lie on one device: in a step, in a
+    validation or within `evaluating()`. It need not move anything but what it makes itself.
+
     The loop's cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor
     until the recorder wants it.
 
@@ -145,7 +148,8 @@ class Task(LeanModule):
     def evaluating(self) -> Iterator[None]:
         """Data and model where the run computes, the model in evaluation; also without a trainer.
 
-        A trainer that has ended takes the model off its device.
+        A trainer that has ended takes the model off its device. `curves`, `final` and `pictures`
+        are called in here as a whole, so that in them `self.device` is where everything lies.
         """
         before, training = self.device, self.model.training
         self.to(self.home)
@@ -165,6 +169,9 @@ class Task(LeanModule):
         super().on_train_start()
         for config in self.trainer.lr_scheduler_configs:
             follow(config.scheduler)
+
+    def on_validation_start(self) -> None:
+        self.home = self.device
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer

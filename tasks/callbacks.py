@@ -55,7 +55,8 @@ class Record(LeanCallback):
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         if self.file and not trainer.global_step:
-            self.shown = {"curves": task.curves(), "mixing": net_mixing(task.model)}
+            with task.evaluating():
+                self.shown = {"curves": task.curves(), "mixing": net_mixing(task.model)}
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None

@@ -133,10 +133,9 @@ class ImageClassification(ImageTask):
 
     def curves(self) -> dict[str, list[float]]:
         """The root mean square of the stream on validation images, normed by their statistics."""
-        with self.evaluating():
-            x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
-            model = by_batch(self.model)
-            values = model.body.values(model.stem(x))
+        x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
+        model = by_batch(self.model)
+        values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
     def pictures(self, title: str) -> dict[str, Figure]:
@@ -144,8 +143,7 @@ class ImageClassification(ImageTask):
         from tasks.pictures import confusion_figure, image_figure
 
         names, test = self.data.classes, self.data.test
-        with self.evaluating():
-            logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
+        logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
         y, guess = self.data.labels[test], logits.argmax(1)
         wrong = torch.nonzero(guess != y)[:, 0]
         worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]

@@ -149,8 +149,7 @@ class Denoising(ImageTask):
         """The Fréchet distance of samples, with its two reference lines."""
         if not self.frechet_samples:
             return {}
-        with self.evaluating():
-            return quality(self, self.frechet_samples)
+        return quality(self, self.frechet_samples)
 
     def glimpses(self, step: int) -> dict[str, Figure]:
         """Samples on the way."""
@@ -165,7 +164,6 @@ class Denoising(ImageTask):
         """Samples of the trained model, and training images beside them."""
         from tasks.pictures import sheet_figure
 
-        with self.evaluating():
-            made = figure(self, SHOWN, f"samples: {title}")
+        made = figure(self, SHOWN, f"samples: {title}")
         real = self.data.images[self.data.train[:SHOWN]]
         return {"samples": made, "data": sheet_figure(real, "training images")}

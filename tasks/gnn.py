@@ -126,7 +126,6 @@ class NodeClassification(Task):
     def curves(self) -> dict[str, list[float]]:
         """The normalised Dirichlet energy of the stream, edges taken in both directions."""
         model = self.model
-        with self.evaluating():
-            values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
+        values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
         edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
         return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

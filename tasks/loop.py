@@ -17,6 +17,7 @@ from torch import Tensor
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
+from tasks.deterministic import deterministic
 from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.process import logged, seed_everything
@@ -52,7 +53,8 @@ def train(
     if training.compile:
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
-    with logged(folder), Interrupts() as interrupts:
+    repeating = deterministic(training.deterministic)
+    with logged(folder), Interrupts() as interrupts, repeating as unrepeatable:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
         recorder = Record(folder, mirror, training.log_every, epochs, pictures)
@@ -80,6 +82,8 @@ def train(
             record["epochs"] = training.epochs(task, trainer.global_step)
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
+            if training.deterministic:
+                record["unrepeatable"] = sorted(unrepeatable)
             try:
                 if folder:
                     folder.write_result(record)
@@ -88,6 +92,8 @@ def train(
         if folder and best.weights:
             save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
         log.info("%s at step %d", record["status"], record["steps"])
+        if training.deterministic:
+            log.info("kernels that do not repeat: %s", ", ".join(sorted(unrepeatable)) or "none")
         if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
         code = 128 + keep.stopped if keep.stopped else 0
@@ -139,10 +145,11 @@ def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -
     metrics = measured(task, training)
     best.offer(metrics["val/loss"], record["steps"], task)
     better = {} if best.step == record["steps"] else best.weights
-    record["metrics"] = metrics | finite(task.final()) | at_best(task, training, metrics, better)
+    with task.evaluating():
+        final, record["curves"] = finite(task.final()), task.curves()
+    record["metrics"] = metrics | final | at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
-    record["curves"] = task.curves()
 
 
 def measured(task: Task, training: Training) -> dict[str, float]:
@@ -189,7 +196,8 @@ def draw(
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
     after = f"step {record['steps']}"
-    figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
+    with task.evaluating():
+        figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
     for name, values in record["curves"].items():
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}

@@ -203,5 +203,6 @@ def test(config: Config, where: str) -> Result | None:
         metrics = measured(task, training)
         better = {} if best["step"] == record["steps"] else best["weights"]
         second = at_best(task, training, metrics, better)
-        record["metrics"] = metrics | finite(task.final()) | second
+        with task.evaluating():
+            record["metrics"] = metrics | finite(task.final()) | second
     return Result(record, str(folder.path)) if is_first() else None

@@ -33,6 +33,8 @@ class Training:
         ema: decay of a running average of the weights, and of the running statistics of batch
             norms, that evaluation uses.
         compile: whether the model is compiled.
+        deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
+            the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
         save_minutes: between checkpoints.
 
@@ -54,6 +56,7 @@ class Training:
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
         compile: bool = False,
+        deterministic: bool = False,
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
     ):
@@ -66,6 +69,7 @@ class Training:
         self.devices = devices
         self.precision = precision
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
+        self.deterministic = deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")

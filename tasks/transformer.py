@@ -152,8 +152,7 @@ class LanguageModelling(Task):
         """How alike the tokens of a validation window are, and the size of the stream."""
         places = self.data.parts["val"]
         starts = torch.linspace(places.start, places.stop - self.context - 1, SHOWN).long()
-        with self.evaluating():
-            values = self.model.values(self.windows(starts, self.context)[0])
+        values = self.model.values(self.windows(starts, self.context)[0])
         curves = {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
         if self.context > 1:
             curves["token_similarity"] = [token_similarity(value).item() for value in values]

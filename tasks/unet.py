@@ -151,8 +151,7 @@ class Segmentation(ImageTask):
 
         stacks = [module for module in self.model.modules() if isinstance(module, Stack)]
         hooks = [stack.register_forward_hook(note) for stack in stacks]
-        with self.evaluating():
-            self.logits(next(iter(self.pieces(self.data.val))))
+        self.logits(next(iter(self.pieces(self.data.val))))
         for hook in hooks:
             hook.remove()
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
@@ -162,8 +161,7 @@ class Segmentation(ImageTask):
         from tasks.mask_pictures import answers_figure, batch_figure
 
         data: MaskSet = self.data
-        with self.evaluating():
-            guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
+        guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
         self.world, self.rank = 1, 0
         x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
         return {

@@ -90,6 +90,32 @@ def test_own_backward_under_autocast(outside):
     torch.testing.assert_close(*found, atol=1e-3, rtol=2e-2)
 
 
+class Watched(torch.autograd.Function):
+    """The identity, whose gradient is right outside autocast alone."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        assert not torch.is_autocast_enabled("cpu")
+        return grad
+
+
+@pytest.mark.parametrize("rule", [Residual, Reversible])
+def test_gradients_are_taken_outside_autocast(rule):
+    class Watching(MLP):
+        def forward(self, x):
+            return super().forward(Watched.apply(x))
+
+    stack = stack_of([Watching(8) for _ in range(3)], rule)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = stack(torch.randn(6, 8))
+    out.float().square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in stack.parameters())
+
+
 def test_a_bfloat16_stream_under_autocast_is_kept_in_float32():
     stack = stack_of([MLP(8)])
     with torch.autocast("cpu", torch.bfloat16):

@@ -85,7 +85,7 @@ class Run:
     def undo(
         self, index: int, leaves: Sequence[Tensor], grads: Sequence[Tensor], moving: Tensors
     ) -> tuple[Tensors, Tensors, Found, Found]:
-        """One write taken back.
+        """One write taken back; gradients are taken outside autocast, as those of other writes.
 
         Args:
             index: of the write.
@@ -108,14 +108,15 @@ class Run:
             calls.append((x, y))
             return y.detach()
 
-        with torch.no_grad():
-            state = site.invert(tree_unflatten(list(leaves), self.spec), traced)
-        before = [leaf.detach().requires_grad_() for leaf in tree_leaves(state)]
-        state = tree_unflatten(before, self.spec)
-        ((x, y),) = calls
-        with torch.enable_grad():
-            read, mix = site.read(state)
-            after = tree_leaves(site.write(state, y, mix))
+        with self.moments[index].again(), kept_buffers(site, branch):
+            with torch.no_grad():
+                state = site.invert(tree_unflatten(list(leaves), self.spec), traced)
+            before = [leaf.detach().requires_grad_() for leaf in tree_leaves(state)]
+            state = tree_unflatten(before, self.spec)
+            ((x, y),) = calls
+            with torch.enable_grad():
+                read, mix = site.read(state)
+                after = tree_leaves(site.write(state, y, mix))
         inputs = [*before, x, *moving, *self.parameters[index]]
         found: Sequence[Tensor | None] = torch.autograd.grad(
             after, inputs, grads, retain_graph=True, allow_unused=True
@@ -161,8 +162,7 @@ class Reversed(torch.autograd.Function):
         sides: Found = [None] * len(moving)
         owned: list[Found] = []
         for index in reversed(range(len(run.steps))):
-            with run.moments[index].again(), kept_buffers(*run.steps[index]):
-                leaves, above, side, own = run.undo(index, leaves, above, moving)
+            leaves, above, side, own = run.undo(index, leaves, above, moving)
             sides = list(map(total, sides, side))
             owned.insert(0, own)
         return None, *above, *sides, *(g for own in owned for g in own)

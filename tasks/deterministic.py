@@ -1,0 +1,57 @@
+"""Runs that repeat bit for bit on a GPU, as far as PyTorch can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # read when cuBLAS starts
+WARNS = re.compile(r"(?s).*(not have a deterministic|not deterministic|non-deterministic)")
+
+
+@contextlib.contextmanager
+def deterministic(wanted: bool) -> Iterator[set[str]]:
+    """Has PyTorch take kernels that repeat; the set fills with the names of those that do not.
+
+    Settings of before come back at the end.
+
+    Args:
+        wanted: otherwise nothing is done.
+    """
+    found: set[str] = set()
+    if not wanted:
+        yield found
+        return
+    cudnn = torch.backends.cudnn
+    mode, flags = torch.get_deterministic_debug_mode(), (cudnn.deterministic, cudnn.benchmark)
+    cublas = os.environ.get(CUBLAS)
+    os.environ.setdefault(CUBLAS, ":4096:8")
+    cudnn.deterministic, cudnn.benchmark = True, False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Warning | str, *place: Any, **rest: Any) -> None:
+            text = str(message)
+            if not WARNS.match(text):
+                show(message, *place, **rest)
+            elif "CuBLAS" in text:
+                found.add("cuBLAS")
+            else:
+                found.add(re.split(" does not have | defaults to ", text)[0])
+
+        warnings.showwarning = note
+        warnings.filterwarnings("always", message=WARNS.pattern)
+        try:
+            yield found
+        finally:
+            torch.set_deterministic_debug_mode(mode)
+            cudnn.deterministic, cudnn.benchmark = flags
+            os.environ.pop(CUBLAS)
+            os.environ.update({} if cublas is None else {CUBLAS: cublas})
