@@ -64,6 +64,7 @@ class Task(LeanModule):
         primary: name of the metric that speaks for the task, and whether higher is better.
         home: the device where the run computes.
         batch_size: examples of a batch over all processes, where the data comes in batches.
+        asks: attributes that the task asks of a model beside calling it.
         verbs: the class that does a verb of the command line with a trained task, such as
             `sample`; its options are the verb's.
     """
@@ -72,6 +73,7 @@ class Task(LeanModule):
     facts: ClassVar[dict[str, Any]] = {}
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     batch_size: int | None = None
+    asks: ClassVar[tuple[str, ...]] = ()
     verbs: ClassVar[dict[str, str]] = {}
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):

@@ -47,6 +47,7 @@ class ImageClassification(ImageTask):
 
     takes = ImageSet
     primary = ("accuracy", True)
+    asks = ("stem", "body")
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_labels.PredictLabels"}
 
     def __init__(

@@ -57,6 +57,7 @@ class Denoising(ImageTask):
 
     takes = ImageSet
     primary = ("loss", False)
+    asks = ("conditional",)
     verbs: ClassVar[dict[str, str]] = {
         "sample": "tasks.sample_images.SampleImages",
         "export": "tasks.export_diffusers.ExportDiffusers",

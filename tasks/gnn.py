@@ -54,6 +54,7 @@ class NodeClassification(Task):
     takes = Graph
     facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
+    asks = ("stem", "body", "prepare", "takes_sparse")
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ def train(
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         keep = Keep(last, training.save_minutes, interrupts, training.log_every)
         trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
-        tell(task.data)
+        tell(config, task)
         log.info("%s", announcement(record, training.limits(task), training))
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
@@ -100,10 +100,12 @@ def train(
         return Result(record, str(folder.path), code) if folder else None
 
 
-def tell(data: Any) -> None:
-    """Says what was read, and what is odd in it."""
-    log.info("%s", data.summary())
-    for note in data.notes:
+def tell(config: Config, task: Task) -> None:
+    """Says what was read and what is odd in it, and which options count for nothing."""
+    log.info("%s", task.data.summary())
+    asked = config.sections["data"].get("batch_size")
+    cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]
+    for note in [*task.data.notes, *config.idle(), *(cut if asked != task.batch_size else [])]:
         log.warning("%s", note)
 
 

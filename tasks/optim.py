@@ -6,7 +6,7 @@ import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -14,6 +14,7 @@ from torch import nn
 
 from zoo.connection import Connection
 from zoo.errors import ConfigError
+from zoo.options import Needs
 from zoo.sizes import Batch
 
 log = logging.getLogger("zoo")
@@ -43,6 +44,7 @@ class Optimizer:
         min_lr: the rate at the end of a falling schedule.
         base_batch: images of a batch for which `lr` is meant; it is scaled to the real number.
         drops: shares of all steps at which the schedule `step` multiplies the rate by `drop`.
+        counts_with: for an option the key and its values with which alone it counts.
     """
 
     min_lr: float = 0.0
@@ -50,6 +52,7 @@ class Optimizer:
     drops: Sequence[float] = ()
     drop: float = 1.0
     kind: type[torch.optim.Optimizer]
+    counts_with: ClassVar[Needs] = {}
 
     def __init__(
         self,
@@ -156,6 +159,7 @@ class AdamW(Optimizer):
     """
 
     kind = torch.optim.AdamW
+    counts_with: ClassVar[Needs] = {"min_lr": ("optimizer.schedule", ("cosine", "linear"))}
 
     def __init__(
         self,
@@ -187,6 +191,9 @@ class SGD(Optimizer):
     """
 
     kind = torch.optim.SGD
+    counts_with: ClassVar[Needs] = dict.fromkeys(
+        ("drops", "drop"), ("optimizer.schedule", ("step",))
+    )
 
     def __init__(
         self,

@@ -63,6 +63,11 @@ def prepare(
         raise ConfigError(
             f"the model cannot be built ({reason})", "model", "choose a smaller one"
         ) from None
+    lost = [name for name in task_class.asks if not hasattr(model, name)]
+    if lost:
+        what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
+        where = f"model={config.choices['model']} ({type(model).__name__})"
+        raise ConfigError(what, where, "give it that, or leave model out")
     count = sum(parameter.numel() for parameter in model.parameters())
     refuse_beyond_memory(4 * count, f"a model of {count:,} parameters", "model")
     return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)

@@ -61,6 +61,7 @@ class Segmentation(ImageTask):
 
     takes = MaskSet
     primary = ("mean_iou", True)
+    asks = ("depth",)
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_masks.PredictMasks"}
 
     def __init__(

@@ -155,3 +155,35 @@ def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
     assert main(["fit", f"from={run}", "trainer.max_steps=5"]) == 0
     assert main(["fit", f"from={run}", "trainer.max_steps=7", "task.drop_edge=0.5"]) == 2
     assert "task.drop_edge would change" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.norm=batch"], "model.norm=batch counts for nothing: it is for norm=pre|post|sand"),
+        (["model.theta=0.9"], "model.theta=0.9 counts for nothing: it is for model.conv=gcn2"),
+        (["optimizer=adamw", "optimizer.min_lr=0.001"], "it is for optimizer.schedule=cosine|line"),
+        (["optimizer=sgd", "optimizer.drop=0.5"], "it is for optimizer.schedule=step"),
+        (["model.norm=batch", "norm=pre"], None),
+        (["model.conv=gcn2", "model.theta=0.9"], None),
+    ],
+)
+def test_an_option_that_counts_for_nothing_is_told(words, said, tmp_path, capsys):
+    given = ["fit", "task=gnn", *SMALL, "trainer.max_steps=1", *words]
+    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    err = capsys.readouterr().err
+    assert said in err if said else "counts for nothing" not in err
+
+
+def test_a_batch_larger_than_the_data_is_told(tmp_path, capsys):
+    given = words("unet", "data.batch_size=50", "trainer.max_steps=1", "trainer.validate_every=1")
+    assert main(["fit", *given, f"run.dir={tmp_path / 'run'}"]) == 0
+    assert "data.batch_size=50 is cut to the 12 training examples" in capsys.readouterr().err
+
+
+def test_a_model_that_lacks_what_its_task_asks_for_is_named(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["fit", "task=diffusion", "model=unet", f"run.dir={run}"]) == 2
+    said = "task=diffusion asks a model for conditional -- model=unet (UNet)"
+    assert said in capsys.readouterr().err
+    assert not run.exists()

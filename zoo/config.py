@@ -17,6 +17,7 @@ from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
 from zoo.limits import default_limits, settle_limits
+from zoo.options import as_word
 from zoo.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.tree import flatten, refuse_code
 from zoo.words import parse
@@ -57,6 +58,19 @@ class Config:
             return self
         sections = {**self.sections, slot: registry.options(slot, rule)}
         return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
+
+    def idle(self) -> list[str]:
+        """A line for each option that was changed and counts for nothing beside the others."""
+        flat, found = flatten(self.plain()), []
+        for group, section in self.sections.items():
+            usual = registry.options(group, self.choices[group])
+            needs = getattr(registry.resolve(group, self.choices[group]), "counts_with", {})
+            for option, (key, values) in needs.items():
+                given = flat.get(key, flat.get(f"choices.{key}"))
+                if section[option] != usual[option] and given not in values:
+                    what = f"{group}.{option}={as_word(section[option])} counts for nothing"
+                    found.append(f"{what}: it is for {key}={'|'.join(values)}")
+        return found
 
     def words(self, prefix: str) -> list[str]:
         """The words of the command line that begin so."""

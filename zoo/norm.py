@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+PLACED = ("norm", ("pre", "post", "sandwich"))  # what the kind of a model's norms counts with
 MakeModule = Callable[[], nn.Module]
 MakeNorm = Callable[[int], nn.Module]  # of a number of channels
 

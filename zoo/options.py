@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoo.errors import ConfigError, suggest
 
 Options = dict[str, Any]
+Needs = dict[str, tuple[str, tuple[str, ...]]]  # for an option the key and values that it is for
 
 
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from tasks.data.image_set import ImageSet, statistics, stratified
 from zoo.sizes import Batch, Width
 
 Share = Annotated[float, Gt(0), Lt(1)]
+VAL, TEST = 0.1, 0.2  # shares for validation and test
 Seed = Annotated[int, Ge(0)]
 OnBad = Literal["error", "skip"]
 
@@ -44,6 +46,15 @@ def shares(
             rest, own = stratified(labels, train, share(size, train), key, part)
             parts |= {"train": rest, part: own}
     return parts
+
+
+def idle_shares(places: Mapping[str, Tensor], val: float, test: float, seed: int) -> Iterator[str]:
+    """A note for each option of shares that was given where the part is there already."""
+    known = {"val": (val, VAL), "test": (test, TEST)}
+    given = [(key, share, key) for key, (share, usual) in known.items() if share != usual]
+    for key, value, part in [*given, *([("seed", seed, "val")] if seed else [])]:
+        if part in places:
+            yield f"data.{key}={value} counts for nothing: the data has a {part} part"
 
 
 def digits_rows() -> Tensor:
@@ -136,8 +147,8 @@ class Images:
         train_split: str | None = None,
         val_split: str | None = None,
         test_split: str | None = None,
-        val: Share = 0.1,
-        test: Share = 0.2,
+        val: Share = VAL,
+        test: Share = TEST,
         seed: Seed = 0,
         size: Width | None = None,
         mode: Literal["rgb", "grey"] = "rgb",
@@ -185,6 +196,7 @@ class Images:
         data.checked().notes = [
             *decoded.notes(),
             *source.notes,
+            *idle_shares(places, self.val, self.test, self.seed),
             *equal_images(data.images, data.parts, [each.short for each in decoded.sources]),
             *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
         ]

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Len
 from tasks.data.alike import equal_images, untrained_classes
 from tasks.data.folders import shown
 from tasks.data.image_set import statistics
-from tasks.data.images import Batch, OnBad, Seed, Share, shares
+from tasks.data.images import TEST, VAL, Batch, OnBad, Seed, Share, idle_shares, shares
 from tasks.data.mask_set import MaskSet
 from zoo.sizes import Width as Side
 
@@ -68,8 +68,8 @@ class Masks:
         train_split: str | None = None,
         val_split: str | None = None,
         test_split: str | None = None,
-        val: Share = 0.1,
-        test: Share = 0.2,
+        val: Share = VAL,
+        test: Share = TEST,
         seed: Seed = 0,
         classes: Annotated[list[str], Len(2)] | None = None,
         values: Annotated[list[Value], Len(2)] | None = None,
@@ -125,7 +125,8 @@ class Masks:
         stored, names = decoded.images[:, -1].contiguous(), [each.name for each in decoded.sources]
         masks, classes = as_classes(stored, names, self.classes, self.values, self.ignore, where)
         alike = torch.zeros(len(images), dtype=torch.long)  # shares know no classes
-        parts = shares(alike, source.places(decoded.kept), self.val, self.test, self.seed)
+        places = source.places(decoded.kept)
+        parts = shares(alike, places, self.val, self.test, self.seed)
         mean, std = statistics(images, parts["train"])
         mean, std = tuple(self.mean or mean), tuple(self.std or std)
         three = parts["train"], parts["val"], parts["test"]
@@ -135,6 +136,7 @@ class Masks:
         data.checked().notes = [
             *decoded.notes(),
             *source.notes,
+            *idle_shares(places, self.val, self.test, self.seed),
             *equal_images(images, data.parts, [each.short for each in decoded.sources]),
             *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
         ]

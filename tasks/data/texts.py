@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
@@ -14,7 +14,8 @@ from tasks.data.pieces import boundary, cuts, lines, read
 from tasks.data.symbols import Kind
 from tasks.data.text import Text
 from tasks.data.tokens import Pieces, tokenised
-from zoo.errors import DataError
+from zoo.errors import ConfigError, DataError
+from zoo.options import Needs
 
 if TYPE_CHECKING:
     from tasks.data.source import Source
@@ -73,6 +74,8 @@ class TextFile:
         batch_size: windows of a training batch over all processes.
     """
 
+    counts_with: ClassVar[Needs] = {"vocabulary": ("data.tokens", ("bpe",))}
+
     def __init__(
         self,
         path: str | None = None,
@@ -106,6 +109,7 @@ class TextFile:
         if file.suffix == ".txt" and not file.exists():
             raise DataError("no such file", self.path, "give data.path=FILE")
         if file.is_file():
+            self.refuse_rows()
             parts, notes = self.of_file(file), []
         else:
             source = find_source(self.path, self.name, self.splits)
@@ -113,6 +117,14 @@ class TextFile:
         data = tokenised(parts, self.tokens, self.vocabulary, shown(self.path))
         data.batch_size, data.notes = self.batch_size, notes
         return data
+
+    def refuse_rows(self) -> None:
+        """ConfigError for an option that a file cannot follow."""
+        keys = ("name", "text", "train_split", "val_split", "test_split")
+        for key, given in zip(keys, (self.name, self.text, *self.splits), strict=True):
+            if given is not None:
+                what = f"data.{key}={given}, but a file has no rows"
+                raise ConfigError(what, shown(self.path), f"leave data.{key} out")
 
     def of_file(self, file: Path) -> dict[str, Pieces]:
         """The parts of a file, cut between two characters."""

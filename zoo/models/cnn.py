@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Len
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
 from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
-from zoo.norm import Placement
+from zoo.norm import PLACED, Placement
+from zoo.options import Needs
 from zoo.sizes import Depth, Few, Width
 from zoo.stack import Stack
 
@@ -59,6 +60,8 @@ class CNN(nn.Module):
     Errors:
         ValueError: a depth that the stages do not divide; groups of basic branches.
     """
+
+    counts_with: ClassVar[Needs] = {"norm": PLACED}
 
     def __init__(
         self,

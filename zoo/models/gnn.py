@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
@@ -23,7 +23,8 @@ from zoo.models.graph_layers import (
     gin,
 )
 from zoo.models.sparse import Sparse
-from zoo.norm import Placement
+from zoo.norm import PLACED, Placement
+from zoo.options import Needs
 from zoo.sizes import Depth, Few, Width
 from zoo.stack import Stack
 
@@ -60,6 +61,12 @@ class GNN(nn.Module):
         ValueError: heads do not divide the width; fewer convolutions than stem and head use;
             gcn2 as stem or head; jump without a branch.
     """
+
+    counts_with: ClassVar[Needs] = {
+        "heads": ("model.conv", ("gatv2",)),
+        "theta": ("model.conv", ("gcn2",)),
+        "norm": PLACED,
+    }
 
     def __init__(
         self,

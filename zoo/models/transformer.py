@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from zoo.connection import Connect, Site
 from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Kind, Linear, rotation
 from zoo.models.dropout import dropout as dropped
-from zoo.norm import Placement
+from zoo.norm import PLACED, Placement
+from zoo.options import Needs
 from zoo.sizes import Context, Depth, Few, Width
 from zoo.stack import Stack
 
@@ -75,6 +76,8 @@ class Transformer(nn.Module):
         ValueError: heads do not divide the width; rotary positions with heads of odd width; more
             tokens than the context.
     """
+
+    counts_with: ClassVar[Needs] = {"norm": PLACED}
 
     def __init__(
         self,

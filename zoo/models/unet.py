@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,8 @@ from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
 from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
 from zoo.models.level import Level, long_site
-from zoo.norm import Placement
+from zoo.norm import PLACED, Placement
+from zoo.options import Needs
 from zoo.sizes import Few, Index, Levels, Width
 from zoo.stack import Stack
 
@@ -56,6 +57,8 @@ class UNet(nn.Module):
     Errors:
         ValueError: widths that do not fit the depth; levels that are not there.
     """
+
+    counts_with: ClassVar[Needs] = {"norm": PLACED}
 
     def __init__(
         self,
