@@ -83,7 +83,8 @@ def train(
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
             if training.deterministic:
-                record["unrepeatable"] = sorted(unrepeatable)
+                named = record["unrepeatable"] = sorted(unrepeatable)
+                log.info("kernels that do not repeat: %s", ", ".join(named) or "none")
             try:
                 if folder:
                     folder.write_result(record)
@@ -92,8 +93,6 @@ def train(
         if folder and best.weights:
             save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
         log.info("%s at step %d", record["status"], record["steps"])
-        if training.deterministic:
-            log.info("kernels that do not repeat: %s", ", ".join(sorted(unrepeatable)) or "none")
         if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
         code = 128 + keep.stopped if keep.stopped else 0

@@ -102,11 +102,10 @@ def is_far(value):
 
 
 def placed(value):
-    """A device under its right name, anything else as it is."""
-    if isinstance(value, torch.device | str):
-        names = ("cuda", "cuda:0", torch.device("cuda"), CORE)
-        return HERE if any(value == name for name in names) else value
-    return value
+    """`HERE` for each of its names, anything else as it is."""
+    if isinstance(value, str):
+        return HERE if value in ("cuda", "cuda:0") else value
+    return HERE if isinstance(value, torch.device) and value.type in ("cuda", "xla") else value
 
 
 def refuse(call, args, tensors):
@@ -195,8 +194,9 @@ class Calls(TorchFunctionMode):
             return args[0].near.tolist()
         if call is torch.Tensor.cuda:
             return args[0].to(HERE)
-        if call is torch.Tensor.to and is_far(args[0]) and HERE in (args[1], *kwargs.values()):
-            kinds = [v for v in (*args[1:], *kwargs.values()) if isinstance(v, torch.dtype)]
+        given = (*args[1:], *kwargs.values())
+        if call is torch.Tensor.to and is_far(args[0]) and any(v is HERE for v in given):
+            kinds = [v for v in given if isinstance(v, torch.dtype)]
             copy = kwargs.get("copy", False)
             return args[0].to(*kinds, copy=copy) if kinds or copy else args[0]
         if call in (torch.tensor, torch.as_tensor) and place == HERE:

@@ -38,7 +38,7 @@ def test_a_run_gives_what_it_gives_on_the_cpu(task, tmp_path):
     records, figures = [], []
     for name, place in (("cpu", on_cpu), ("device", second_device)):
         with place():
-            more = ["model.dropout=0"] if task in DROPOUT else []
+            more = ["trainer.ema=0.9", *(["model.dropout=0"] if task in DROPOUT else [])]
             if task == "diffusion":
                 more += ["task.sample_every=2", "task.frechet_samples=4"]
             records.append(fit(tmp_path / name, *words(task, "trainer.max_steps=4", *more)))
@@ -201,3 +201,15 @@ def test_its_random_state_is_its_own(device):
     assert torch.equal(torch.get_rng_state(), before)
     torch.cuda.set_rng_state_all(state)
     assert torch.equal(torch.rand(3, device="cuda"), first)
+
+
+def test_what_is_there_stays_as_it_is(device):
+    """Moving a module to where it is keeps its memory: averages and optimisers point there."""
+    net = torch.nn.Linear(2, 1).to("cuda")
+    weight, live = net.weight, net.state_dict()["weight"]
+    net.to(torch.device("cuda", 0))
+    assert net.weight is weight
+    net.weight.data.fill_(3.0)
+    assert live.tolist() == [[3.0, 3.0]]
+    assert net.cpu().weight is weight
+    assert live.device.type == "cuda"
