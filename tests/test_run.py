@@ -307,7 +307,7 @@ def test_other_data_is_not_evaluated_silently(tmp_path, capsys):
 
 
 def test_random_states_survive_a_checkpoint():
-    keep = Keep(Path(), 1.0, None, 1, 0)
+    keep = Keep(Path(), 1.0, None, 1)
     state = keep.state_dict()
     first = torch.rand(3)
     keep.load_state_dict(state)
