@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.lean import LeanModule, signed
 from tasks.optim import Optimizer
@@ -35,7 +36,7 @@ class Endless:
         return iter(self.start())
 
 
-def follow(scheduler: Any) -> None:
+def follow(scheduler: LambdaLR) -> None:
     """Sets the rates that a schedule has at its step, also where the run's length has changed."""
     rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
     for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
@@ -44,6 +45,9 @@ def follow(scheduler: Any) -> None:
 
 class Task(LeanModule):
     """A model, its data and its loss. A subclass gives `loss`, `totals` and the loaders.
+
+    Where several processes share a batch, `loss` tells by `zoo.shard.set_shard` which rows are
+    computed here: draws are for the whole batch, and random states are alike in all processes.
 
     All that a subclass gives is called where model and data lie on one device: in a step, in a
     validation or within `evaluating()`. It need not move anything but what it makes itself.
@@ -170,7 +174,8 @@ class Task(LeanModule):
     def on_train_start(self) -> None:
         super().on_train_start()
         for config in self.trainer.lr_scheduler_configs:
-            follow(config.scheduler)
+            if isinstance(config.scheduler, LambdaLR):
+                follow(config.scheduler)
 
     def on_validation_start(self) -> None:
         self.home = self.device

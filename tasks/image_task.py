@@ -62,4 +62,4 @@ class ImageTask(Task):
         """Which examples of a training batch are this process's, `[n]` long."""
         share = Shard(self.rank, self.world, count)
         set_shard(share)
-        return torch.tensor(share.rows)
+        return torch.tensor(share.rows, dtype=torch.long)

@@ -26,8 +26,10 @@ from tasks.trainer import Training
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error
 from zoo.folder import AT_BEST, RunFolder
+from zoo.idle import idle
 from zoo.init import branch_digest, redraw
 from zoo.probe import net_mixing
+from zoo.shard import WHOLE, set_shard
 
 log = logging.getLogger("zoo")
 
@@ -77,6 +79,7 @@ def train(
                     if folder and pictures:
                         figures = draw(record, task, folder, recorder.shown["mixing"])
         finally:
+            set_shard(WHOLE)
             recorder.close()
             record["steps"] = trainer.global_step
             record["epochs"] = training.epochs(task, trainer.global_step)
@@ -104,7 +107,8 @@ def tell(config: Config, task: Task) -> None:
     log.info("%s", task.data.summary())
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]
-    for note in [*task.data.notes, *config.idle(), *(cut if asked != task.batch_size else [])]:
+    fits = task.batch_size in (None, asked)
+    for note in [*task.data.notes, *idle(config), *([] if fits else cut)]:
         log.warning("%s", note)
 
 

@@ -38,7 +38,7 @@ class Optimizer:
         head_decay: of its head; None: weight_decay.
         decay_biases: whether biases and norms decay as the weights beside them.
         schedule: how the rate falls after warm-up, if it does.
-        warmup: steps of linear warm-up; in a run that is shorter, a tenth of its steps.
+        warmup: steps of linear warm-up, at most half of the run.
 
     Attributes:
         min_lr: the rate at the end of a falling schedule.
@@ -94,9 +94,9 @@ class Optimizer:
                 reason = "this task has no batches"
                 raise ConfigError(reason, "optimizer.base_batch", "leave it out")
             lr *= batch_size / self.base_batch
-        if self.warmup > steps:
-            what = "optimizer.warmup=%d is longer than the run of %d steps: scaled to %d"
-            log.warning(what, self.warmup, steps, self.ramp(steps))
+        if self.warmup > self.ramp(steps):
+            what = "warm-up takes half of the run, %d of %d steps, not optimizer.warmup=%d"
+            log.info(what, self.ramp(steps), steps, self.warmup)
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
@@ -106,8 +106,8 @@ class Optimizer:
         return {"optimizer": optimizer, "lr_scheduler": each_step}
 
     def ramp(self, steps: int) -> int:
-        """The steps of warm-up: a tenth of a run that is shorter than what was asked for."""
-        return self.warmup if self.warmup <= steps else steps // 10
+        """The steps of warm-up: at most half of the run."""
+        return min(self.warmup, steps // 2)
 
     def factor(self, step: int, steps: int) -> float:
         """The share of the learning rate at a step.

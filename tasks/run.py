@@ -69,7 +69,7 @@ def prepare(
         where = f"model={config.choices['model']} ({type(model).__name__})"
         raise ConfigError(what, where, "give it that, or leave model out")
     count = sum(parameter.numel() for parameter in model.parameters())
-    refuse_beyond_memory(4 * count, f"a model of {count:,} parameters", "model")
+    refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")
     return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)
 
 

@@ -62,7 +62,7 @@ SMALL = {  # a run of seconds of each task, the shortest first
 }
 OUTSIDE = {  # of a result: what a clock, a machine or the command line says
     *("seconds", "seconds_per_step", "peak_memory_bytes", "versions", "machine", "command"),
-    *("model", "connection", "long", "data", "depth", "seed", "task"),
+    *("model", "connection", "long", "data", "depth", "seed", "task", "data_notes"),
 }
 LOADED = {}
 

@@ -8,11 +8,13 @@ import torch
 from test_domains import words
 from test_run import rows, weights
 
+from tasks.image_task import ImageTask
 from tasks.lean import LeanModule
-from zoo import registry
+from zoo import registry, shard
 from zoo.cli import main
 from zoo.config import load
 from zoo.folder import RunFolder
+from zoo.models.dropout import dropout
 
 SMALL = ["model.depth=2", "model.width=8", "data.nodes=60", "data.train=20", "data.val=20"]
 SMALL += ["data.features=4", "logger=none"]
@@ -36,6 +38,8 @@ def test_a_limit_of_a_preset_or_a_file_counts_as_given(tmp_path):
     file.write_text("task: cnn\ntrainer: {max_steps: 50}\n")
     assert limits(f"config={file}") == (50, None)
     assert limits(f"config={file}", "trainer.max_epochs=3") == (50, 3)
+    file.write_text("task: cnn\ntrainer: {max_steps: 50, max_epochs: 10}\n")  # as the default
+    assert limits(f"config={file}") == (50, 10)
     assert limits("task=cnn", "preset=resnet", "data.path=x", "trainer.max_epochs=3") == (64_000, 3)
     assert limits("task=cnn", "preset=resnext50", "data.path=x") == (None, 90)
 
@@ -63,6 +67,7 @@ def test_a_finished_run_is_trained_longer_or_left_as_it_is(tmp_path, capsys):
     assert "already complete" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert main(["fit", f"from={run}", "trainer.max_steps=8"]) == 0
+    assert "trainer.max_epochs=3 of the run no longer holds" in capsys.readouterr().err
     assert RunFolder(run).result()["steps"] == 8
     assert limits(f"from={run}") == (8, None)
 
@@ -134,10 +139,10 @@ def test_every_step_of_every_task_is_made_of_as_many_batches(task, tmp_path, mon
     assert [after - before for before, after in itertools.pairwise([0, *steps])] == [3] * count
 
 
-def test_a_warm_up_longer_than_the_run_is_a_tenth_of_it(tmp_path, capsys):
+def test_a_warm_up_takes_at_most_half_of_the_run(tmp_path, capsys):
     given = ["fit", "task=gnn", *SMALL, "optimizer.warmup=50", "trainer.max_steps=20"]
     assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
-    said = "optimizer.warmup=50 is longer than the run of 20 steps: scaled to 2"
+    said = "warm-up takes half of the run, 10 of 20 steps, not optimizer.warmup=50"
     assert said in capsys.readouterr().err
     (state,) = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)[
         "lr_schedulers"
@@ -187,3 +192,27 @@ def test_a_model_that_lacks_what_its_task_asks_for_is_named(tmp_path, capsys):
     said = "task=diffusion asks a model for conditional -- model=unet (UNet)"
     assert said in capsys.readouterr().err
     assert not run.exists()
+
+
+def test_what_comes_after_a_run_of_several_processes_is_whole(tmp_path):
+    shard.set_shard(shard.Shard(1, 2, 5))
+    assert (
+        main(["fit", "task=gnn", *SMALL, "trainer.max_steps=1", f"run.dir={tmp_path / 'r'}"]) == 0
+    )
+    assert shard.current == shard.WHOLE
+    assert dropout(torch.ones(7, 3), 0.5, True).shape == (7, 3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_every_example_of_a_batch_is_of_one_process(world, count):
+    class Rank:
+        mine = ImageTask.mine
+
+        def __init__(self, rank):
+            self.rank, self.world = rank, world
+
+    rows = [Rank(rank).mine(count) for rank in range(world)]
+    assert sorted(torch.cat(rows).tolist()) == list(range(count))
+    assert all(part.dtype == torch.long for part in rows)  # an index, also where there is none
+    shard.set_shard(shard.WHOLE)

@@ -16,8 +16,7 @@ from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
-from zoo.limits import default_limits, settle_limits
-from zoo.options import as_word
+from zoo.limits import continue_limits, default_limits, settle_limits
 from zoo.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.tree import flatten, refuse_code
 from zoo.words import parse
@@ -58,19 +57,6 @@ class Config:
             return self
         sections = {**self.sections, slot: registry.options(slot, rule)}
         return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
-
-    def idle(self) -> list[str]:
-        """A line for each option that was changed and counts for nothing beside the others."""
-        flat, found = flatten(self.plain()), []
-        for group, section in self.sections.items():
-            usual = registry.options(group, self.choices[group])
-            needs = getattr(registry.resolve(group, self.choices[group]), "counts_with", {})
-            for option, (key, values) in needs.items():
-                given = flat.get(key, flat.get(f"choices.{key}"))
-                if section[option] != usual[option] and given not in values:
-                    what = f"{group}.{option}={as_word(section[option])} counts for nothing"
-                    found.append(f"{what}: it is for {key}={'|'.join(values)}")
-        return found
 
     def words(self, prefix: str) -> list[str]:
         """The words of the command line that begin so."""
@@ -219,7 +205,9 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
             config.run = dict.fromkeys(config.run)
     before = dict(config.sections["trainer"])
     change(config, values, "command line")
-    limits = before if "from" in general else default_limits(config.choices)
-    settle_limits(config.sections["trainer"], limits, values)
+    if "from" in general:
+        continue_limits(config.sections["trainer"], before, values)
+    else:
+        settle_limits(config.sections["trainer"], default_limits(config.choices), values, source)
     config.given = list(words)
     return config.check(), general

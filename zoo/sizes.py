@@ -1,4 +1,4 @@
-"""Types of sizes. Each has an upper end, far above what is used, so that no value can hang."""
+"""Types of sizes. Each has an upper end above what is used, so that a slip is told at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-Depth = Annotated[int, Ge(1), Le(10_000)]  # of layers, blocks or convolutions
+Depth = Annotated[int, Ge(1), Le(2_000)]  # of layers, blocks or convolutions
 Levels = Annotated[int, Ge(1), Le(10)]  # of a U-Net: each one halves the image
 Index = Annotated[int, Ge(0), Le(10)]  # the number of one
 Width = Annotated[int, Ge(1), Le(65_536)]  # channels, and sides of an image in pixels
