@@ -58,10 +58,10 @@ class PredictMasks:
             if isinstance(pixels, str):
                 found.lose(file, pixels)
                 continue
-            mask = answer(task, torch.from_numpy(pixels.copy()), shorter)
+            shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
             with writing(target, "out"):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(target, png(mask, colours))
+                write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
             written.append({"image": shown(file.path), "mask": shown(target)})
         if not written:
             what = f"none of {len(targets)} files is an image"
@@ -93,17 +93,23 @@ def stem(place: Path) -> Path:
     return place.with_name(f"{place.stem}.png")
 
 
-def answer(task: Any, image: Tensor, shorter: int | None) -> Tensor:
-    """The class of every pixel, `[H, W]` uint8, of an image `[C, H, W]` of bytes."""
+def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:
+    """The probability of every class at every pixel, `[classes, H, W]`.
+
+    Args:
+        task: the trained task.
+        image: `[C, H, W]` of bytes.
+        shorter: pixels to which its shorter side is scaled for the net; None: as it is.
+    """
     x = task.normalised(image[None].to(task.device))
     height, width = image.shape[1:]
     if shorter is None or shorter == min(height, width):
-        return task.model(x)[0].argmax(0).to(torch.uint8).cpu()
+        return task.model(x)[0].float().softmax(0).cpu()
     scale = shorter / min(height, width)
     size = [max(1, round(side * scale)) for side in (height, width)]
     x = F.interpolate(x, size, mode="bilinear", antialias=True)
     logits = F.interpolate(task.model(x).float(), (height, width), mode="bilinear")
-    return logits[0].argmax(0).to(torch.uint8).cpu()
+    return logits[0].softmax(0).cpu()
 
 
 def png(mask: Tensor, colours: Tensor) -> bytes:

@@ -48,18 +48,12 @@ class SampleImages:
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         from PIL import Image
 
-        label = self.index(task)
-        if self.steps > task.noise.timesteps:
-            what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
-            raise ConfigError(what, "sample", "give fewer")
         place = given_path(self.dir, folder.path / "samples")
         with writing(place, "dir"):
             place = unused(place, f"images-{self.seed}")
             place.mkdir(parents=True)
         try:
-            images = sampled(
-                task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
-            )
+            images = self.made(task)
         except BaseException:
             place.rmdir()
             raise
@@ -69,6 +63,16 @@ class SampleImages:
             Image.fromarray(pixels(sheet(enlarged(images)))).save(place / "grid.png")
         record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
         return Report(record, f"{self.count} images: {shown(place / 'grid.png')}")
+
+    def made(self, task: Denoising) -> Tensor:
+        """The images, `[count, C, H, W]` of bytes; ConfigError for what the run cannot do."""
+        label = self.index(task)
+        if self.steps > task.noise.timesteps:
+            what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
+            raise ConfigError(what, "sample", "give fewer")
+        return sampled(
+            task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
+        )
 
     def index(self, task: Denoising) -> int | None:
         """The number of the class; ConfigError where the model knows none or not this one."""

@@ -15,11 +15,6 @@ from zoo.cli import main
 NAMES = [b"=1+1.png", b"+a.png", b"-b.png", b"@c.png", b"\tt.png", b"\xff\xe9.png"]
 NAMES += [b"red \x1b[31m.png", b"line\nend.png", "日本 [1].png".encode()]
 NAMES += ["right\u202eleft.png".encode()]
-    b"red \x1b[31m.png",
-    b"line\nend.png",
-    "日本 [1].png".encode(),
-    "right\u202eleft.png".encode(),
-]
 
 
 @pytest.fixture(scope="module")
