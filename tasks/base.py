@@ -71,6 +71,7 @@ class Task(LeanModule):
         asks: attributes that the task asks of a model beside calling it.
         verbs: the class that does a verb of the command line with a trained task, such as
             `sample`; its options are the verb's.
+        trained: the class that answers new inputs in Python, which `zoo.load` gives.
     """
 
     takes: ClassVar[type] = object
@@ -79,6 +80,7 @@ class Task(LeanModule):
     batch_size: int | None = None
     asks: ClassVar[tuple[str, ...]] = ()
     verbs: ClassVar[dict[str, str]] = {}
+    trained: ClassVar[str] = "tasks.trained.Trained"
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
         super().__init__()
@@ -221,7 +223,7 @@ class Task(LeanModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()
-        if self.verbs:  # a trained model is used without its data
+        if hasattr(self.data, "outline"):  # a trained model is used without its data
             checkpoint["outline"] = self.data.outline()
         checkpoint["draws"] = {name: draws.get_state() for name, draws in self.draws.items()}
 

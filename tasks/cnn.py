@@ -48,6 +48,7 @@ class ImageClassification(ImageTask):
     takes = ImageSet
     primary = ("accuracy", True)
     asks = ("stem", "body")
+    trained = "tasks.answers.TrainedLabels"
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_labels.PredictLabels"}
 
     def __init__(

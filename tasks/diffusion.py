@@ -58,6 +58,7 @@ class Denoising(ImageTask):
     takes = ImageSet
     primary = ("loss", False)
     asks = ("conditional",)
+    trained = "tasks.answers.TrainedImages"
     verbs: ClassVar[dict[str, str]] = {
         "sample": "tasks.sample_images.SampleImages",
         "export": "tasks.export_diffusers.ExportDiffusers",

@@ -55,6 +55,8 @@ class NodeClassification(Task):
     facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
     asks = ("stem", "body", "prepare", "takes_sparse")
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_nodes.PredictNodes"}
+    trained = "tasks.answers.TrainedNodes"
 
     def __init__(
         self,
@@ -76,12 +78,15 @@ class NodeClassification(Task):
 
     def setup(self, stage: str) -> None:
         """Brings the graph to the device, once."""
-        x: Tensor = self.data.x
-        sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
-        edges = self.model.prepare(self.data.edge_index, len(self.data.y))
-        self.x = (Sparse.of_dense(x) if sparse else x).to(self.device)
-        self.edges = tuple(edge.to(self.device) for edge in edges)
+        self.x, *edges = self.placed(self.data.x, self.data.edge_index)
+        self.edges = tuple(edges)
         self.y = self.data.y.to(self.device)
+
+    def placed(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
+        """What the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
+        sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
+        edges = self.model.prepare(edge_index, len(x))
+        return tuple(part.to(self.device) for part in (Sparse.of_dense(x) if sparse else x, *edges))
 
     def nodes(self, part: str) -> Tensor:
         return self.data.parts[part].to(self.device)

@@ -52,8 +52,14 @@ class Noise:
     prediction: Prediction
     variance: Variance
 
-    def sampler(self, name: Sampler) -> Any:
-        """A scheduler of diffusers for sampling."""
+    def sampler(self, name: Sampler, steps: int | None = None) -> Any:
+        """A scheduler of diffusers for sampling.
+
+        Args:
+            name: of the sampler.
+            steps: that it takes, if they are known. A single one goes from the last level, where
+                diffusers would ask `ddim` and `ddpm` at the first, and noise would come back.
+        """
         import diffusers
 
         given: dict[str, Any] = {
@@ -65,6 +71,8 @@ class Noise:
         }
         if name == "ddpm":
             given["variance_type"] = self.variance
+        if steps == 1:
+            given["timestep_spacing"] = "trailing"
         return getattr(diffusers, SAMPLERS[name])(**given)
 
     def to(self, device: torch.device) -> None:
@@ -103,7 +111,7 @@ class Noise:
             name: of the sampler.
             steps: that it takes.
         """
-        scheduler = self.sampler(name)
+        scheduler = self.sampler(name, steps)
         with warnings.catch_warnings():  # of numpy, about diffusers' use of it
             warnings.simplefilter("ignore", DeprecationWarning)
             scheduler.set_timesteps(steps, device=draws.device)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 GAP = 1  # white pixels between the images of a sheet
+VISIBLE = 64  # pixels of a side that can be looked at
+WIDEST = 8192  # pixels to which a sheet is enlarged, at most
 NAMED = 30  # classes whose names still fit on an axis
 
 
@@ -50,6 +52,19 @@ def sheet(images: Tensor) -> Tensor:
         top, left = (number // columns) * down + GAP, (number % columns) * across + GAP
         whole[:, top : top + height, left : left + width] = image
     return whole
+
+
+def enlarged(images: Tensor) -> Tensor:
+    """Small images `[N, C, H, W]` with every pixel as a square, so that they can be seen.
+
+    They become as large as `VISIBLE`, or as their sheet can be.
+
+    >>> enlarged(torch.zeros(5, 1, 8, 10)).shape
+    torch.Size([5, 1, 64, 80])
+    """
+    columns, side = math.ceil(len(images) ** 0.5), max(images.shape[2:])
+    factor = min(-(-VISIBLE // min(images.shape[2:])), WIDEST // (columns * side))
+    return images.repeat_interleave(max(1, factor), 2).repeat_interleave(max(1, factor), 3)
 
 
 def sheet_figure(images: Tensor, title: str) -> Figure:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, pixels
-from tasks.files import images_in
+from tasks.data.folders import File, folder_at, shown
+from tasks.files import SHOWN, given_path, images_in, writing
 from tasks.use import Report
 from zoo.errors import DataError
 from zoo.folder import RunFolder, write_whole
+from zoo.spreadsheet import spreadsheet
 
 AT_ONCE = 64  # images of a batch
-SHOWN = 20  # lines of each kind in the text
 
 
 class PredictLabels:
     """Writes the most probable class of every image to a table, `predictions/labels.csv`.
 
     Images are converted as those of the training were: scaled until they cover the same size, and
-    cut. Files that are no images are named in the report.
+    cut. Files that are no images are named in the report. Names are spelled with escapes where
+    they are no text.
 
     Args:
         path: an image, or a folder of images; folders inside it are searched too.
@@ -35,46 +35,60 @@ class PredictLabels:
     def __init__(self, path: str | None = None, out: str | None = None):
         if path is None:
             raise ValueError("predict needs path=IMAGES, an image or a folder of them")
-        self.path, self.out = Path(path).expanduser(), out
+        self.path, self.out = folder_at(path), out
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        table = Path(self.out).expanduser() if self.out else folder.path / "predictions/labels.csv"
-        root, files = images_in(self.path)
-        found, bad = [], []
-        for start in range(0, len(files), AT_ONCE):
-            images = opened(task, files[start : start + AT_ONCE])
-            lost = {file: why for file, why in images.items() if isinstance(why, str)}
-            bad += [{"file": str(file), "reason": why} for file, why in lost.items()]
-            good = {str(f.relative_to(root)): v for f, v in images.items() if f not in lost}
-            found += labels(task, good) if good else []
-        if not found:
-            what = f"none of {len(files)} files is an image"
-            raise DataError(what, str(self.path), "give path=FOLDER with images")
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(found[0]))
-        writer.writeheader()
-        writer.writerows(found)
-        table.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(table, text.getvalue())
-        record = {"labels": found, "bad": bad, "classes": list(task.data.classes)}
-        lines = [f"cannot be read: {entry['file']} ({entry['reason']})" for entry in bad[:SHOWN]]
-        lines += ["{image}  {label}  {probability:.3f}".format(**e) for e in found[:SHOWN]]
-        lines.append(f"{len(found)} labels in {table}")
-        return Report({**record, "file": str(table)}, "\n".join(lines))
+        table = given_path(self.out, folder.path / "predictions" / "labels.csv")
+        found = images_in(self.path)
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(found.files), AT_ONCE):
+            names, images = [], []
+            for file in found.files[start : start + AT_ONCE]:
+                image = opened(task, file)
+                if isinstance(image, str):
+                    found.lose(file, image)
+                else:
+                    names.append(shown(file.place))
+                    images.append(image)
+            if images:
+                shares = probabilities(task, torch.from_numpy(np.stack(images)))
+                rows += labels(names, shares, task.data.classes)
+        if not rows:
+            what = f"none of {len(found.files)} files is an image"
+            raise DataError(what, shown(self.path), "give path=FOLDER with images")
+        with writing(table, "out"):
+            table.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(table, spreadsheet(rows))
+        record = {"labels": rows, "classes": list(task.data.classes), "file": shown(table)}
+        lines = [*found.lines(), *(line(row) for row in rows[:SHOWN])]
+        lines.append(f"{len(rows)} labels in {shown(table)}")
+        return Report(record | found.record(), "\n".join(lines))
 
 
-def opened(task: Any, files: Sequence[Path]) -> dict[Path, np.ndarray | str]:
-    """Images `[C, H, W]` of bytes as the task takes them, or the reason why one cannot be read."""
+def opened(task: Any, file: File) -> np.ndarray | str:
+    """An image `[C, H, W]` of bytes as the task takes it, or the reason why it cannot be read."""
     channels, height, width = task.images.shape[1:]
     mode: Mode = "rgb" if channels == 3 else "grey"
-    return {file: pixels(Encoded(str(file), "path", 0), mode, (height, width)) for file in files}
+    return pixels(Encoded(file, "path", 0), mode, (height, width))
 
 
-def labels(task: Any, images: dict[str, Any]) -> list[dict[str, Any]]:
-    """The most probable class of each image, and how probable it is."""
-    x = torch.from_numpy(np.stack(list(images.values()))).to(task.device)
-    shares, classes = task.model(task.normalised(x)).float().softmax(1).cpu().max(1)
+def probabilities(task: Any, images: Tensor) -> Tensor:
+    """The probability of every class, `[B, classes]` on the CPU, of images of bytes."""
+    return task.model(task.normalised(images.to(task.device))).float().softmax(1).cpu()
+
+
+def labels(
+    names: Iterable[Any], shares: Tensor, classes: tuple[str, ...], what: str = "image"
+) -> list[dict[str, Any]]:
+    """The most probable class of each thing that is named, and how probable it is."""
+    best, numbers = shares.max(1)
     return [
-        {"image": name, "label": task.data.classes[number], "probability": round(share, 6)}
-        for name, number, share in zip(images, classes.tolist(), shares.tolist(), strict=True)
+        {what: name, "label": shown(classes[number]), "probability": round(share, 6)}
+        for name, number, share in zip(names, numbers.tolist(), best.tolist(), strict=True)
     ]
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of the table for people."""
+    name, label, probability = row.values()
+    return f"{name}  {label}  {probability:.3f}"

@@ -13,14 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, array, converted, read
+from tasks.data.folders import folder_at, shown
 from tasks.data.palette import palette
-from tasks.files import images_in
+from tasks.files import Found, given_path, images_in, writing
 from tasks.use import Report
 from zoo.errors import ConfigError, DataError
 from zoo.folder import RunFolder, write_whole
 from zoo.sizes import Width
-
-SHOWN = 10  # bad images that are listed in the text
 
 
 class PredictMasks:
@@ -44,53 +43,49 @@ class PredictMasks:
     ):
         if path is None:
             raise ValueError("predict needs path=IMAGES, an image or a folder of them")
-        self.path, self.out, self.size = Path(path).expanduser(), out, size
+        self.path, self.out, self.size = folder_at(path), out, size
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        out = Path(self.out).expanduser() if self.out else folder.path / "predictions"
-        if out.is_file():
-            raise ConfigError("a file stands where masks are to go", f"out={out}", "name a folder")
-        targets = self.targets(out)
+        out, found = given_path(self.out, folder.path / "predictions"), images_in(self.path)
+        targets = self.targets(found, out)
         mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
         shorter = self.size or task.data.shorter
         names, colours = task.data.classes, palette(len(task.data.classes))
-        written, bad = [], []
-        for source, target in targets.items():
-            encoded = Encoded(str(source), "path", 0)
+        written = []
+        for file, target in zip(found.files, targets, strict=True):
+            encoded = Encoded(file, "path", 0)
             pixels = read(encoded, lambda image: array(converted(image, mode), None))
             if isinstance(pixels, str):
-                bad.append({"file": str(source), "reason": pixels})
+                found.lose(file, pixels)
                 continue
-            mask = answer(task, torch.from_numpy(pixels.copy()), shorter)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(target, png(mask, colours))
-            written.append({"image": str(source), "mask": str(target)})
+            shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
+            with writing(target, "out"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+            written.append({"image": shown(file.path), "mask": shown(target)})
         if not written:
             what = f"none of {len(targets)} files is an image"
-            raise DataError(what, str(self.path), "give path=FOLDER with images")
-        record = {"masks": written, "bad": bad, "classes": list(names), "folder": str(out)}
-        lines = [f"cannot be read: {entry['file']} ({entry['reason']})" for entry in bad[:SHOWN]]
-        lines += [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
-        lines += [f"{number} {name}" for number, name in enumerate(names)]
-        return Report(record, "\n".join([*lines, f"{len(written)} masks in {out}"]))
+            raise DataError(what, shown(self.path), "give path=FOLDER with images")
+        record = {"masks": written, "classes": list(names), "folder": shown(out)}
+        lines = found.lines() + [f"{number} {shown(name)}" for number, name in enumerate(names)]
+        lines.append(f"{len(written)} masks in {shown(out)}")
+        return Report(record | found.record(), "\n".join(lines))
 
-    def targets(self, out: Path) -> dict[Path, Path]:
+    def targets(self, found: Found, out: Path) -> list[Path]:
         """For every file the mask that is written for it.
 
         Errors:
-            DataError: there are no files.
             ConfigError: masks would lie among the images.
         """
-        root, files = images_in(self.path)
-        if out.resolve().is_relative_to(root.resolve()):
-            what = f"{out} is among the images"
-            raise ConfigError(what, f"path={self.path}", "give out=FOLDER elsewhere")
-        places = [file.relative_to(root) for file in files]
+        if out.resolve().is_relative_to(found.root.resolve()):
+            what = f"{shown(out)} is among the images"
+            raise ConfigError(what, f"path={shown(self.path)}", "give out=FOLDER elsewhere")
+        places = [Path(file.place) for file in found.files]
         alike = Counter(place.with_suffix("") for place in places)
-        return {
-            file: out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
-            for file, place in zip(files, places, strict=True)
-        }
+        return [
+            out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
+            for place in places
+        ]
 
 
 def stem(place: Path) -> Path:
@@ -98,17 +93,23 @@ def stem(place: Path) -> Path:
     return place.with_name(f"{place.stem}.png")
 
 
-def answer(task: Any, image: Tensor, shorter: int | None) -> Tensor:
-    """The class of every pixel, `[H, W]` uint8, of an image `[C, H, W]` of bytes."""
+def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:
+    """The probability of every class at every pixel, `[classes, H, W]`.
+
+    Args:
+        task: the trained task.
+        image: `[C, H, W]` of bytes.
+        shorter: pixels to which its shorter side is scaled for the net; None: as it is.
+    """
     x = task.normalised(image[None].to(task.device))
     height, width = image.shape[1:]
     if shorter is None or shorter == min(height, width):
-        return task.model(x)[0].argmax(0).to(torch.uint8).cpu()
+        return task.model(x)[0].float().softmax(0).cpu()
     scale = shorter / min(height, width)
     size = [max(1, round(side * scale)) for side in (height, width)]
     x = F.interpolate(x, size, mode="bilinear", antialias=True)
     logits = F.interpolate(task.model(x).float(), (height, width), mode="bilinear")
-    return logits[0].argmax(0).to(torch.uint8).cpu()
+    return logits[0].softmax(0).cpu()
 
 
 def png(mask: Tensor, colours: Tensor) -> bytes:

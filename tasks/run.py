@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
+from torch import nn
 
 from tasks.base import Task
 from tasks.data.folders import folder_at
@@ -177,8 +178,8 @@ def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
         raise CheckpointError(f"cannot be loaded ({reason})", str(path), fix) from None
 
 
-def load_weights(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> None:
-    """Gives a task the weights of a checkpoint; CheckpointError where they do not fit."""
+def load_weights(task: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
+    """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
     try:
         task.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

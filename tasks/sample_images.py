@@ -8,11 +8,12 @@ import numpy as np
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from tasks.data.folders import shown
 from tasks.diffusion import Denoising
-from tasks.files import unused
+from tasks.files import given_path, unused, writing
 from tasks.generate import sampled
 from tasks.noise import Sampler
-from tasks.pictures import sheet
+from tasks.pictures import enlarged, sheet
 from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
@@ -28,6 +29,7 @@ class SampleImages:
         seed: of the noise that the images begin with.
         label: name of the class of all images, for conditional models; null: each in turn.
         guidance: towards the class, for conditional models; 1: none beyond the model itself.
+        dir: where the new folder is made; null: `samples` in the run folder.
     """
 
     def __init__(
@@ -38,27 +40,39 @@ class SampleImages:
         seed: Annotated[int, Ge(0)] = 0,
         label: str | int | None = None,
         guidance: Annotated[float, Ge(0)] = 1.0,
+        dir: str | None = None,
     ):
         self.count, self.steps, self.scheduler, self.seed = count, steps, scheduler, seed
-        self.label, self.guidance = label, guidance
+        self.label, self.guidance, self.dir = label, guidance, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         from PIL import Image
 
+        place = given_path(self.dir, folder.path / "samples")
+        with writing(place, "dir"):
+            place = unused(place, f"images-{self.seed}")
+            place.mkdir(parents=True)
+        try:
+            images = self.made(task)
+        except BaseException:
+            place.rmdir()
+            raise
+        with writing(place, "dir"):
+            for number, image in enumerate(images):
+                Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
+            Image.fromarray(pixels(sheet(enlarged(images)))).save(place / "grid.png")
+        record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
+        return Report(record, f"{self.count} images: {shown(place / 'grid.png')}")
+
+    def made(self, task: Denoising) -> Tensor:
+        """The images, `[count, C, H, W]` of bytes; ConfigError for what the run cannot do."""
         label = self.index(task)
         if self.steps > task.noise.timesteps:
             what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
             raise ConfigError(what, "sample", "give fewer")
-        images = sampled(
+        return sampled(
             task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
         )
-        place = unused(folder.path / "samples", f"images-{self.seed}")
-        place.mkdir(parents=True)
-        for number, image in enumerate(images):
-            Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
-        Image.fromarray(pixels(sheet(images))).save(place / "grid.png")
-        record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
-        return Report(record, f"{self.count} images: {place / 'grid.png'}")
 
     def index(self, task: Denoising) -> int | None:
         """The number of the class; ConfigError where the model knows none or not this one."""

@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from tasks.files import unused
+from tasks.files import given_path, unused, writing
 from tasks.transformer import LanguageModelling
 from tasks.use import Report
 from zoo.errors import ConfigError
@@ -28,6 +28,7 @@ class SampleText:
         temperature: the logits are divided by it; 0 takes the most probable symbol.
         top_k: only so many of the most probable symbols are drawn; None: all.
         seed: of the draws.
+        dir: where the text is written; None: `samples` in the run folder.
     """
 
     def __init__(
@@ -37,27 +38,39 @@ class SampleText:
         temperature: Annotated[float, Ge(0)] = 1.0,
         top_k: Count | None = None,
         seed: Annotated[int, Ge(0)] = 0,
+        dir: str | None = None,
     ):
         if not prompt.isascii() and prompt != prompt.encode("utf-8", "ignore").decode():
             raise ValueError("the prompt is no text in UTF-8")
         self.prompt, self.tokens, self.temperature = prompt, tokens, temperature
-        self.top_k, self.seed = top_k, seed
+        self.top_k, self.seed, self.dir = top_k, seed, dir
 
     def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
+        text = self.prompt + self.continuation(task)
+        place = given_path(self.dir, folder.path / "samples")
+        with writing(place, "dir"):
+            path = unused(place, f"text-{self.seed}", ".txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text + "\n")
+        record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
+        return Report(record, text)
+
+    def continuation(self, task: LanguageModelling) -> str:
+        """What follows the prompt."""
         symbols = task.data.symbols
+        return symbols.decode(self.added(task, self.given(task)))
+
+    def given(self, task: LanguageModelling) -> list[int]:
+        """The symbols of the prompt, or the one before a text that has none.
+
+        Errors:
+            ConfigError: a character of the prompt is no symbol.
+        """
         try:
-            numbers = symbols.encode(self.prompt).tolist()
+            return task.data.symbols.encode(self.prompt).tolist() or [self.first(task)]
         except ValueError as error:
             fix = "write it with the characters of the training text"
             raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
-        given = numbers or [self.first(task)]
-        added = self.added(task, given)
-        text = self.prompt + symbols.decode(added)
-        path = unused(folder.path / "samples", f"text-{self.seed}", ".txt")
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, text + "\n")
-        record = {"text": text, "prompt": self.prompt, "tokens": len(added), "file": str(path)}
-        return Report(record, text)
 
     def first(self, task: LanguageModelling) -> int:
         """The symbol before a text without a prompt."""

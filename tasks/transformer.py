@@ -70,6 +70,7 @@ class LanguageModelling(Task):
     facts: ClassVar[dict[str, Any]] = {"vocabulary": 65}
     primary = ("loss", False)
     asks = ("context", "values")
+    trained = "tasks.answers.TrainedText"
     verbs: ClassVar[dict[str, str]] = {"sample": "tasks.sample_text.SampleText"}
 
     def __init__(self, make_model: MakeModel, data: Text, optimizer: Optimizer, seed: int):

@@ -62,6 +62,7 @@ class Segmentation(ImageTask):
     takes = MaskSet
     primary = ("mean_iou", True)
     asks = ("depth",)
+    trained = "tasks.answers.TrainedMasks"
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.predict_masks.PredictMasks"}
 
     def __init__(

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tasks.base import Task
 from tasks.process import logged
-from tasks.run import LAST, load_checkpoint, load_weights, prepare
+from tasks.run import load_checkpoint, load_weights, prepare
 from zoo import registry
-from zoo.config import Config
-from zoo.errors import ConfigError
-from zoo.folder import RunFolder
+from zoo.config import Config, from_file
+from zoo.errors import CheckpointError, ConfigError
+from zoo.folder import RunFolder, runs_in
 from zoo.options import checked, fields
 from zoo.words import parse
+
+Weights = Literal["last", "best"]
 
 
 @dataclass
@@ -56,15 +59,64 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     except ValueError as error:
         raise ConfigError(str(error), verb, "give another value") from None
     folder = RunFolder(Path(where))
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt", LAST | {"outline"})
-    task_class: Any = registry.resolve("task", name)
-    outline = task_class.takes.of_outline(checkpoint["outline"])
-    config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}
-    task = prepare(config, lambda source: outline)[1]()  # on whatever this machine has
-    load_weights(task, checkpoint, folder)
+    task = restored(config, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
+
+
+def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
+    """The task of a run with its weights, on whatever this machine has, mostly without its data.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        weights: of the last step, or of the one with the lowest validation loss.
+
+    Errors:
+        CheckpointError: the run has no such weights.
+    """
+    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    task_class: Any = registry.resolve("task", config.choices["task"])
+
+    def data(source: Any) -> Any:
+        if "outline" in checkpoint:
+            return task_class.takes.of_outline(checkpoint["outline"])
+        return source.load()  # a run of before, or data of another package
+
+    config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}
+    task = prepare(config, data)[1]()
+    load_weights(task, checkpoint, folder)
+    if weights == "best":
+        best = checkpoint["callbacks"]["Best"]
+        if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
+            best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
+        if not best["weights"]:
+            raise CheckpointError("nothing was validated", str(folder.path), "take the last ones")
+        load_weights(task.model, {"state_dict": best["weights"]}, folder)
+    return task
+
+
+def own_data(folder: RunFolder) -> Any:
+    """The data that a run was trained on.
+
+    Errors:
+        ConfigError: it is no longer the same.
+    """
+    config = config_of(folder)
+    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    data = config.maker("data")().load()
+    if data.digest() != checkpoint["data_digest"]:
+        raise ConfigError("the data has changed since", str(folder.path), "name data by path=")
+    return data
+
+
+def config_of(folder: RunFolder) -> Config:
+    """The configuration of a run; CheckpointError where there is none."""
+    path = folder.path / "config.yaml"
+    if not path.is_file():
+        raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
+    return from_file(str(path), {}).check()
 
 
 def spoken(target: type, words: Sequence[str]) -> dict[str, Any]:

@@ -25,6 +25,10 @@ def make_files(folder):
         webkb(folder / f"webkb-{name}", number)
         citations(folder / f"planetoid-{name}", number)
         graph(folder / f"graph-{name}.npz", number)
+    rng = np.random.default_rng(0)
+    np.savez(
+        folder / "nodes.npz", x=rng.normal(size=(9, 8)), edge_index=rng.integers(9, size=(2, 20))
+    )
     pictures(folder / "pictures-broken", 0, broken=True)
     streets(folder / "streets-broken", 0, broken=True)
     pets(folder / "pets-broken", 0, broken=True)

@@ -146,12 +146,14 @@ SILENT = {  # options that change nothing where what they need is left out, and 
 }
 TWINS = ["rezero", "skip_init"]  # one factor from zero: one equation of two papers
 SYNONYMS = {"connection": [TWINS], "long": [TWINS]}  # names whose runs are the same
+HERE = {"dir": "{run}/other"}
 VERBS = {  # words that a verb needs, and other values of its options where the type tells none
     "cnn.predict": (["path={}/shown-first"], {"path": "{}/shown-second", "out": "{run}/out.csv"}),
     "unet.predict": (
         ["path={}/shown-first"],
         {"path": "{}/shown-second", "out": "{run}/out", "size": 32},
     ),
-    "transformer.sample": (["tokens=20"], {"prompt": "the"}),
-    "diffusion.sample": (["count=2", "steps=4"], {"label": "red", "steps": 5}),
+    "transformer.sample": (["tokens=20"], {"prompt": "the", **HERE}),
+    "diffusion.sample": (["count=2", "steps=4"], {"label": "red", "steps": 5, **HERE}),
+    "gnn.predict": ([], {"path": "{}/nodes.npz", "out": "{run}/out.csv"}),
 }

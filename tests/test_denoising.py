@@ -60,6 +60,28 @@ def test_the_exact_answer_leads_back_to_the_image(sampler, kind):
     assert (made.float() - expected).abs().max() <= 2
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_step_goes_from_noise_alone(sampler, kind, schedule):
+    """To what is expected of noise: the mean image of the data, of which there are two here."""
+    noise, asked = levels(prediction=kind, schedule=schedule), []
+    images = torch.stack([torch.full((1, 4, 4), 0.5), torch.full((1, 4, 4), -0.1)])
+
+    def predict(x, t):
+        asked.extend(t.tolist())
+        a, s = noise.factors[:, t]
+        away = (x[:, None] - a[:, None] * images).square().sum((2, 3, 4), keepdim=True)
+        shares = (-away / (2 * s[:, None].square())).softmax(1)
+        image = (shares * images).sum(1)
+        return noise.target(image, (x - a * image) / s, t)
+
+    made = noise.sample(predict, (8, 1, 4, 4), torch.Generator().manual_seed(0), sampler, 1)
+    assert asked == [999] * 8
+    expected = ((torch.tensor(0.2) + 1) * 127.5).round()
+    assert (made.float() - expected).abs().max() <= 8
+
+
 def test_a_clipped_image_keeps_its_noise_consistent():
     """Where the answer is beyond white, a step of DDIM goes on from white and what it leaves."""
     noise, seen = levels(), []

@@ -104,6 +104,7 @@ def goes_on_and_is_used(task, folder, capsys, *more):
     uses = {
         "cnn": [["predict", f"path={folder / 'images'}"]],
         "unet": [["predict", f"path={folder / 'images'}", f"size={size}"] for size in (8, 16)],
+        "gnn": [["predict"]],
         "transformer": [["sample", "tokens=12", "top_k=3"]],
         "diffusion": [
             *(["sample", "count=2", "steps=3", f"scheduler={s}"] for s in ("ddim", "ddpm", "dpm")),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo.probe import dirichlet_energy, mixing
     from zoo.registry import build, names, register
     from zoo.stack import Stack
+    from zoo.trained import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "build",
     "dirichlet_energy",
     "generator",
+    "load",
     "mixing",
     "names",
     "redraw",
@@ -34,6 +36,7 @@ HOMES = {
     "zoo.probe": ("dirichlet_energy", "mixing"),
     "zoo.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
+    "zoo.trained": ("load",),
 }
 
 

@@ -75,16 +75,22 @@ def folder_at(path: str) -> Path:
         return given
 
 
-def walk(root: Path) -> Folder:
+def walk(root: Path, lost: dict[str, str] | None = None) -> Folder:
     """All that lies in a folder.
+
+    Args:
+        root: the folder.
+        lost: takes place and reason of what would be an error inside it; None: it is one.
 
     Errors:
         DataError: a folder cannot be read, a link leads nowhere or back to a folder above it.
     """
-    return scan(str(root), "", os.path.realpath(root), ())
+    return scan(str(root), "", os.path.realpath(root), (), lost)
 
 
-def scan(path: str, place: str, real: str, above: tuple[str, ...]) -> Folder:
+def scan(
+    path: str, place: str, real: str, above: tuple[str, ...], lost: dict[str, str] | None
+) -> Folder:
     """The folder at a path.
 
     Args:
@@ -92,6 +98,7 @@ def scan(path: str, place: str, real: str, above: tuple[str, ...]) -> Folder:
         place: from the data's folder on.
         real: its path with all links followed.
         above: likewise, of the folders that it lies in.
+        lost: as of `walk`.
     """
     folder = Folder(place)
     try:
@@ -99,7 +106,12 @@ def scan(path: str, place: str, real: str, above: tuple[str, ...]) -> Folder:
             inside = sorted(entries, key=lambda entry: entry.name)
         for entry in inside:
             where = f"{place}/{entry.name}" if place else entry.name
-            add(folder, entry, where, real, (*above, real))
+            try:
+                add(folder, entry, where, real, (*above, real), lost)
+            except (DataError, OSError) as error:
+                if lost is None:
+                    raise
+                lost[where] = getattr(error, "strerror", None) or str(error).partition(" -- ")[0]
     except OSError as error:
         reason = error.strerror or type(error).__name__
         fix = "allow it to be read, or move it out of the data"
@@ -108,7 +120,12 @@ def scan(path: str, place: str, real: str, above: tuple[str, ...]) -> Folder:
 
 
 def add(
-    folder: Folder, entry: os.DirEntry[str], where: str, real: str, above: tuple[str, ...]
+    folder: Folder,
+    entry: os.DirEntry[str],
+    where: str,
+    real: str,
+    above: tuple[str, ...],
+    lost: dict[str, str] | None,
 ) -> None:
     """Puts an entry of a folder where it belongs."""
     is_link, is_folder = entry.is_symlink(), entry.is_dir()
@@ -120,7 +137,7 @@ def add(
         what = f"the link leads back to {shown(own)}, in which it lies"
         raise DataError(what, shown(entry.path), "remove the link")
     if is_folder:
-        folder.folders[entry.name] = scan(entry.path, where, own, above)
+        folder.folders[entry.name] = scan(entry.path, where, own, above, lost)
     elif entry.is_file():
         folder.files.append(File(entry.path, where, own))
     elif is_link:
@@ -145,8 +162,20 @@ def is_image(file: File) -> bool:
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
-    """A path as text, also where its name is no text."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+    """A path as text that can be printed: other bytes and control characters are escaped.
+
+    >>> shown(b"\\xff and \\x1b[31m")
+    '\\\\xff and \\\\x1b[31m'
+    """
+    return "".join(map(escaped, os.fsdecode(path)))
+
+
+def escaped(letter: str) -> str:
+    """A letter, or its escape where it cannot be printed; bytes that are no text have theirs."""
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]
 
 
 def listed(names: Iterable[str]) -> str:

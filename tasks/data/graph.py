@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,6 +70,17 @@ class Graph:
             f"{sized_parts(self.parts)}{others}; {named_classes(self.class_names)}"
         )
 
+    def outline(self) -> dict[str, Any]:
+        """What a trained model must know of it: its features and classes, without a node."""
+        return {"features": self.x.shape[1], "classes": self.class_names, "where": self.where}
+
+    @classmethod
+    def of_outline(cls, outline: dict[str, Any]) -> Graph:
+        """A graph of one node that has these features and classes."""
+        node, names = torch.zeros(1, dtype=torch.long), tuple(outline["classes"])
+        x, y = torch.zeros(1, outline["features"]), node + len(names) - 1
+        return cls(x, node.new_empty(2, 0), y, node, node, node, outline["where"], names)
+
     def digest(self) -> str:
         """SHA-256 over all arrays."""
         digest = hashlib.sha256()
@@ -84,16 +96,9 @@ class Graph:
             if not holds:
                 raise DataError(what, self.where, fix)
 
-        nodes = self.x.shape[0] if self.x.ndim else 0
-        x, y, edges = self.x, self.y, self.edge_index
-        demand(x.ndim == 2 and x.numel() > 0, f"x has shape {[*x.shape]}", "give [nodes, features]")
-        demand(x.isfinite().all(), "x has NaN or infinite values", "clean the features")
+        check_nodes(self.x, self.edge_index, self.where)
+        nodes, y = len(self.x), self.y
         demand(y.shape == (nodes,), f"y has shape {[*y.shape]}", f"give [{nodes}] labels")
-        shape = f"edge_index has shape {[*edges.shape]}"
-        demand(edges.ndim == 2 and edges.shape[0] == 2, shape, "give [2, edges]")
-        low, high = (int(edges.min()), int(edges.max())) if edges.numel() else (0, 0)
-        span = f"edge_index runs from {low} to {high} with {nodes} nodes"
-        demand(low >= 0 and high < nodes, span, f"number the nodes from 0 to {nodes - 1}")
         count = torch.zeros(nodes, dtype=torch.long)
         for name, part in self.parts.items():
             demand(part.numel() > 0, f"the {name} part is empty", "give every part some nodes")
@@ -111,3 +116,20 @@ class Graph:
         lost = f"no node has the label {listed(map(str, empty))}; labels run to {top}"
         demand(not empty, lost, f"number the classes from 0 to {top - len(empty)}, without gaps")
         return self
+
+
+def check_nodes(x: Tensor, edge_index: Tensor, where: str) -> None:
+    """DataError for the first thing that is wrong with features and edges."""
+
+    def demand(holds: bool | Tensor, what: str, fix: str) -> None:
+        if not holds:
+            raise DataError(what, where, fix)
+
+    edges, nodes = edge_index, x.shape[0] if x.ndim else 0
+    demand(x.ndim == 2 and x.numel() > 0, f"x has shape {[*x.shape]}", "give [nodes, features]")
+    demand(x.isfinite().all(), "x has NaN or infinite values", "clean the features")
+    shape = f"edge_index has shape {[*edges.shape]}"
+    demand(edges.ndim == 2 and edges.shape[0] == 2, shape, "give [2, edges]")
+    low, high = (int(edges.min()), int(edges.max())) if edges.numel() else (0, 0)
+    span = f"edge_index runs from {low} to {high} with {nodes} nodes"
+    demand(low >= 0 and high < nodes, span, f"number the nodes from 0 to {nodes - 1}")

@@ -79,6 +79,34 @@ def native(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
 
 
+def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Arrays of an `.npz` file; DataError where it is none or one is missing."""
+    try:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+            missing = [key for key in keys if key not in file]
+            if missing:
+                lost = f"the arrays {', '.join(missing)} are missing"
+                raise DataError(lost, path, f"save {', '.join(keys)}")
+            return {key: file[key] for key in keys}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = f"cannot be read ({type(error).__name__}: {error})"
+        raise DataError(reason, path, "write it by numpy.savez") from None
+
+
+def numbers(arrays: dict[str, np.ndarray], key: str, path: str) -> Tensor:
+    """One of the arrays as a tensor; DataError where it holds none of the numbers it should."""
+    if arrays[key].dtype.kind not in {"x": "biuf"}.get(key, "iu"):
+        raise DataError(f"{key} is {arrays[key].dtype}", path, "save it as numbers")
+    return torch.from_numpy(native(arrays[key]))
+
+
+def nodes_of(path: str) -> tuple[Tensor, Tensor]:
+    """Features `[N, F]` and edges `[2, E]` of an `.npz` file, whatever else it holds."""
+    arrays = arrays_of(path, ("x", "edge_index"))
+    x, edges = (numbers(arrays, key, path) for key in arrays)
+    return x.float(), edges.long()
+
+
 def numbered(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
     """The sorted names of classes and the number of each node's; -1 for an empty name."""
     names = [str(name) for name in np.unique(y) if name]
@@ -110,23 +138,11 @@ class Npz:
 
     def load(self) -> Graph:
         keys = ("x", "edge_index", "y", "train", "val", "test")
-        try:
-            with open(self.path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                missing = [key for key in keys if key not in file]
-                if missing:
-                    lost = f"the arrays {', '.join(missing)} are missing"
-                    raise DataError(lost, self.path, f"save {', '.join(keys)}")
-                arrays = {key: file[key] for key in keys}
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            reason = f"cannot be read ({type(error).__name__}: {error})"
-            raise DataError(reason, self.path, "write it by numpy.savez") from None
+        arrays = arrays_of(self.path, keys)
         names: tuple[str, ...] = ()
         if arrays["y"].dtype.kind == "U":
             names, arrays["y"] = numbered(arrays["y"])
-        for key, kinds in {"x": "biuf", "edge_index": "iu", "y": "iu"}.items():
-            if arrays[key].dtype.kind not in kinds:
-                raise DataError(f"{key} is {arrays[key].dtype}", self.path, "save it as numbers")
-        x, edges, y = (torch.from_numpy(native(arrays[key])) for key in keys[:3])
+        x, edges, y = (numbers(arrays, key, self.path) for key in keys[:3])
         train, val, test = (self.nodes(key, arrays[key], len(x)) for key in keys[3:])
         x, edges, y = x.float(), edges.long(), y.long()
         return Graph(x, edges, y, train, val, test, self.path, names).checked()

@@ -1,0 +1,31 @@
+"""Tables for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
+
+
+def spreadsheet(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV below the names of all columns; text that would be calculated is quoted.
+
+    >>> spreadsheet([{"image": "=1+1.png", "label": 3}])
+    "image,label\\r\\n'=1+1.png,3\\r\\n"
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(keys)
+    writer.writerows([harmless(row.get(key)) for key in keys] for row in rows)
+    return out.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula."""
+    if isinstance(value, dict):
+        value = ", ".join(f"{key}={v}" for key, v in value.items())
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
