@@ -14,6 +14,8 @@ from zoo.errors import ConfigError, suggest
 class Flags:
     json: bool = False
     debug: bool = False
+    help: bool = False
+    version: bool = False
 
 
 def emit(flags: Flags, record: Any, text: str) -> None:
