@@ -9,7 +9,7 @@ from typing import Any
 
 LINE_SECONDS = 10.0
 COLUMNS = 80  # of a terminal that does not say how wide it is
-BAR = "{desc}: step {n_fmt}/{total_fmt} |{bar}|{postfix}, {remaining} left, {rate_fmt}"
+BAR = "{desc}: step {n_fmt}/{total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
 class Progress:

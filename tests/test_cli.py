@@ -68,7 +68,6 @@ MISTAKES = {
     "hydra's own keys": ([*FIT, "hydra.run.dir=elsewhere"], "unknown option"),
     "npz without a file": ([*FIT, "data=npz"], "data.path"),
     "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
-    "a number as a folder": ([*FIT, "run.dir=5"], "run.dir=5"),
     "a width beyond all use": (
         [*FIT, "model.width=4294967296"],
         "model.width=4294967296 is refused",
@@ -116,6 +115,8 @@ def test_mistake_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys
         ("? [a, b]\n: 1\n", "no plain word"),
         ("task: gnn\nmodel: {depth: 3\n", "broken YAML"),
         ("task: gnn\nmodel: 3\n", "model"),
+        ("task: gnn\nrun: {dir: 5}\n", "run.dir=5"),
+        ("taks: gnn\n", "did you mean task?"),
     ],
 )
 def test_a_file_of_values_is_refused_as_the_command_line_is(text, hint, tmp_path, capsys):

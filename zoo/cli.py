@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from zoo.config import GENERAL
+from zoo.console import settle
 from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
 from zoo.registry import GROUPS
 from zoo.usage import overview
@@ -85,5 +86,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry() -> None:
-    """The installed command `zoo`."""
+    """The installed command `zoo`, and `python -m zoo`."""
+    settle()
     sys.exit(main(sys.argv[1:]))
