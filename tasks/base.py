@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,14 +97,17 @@ class Task(LeanModule):
 
     # What a subclass gives.
 
+    @abstractmethod
     def facts_of(self, data: Any) -> dict[str, Any]:
         """What the model must know of the data."""
         raise NotImplementedError
 
+    @abstractmethod
     def loss(self, batch: Any) -> Tensor:
         """The training loss of this process's part of a batch."""
         raise NotImplementedError
 
+    @abstractmethod
     def totals(self, batch: Any) -> Totals:
         """Sums over the examples of a batch: loss, other metrics and `count`."""
         raise NotImplementedError
@@ -114,14 +118,17 @@ class Task(LeanModule):
         count = sums.pop("count")
         return {name: value / count for name, value in sums.items()}
 
+    @abstractmethod
     def loader(self, part: str) -> Iterable[Any]:
         """The batches of one pass for evaluation on `train`, `val` or `test`."""
         raise NotImplementedError
 
+    @abstractmethod
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
         """This process's training batches from a number on, without end."""
         raise NotImplementedError
 
+    @abstractmethod
     def batches_per_pass(self, world: int) -> int:
         """The batches of one process in one pass over the training data."""
         raise NotImplementedError

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
 
 LINE_SECONDS = 10.0
+COLUMNS = 80  # of a terminal that does not say how wide it is
+BAR = "{desc}: step {n_fmt}/{total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
 class Progress:
@@ -27,7 +30,11 @@ class Progress:
         if enabled and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True)
+            told = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+            size: dict[str, Any] = {"dynamic_ncols": True} if told else {"ncols": COLUMNS}
+            self.bar = tqdm(
+                total=total, initial=start, desc="zoo", unit="step", bar_format=BAR, **size
+            )
 
     def update(self, step: int, values: dict[str, float]) -> None:
         """Shows a step and the newest values."""

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from zoo import registry
 from zoo.config import Config
 from zoo.folder import AT_BEST, SCHEMA
 from zoo.init import branch_digest
+from zoo.source import defaults
 
 BATCHES = 3  # that the digest of their order covers
 WIDTH = 100  # columns of a line that would be longer
@@ -80,6 +82,19 @@ class Result:
             f"{record['parameters']:,} parameters"
         )
         return "\n".join([*lines, f"run folder: {self.folder}"])
+
+    def next_steps(self) -> str:
+        """Two commands that follow a finished run: one that uses it, one that asks why."""
+        task, rule = self.record["task"], self.record["connection"]
+        verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
+        verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
+        path = " path=FILES" if "path" in defaults(verbs.get(verb, "")) else ""
+        pair = "plain,residual" if rule in ("plain", "residual") else f"residual,{rule}"
+        place = shlex.quote(f"from={self.folder}")
+        return (
+            f"next: python -m zoo {verb} {place}{path}\n"
+            f"      python -m zoo compare task={task} connection={pair}"
+        )
 
 
 def single(metrics: Mapping[str, float], part: str) -> list[str]:

@@ -8,12 +8,18 @@ import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from torch import nn
 
 from tasks.base import Task
+from tasks.contract import (
+    refuse_lacking_model,
+    refuse_lacking_source,
+    refuse_lacking_task,
+    whole,
+)
 from tasks.data.folders import folder_at
 from tasks.loop import at_best, finite, measured, train
 from tasks.memory import refuse_beyond_memory
@@ -48,11 +54,8 @@ def prepare(
     )
     make_task, source = config.maker("task"), config.maker("data")()
     task_class: Any = registry.resolve("task", config.choices["task"])
-    takes = task_class.takes
-    if loads(type(source)) is not takes:
-        what = f"task={config.choices['task']} cannot use data={config.choices['data']}"
-        fit = (n for n in registry.names("data") if loads(registry.resolve("data", n)) is takes)
-        raise ConfigError(what, "data", f"choose from {', '.join(fit)}")
+    refuse_lacking_task(config)
+    refuse_lacking_source(config)
     try:
         with torch.device("meta"):
             model = make_model(**task_class.facts)
@@ -64,19 +67,15 @@ def prepare(
         raise ConfigError(
             f"the model cannot be built ({reason})", "model", "choose a smaller one"
         ) from None
-    lost = [name for name in task_class.asks if not hasattr(model, name)]
-    if lost:
-        what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
-        where = f"model={config.choices['model']} ({type(model).__name__})"
-        raise ConfigError(what, where, "give it that, or leave model out")
+    refuse_lacking_model(config, model)
     count = sum(parameter.numel() for parameter in model.parameters())
     refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")
-    return training, lambda: make_task(make_model, load(source), optimizer, seed=config.seed)
 
+    def make() -> Task:
+        task: Task = make_task(make_model, whole(config, load(source)), optimizer, seed=config.seed)
+        return task
 
-def loads(source: Any) -> Any:
-    """What the loader of a source gives."""
-    return get_type_hints(source.load)["return"]
+    return training, make
 
 
 def fit(config: Config) -> Result | None:

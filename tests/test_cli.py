@@ -19,6 +19,24 @@ MISTAKES = {
     "unknown connection": ([*FIT, "connection=residul"], "did you mean residual or"),
     "misspelt key": ([*FIT, "model.dpeth=20"], "did you mean model.depth"),
     "misspelt group": ([*FIT, "conection=plain"], "did you mean connection"),
+    "misspelt task": (["fit", "taks=gnn"], "did you mean task?"),
+    "misspelt beside a task": ([*FIT, "taks=gnn"], "did you mean task?"),
+    "capitals": (["fit", "TASK=gnn"], "did you mean task?"),
+    "misspelt general key": ([*FIT, "sede=1"], "did you mean seed?"),
+    "misspelt section": ([*FIT, "modle.dept=3"], "did you mean model.depth?"),
+    "misspelt from": (["test", "form=runs/x"], "did you mean from"),
+    "a folder alone": (["test", "runs/x"], "write from=runs/x"),
+    "a key as a flag": (["fit", "--task=gnn"], "write task=VALUE"),
+    "misspelt in compare": (["compare", "conection=plain,residual"], "did you mean connection?"),
+    "a graph's path": ([*FIT, "data.path=x"], "choose data=npz or"),
+    "a folder of images": (["fit", "task=cnn", "data.path=x"], "choose data=images or"),
+    "a folder of masks": (["fit", "task=unet", "data.path=x"], "choose data=masks or"),
+    "a text": (["fit", "task=transformer", "data.path=x"], "choose data=text or"),
+    "a path in compare": (["compare", "task=gnn", "data.path=x"], "choose data=npz or"),
+    "an option of other rules": (
+        [*FIT, "connection=plain", "connection.streams=4"],
+        "choose connection=altup or hyper or mhc",
+    ),
     "option of another rule": (
         [*FIT, "connection=plain", "connection.streams=4"],
         "unknown option",
@@ -50,7 +68,6 @@ MISTAKES = {
     "hydra's own keys": ([*FIT, "hydra.run.dir=elsewhere"], "unknown option"),
     "npz without a file": ([*FIT, "data=npz"], "data.path"),
     "a part too many": ([*FIT, "data.train=900", "data.val=100"], "no test nodes"),
-    "a number as a folder": ([*FIT, "run.dir=5"], "run.dir=5"),
     "a width beyond all use": (
         [*FIT, "model.width=4294967296"],
         "model.width=4294967296 is refused",
@@ -62,7 +79,10 @@ MISTAKES = {
     "a name alone": (["show", "residual"], "write connection=residual or long=residual"),
     "data of another task": ([*FIT, "data=digits"], "choose from actor, csbm, npz"),
     "a model of another task": ([*FIT, "model=cnn"], "leave model out"),
-    "options of a rule without": ([*FIT, "connection.alpha=1"], "residual has no options"),
+    "options of a rule without": (
+        [*FIT, "connection.power=1"],
+        "residual has no options",
+    ),
     "an option of another section": ([*FIT, "trainer.lr=1"], "did you mean optimizer.lr?"),
     "no such option": ([*FIT, "model.qqq=1"], "choose from model.checkpoint, model.conv"),
 }
@@ -95,6 +115,8 @@ def test_mistake_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys
         ("? [a, b]\n: 1\n", "no plain word"),
         ("task: gnn\nmodel: {depth: 3\n", "broken YAML"),
         ("task: gnn\nmodel: 3\n", "model"),
+        ("task: gnn\nrun: {dir: 5}\n", "run.dir=5"),
+        ("taks: gnn\n", "did you mean task?"),
     ],
 )
 def test_a_file_of_values_is_refused_as_the_command_line_is(text, hint, tmp_path, capsys):

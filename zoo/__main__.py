@@ -1,7 +1,5 @@
 """`python -m zoo`."""
 
-import sys
+from zoo.cli import entry
 
-from zoo.cli import main
-
-sys.exit(main(sys.argv[1:]))
+entry()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import itertools
 import json
 import re
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
+from zoo.source import docstring
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
 GROUPS = tuple(sorted((*registry.GROUPS, "compare")))  # that can be listed
@@ -20,23 +17,6 @@ COMMENTED = ("preset", "compare")  # files that say what they are in their first
 COSTS = Path(__file__).with_name(
     "costs.json"
 )  # times and memory of `--json bench of=rules task=cnn norm=pre`, by mode
-
-
-def docstring(dotted: str) -> str:
-    """The docstring of a class, read from its source file."""
-    module, _, attribute = dotted.rpartition(".")
-    package, *rest = module.split(".")
-    if package in sys.modules and not rest:  # of a notebook
-        return inspect.getdoc(getattr(sys.modules[package], attribute)) or ""
-    spec = find_spec(package)
-    root = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
-    path = root.joinpath(*rest)
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == attribute:
-            return ast.get_docstring(node) or ""
-    return ""
 
 
 def fields(text: str) -> dict[str, str]:

@@ -7,8 +7,11 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from zoo.config import GENERAL
+from zoo.console import settle
 from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
-from zoo.usage import USAGE
+from zoo.registry import GROUPS
+from zoo.usage import overview
 from zoo.verbs import VERBS, Flags
 
 
@@ -16,34 +19,41 @@ def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
     """Splits a command line into flags, verb and words."""
     flags, rest = Flags(), []
     for word in argv:
-        if word in ("--json", "--debug"):
+        if word in ("--json", "--debug", "--help", "--version"):
             setattr(flags, word[2:], True)
-        elif word in ("-h", "--help", "--version"):
-            return flags, word, []
+        elif word == "-h":
+            flags.help = True
         elif word.startswith("-"):
             known = ("--json", "--debug", "--help", "--version")
-            raise ConfigError(f"unknown flag {word}", "command line", suggest(word, known))
+            bare = word.lstrip("-")
+            pair = "." in bare or bare.partition("=")[0] in (*GROUPS, *GENERAL)
+            near = f"write {bare.partition('=')[0]}=VALUE" if pair else suggest(word, known)
+            raise ConfigError(f"unknown flag {word}", "command line", near)
         else:
             rest.append(word)
+    if rest[:1] == ["help"]:
+        flags.help, rest = True, rest[1:]
     return flags, rest[0] if rest else None, rest[1:]
 
 
 def run(argv: Sequence[str]) -> int:
     """Runs one command; errors are raised."""
     flags, verb, words = split(argv)
-    if verb == "--version":
+    if flags.version:
         from zoo import __version__
 
         print(__version__)
-    elif verb in ("-h", "--help"):
-        print(USAGE, end="")
+    elif verb is None and flags.help:
+        print(overview())
     elif verb is None:
         raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
     elif verb not in VERBS:
-        from zoo import registry
-
-        near = f"did you mean list {verb}?" if verb in registry.GROUPS else suggest(verb, VERBS)
+        near = f"did you mean list {verb}?" if verb in GROUPS else suggest(verb, VERBS)
         raise ConfigError(f"unknown verb {verb!r}", "command line", near)
+    elif flags.help:
+        from zoo.manual import page
+
+        print(page(verb, words))
     else:
         return VERBS[verb](words, flags)
     return 0
@@ -76,5 +86,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def entry() -> None:
-    """The installed command `zoo`."""
+    """The installed command `zoo`, and `python -m zoo`."""
+    settle()
     sys.exit(main(sys.argv[1:]))

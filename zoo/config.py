@@ -7,13 +7,13 @@ a section of plain values. Hydra composes the files.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
-from zoo.errors import CheckpointError, ConfigError, suggest
+from zoo.errors import CheckpointError, ConfigError, close, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
 from zoo.limits import continue_limits, default_limits, settle_limits
@@ -134,11 +134,24 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
                 section = section[part]
             section[last] = value
         else:
-            group = key.partition(".")[0]
-            near = suggest(key, [*known, *config.choices, *GENERAL])
-            if group in config.choices and not config.sections.get(group):
-                near = f"{group}={config.choices[group]} has no options"
+            near = having(config, key) or suggest(key, [*known, *registry.GROUPS, *GENERAL])
             raise ConfigError(f"unknown option {key}", where, near)
+
+
+def having(config: Config, key: str) -> str:
+    """Which other choice of its group has an option; empty where none does."""
+    group, _, option = key.partition(".")
+    name = config.choices.get(group, "")
+    if group in ("model", "task", "trainer") or not option or not name:
+        return ""
+    others = [n for n in registry.names(group) if option in registry.options(group, n)]
+    if others and group == "data":
+        from importlib import import_module
+
+        others = import_module("tasks.contract").taking(config.choices["task"], option)
+    if others:
+        return f"{group}={name} has no {option}; choose {group}={' or '.join(others)}"
+    return "" if config.sections.get(group) else f"{group}={name} has no options"
 
 
 def chosen_names(tree: dict[str, Any]) -> dict[str, str]:
@@ -174,10 +187,19 @@ def from_plain(rest: dict[str, Any], choices: dict[str, str], where: str) -> Con
         if group not in registry.GROUPS:
             raise ConfigError(f"unknown group {group}", where, suggest(group, registry.GROUPS))
     if "task" not in choices:
+        refuse_misspelt(rest, where)
         raise ConfigError("no task is chosen", where, f"write task: {registry.names('task')[0]}")
     config = compose(choices)
     change(config, flatten(rest), where)
     return config
+
+
+def refuse_misspelt(values: Iterable[str], where: str) -> None:
+    """ConfigError for a key that is nearly a group or a general key."""
+    for key in values:
+        names = (*registry.GROUPS, *GENERAL)
+        if "." not in key and key not in names and close(key, names):
+            raise ConfigError(f"unknown option {key}", where, suggest(key, names))
 
 
 def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
@@ -191,6 +213,7 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     choices = {key: str(values.pop(key)) for key in list(values) if key in registry.GROUPS}
     if source is None:
         if "task" not in choices:
+            refuse_misspelt(values, "command line")
             names = registry.names("task")
             near = f"add task={names[0]}; tasks are {', '.join(names)}"
             raise ConfigError("no task is chosen", "command line", near)

@@ -66,16 +66,31 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     'choose from model.depth'
     >>> suggest("lr", ["model.depth", "optimizer.lr"])
     'did you mean optimizer.lr?'
+    >>> suggest("sede", ["seed", "optimizer.schedule"])
+    'did you mean seed?'
+    >>> suggest("modle.depth", ["model.depth", "data.depth"])
+    'did you mean model.depth?'
     """
     section, _, word = word.rpartition(".")
     names = sorted(set(choices))
+    sections = {name.rpartition(".")[0] for name in names} - {""}
+    if section and section not in sections:
+        section = next(iter(close(section, sections)), "")
+    whole = [] if section else close(word, [name for name in names if "." not in name])
     same = [name for name in names if name.endswith(f".{word}")]
     names = [name for name in names if section and name.startswith(f"{section}.")] or names
     lasts = {name.rpartition(".")[2]: name for name in names}
-    near = same or [lasts[last] for last in difflib.get_close_matches(word, lasts, n=3, cutoff=0.6)]
+    here = [name for name in same if name in names]
+    near = whole or here or same or [lasts[last] for last in close(word, lasts)]
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(names)}"
+    return f"choose from {', '.join(names)}" if names else "leave it out"
+
+
+def close(word: str, choices: Iterable[str]) -> list[str]:
+    """Up to three choices that are spelled nearly so, the nearest first; capitals do not count."""
+    small = {choice.lower(): choice for choice in choices}
+    return [small[near] for near in difflib.get_close_matches(word.lower(), small, cutoff=0.6)]
 
 
 def as_zoo_error(error: BaseException) -> BaseException:
@@ -86,5 +101,7 @@ def as_zoo_error(error: BaseException) -> BaseException:
             "out of memory", "this machine", "lower width, depth or the data's size"
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ResourceError("the disk is full", str(error.filename), "free some space")
+        return ResourceError(
+            "the disk is full", str(error.filename or "standard output"), "free some space"
+        )
     return error

@@ -53,7 +53,7 @@ class RunFolder:
     @classmethod
     def planned(cls, name: str, where: str | None) -> RunFolder:
         """The folder `where` or `runs/NAME`, not made yet; ConfigError where it is not empty."""
-        path = Path(where or f"runs/{name}")
+        path = Path(where or f"runs/{name}").expanduser()
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:

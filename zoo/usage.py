@@ -1,27 +1,79 @@
-"""What `python -m zoo --help` says."""
+"""What every verb does, and commands that show it: the pages of `--help` are made of this."""
 
-USAGE = """\
-usage: python -m zoo [--json] [--debug] VERB [key=value ...]
+from __future__ import annotations
 
-  fit    train: fit task=gnn connection=plain model.depth=32 seed=1
-         continue an interrupted run: fit from=FOLDER
-  test   evaluate a run again: test from=FOLDER
-  sample, predict, export
-         text or images from a run, answers for files, a run in another format:
-         sample from=FOLDER seed=1
-  compare
-         a matrix of runs with statistics and a report:
-         compare task=cnn,gnn connection=plain,residual model.depth=8,16 pairs=8
-  report
-         the reports of a comparison again, also of one under way: report FOLDER,
-         or of several as one: report FOLDER FOLDER dir=FOLDER
-  bench  the cost of fit over a bare loop: bench task=gnn; of every rule, of memory by
-         depth, or against plain PyTorch: bench of=rules (memory, twin) task=cnn
-  list   what is registered: list, list connection
-  show   the composed configuration: show task=gnn
+from dataclasses import dataclass, field
 
-  config=FILE takes values from a YAML file, such as the config.yaml of a run
-  --json      print one JSON object on stdout
-  --debug     show the traceback of an error
-  --version   print the version
+FLAGS = """\
+  VERB --help    what a verb takes: its keys, their defaults and meanings
+  --json         print one JSON object on stdout
+  --debug        show the traceback of an error
+  --version      print the version
 """
+RUN = {"from": "the folder of a run"}
+FILE = {"config": "a YAML file of values, such as the config.yaml of a run"}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A verb.
+
+    Args:
+        about: what it does.
+        examples: words that follow it.
+        keys: what it takes that no class or configuration file describes.
+    """
+
+    about: str
+    examples: tuple[str, ...]
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+VERBS = {
+    "fit": Usage(
+        "train a network, or continue an interrupted run",
+        ("task=gnn connection=plain model.depth=32 seed=1", "from=FOLDER"),
+        {"from": "the folder of a run, which is continued", **FILE},
+    ),
+    "test": Usage(
+        "evaluate a run again, at its last and its best step",
+        ("from=FOLDER", "from=FOLDER data.path=FOLDER"),
+        RUN,
+    ),
+    "sample": Usage(
+        "text or images from a run", ("from=FOLDER seed=1", "from=FOLDER temperature=0.5"), RUN
+    ),
+    "predict": Usage(
+        "the answers of a run for files", ("from=FOLDER path=IMAGES", "from=FOLDER path=a.png"), RUN
+    ),
+    "export": Usage(
+        "a run in another format", ("from=FOLDER", "from=FOLDER format=diffusers"), RUN
+    ),
+    "compare": Usage(
+        "a matrix of runs with statistics and a report; several values of a key are an axis",
+        (
+            "task=cnn,gnn connection=plain,residual model.depth=8,16 pairs=8",
+            "task=gnn norm=pre,post dry_run=true",
+        ),
+    ),
+    "report": Usage(
+        "the reports of a comparison again, also of one under way, or of several as one",
+        ("FOLDER", "FOLDER FOLDER dir=FOLDER"),
+        {"dir": "where the reports are written; null: beside the runs, or runs/report for several"},
+    ),
+    "bench": Usage(
+        "what training costs on this machine",
+        ("task=gnn", "of=rules task=cnn"),
+    ),
+    "list": Usage("what is registered", ("", "connection")),
+    "show": Usage("the composed configuration", ("task=gnn", "task=gnn preset=gcnii"), FILE),
+}
+
+
+def overview() -> str:
+    """Every verb with its examples."""
+    lines = ["usage: python -m zoo [--json] [--debug] VERB [key=value ...]", ""]
+    for verb, usage in VERBS.items():
+        lines.append(f"  {verb:<8} {usage.about}")
+        lines += [f"{'':<13}{verb} {words}".rstrip() for words in usage.examples]
+    return "\n".join([*lines, "", FLAGS.rstrip()])

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import ConfigError, suggest
+from zoo.errors import ConfigError, close, suggest
 
 
 @dataclass
 class Flags:
     json: bool = False
     debug: bool = False
+    help: bool = False
+    version: bool = False
 
 
 def emit(flags: Flags, record: Any, text: str) -> None:
@@ -34,13 +36,25 @@ def fit(words: Sequence[str], flags: Flags) -> int:
     run = import_module("tasks.run")
     result = run.resume(config, general["from"]) if "from" in general else run.fit(config)
     if result is not None:  # only the first process of a run reports
-        emit(flags, result.record, result.table())
+        following = "" if result.exit_code else f"\n{result.next_steps()}"
+        emit(flags, result.record, result.table() + following)
     return 0 if result is None else result.exit_code
 
 
+def run_named(verb: str, words: Sequence[str]) -> list[str]:
+    """The words `from=FOLDER`; ConfigError where there is none."""
+    named = [word for word in words if word.startswith("from=")]
+    if not named:
+        keys = [word.partition("=")[0] for word in words if "=" in word]
+        misspelt = [key for key in keys if close(key, ["from"])]
+        bare = [word for word in words if "=" not in word]
+        near = f"did you mean from instead of {misspelt[0]}?" if misspelt else "add from=FOLDER"
+        raise ConfigError("no run is named", verb, f"write from={bare[0]}" if bare else near)
+    return named
+
+
 def test(words: Sequence[str], flags: Flags) -> int:
-    if not any(word.startswith("from=") for word in words):
-        raise ConfigError("no run is named", "test", "add from=FOLDER")
+    run_named("test", words)
     config, general = configured(words)
     from importlib import import_module
 
@@ -54,9 +68,7 @@ def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
     def run_verb(words: Sequence[str], flags: Flags) -> int:
-        named = [word for word in words if word.startswith("from=")]
-        if not named:
-            raise ConfigError("no run is named", verb, "add from=FOLDER")
+        named = run_named(verb, words)
         config, general = configured(named)
         from importlib import import_module
 

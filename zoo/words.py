@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from zoo import registry
 from zoo.errors import ConfigError
 
+PATHS = ("from", "config", "run.dir", "dir", "compare.dir")  # keys whose values are paths
+
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
     values = {}
-    for key, found in axes(words).items():
+    for key, found in axes(words, (*PATHS, "data.path")).items():
         if isinstance(found, Sweep):
             raise ConfigError(f"{key} gives several values", f"{key}=...", "give one value")
         values[key] = found[0]
@@ -23,17 +26,25 @@ class Sweep(list[Any]):
     """Values of an axis, given by commas or `range()`."""
 
 
-def axes(words: Sequence[str]) -> dict[str, list[Any]]:
+def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[Any]]:
     """Words in Hydra's grammar as lists of values; `a,b` and `range()` give more than one.
 
     >>> axes(["seed=range(0,3)", "model.width=[16,32]", "norm=pre,post"])
     {'seed': [0, 1, 2], 'model.width': [[16, 32]], 'norm': ['pre', 'post']}
+
+    Args:
+        words: of the command line.
+        paths: keys whose values are paths, which are taken as they are, brackets and all.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
 
     values: dict[str, list[Any]] = {}
     for word in words:
+        name, equals, text = word.partition("=")
+        if equals and name in paths and text not in ("", "null") and "${" not in text:
+            values[name] = [os.path.expanduser(unquoted(text))]
+            continue
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
         except OverrideParseException:
@@ -51,6 +62,16 @@ def axes(words: Sequence[str]) -> dict[str, list[Any]]:
             given: Any = override.value()
             values[key] = [getattr(given, "text", given)]
     return values
+
+
+def unquoted(text: str) -> str:
+    """A text without the quotes around it that Hydra's grammar asks for.
+
+    >>> unquoted("'a [b]'"), unquoted("it's")
+    ('a [b]', "it's")
+    """
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if quoted else text
 
 
 def rewritten(word: str) -> str:

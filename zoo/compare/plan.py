@@ -22,7 +22,7 @@ from zoo.compare.matrix import (
     product,
 )
 from zoo.compare.refuse import refuse, refuse_doubles, refuse_size
-from zoo.config import Config, change, compose
+from zoo.config import Config, change, compose, having
 from zoo.errors import ConfigError, suggest
 from zoo.limits import LIMITS, default_limits, settle_limits
 from zoo.options import fields
@@ -137,11 +137,9 @@ def plan(options: Comparison, given: Axes) -> Plan:
                 cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
     for key in words:
         if key not in composer.used:
-            raise ConfigError(
-                f"unknown option {key}",
-                "compare",
-                suggest(key, {*composer.used, *fields(Comparison)}),
-            )
+            known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}
+            near = having(cells[0].config, key) or suggest(key, known)
+            raise ConfigError(f"unknown option {key}", "compare", near)
     return Plan(found, arms, baselines, list(pairs), cells)
 
 

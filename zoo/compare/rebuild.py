@@ -71,8 +71,10 @@ def finished(cell: str, homes: Sequence[Path]) -> Row | None:
 
 def report(words: Sequence[str]) -> tuple[Row, str]:
     """Rebuilds the reports of some folders; gives the record and the text for the terminal."""
-    paths = [Path(word) for word in words if not word.startswith("dir=")]
-    given = [Path(word.removeprefix("dir=")) for word in words if word.startswith("dir=")]
+    paths = [Path(word).expanduser() for word in words if not word.startswith("dir=")]
+    given = [
+        Path(word.removeprefix("dir=")).expanduser() for word in words if word.startswith("dir=")
+    ]
     if not paths:
         raise ConfigError("no comparison is named", "report", "add its folder")
     sources = [read(path) for path in paths]

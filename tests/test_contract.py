@@ -1,0 +1,117 @@
+"""Classes of another package that lack part of what a run asks for: one line, and no folder."""
+
+import sys
+
+import pytest
+
+from zoo import registry
+from zoo.cli import main
+
+DATA = """
+from tasks.data.graph import Graph
+from tasks.data.graphs import CSBM
+class Bare: pass
+class Silent:
+    def load(self): return CSBM().load()
+class Liar:
+    def load(self) -> Graph: return [1, 2]
+class Own:
+    def __init__(self, **made): self.__dict__.update(made)
+class Empty:
+    def load(self) -> Own: return Own()
+class Halved:
+    def load(self) -> Own:
+        say = lambda: "x"
+        return Own(parts={"train": [0], "val": [1]}, notes=[], summary=say, digest=say)
+class Listed(Halved):
+    def load(self) -> Own:
+        made = super().load()
+        made.parts = [[0], [1], [2]]
+        return made
+"""
+TASKS = """
+from typing import ClassVar
+from tasks.gnn import NodeClassification
+from tasks.base import Task
+from lab.data import Own
+class Stranger:
+    def __init__(self, *facts, drop_edge: float = 0.0): pass
+class Unsaid(NodeClassification):
+    takes = object
+class Worded(NodeClassification):
+    primary = "accuracy"
+class Idle(Task):
+    takes = Own
+    def __init__(self, *facts, drop_edge: float = 0.0): pass
+class Owning(NodeClassification):
+    takes = Own
+    verbs: ClassVar[dict[str, str]] = {}
+"""
+MODELS = """
+from torch import nn
+from zoo.models.gnn import GNN
+class Flat(nn.Module):
+    def __init__(self, *facts, **more): super().__init__()
+class Plain:
+    def __init__(self, *facts, depth: int = 1, **more): pass
+"""
+LACKS = {
+    "no load": (["data=bare"], "lab.data.Bare lacks load"),
+    "a load that says nothing": (["data=silent"], "lab.data.Silent lacks the class that load"),
+    "a load that gives something else": (["data=liar"], "lab.data.Liar lacks what its load"),
+    "data without members": (["task=owning", "data=empty"], "lacks parts, notes, summary, digest"),
+    "data without a part": (["task=owning", "data=halved"], "lab.data.Own lacks test in parts"),
+    "parts in a list": (["task=owning", "data=listed"], "lacks train, val, test in parts"),
+    "no task at all": (["task=stranger"], "lab.tasks.Stranger lacks the base class"),
+    "a task that takes nothing": (["task=unsaid"], "lab.tasks.Unsaid lacks takes"),
+    "a metric without direction": (["task=worded"], "lab.tasks.Worded lacks primary"),
+    "a task without methods": (["task=idle", "data=halved"], "lab.tasks.Idle lacks batches_per"),
+    "a model without depth": (["model=flat"], "lab.models.Flat lacks the option depth"),
+    "a model that is no module": (["model=plain"], "lab.models.Plain lacks the base class"),
+}
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A package with configurations for all classes above."""
+    package = tmp_path / "lab"
+    for group, text in {"data": DATA, "task": TASKS, "model": MODELS}.items():
+        module = group if group == "data" else f"{group}s"
+        (package / "configs" / group).mkdir(parents=True)
+        (package / f"{module}.py").write_text(text)
+        for line in text.splitlines():
+            name = line.removeprefix("class ").partition("(")[0].partition(":")[0]
+            if line.startswith("class "):
+                content = f"class: lab.{module}.{name}\n"
+                if group == "task":
+                    usual = registry.find("task", "gnn").read_text()
+                    content = usual.replace("tasks.gnn.NodeClassification", f"lab.tasks.{name}")
+                if name == "Plain":
+                    content += "depth: 1\n"
+                (package / "configs" / group / f"{name.lower()}.yaml").write_text(content)
+    for folder in (package, package / "configs"):
+        (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Point:
+        value = "lab.configs"
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point])
+    registry.homes.cache_clear()
+    yield
+    for module in [name for name in sys.modules if name.split(".")[0] == "lab"]:
+        del sys.modules[module]
+    monkeypatch.undo()
+    registry.homes.cache_clear()
+
+
+@pytest.mark.parametrize("case", LACKS)
+def test_a_lack_is_one_line_that_names_class_and_member(case, lab, tmp_path, monkeypatch, capsys):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    words, hint = LACKS[case]
+    task = [] if words[0].startswith("task=") else ["task=gnn"]
+    assert main(["fit", *task, *words, "logger=none"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert hint in line
+    assert list((tmp_path / "here").iterdir()) == []

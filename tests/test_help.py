@@ -1,0 +1,88 @@
+"""The pages of `--help`: whole, true to the files, and quick because nothing heavy is imported."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from zoo import registry, source
+from zoo.cli import main, split
+from zoo.compare.declared import Comparison
+from zoo.options import as_word
+from zoo.usage import VERBS as USAGE
+from zoo.verbs import VERBS
+
+
+def page(capsys, *words):
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def test_every_verb_has_a_page_that_all_three_spellings_print(capsys):
+    assert USAGE.keys() == VERBS.keys()
+    for verb, usage in USAGE.items():
+        text = page(capsys, verb, "--help")
+        assert text == page(capsys, "-h", verb) == page(capsys, "help", verb)
+        assert usage.about in text
+        assert max(map(len, text.splitlines())) <= 100
+        assert page(capsys, "--help").count(f"\n  {verb} ") == 1
+
+
+@pytest.mark.parametrize("task", registry.names("task"))
+def test_a_page_shows_every_option_of_a_task_with_the_value_that_show_gives(task, capsys):
+    from zoo.config import load
+    from zoo.tree import flatten
+
+    text = page(capsys, "fit", f"task={task}", "--help")
+    config, _ = load([f"task={task}"])
+    for key, value in flatten(config.plain()).items():
+        key = key.removeprefix("choices.")
+        if key != "trainer":
+            assert any(
+                line.startswith(f"  {key}={as_word(value)}") for line in text.splitlines()
+            ), key
+
+
+def test_a_page_shows_the_options_of_a_chosen_rule(capsys):
+    text = page(capsys, "fit", "task=gnn", "connection=hyper", "--help")
+    assert "  connection.streams=4" in text
+
+
+def test_options_are_read_from_source_as_they_are_imported():
+    targets = [Comparison]
+    for task in registry.names("task"):
+        verbs = registry.resolve("task", task).verbs
+        assert (source.constant(registry.class_path("task", task), "verbs") or {}) == verbs
+        for dotted in verbs.values():
+            module, _, name = dotted.rpartition(".")
+            targets.append(getattr(__import__(module, fromlist=[name]), name))
+    for target in targets:
+        dotted = f"{target.__module__}.{target.__qualname__}"
+        parameters = inspect.signature(target).parameters.values()
+        given = {p.name: p.default for p in parameters if p.default is not p.empty}
+        assert source.defaults(dotted) == given
+        assert source.meanings(source.docstring(dotted)).keys() == given.keys()
+
+
+def test_no_page_imports_anything_heavy():
+    code = (
+        "import sys; from zoo.cli import main; from zoo.verbs import VERBS\n"
+        "for verb in VERBS: main([verb, 'task=cnn', '--help'])\n"
+        "sys.exit(str([m for m in ('torch', 'numpy', 'hydra', 'pydantic') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "[]\n"
+
+
+def test_the_examples_of_the_pages_are_accepted():
+    from zoo.config import load
+
+    for verb, usage in USAGE.items():
+        for words in usage.examples:
+            _, named, rest = split([verb, *words.split()])
+            assert named == verb
+            if verb in ("fit", "show") and "from=FOLDER" not in rest:
+                assert load(rest)
