@@ -101,5 +101,7 @@ def as_zoo_error(error: BaseException) -> BaseException:
             "out of memory", "this machine", "lower width, depth or the data's size"
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ResourceError("the disk is full", str(error.filename or "standard output"), "free some space")
+        return ResourceError(
+            "the disk is full", str(error.filename or "standard output"), "free some space"
+        )
     return error
