@@ -88,7 +88,7 @@ class Result:
         task, rule = self.record["task"], self.record["connection"]
         verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
         verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
-        path = " path=FILES" if "path" in defaults(verbs.get(verb, "")) else ""
+        path = " path=FILES" if verb in verbs and "path" in defaults(verbs[verb]) else ""
         pair = "plain,residual" if rule in ("plain", "residual") else f"residual,{rule}"
         place = shlex.quote(f"from={self.folder}")
         return (

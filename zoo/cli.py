@@ -8,11 +8,13 @@ import traceback
 from collections.abc import Sequence
 
 from zoo.config import GENERAL
-from zoo.console import settle
+from zoo.console import settle, spare_caches
 from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
 from zoo.registry import GROUPS
 from zoo.usage import overview
 from zoo.verbs import VERBS, Flags
+
+LIGHT = ("list", "show")  # verbs that need no library's cache
 
 
 def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
@@ -55,7 +57,11 @@ def run(argv: Sequence[str]) -> int:
 
         print(page(verb, words))
     else:
-        return VERBS[verb](words, flags)
+        if verb not in LIGHT:
+            spare_caches()
+        code = VERBS[verb](words, flags)
+        sys.stdout.flush()  # a full disk is told as any error
+        return code
     return 0
 
 

@@ -62,14 +62,18 @@ class Config:
         """The words of the command line that begin so."""
         return [word for word in self.given if word.startswith(prefix)]
 
+    def check_run(self) -> None:
+        """ConfigError where an option of the run folder is no name."""
+        for key, value in self.run.items():
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
+
     def check(self) -> Config:
         """Checks every value against the constructors; ConfigError for the first wrong one."""
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             what = f"seed={self.seed!r} is refused"
             raise ConfigError(what, "seed", "give an integer of at least 0")
-        for key, value in self.run.items():
-            if value is not None and not isinstance(value, str):
-                raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
+        self.check_run()
         for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
             checked = registry.check(group, self.choices[group], self.sections[group])
             words = {key: value for key, value in checked.items() if isinstance(value, str)}
@@ -225,6 +229,7 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
             )
         config = from_file(str(source), choices)
         if "config" in general:  # a repeated run gets a folder of its own
+            config.check_run()
             config.run = dict.fromkeys(config.run)
     before = dict(config.sections["trainer"])
     change(config, values, "command line")

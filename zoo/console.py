@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
+import shutil
 import sys
+import tempfile
+
+CACHES = {
+    "MPLCONFIGDIR": "~/.config/matplotlib",
+    "WANDB_CACHE_DIR": "~/.cache/wandb",
+    "WANDB_CONFIG_DIR": "~/.config/wandb",
+    "WANDB_DATA_DIR": "~/.local/share/wandb",
+}  # folders in which libraries keep what they can do without
 
 
 class Messages(io.TextIOWrapper):
@@ -39,3 +49,27 @@ def settle() -> None:
     encoding = sys.stderr.encoding if sys.stderr else "utf-8"
     raw = open(2, "wb", closefd=False)  # noqa: SIM115
     sys.stderr = Messages(raw, encoding, "backslashreplace", line_buffering=True)
+
+
+def spare_caches() -> None:
+    """Gives libraries a folder for this process where theirs cannot be written, and says so."""
+    lost = {name: os.environ.get(name) or os.path.expanduser(p) for name, p in CACHES.items()}
+    lost = {name: place for name, place in lost.items() if not writable(place)}
+    if lost:
+        spare = tempfile.mkdtemp(prefix="zoo-")
+        atexit.register(shutil.rmtree, spare, ignore_errors=True)
+        os.environ.update(dict.fromkeys(lost, spare))
+        places = ", ".join(dict.fromkeys(lost.values()))
+        print(
+            f"zoo: cannot write {places}: nothing is kept there; set {', '.join(lost)} elsewhere",
+            file=sys.stderr,
+        )
+
+
+def writable(place: str) -> bool:
+    """Whether a folder is there, or can be made, and can be written."""
+    try:
+        os.makedirs(place, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(place, os.W_OK | os.X_OK)

@@ -70,7 +70,8 @@ class RunFolder:
             self.figures.mkdir()
         except OSError as error:
             reason = error.strerror or "cannot be made"
-            raise ConfigError(reason, f"run.dir={self.path}", "name another folder") from None
+            fix = "name one that can be written: run.dir=FOLDER"
+            raise ConfigError(reason, f"run.dir={self.path.absolute()}", fix) from None
 
     def write_config(self, tree: dict[str, Any]) -> None:
         import yaml

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 import zipfile
 import zlib
-from typing import Annotated
+from collections.abc import Sequence
+from typing import IO, Annotated, Any
 
 import numpy as np
 import torch
@@ -16,6 +19,8 @@ from tasks.memory import refuse_beyond_memory
 from zoo.errors import DataError
 from zoo.init import generator
 from zoo.sizes import Count, Width
+
+LARGE, RATIO = 2**30, 200  # bytes, and times the file, that arrays may unpack to
 
 
 class CSBM:
@@ -82,6 +87,7 @@ def native(array: np.ndarray) -> np.ndarray:
 def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays of an `.npz` file; DataError where it is none or one is missing."""
     try:
+        refuse_inflated(path, unpacked(path, keys))
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file]
             if missing:
@@ -117,6 +123,34 @@ def numbered(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
 def is_mask(part: np.ndarray) -> bool:
     """Whether integers are 0 and 1 alone, both of them and more than once: no node numbers."""
     return part.dtype.kind in "iu" and len(part) > 2 and bool(np.isin(part, (0, 1)).all())
+
+
+def unpacked(path: str, keys: Sequence[str]) -> int:
+    """The bytes of arrays of a `.npz` file, as their headers say: nothing is unpacked."""
+    total = 0
+    with zipfile.ZipFile(path) as file:
+        for key in {f"{key}.npy" for key in keys} & {*file.namelist()}:
+            with file.open(key) as member:
+                version = np.lib.format.read_magic(member)
+                shape, _, dtype = read_header(member, version)
+                total += math.prod(shape) * dtype.itemsize
+    return total
+
+
+def read_header(member: IO[bytes], version: tuple[int, int]) -> tuple[Any, bool, Any]:
+    """Shape, order and type of an array whose format has a version."""
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    return np.lib.format.read_array_header_2_0(member)
+
+
+def refuse_inflated(path: str, size: int) -> None:
+    """DataError for arrays beyond the memory, or far larger than any real file would hold."""
+    packed = os.path.getsize(path)
+    what = f"{packed / 1e6:,.1f} MB that unpack to {size / 1e9:,.1f} GB"
+    refuse_beyond_memory(size, what, path)
+    if size > LARGE and size > RATIO * packed:
+        raise DataError(what, path, "write it by numpy.savez, which packs nothing")
 
 
 class Npz:

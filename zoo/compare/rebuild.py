@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from zoo.folder import ENDED, SCHEMA, RunFolder
 
 FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "recipe",
          "flops", "command")  # fmt: skip
+NEEDED = {"place", "task", "family", "depth", "arm", "pair", "status"}
 
 PLAN = "plan.json"  # what a comparison under way will do
 TOGETHER = "runs/report"  # where several comparisons are reported
+ADDRESS = re.compile("[0-9a-f]{20}")  # of a run
 ALONE = "report these folders one by one"
 
 
@@ -82,7 +85,8 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(str(error.strerror), f"dir={target}", "name another") from None
+        fix = "name one that can be written: dir=FOLDER"
+        raise ConfigError(str(error.strerror), f"dir={target.absolute()}", fix) from None
     declared = joined(sources)
     rows = rows_of(sources)
     names = list(dict.fromkeys(source.record["name"] for source in sources))
@@ -113,7 +117,29 @@ def read(path: Path) -> Source:
     whole = isinstance(record, dict) and record.keys() >= {"name", "command", "declared", "cells"}
     if not whole or record.get("schema") != SCHEMA:
         raise ConfigError(f"no record of a comparison of schema {SCHEMA}", str(file), fix)
-    return Source(path, record)
+    source = Source(path, record)
+    refuse_strange(source, file)
+    return source
+
+
+def refuse_strange(source: Source, file: Path) -> None:
+    """ConfigError for a record whose runs are no addresses or lie outside of comparisons.
+
+    A record may come from elsewhere: what it names is opened only where it can be a run.
+    """
+    fix = "write the report again from the folders of the runs"
+    cells, homes = source.record["cells"], source.record.get("homes", [])
+    for row in cells if isinstance(cells, list) else [cells]:
+        name = row.get("id") if isinstance(row, dict) else row
+        if not isinstance(name, str) or not ADDRESS.fullmatch(name):
+            raise ConfigError(f"a run is called {str(name)[:80]!r}", str(file), fix)
+        if lost := NEEDED - row.keys():
+            raise ConfigError(f"run {name} has no {', '.join(sorted(lost))}", str(file), fix)
+    for home in homes if isinstance(homes, list) else [homes]:
+        place = source.path / home if isinstance(home, str) else None
+        known = place and any((place / name).is_file() for name in (PLAN, "compare.json"))
+        if place is None or (place.exists() and not known):
+            raise ConfigError(f"{str(home)[:80]!r} holds no comparison", str(file), fix)
 
 
 def joined(sources: Sequence[Source]) -> Row:

@@ -40,7 +40,8 @@ class Store:
             for folder in (self.cells, self.leases, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(str(error.strerror), f"dir={path}", "name another") from None
+            fix = "name one that can be written: dir=FOLDER"
+            raise ConfigError(str(error.strerror), f"dir={path.absolute()}", fix) from None
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
         self.held: set[str] = set()
 

@@ -1,0 +1,123 @@
+"""Odd surroundings: closed streams, missing letters, homes and caches that are not there."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from made_comparison import made
+
+from zoo.cli import main
+
+SMALL = ["task=gnn", "model.depth=1", "model.width=4", "data.nodes=60", "data.train=20"]
+SMALL += ["data.val=20", "data.features=4", "trainer.max_steps=2", "logger=none"]
+
+
+def shell(line, *words, **env):
+    """A command in a shell, with redirections behind it."""
+    command = shlex.join([sys.executable, "-m", "zoo", *words])
+    full = {**os.environ, **env}
+    return subprocess.run(f"{command} {line}", shell=True, capture_output=True, text=True, env=full)
+
+
+@pytest.mark.parametrize("line", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_a_run_goes_on_without_a_stream(line, tmp_path):
+    done = shell(line, "fit", *SMALL, f"run.dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["status"] == "done"
+    assert (tmp_path / "run" / "log.txt").read_text().count("Traceback") == 0
+
+
+def test_an_error_has_its_code_without_a_stream():
+    assert shell("2>&-", "fitt").returncode == 2
+    assert "the disk is full" in shell(">/dev/full", "list").stderr
+
+
+def test_a_name_that_stdout_cannot_spell_and_one_with_brackets(tmp_path):
+    place = tmp_path / "é [x] b"
+    done = shell("", "fit", *SMALL, f"run.dir={place}", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9 [x] b" in done.stdout
+    assert main(["test", f"from={place}"]) == 0
+
+
+def test_a_home_that_is_not_there_is_told_once_and_no_library_speaks_of_it(tmp_path):
+    words = [*SMALL[:-1], f"run.dir={tmp_path / 'run'}"]
+    done = shell("", "fit", *words, HOME="/proc/none", WANDB_MODE="offline")
+    assert done.returncode == 0
+    (line,) = [line for line in done.stderr.splitlines() if "/proc/none" in line]
+    assert line.startswith("zoo: cannot write /proc/none/.config/matplotlib")
+    assert "W&B is off" not in done.stderr
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_a_place_that_cannot_be_written_is_named_whole(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *SMALL, "run.dir=file/run"]) == 2
+    assert main(["compare", *SMALL, "dir=file/run"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert f"run.dir={tmp_path / 'file/run'} -- name one that can be written" in first
+    assert f"dir={tmp_path / 'file/run'} -- name one that can be written" in second
+
+
+def test_a_wave_stands_for_home_in_every_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["fit", *SMALL, "run.dir=~/run"]) == 0
+    assert main(["test", "from=~/run"]) == 0
+    assert main(["fit", "config=~/run/config.yaml", "run.dir=~/again"]) == 0
+    made(tmp_path / "here", ["plain", "residual"], [("cnn", 2)], 2)
+    assert main(["report", "~/here", "dir=~/there"]) == 0
+    names = ["again", "here", "run", "there"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name in names) == names
+    capsys.readouterr()
+
+
+STRANGE = {
+    "a path as a run": lambda record: record["cells"][0].update(id="../../elsewhere"),
+    "a run without a place": lambda record: record["cells"][0].pop("place"),
+    "runs that are no list": lambda record: record.update(cells=3),
+    "a folder of something else": lambda record: record.update(homes=["../other"]),
+    "folders that are no list": lambda record: record.update(homes=5),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_a_report_opens_no_path_of_a_strange_record(case, tmp_path, capsys):
+    folder = made(tmp_path / "here", ["plain", "residual"], [("cnn", 2)], 2)
+    (tmp_path / "other" / "cells").mkdir(parents=True)
+    record = json.loads((folder / "plan.json").read_text())
+    STRANGE[case](record)
+    (folder / "plan.json").write_text(json.dumps(record))
+    before = sorted(folder.rglob("*"))
+    assert main(["report", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(folder / "plan.json") in line
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused_from_its_header(tmp_path, capsys):
+    nodes, file = np.arange(12), tmp_path / "graph.npz"
+    whole = {"edge_index": np.stack([nodes, nodes]), "y": nodes % 2, "train": nodes < 4}
+    np.savez(file, val=nodes[4:6], test=nodes > 8, **whole)
+    with zipfile.ZipFile(file, "a") as graph, graph.open("x.npy", "w") as member:  # a header alone
+        head = {"descr": "<f4", "fortran_order": False, "shape": (500_000, 1000)}
+        np.lib.format.write_array_header_1_0(member, head)
+    assert main(["fit", "task=gnn", "data=npz", f"data.path={file}", "logger=none"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "0.0 MB that unpack to 2.0 GB" in line
+    assert str(file) in line
+
+
+def test_the_end_of_a_run_names_two_commands_that_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *SMALL, "run.dir=my run"]) == 0
+    lines = capsys.readouterr().out.partition("next: ")[2].splitlines()
+    use, ask = (shlex.split(line)[3:] for line in lines)
+    assert use[1] == "from=my run"
+    assert main(use) == 0
+    assert main([*ask, *SMALL[1:], "dry_run=true"]) == 0
