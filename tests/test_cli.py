@@ -115,7 +115,6 @@ def test_mistake_is_one_line_and_exit_code_2(case, tmp_path, monkeypatch, capsys
         ("? [a, b]\n: 1\n", "no plain word"),
         ("task: gnn\nmodel: {depth: 3\n", "broken YAML"),
         ("task: gnn\nmodel: 3\n", "model"),
-        ("task: gnn\nrun: {dir: 5}\n", "run.dir=5"),
         ("taks: gnn\n", "did you mean task?"),
     ],
 )

@@ -1,10 +1,16 @@
 """Odd surroundings: closed streams, missing letters, homes and caches that are not there."""
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import shlex
+import struct
 import subprocess
 import sys
+import termios
 import zipfile
 
 import numpy as np
@@ -121,3 +127,22 @@ def test_the_end_of_a_run_names_two_commands_that_work(tmp_path, monkeypatch, ca
     assert use[1] == "from=my run"
     assert main(use) == 0
     assert main([*ask, *SMALL[1:], "dry_run=true"]) == 0
+
+
+@pytest.mark.parametrize("columns", [100, 0])
+def test_a_terminal_shows_one_line_that_renews_itself_with_step_loss_and_time(columns, tmp_path):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    words = [*SMALL, "trainer.max_steps=60", f"run.dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-m", "zoo", "fit", *words]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as running:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end, on Linux
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    assert running.returncode == 0
+    (bar,) = [line for line in shown.decode().split("\n") if "step 60/60" in line]
+    last = bar.rstrip("\r").split("\r")[-1]
+    assert re.match(r"zoo: step 60/60 \|.{20}\| \d\d:\d\d left, train/loss=\d", last)
