@@ -22,11 +22,11 @@ from zoo import registry
 from zoo.config import Config
 from zoo.folder import AT_BEST, SCHEMA
 from zoo.init import branch_digest
-from zoo.source import defaults
 
 BATCHES = 3  # that the digest of their order covers
 WIDTH = 100  # columns of a line that would be longer
 PARTS = ("train", "val", "test")
+FILES = ("tasks.predict_labels.PredictLabels", "tasks.predict_masks.PredictMasks")  # that want some
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -88,7 +88,7 @@ class Result:
         task, rule = self.record["task"], self.record["connection"]
         verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
         verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
-        path = " path=FILES" if verb in verbs and "path" in defaults(verbs[verb]) else ""
+        path = " path=FILES" if verbs.get(verb) in FILES else ""
         pair = "plain,residual" if rule in ("plain", "residual") else f"residual,{rule}"
         place = shlex.quote(f"from={self.folder}")
         return (
