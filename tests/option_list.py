@@ -123,8 +123,6 @@ WITHOUT = {  # options that change no number of a run, and what they change
 SLOW = {"trainer.compile"}
 SILENT = {  # options that change nothing where what they need is left out, and are not refused
     "data.vocabulary": "only a byte-pair encoding is trained",
-    "data.text.name": "a file has no configurations",
-    "data.text.text": "a file has no columns",
     "data.images.val": "the data has parts of its own",
     "data.images.test": "the data has parts of its own",
     "data.images.seed": "the data has parts of its own",

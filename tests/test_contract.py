@@ -96,11 +96,15 @@ def lab(tmp_path, monkeypatch):
     class Point:
         value = "lab.configs"
 
+    def forget():
+        for module in [name for name in sys.modules if name.split(".")[0] == "lab"]:
+            del sys.modules[module]
+
     monkeypatch.setattr(registry, "entry_points", lambda group: [Point])
+    forget()  # other tests have packages of that name
     registry.homes.cache_clear()
     yield
-    for module in [name for name in sys.modules if name.split(".")[0] == "lab"]:
-        del sys.modules[module]
+    forget()
     monkeypatch.undo()
     registry.homes.cache_clear()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 import yaml
 from conftest import until
 from pytorch_lightning import Callback
@@ -381,6 +382,7 @@ def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("tasks.loggers.START_SECONDS", 3)
+    wandb.teardown()  # it keeps the settings of earlier runs
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     read, *lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]
     assert read.startswith("zoo: csbm seed 0: 1,000 nodes")

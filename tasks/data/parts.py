@@ -60,7 +60,8 @@ def split_folders(tree: Folder, given: Given, where: str) -> dict[str, Folder]:
     beside += [file.name for file in tree.files if is_image(file)]
     if beside:
         what = f"{listed(beside)} beside the split folder{'s' * (len(splits) > 1)} {listed(splits)}"
-        fix = "move it into a split folder or away, or name it by data.train_split, data.val_split"
+        keys = "data.train_split, data.val_split or data.test_split"
+        fix = f"move it into a split folder or away, or name it by {keys}"
         raise DataError(what, where, f"{fix}; classes of such names go below one folder train")
     return splits
 
