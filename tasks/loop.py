@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.advice import out_of_memory, small_batch
 from tasks.base import Task
 from tasks.callbacks import Best, Record
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
@@ -24,7 +25,7 @@ from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, new_record
 from tasks.trainer import Training
 from zoo.config import Config
-from zoo.errors import Diverged, as_zoo_error
+from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
 from zoo.folder import AT_BEST, RunFolder
 from zoo.idle import idle
 from zoo.init import branch_digest, redraw
@@ -70,7 +71,7 @@ def train(
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
         try:
-            with outcome(record, keep):
+            with outcome(record, keep, config, task):
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
                 record["steps"] = trainer.global_step
                 if not keep.stopped:
@@ -103,12 +104,12 @@ def train(
 
 
 def tell(config: Config, task: Task) -> None:
-    """Says what was read and what is odd in it, and which options count for nothing."""
+    """Says what was read and what is odd in it, and which options are without effect or unwise."""
     log.info("%s", task.data.summary())
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]
     fits = task.batch_size in (None, asked)
-    for note in [*task.data.notes, *idle(config), *([] if fits else cut)]:
+    for note in [*task.data.notes, *idle(config), *([] if fits else cut), *small_batch(task)]:
         log.warning("%s", note)
 
 
@@ -124,7 +125,7 @@ def announcement(record: dict[str, Any], limits: dict[str, int], training: Train
 
 
 @contextlib.contextmanager
-def outcome(record: dict[str, Any], keep: Keep) -> Iterator[None]:
+def outcome(record: dict[str, Any], keep: Keep, config: Config, task: Task) -> Iterator[None]:
     """Notes how training ended and how long it took; errors that have a remedy get it."""
     began = time.perf_counter()
     try:
@@ -135,6 +136,8 @@ def outcome(record: dict[str, Any], keep: Keep) -> Iterator[None]:
             record["status"] = "interrupted"
             raise SystemExit(128 + received) from error
         record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
+        if is_out_of_memory(error):
+            raise out_of_memory(config, task, str(error)) from error
         known = as_zoo_error(error)
         if known is not error:
             raise known from error

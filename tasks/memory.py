@@ -51,6 +51,21 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
+def memory_bytes() -> tuple[int, str]:
+    """The memory that `peak_memory_bytes` is a part of, and its name."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return gpu.total_memory, gpu.name
+    return physical_bytes(), "this machine"
+
+
+def physical_bytes() -> int:
+    """The memory of this machine; 0 where it does not say."""
+    if not hasattr(os, "sysconf"):  # on Windows
+        return 0
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def refuse_beyond_memory(needed: int, what: str, where: str) -> None:
     """ConfigError where something has more bytes than this machine, with all its GPUs, can hold.
 
@@ -61,8 +76,7 @@ def refuse_beyond_memory(needed: int, what: str, where: str) -> None:
     """
     gpus = range(torch.cuda.device_count())
     there = sum(torch.cuda.get_device_properties(gpu).total_memory for gpu in gpus)
-    if hasattr(os, "sysconf"):  # Windows has none
-        there += os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > there:
-            sizes = f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}"
-            raise ConfigError(f"{what} would take {sizes}", where, "choose a smaller size")
+    there += physical_bytes()
+    if physical_bytes() and needed > there:
+        sizes = f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}"
+        raise ConfigError(f"{what} would take {sizes}", where, "choose a smaller size")

@@ -93,10 +93,18 @@ def close(word: str, choices: Iterable[str]) -> list[str]:
     return [small[near] for near in difflib.get_close_matches(word.lower(), small, cutoff=0.6)]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory could not be had, on the CPU or on a GPU."""
+    said = str(error).lower()
+    lost = ("can't allocate memory", "not enough memory", "out of memory", "status_alloc_failed")
+    return isinstance(error, MemoryError) or any(words in said for words in lost)
+
+
 def as_zoo_error(error: BaseException) -> BaseException:
     """Memory and disk errors as errors with a remedy; every other error as it is."""
-    lost = ("can't allocate memory", "not enough memory", "out of memory")
-    if isinstance(error, MemoryError) or any(words in str(error) for words in lost):
+    if isinstance(error, ZooError):
+        return error
+    if is_out_of_memory(error):
         return ResourceError(
             "out of memory", "this machine", "lower width, depth or the data's size"
         )

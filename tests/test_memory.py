@@ -1,0 +1,89 @@
+"""Runs that need more memory than there is, and batches that norms find too small."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny_runs import words
+
+from tasks.advice import remedies
+from zoo.cli import main
+from zoo.config import load
+
+LIMITED = """
+import resource, sys, torch
+from zoo.cli import main
+import tasks.loop
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, -1))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux")
+def test_a_run_out_of_memory_says_how_much_it_took_and_what_to_lower(tmp_path):
+    given = ["fit", "task=transformer", "logger=none", "trainer.max_steps=2", "model.context=512"]
+    given += ["data.batch_size=400", "trainer.accelerator=cpu", f"run.dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-c", LIMITED, *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (line,) = [line for line in done.stderr.splitlines() if "error" in line]
+    assert done.returncode == 6
+    assert "out of memory with a batch of 400: the peak was" in line
+    for remedy in ("trainer.precision=bf16-mixed", "model.checkpoint=true", "data.batch_size=200"):
+        assert remedy in line
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "run/result.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_out_of_memory_is_named_and_the_next_run_fits(tmp_path, capsys):
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(0.02)
+    try:
+        given = ["fit", *words("transformer", "trainer.max_steps=2", "model.width=512")]
+        large = [*given, "data.batch_size=3000", "model.context=256"]
+        assert main([*large, f"run.dir={tmp_path / 'large'}"]) == 6
+        said = capsys.readouterr().err
+        assert torch.cuda.get_device_name() in said
+        assert "out of memory with a batch of 3000" in said
+        assert main([*given, f"run.dir={tmp_path / 'small'}"]) == 0
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "named"), [("cnn", True), ("unet", True), ("transformer", True), ("gnn", False)]
+)
+def test_what_is_used_already_is_not_advised(task, named):
+    free = remedies(load([f"task={task}"])[0])
+    used = remedies(
+        load([f"task={task}", "model.checkpoint=true", "trainer.precision=bf16-mixed"])[0]
+    )
+    assert "model.checkpoint=true" in free
+    assert "trainer.precision=bf16-mixed" in free
+    assert "model.checkpoint" not in used
+    assert "precision" not in used
+    assert ("data.batch_size" in free) is named
+
+
+@pytest.mark.parametrize(
+    ("task", "more", "advised"),
+    [
+        ("unet", "data.batch_size=4", True),
+        ("unet", "data.batch_size=8", False),
+        ("unet", "data.batch_size=4 model.norm=group", False),
+        ("unet", "data.batch_size=4 norm=none", False),
+        ("cnn", "data.batch_size=2", True),
+        ("gnn", "norm=pre model.norm=batch", False),  # its batch is the whole graph
+    ],
+)
+def test_few_images_with_batch_norm_are_advised_of_group_norm(
+    task, more, advised, tmp_path, capsys
+):
+    data = ["data.train=12", "data.val=2", "data.test=2", "data.size=16"] if task == "unet" else []
+    given = words(task, *data, *more.split(), "trainer.max_steps=1", f"run.dir={tmp_path / 'run'}")
+    assert main(["fit", *given]) == 0
+    assert ("model.norm=group" in capsys.readouterr().err) is advised
