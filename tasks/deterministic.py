@@ -10,9 +10,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # read when cuBLAS starts
 WARNS = re.compile(r"(?s).*(not have a deterministic|not deterministic|non-deterministic)")
+
+
+def repeatable_attention() -> contextlib.AbstractContextManager[Any]:
+    """Has attention on a GPU computed by plain matrix products.
+
+    PyTorch's faster kernels have a backward pass that repeats, and take it in strict mode alone,
+    which would end the run at the first other kernel that has none.
+    """
+    if not torch.cuda.is_available():
+        return contextlib.nullcontext()
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 @contextlib.contextmanager
@@ -34,7 +46,7 @@ def deterministic(wanted: bool) -> Iterator[set[str]]:
     os.environ.setdefault(CUBLAS, ":4096:8")
     cudnn.deterministic, cudnn.benchmark = True, False
     torch.use_deterministic_algorithms(True, warn_only=True)
-    with warnings.catch_warnings():
+    with repeatable_attention(), warnings.catch_warnings():
         show = warnings.showwarning
 
         def note(message: Warning | str, *place: Any, **rest: Any) -> None:

@@ -44,7 +44,7 @@ def test_a_gpu_out_of_memory_is_named_and_the_next_run_fits(tmp_path, capsys):
     torch.cuda.set_per_process_memory_fraction(0.02)
     try:
         given = ["fit", *words("transformer", "trainer.max_steps=2", "model.width=512")]
-        large = [*given, "data.batch_size=3000", "model.context=256"]
+        large = [*given, "data.batch_size=3000", "model.context=128"]
         assert main([*large, f"run.dir={tmp_path / 'large'}"]) == 6
         said = capsys.readouterr().err
         assert torch.cuda.get_device_name() in said
