@@ -25,7 +25,7 @@ from zoo.models.graph_layers import (
 from zoo.models.sparse import Sparse
 from zoo.norm import PLACED, Placement
 from zoo.options import Needs
-from zoo.sizes import Depth, Few, Width
+from zoo.sizes import Depth, Every, Few, Width
 from zoo.stack import Stack
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
@@ -55,7 +55,7 @@ class GNN(nn.Module):
         theta: of gcn2, strength of the identity mapping.
         jump: what the head reads: the last value (`none`) or all of them (JumpingKnowledge,
             Xu et al. 2018, arXiv:1806.03536).
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: heads do not divide the width; fewer convolutions than stem and head use;
@@ -63,9 +63,9 @@ class GNN(nn.Module):
     """
 
     counts_with: ClassVar[Needs] = {
-        "heads": ("model.conv", ("gatv2",)),
-        "theta": ("model.conv", ("gcn2",)),
-        "norm": PLACED,
+        "heads": (("model.conv", ("gatv2",)),),
+        "theta": (("model.conv", ("gcn2",)),),
+        "norm": (PLACED,),
     }
 
     def __init__(
@@ -84,7 +84,7 @@ class GNN(nn.Module):
         heads: Few = 8,
         theta: Annotated[float, Gt(0)] = 0.5,
         jump: Literal["none", "cat", "max", "lstm"] = "none",
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         self.kind = conv
