@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from zoo.connection import Site
 from zoo.init import common, generator
+from zoo.norm import FOLLOWING
+from zoo.options import Needs
 from zoo.stack import Stack
 
+Gain = Annotated[float, Ge(0), Le(10)]
 Draws = Callable[[str], torch.Generator]  # the generator of a module of the branch, by its name
 
 
@@ -29,12 +34,15 @@ class Default:
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         """Changes one branch in place."""
 
+    def shortcut(self, shortcut: nn.Module) -> None:
+        """Changes one shortcut in place."""
+
     def head(self, head: nn.Module) -> None:
         """Changes in place the model's head, if it has weights of its own."""
 
     @torch.no_grad()
     def apply(self, model: nn.Module, seed: int = 0) -> None:
-        """Changes the branches of all stacks in a model, and its head.
+        """Changes the branches and shortcuts of all stacks in a model, and its head.
 
         Args:
             model: on the CPU.
@@ -45,6 +53,8 @@ class Default:
                 for index, branch in enumerate(stack.branches):
                     draws = partial(generator, seed, "init", f"{name}.branches.{index}")
                     self.branch(branch, stack.sites[index].site, draws)  # type: ignore[arg-type]
+                for shortcut in filter(None, stack.shortcuts):
+                    self.shortcut(shortcut)
         head, stem = getattr(model, "head", None), getattr(model, "stem", nn.Identity())
         shared = {id(parameter) for parameter in stem.parameters()}
         if isinstance(head, nn.Module) and shared.isdisjoint(map(id, head.parameters())):
@@ -52,17 +62,36 @@ class Default:
 
 
 class ZeroLast(Default):
-    """Zero in the last factor of every branch: its closing norm's gain, else its last weights.
+    """A start near zero of every branch: its closing norm's gain, else its last weights, scaled.
+
+    Args:
+        gain: what they, with the bias beside them, are multiplied by: 0, or 0.1, or 1 as drawn.
+        shortcut: the start of the gain of the norm behind a projection.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1 (gain); Radford et al. 2019 and Ho et
         al. 2020, arXiv:2006.11239 (weights).
     """
 
+    counts_with: ClassVar[Needs] = {
+        "shortcut": (
+            ("model.shortcut", ("B", "C")),
+            ("model.shortcut_norm", ("true",)),
+            FOLLOWING,
+        )
+    }
+
+    def __init__(self, gain: Gain = 0.0, shortcut: Gain = 1.0):
+        self.gain, self.start = gain, shortcut
+
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         for weight, bias in list(factors(branch))[-1:]:
-            weight.zero_()
-            if bias is not None:
-                bias.zero_()
+            for parameter in (weight,) if bias is None else (weight, bias):
+                parameter.mul_(self.gain).add_(0.0)  # zeros without a sign
+
+    def shortcut(self, shortcut: nn.Module) -> None:
+        for weight, _ in factors(shortcut):
+            if weight.ndim == 1:
+                weight.fill_(self.start)
 
 
 class GPT2(Default):
