@@ -125,6 +125,21 @@ def test_resnet_20_is_the_plain_pytorch_net(activation):
     torch.testing.assert_close(*grads)
 
 
+@pytest.mark.parametrize("placement", [NoNorm, Pre, Sandwich, Post])
+@pytest.mark.parametrize(("name", "kind"), [("elu", nn.ELU), ("gelu", nn.GELU), ("silu", nn.SiLU)])
+def test_an_activation_stands_at_every_place(placement, name, kind):
+    """As many as ReLUs by default, and none of these."""
+
+    def count(model, kind):
+        return sum(isinstance(module, kind) for module in model.modules())
+
+    for block, depth in (("basic", 8), ("bottleneck", 11)):
+        given = {"placement": placement(), "depth": depth, "block": block}
+        model = make(**given, activation=name)
+        assert count(model, kind) == count(make(**given), nn.ReLU) > 0
+        assert count(model, nn.ReLU) == 0
+
+
 def test_plain_has_no_shortcut_anywhere():
     """With branches that give zero nothing of the image reaches the head."""
     for shortcut in "ABC":

@@ -83,6 +83,14 @@ def test_the_original_is_the_plain_pytorch_net(activation):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("placement", [NoNorm, Pre, Sandwich, Post])
+def test_an_activation_stands_at_every_place(placement):
+    models = [make(placement=placement(), activation=name) for name in ("relu", "gelu")]
+    kinds = [[type(m) for m in model.modules()] for model in models]
+    assert kinds[1] == [nn.GELU if kind is nn.ReLU else kind for kind in kinds[0]]
+    assert nn.ReLU in kinds[0]
+
+
 def in_order(model):
     """Layers with weights in the order in which they are called."""
     seen = []
