@@ -76,6 +76,23 @@ def test_a_branch_gives_a_tenth_of_what_is_drawn(placement):
         torch.testing.assert_close(ours(x), 0.1 * theirs(x))
 
 
+@pytest.mark.parametrize(
+    ("conv", "gain"), [("gcn", 0.1), ("sage", 0.1), ("gin", 0.1), ("gen", 0.1), ("gatv2", 0.0)]
+)
+@pytest.mark.parametrize("placement", [NoNorm(), Pre(), Post(), Sandwich()])
+def test_so_does_a_branch_of_every_graph_convolution(conv, gain, placement):
+    """Also where two maps are summed; values of attention change its weights too, but at zero."""
+    given = {"conv": conv, "depth": 3, "width": 16, "heads": 2}
+    drawn = GNN(6, 3, Residual, placement, **given)
+    redraw(drawn, 0)
+    model, x = copy.deepcopy(drawn), torch.randn(9, 16)
+    ZeroLast(gain).apply(model)
+    edges = model.prepare(torch.randint(0, 9, (2, 30)), 9)
+    branches = zip(model.eval().body.branches, drawn.eval().body.branches, strict=True)
+    for ours, theirs in branches:
+        torch.testing.assert_close(ours(x, *edges), gain * theirs(x, *edges))
+
+
 def test_deepnorm_leaves_queries_and_keys_as_wide_as_they_are():
     """Wang et al. 2022, figure 2: values, output and feed-forward have the gain beta."""
     model = Transformer(11, Residual, Post(), depth=6, width=64, heads=2, context=4)

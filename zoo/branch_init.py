@@ -84,7 +84,7 @@ class ZeroLast(Default):
         self.gain, self.start = gain, shortcut
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        for weight, bias in list(factors(branch))[-1:]:
+        for weight, bias in last(branch):
             for parameter in (weight,) if bias is None else (weight, bias):
                 parameter.mul_(self.gain).add_(0.0)  # zeros without a sign
 
@@ -101,7 +101,7 @@ class GPT2(Default):
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        for weight in weights(branch)[-1:]:
+        for weight, _ in last(branch, 2):
             weight.mul_(site.total**-0.5)
 
 
@@ -117,10 +117,12 @@ class Fixup(Default):
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        inner = weights(branch)[:-1]
+        outer = [weight for weight, _ in last(branch, 2)]
+        weights = [weight for weight, _ in factors(branch) if weight.ndim > 1]
+        inner = [weight for weight in weights if not any(weight is other for other in outer)]
         for weight in inner:
             weight.mul_(site.total ** (-1 / (2 * len(inner))))
-        for weight in weights(branch)[-1:]:
+        for weight in outer:
             weight.zero_()
 
     def head(self, head: nn.Module) -> None:
@@ -165,6 +167,16 @@ def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
             yield weight, getattr(module, "bias", None)
 
 
-def weights(branch: nn.Module) -> list[Tensor]:
-    """The weights with two or more axes of a branch, in order."""
-    return [weight for weight, _ in factors(branch) if weight.ndim > 1]
+def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]:
+    """The factor that ends a branch; those whose sum does, where a module names them in `ends`.
+
+    Args:
+        branch: the branch.
+        axes: at least so many of a weight; 2 passes over norms.
+    """
+    found = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
+    for module in branch.modules():
+        ends: tuple[str, ...] = getattr(module, "ends", ())
+        if ends and any(found[0][0] is parameter for parameter in module.parameters()):
+            return [factor for name in ends for factor in factors(module.get_submodule(name))]
+    return found

@@ -15,7 +15,9 @@ from zoo.connection import Connect, Site
 from zoo.models.graph_layers import (
     GCN,
     NORMS,
+    SAGE,
     Dropped,
+    GATv2,
     IdentityMapping,
     Linear,
     Propagation,
@@ -127,11 +129,11 @@ class GNN(nn.Module):
         """A fresh convolution of the model's kind; the last one averages its heads."""
         if self.kind == "gatv2":
             channels = out if last else out // self.heads
-            return pyg.GATv2Conv(width, channels, self.heads, concat=not last, add_self_loops=False)
+            return GATv2(width, channels, self.heads, concat=not last, add_self_loops=False)
         kinds: dict[str, Callable[[int, int], nn.Module]] = {
             "gcn": lambda width, out: GCN(width, out, normalize=False),
             "gcn2": lambda width, out: Propagation(),
-            "sage": pyg.SAGEConv,
+            "sage": SAGE,
             "gin": gin,
             "gen": gen,
         }
