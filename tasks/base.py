@@ -244,4 +244,5 @@ class Task(LeanModule):
         fused = trainer.precision != "16-mixed" and not clipped  # Lightning clips those by itself
         steps = int(self.trainer.max_steps)
         images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
-        return self.options.build(self.model, steps, fused, images)
+        epoch = self.batches_per_pass(trainer.world_size) / trainer.accumulate_grad_batches
+        return self.options.build(self.model, steps, fused, images, epoch)

@@ -79,7 +79,8 @@ class Bare:
         self.means = [weight.detach().clone() for weight in self.weights]
         self.batches = iter(task.train_loader(1, 0))
         self.validations = list(task.loader("val"))
-        made = task.options.build(task.model, steps, True, task.batch_size)
+        epoch = task.batches_per_pass(1)
+        made = task.options.build(task.model, steps, True, task.batch_size, epoch)
         self.optimizer = made["optimizer"]
         self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
         self.done = 0

@@ -1,27 +1,33 @@
-"""Activation memory by depth: kept, recomputed, or inverted by a reversible stream."""
+"""Activation memory and time by depth: kept, recomputed, or inverted by a reversible stream."""
 
 from __future__ import annotations
 
 import copy
 import functools
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
 from tqdm import tqdm
 
 from tasks.bench import one_process
 from tasks.run import prepare
-from zoo import registry
 from zoo.config import Config
 from zoo.errors import ConfigError
 from zoo.init import redraw
 from zoo.memory import peak_bytes
 
-DEPTHS = (20, 56, 110, 218, 434, 866, 1202)
+DEPTHS = {"cnn": (20, 56, 110, 218, 434, 866, 1202), "transformer": (3, 6, 12, 24, 48)}
 PICTURE = Path("runs/bench/memory.png")
+ROUNDS = 5  # of one step under each way
 WAYS = {  # name: connection and checkpointing
     "residual": ("residual", False),
+    "residual, every third checkpointed": ("residual", 3),
+    "residual, every second checkpointed": ("residual", 2),
     "residual, checkpointed": ("residual", True),
     "reversible": ("reversible", False),
 }
@@ -29,7 +35,7 @@ WAYS = {  # name: connection and checkpointing
 
 @dataclass
 class Memory:
-    """Peak bytes of a training step by depth.
+    """Peak bytes and time of a training step by depth.
 
     Args:
         record: the figures.
@@ -41,9 +47,13 @@ class Memory:
         ways = self.record["bytes"]
         lines = [f"| depth | {' | '.join(ways)} |", "| --- " * (len(ways) + 1) + "|"]
         for i, depth in enumerate(self.record["depths"]):
-            cells = " | ".join(f"{found[i] / 2**20:.1f} MiB" for found in ways.values())
+            cells = " | ".join(
+                f"{found[i] / 2**20:.1f} MiB, {self.record['time'][name][i]:.2f}"
+                for name, found in ways.items()
+            )
             lines.append(f"| {depth} | {cells} |")
-        lines.append(f"a batch of {self.record['batch']}; picture: {self.record['picture']}")
+        batch, picture = self.record["batch"], self.record["picture"]
+        lines.append(f"a batch of {batch}; peak, and time against `residual`; picture: {picture}")
         return "\n".join(lines)
 
     def draw(self, path: Path) -> None:
@@ -64,26 +74,44 @@ class Memory:
 def bench(config: Config) -> Memory:
     """Counts the peak of a step of one task at growing depths, without norms after the write."""
     one_process(config)
-    if config.choices["norm"] != "pre" or config.choices["task"] != "cnn":
-        raise ConfigError("memory is compared on the CNN", "bench", "add task=cnn norm=pre")
+    task = config.choices["task"]
+    if config.choices["norm"] != "pre" or task not in DEPTHS:
+        what = f"memory is compared for {', '.join(DEPTHS)} without norms after the writes"
+        raise ConfigError(what, "bench", f"add task={task if task in DEPTHS else 'cnn'} norm=pre")
     found: dict[str, list[int]] = {name: [] for name in WAYS}
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
     batch = 0
-    for depth in tqdm(DEPTHS, unit="depth", disable=None):
-        for name, (connection, checkpointed) in WAYS.items():
-            arm = copy.deepcopy(config)
-            arm.choices["connection"] = connection
-            arm.sections["connection"] = registry.options("connection", connection)
-            arm.sections["model"] |= {"depth": depth, "checkpoint": checkpointed}
-            _, make_task = prepare(arm)
-            task = make_task()
-            redraw(task.model, config.seed)
-            task.setup("fit")
-            first = next(iter(task.train_loader(1, 0)))
-            batch = task.batch_size or 0
-            task.loss(first).backward()  # gradients have their memory before the count
-            found[name].append(peak_bytes(functools.partial(task.loss, first)))
-    record = {"depths": DEPTHS, "bytes": found, "batch": batch, "picture": str(PICTURE)}
-    memory = Memory(record)
+    for depth in tqdm(DEPTHS[task], unit="depth", disable=None):
+        losses = {}
+        for name, (connection, checkpoint) in WAYS.items():
+            losses[name], batch = loss_of(config, connection, depth, checkpoint)
+            losses[name]().backward()  # gradients have their memory before the count
+            found[name].append(peak_bytes(losses[name]))
+        rounds = np.array([[seconds(loss) for loss in losses.values()] for _ in range(ROUNDS)])
+        for name, ratio in zip(WAYS, np.median(rounds / rounds[:, :1], axis=0), strict=True):
+            times[name].append(float(ratio))
+    record = {"depths": DEPTHS[task], "bytes": found, "time": times}
+    memory = Memory({**record, "batch": batch, "picture": str(PICTURE)})
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     memory.draw(PICTURE)
     return memory
+
+
+def loss_of(
+    config: Config, connection: str, depth: int, checkpoint: bool | int
+) -> tuple[Callable[[], Tensor], int]:
+    """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
+    arm = copy.deepcopy(config.under("connection", connection))
+    arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
+    _, make_task = prepare(arm)
+    task = make_task()
+    redraw(task.model, config.seed)
+    task.setup("fit")
+    return functools.partial(task.loss, next(iter(task.train_loader(1, 0)))), task.batch_size or 0
+
+
+def seconds(loss: Callable[[], Tensor]) -> float:
+    """Of a forward and a backward pass."""
+    began = time.process_time()
+    loss().backward()
+    return time.process_time() - began

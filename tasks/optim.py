@@ -20,6 +20,7 @@ from zoo.sizes import Batch
 log = logging.getLogger("zoo")
 Rate = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
+Epochs = Annotated[float, Gt(0)]
 Beta = Annotated[float, Ge(0), Lt(1)]
 Schedule = Literal["constant", "cosine", "linear"]
 StepSchedule = Literal["constant", "cosine", "linear", "step"]
@@ -39,6 +40,7 @@ class Optimizer:
         decay_biases: whether biases and norms decay as the weights beside them.
         schedule: how the rate falls after warm-up, if it does.
         warmup: steps of linear warm-up, at most half of the run.
+        warmup_epochs: its passes over the training data, instead of `warmup`.
 
     Attributes:
         min_lr: the rate at the end of a falling schedule.
@@ -63,13 +65,16 @@ class Optimizer:
         decay_biases: bool,
         schedule: StepSchedule,
         warmup: int,
+        warmup_epochs: float | None,
         **rest: Any,
     ):
+        if warmup and warmup_epochs is not None:
+            raise ValueError(f"warmup={warmup} and warmup_epochs={warmup_epochs}: give one of them")
         self.lr = lr
         self.decays = {"stem": stem_decay, "body": weight_decay, "head": head_decay}
         self.least_axes = 0 if decay_biases else 2  # of what decays
         self.schedule = schedule
-        self.warmup = warmup
+        self.warmup, self.warmup_epochs = warmup, warmup_epochs
         self.rest = rest
 
     def groups(self, model: nn.Module) -> Iterator[dict[str, Any]]:
@@ -85,18 +90,35 @@ class Optimizer:
             yield {"params": parameters, "weight_decay": decay}
 
     def build(
-        self, model: nn.Module, steps: int, fused: bool, batch_size: int | None = None
+        self,
+        model: nn.Module,
+        steps: int,
+        fused: bool,
+        batch_size: int | None = None,
+        epoch: float = 1.0,
     ) -> dict[str, Any]:
-        """The optimiser and its schedule over `steps` steps, in Lightning's form."""
+        """The optimiser and its schedule, in Lightning's form.
+
+        Args:
+            model: whose parameters it moves.
+            steps: of the whole run.
+            fused: whether PyTorch moves all of them at once.
+            batch_size: examples of a step, where the data comes in batches.
+            epoch: steps of one pass over the training data.
+        """
         lr = self.lr
         if self.base_batch is not None:
             if batch_size is None:
                 reason = "this task has no batches"
                 raise ConfigError(reason, "optimizer.base_batch", "leave it out")
             lr *= batch_size / self.base_batch
+        asked = f"optimizer.warmup={self.warmup}"
+        if self.warmup_epochs is not None:
+            asked = f"optimizer.warmup_epochs={self.warmup_epochs}"
+            self.warmup = math.ceil(self.warmup_epochs * epoch)
         if self.warmup > self.ramp(steps):
-            what = "warm-up takes half of the run, %d of %d steps, not optimizer.warmup=%d"
-            log.info(what, self.ramp(steps), steps, self.warmup)
+            what = "warm-up takes half of the run, %d of %d steps, not %s"
+            log.info(what, self.ramp(steps), steps, asked)
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
         if self.schedule == "constant" and not self.warmup:
             return {"optimizer": optimizer}
@@ -146,9 +168,11 @@ class Adam(Optimizer):
         beta2: Beta = 0.999,
         schedule: Schedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
     ):
         decays = (weight_decay, stem_decay, head_decay, decay_biases)
-        super().__init__(lr, *decays, schedule, warmup, betas=(beta1, beta2))
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
 
 
 class AdamW(Optimizer):
@@ -159,7 +183,7 @@ class AdamW(Optimizer):
     """
 
     kind = torch.optim.AdamW
-    counts_with: ClassVar[Needs] = {"min_lr": ("optimizer.schedule", ("cosine", "linear"))}
+    counts_with: ClassVar[Needs] = {"min_lr": (("optimizer.schedule", ("cosine", "linear")),)}
 
     def __init__(
         self,
@@ -172,13 +196,15 @@ class AdamW(Optimizer):
         beta2: Beta = 0.999,
         schedule: Schedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
         min_lr: Decay = 0.0,
     ):
         if min_lr > lr:
             raise ValueError(f"min_lr={min_lr} is above lr={lr}")
         self.min_lr = min_lr
         decays = (weight_decay, stem_decay, head_decay, decay_biases)
-        super().__init__(lr, *decays, schedule, warmup, betas=(beta1, beta2))
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
 
 
 class SGD(Optimizer):
@@ -192,7 +218,7 @@ class SGD(Optimizer):
 
     kind = torch.optim.SGD
     counts_with: ClassVar[Needs] = dict.fromkeys(
-        ("drops", "drop"), ("optimizer.schedule", ("step",))
+        ("drops", "drop"), (("optimizer.schedule", ("step",)),)
     )
 
     def __init__(
@@ -206,6 +232,7 @@ class SGD(Optimizer):
         nesterov: bool = True,
         schedule: StepSchedule = "constant",
         warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
         drops: list[Annotated[float, Gt(0), Lt(1)]] = [0.5, 0.75],  # noqa: B006
         drop: Annotated[float, Gt(0), Lt(1)] = 0.1,
         base_batch: Batch | None = None,
@@ -214,4 +241,5 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
         decays = (weight_decay, stem_decay, head_decay, decay_biases)
-        super().__init__(lr, *decays, schedule, warmup, momentum=momentum, nesterov=nesterov)
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, momentum=momentum, nesterov=nesterov)

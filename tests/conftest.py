@@ -39,6 +39,25 @@ class MLP(nn.Module):
         return self.outer(torch.tanh(self.inner(x)))
 
 
+ACTS = {  # by the formulas of their papers
+    "relu": lambda x: x.clamp(min=0),
+    "elu": lambda x: torch.where(x > 0, x, x.exp() - 1),
+    "gelu": lambda x: x * torch.distributions.Normal(0, 1).cdf(x),
+    "silu": lambda x: x / (1 + (-x).exp()),
+}
+
+
+class Act(nn.Module):
+    """An activation by its formula."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, x):
+        return ACTS[self.name](x)
+
+
 class Convolution(nn.Module):
     """A branch on images; it may change stride and width."""
 

@@ -28,7 +28,11 @@ SHARES = ["data.val_split=train", "data.test_split=train"]
 ROWS = ["data.path={}/rows-first", "data.name=wikitext-2-raw-v1", "data.text=text"]
 BROKEN = "data.path={}/%s-broken"
 
-HOME = {"optimizer": "cnn", "trainer": "cnn"}  # the task that shows a group, where not any can
+HOME = {
+    "init": "cnn",
+    "optimizer": "cnn",
+    "trainer": "cnn",
+}  # the task that shows a group
 
 NEEDS = {  # words under which an option counts, by GROUP.NAME.OPTION or GROUP.OPTION
     "data.text.name": ROWS,
@@ -47,10 +51,12 @@ NEEDS = {  # words under which an option counts, by GROUP.NAME.OPTION or GROUP.O
     "data.masks.on_bad": [BROKEN % "streets", "data.on_bad=skip"],
     "data.pet.on_bad": [BROKEN % "pets", "data.on_bad=skip"],
     "data.on_bad": [BROKEN % "pictures", "data.on_bad=skip"],
+    "init.zero_last.shortcut": ["model.shortcut=C"],
     "model.cnn.form": ["model.depth=18", "model.width=[4,4,4,4]"],
     "model.cnn.groups": ["model.block=bottleneck", "model.base_width=64"],
     "model.cnn.base_width": ["model.block=bottleneck"],
     "model.cnn.shortcut": ["model.depth=6", "model.width=[4,8]"],
+    "model.cnn.shortcut_norm": ["model.shortcut=C"],
     "model.gnn.heads": ["model.conv=gatv2"],
     "model.gnn.jump": ["connection=plain"],  # a stream that only grows is its own maximum
     "model.gnn.norm": ["norm=pre"],
@@ -129,7 +135,9 @@ SILENT = {  # options that change nothing where what they need is left out, and 
     "data.masks.val": "the data has parts of its own",
     "data.masks.test": "the data has parts of its own",
     "data.masks.seed": "the data has parts of its own",
+    "init.zero_last.shortcut": "no shortcut has a norm",
     "model.cnn.shortcut": "one stage never changes its shape",
+    "model.cnn.shortcut_norm": "no shortcut has weights",
     "model.gnn.heads": "only gatv2 has heads",
     "model.gnn.jump": "the maximum over a stream that only grows is its end",
     "model.gnn.norm": "there are no norms",

@@ -86,11 +86,18 @@ def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
 
 
-def test_a_reversible_stream_keeps_its_memory_while_depth_grows(capsys, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("task", "depths"), [("cnn", (8, 20, 56)), ("transformer", (3, 9, 27))])
+def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
+    """Less is kept the more is computed again, and nothing grows where all is undone."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bench_memory, "DEPTHS", (8, 20, 56))
-    found = measured(capsys, "of=memory", "task=cnn", "norm=pre", "model.width=4")
+    monkeypatch.setattr(bench_memory, "DEPTHS", {task: depths})
+    monkeypatch.setattr(bench_memory, "ROUNDS", 1)
+    found = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
     kept = found["bytes"]
+    shares = [kept[name][2] for name in list(kept)[:4]]
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 4
+    assert {name: len(ratios) for name, ratios in found["time"].items()} == dict.fromkeys(kept, 3)
     assert kept["residual"][2] > 2 * kept["residual"][1]
     assert kept["reversible"][2] < 1.2 * kept["reversible"][1]
     assert kept["reversible"][2] < kept["residual, checkpointed"][2] < kept["residual"][2]

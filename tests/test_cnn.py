@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import ACTS, Act
 from torch import nn
 
 from tasks.data.batches import Augment, Shuffled
@@ -79,8 +80,9 @@ def test_counts_of_presets(preset, classes, parameters):
 class Twin(nn.Module):
     """ResNet-20 written out in plain PyTorch."""
 
-    def __init__(self):
+    def __init__(self, activation):
         super().__init__()
+        self.act = Act(activation)
         self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16))
         widths = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
         self.blocks = nn.ModuleList()
@@ -89,7 +91,7 @@ class Twin(nn.Module):
                 nn.Sequential(
                     nn.Conv2d(ins, out, 3, out // ins, 1, bias=False),
                     nn.BatchNorm2d(out),
-                    nn.ReLU(),
+                    self.act,
                     nn.Conv2d(out, out, 3, 1, 1, bias=False),
                     nn.BatchNorm2d(out),
                 )
@@ -97,20 +99,21 @@ class Twin(nn.Module):
         self.head = nn.Linear(64, 10)
 
     def forward(self, x):
-        x = self.stem(x).relu()
+        x = self.act(self.stem(x))
         for block in self.blocks:
             y = block(x)
             if y.shape[1] > x.shape[1]:
                 x = x[:, :, ::2, ::2]
                 x = torch.cat([x, torch.zeros_like(x)], 1)
-            x = (x + y).relu()
+            x = self.act(x + y)
         return self.head(x.mean((2, 3)))
 
 
-def test_resnet_20_is_the_plain_pytorch_net():
+@pytest.mark.parametrize("activation", ACTS)
+def test_resnet_20_is_the_plain_pytorch_net(activation):
     """In double precision, so that only a real difference can be seen."""
     torch.manual_seed(0)
-    ours, twin = make(depth=20).double(), Twin().double()
+    ours, twin = make(depth=20, activation=activation).double(), Twin(activation).double()
     for a, b in zip(twin.parameters(), ours.parameters(), strict=True):
         a.data.copy_(b)
     x = torch.randn(4, 3, 32, 32, dtype=torch.double)
@@ -120,6 +123,21 @@ def test_resnet_20_is_the_plain_pytorch_net():
         F.cross_entropy(model(x), torch.arange(4)).backward()
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     torch.testing.assert_close(*grads)
+
+
+@pytest.mark.parametrize("placement", [NoNorm, Pre, Sandwich, Post])
+@pytest.mark.parametrize(("name", "kind"), [("elu", nn.ELU), ("gelu", nn.GELU), ("silu", nn.SiLU)])
+def test_an_activation_stands_at_every_place(placement, name, kind):
+    """As many as ReLUs by default, and none of these."""
+
+    def count(model, kind):
+        return sum(isinstance(module, kind) for module in model.modules())
+
+    for block, depth in (("basic", 8), ("bottleneck", 11)):
+        given = {"placement": placement(), "depth": depth, "block": block}
+        model = make(**given, activation=name)
+        assert count(model, kind) == count(make(**given), nn.ReLU) > 0
+        assert count(model, nn.ReLU) == 0
 
 
 def test_plain_has_no_shortcut_anywhere():

@@ -150,6 +150,53 @@ def test_a_warm_up_takes_at_most_half_of_the_run(tmp_path, capsys):
     assert set(state["_last_lr"]) == {0.01}
 
 
+def warmups(*given):
+    optimizer = load(given)[0].sections["optimizer"]
+    return optimizer["warmup"], optimizer["warmup_epochs"]
+
+
+def test_a_warm_up_in_epochs_takes_the_place_of_the_default_in_steps(tmp_path):
+    assert warmups("task=cnn") == (40, None)
+    assert warmups("task=cnn", "optimizer.warmup_epochs=2") == (0, 2)
+    assert warmups("task=cnn", "optimizer.warmup_epochs=null") == (40, None)
+    file = tmp_path / "own.yaml"
+    file.write_text("task: cnn\noptimizer: {warmup_epochs: 0.5}\n")
+    assert warmups(f"config={file}") == (0, 0.5)
+    assert warmups(f"config={file}", "optimizer.warmup=7") == (7, None)
+    assert warmups(f"config={file}", "optimizer.warmup_epochs=3") == (0, 3)
+
+
+def test_a_warm_up_in_both_is_refused(tmp_path, capsys):
+    given = ["fit", "task=cnn", "optimizer.warmup=5", "optimizer.warmup_epochs=1.0"]
+    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 2
+    assert "warmup=5 and warmup_epochs=1.0: give one of them" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_warm_up_in_epochs_is_that_of_its_steps(accumulate, tmp_path):
+    """Two batches of 5 of 12 images are a pass, so 1.4 passes are 3 or 2 steps."""
+    given = ["fit", *words("unet", "trainer.max_steps=6", f"trainer.accumulate={accumulate}")]
+    given = [word for word in given if not word.startswith("optimizer.warmup")]
+    steps = {1: 3, 2: 2}[accumulate]
+    for name, word in (("epochs", "warmup_epochs=1.4"), ("steps", f"warmup={steps}")):
+        assert main([*given, f"optimizer.{word}", f"run.dir={tmp_path / name}"]) == 0
+    assert main([*given, "optimizer.warmup=0", f"run.dir={tmp_path / 'none'}"]) == 0
+    first, second, none = (weights(tmp_path / name) for name in ("epochs", "steps", "none"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], none[name]) for name in first)
+
+
+def test_a_warm_up_in_epochs_takes_at_most_half_of_the_run_and_is_continued(tmp_path, capsys):
+    run = tmp_path / "run"
+    given = ["fit", "task=gnn", *SMALL, "optimizer.warmup_epochs=50", "trainer.max_steps=20"]
+    assert main([*given, f"run.dir={run}"]) == 0
+    said = "warm-up takes half of the run, 10 of 20 steps, not optimizer.warmup_epochs=50"
+    assert said in capsys.readouterr().err
+    assert main(["fit", f"from={run}", "trainer.max_steps=30"]) == 0
+    assert "warm-up takes half of the run, 15 of 30 steps" in capsys.readouterr().err
+
+
 def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", "task=gnn", *SMALL, "trainer.max_steps=3", f"run.dir={run}"]) == 0
@@ -169,6 +216,10 @@ def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
         (["model.theta=0.9"], "model.theta=0.9 counts for nothing: it is for model.conv=gcn2"),
         (["optimizer=adamw", "optimizer.min_lr=0.001"], "it is for optimizer.schedule=cosine|line"),
         (["optimizer=sgd", "optimizer.drop=0.5"], "it is for optimizer.schedule=step"),
+        (
+            ["init=zero_last", "init.shortcut=0.1"],
+            "it is for model.shortcut=B|C model.shortcut_norm=true norm=post",
+        ),
         (["model.norm=batch", "norm=pre"], None),
         (["model.conv=gcn2", "model.theta=0.9"], None),
     ],

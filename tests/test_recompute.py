@@ -10,6 +10,9 @@ from torch import nn
 from zoo.connection import Site
 from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
+from zoo.memory import Live
+from zoo.models.unet import UNet
+from zoo.norm import Post
 from zoo.stack import Stack
 
 
@@ -242,3 +245,51 @@ def test_checkpointing_updates_the_statistics_of_shortcuts_once():
     stack = Stack([Convolution(4, 8, 2)], [site], [shortcut], checkpoint=True).train()
     stack(torch.randn(2, 4, 6, 6)).sum().backward()
     assert shortcut[1].num_batches_tracked == 1
+
+
+def test_the_branches_of_every_kth_write_are_computed_twice():
+    calls = []
+
+    class Counted(MLP):
+        def forward(self, x):
+            calls.append(self)
+            return super().forward(x)
+
+    for every, twice in ((False, []), (True, [*range(7)]), (2, [1, 3, 5]), (3, [2, 5]), (7, [6])):
+        stack = stack_of([Counted(8) for _ in range(7)], Residual, checkpoint=every)
+        calls.clear()
+        stack(torch.randn(4, 8)).sum().backward()
+        assert [i for i, branch in enumerate(stack.branches) if calls.count(branch) == 2] == twice
+    with pytest.raises(ValueError, match="checkpoint=8 is more than the 7 writes of the net"):
+        stack_of([MLP(8) for _ in range(7)], Residual, checkpoint=8)
+
+
+def test_writes_are_counted_over_all_stacks_of_a_net():
+    """Nine branches in the five stacks of a U-Net."""
+    model = UNet(1, 3, Residual, Residual, Post(), depth=2, width=4, blocks=2, checkpoint=3)
+    calls = []
+    for stack in (m for m in model.modules() if isinstance(m, Stack)):
+        for site, branch in zip(stack.sites, stack.branches, strict=True):
+            index = site.site.index
+            branch.register_forward_pre_hook(lambda *_, index=index: calls.append(index))
+    model(torch.randn(2, 1, 8, 8)).sum().backward()
+    assert sorted(calls) == sorted([*range(9), 2, 5, 8])
+
+
+@pytest.mark.parametrize("length", [12, 13])
+def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length):
+    """What lives between forward and backward pass is linear in their number, L // k of L."""
+
+    def kept(every):
+        torch.manual_seed(0)
+        stack = stack_of([MLP(8) for _ in range(length)], Residual, checkpoint=every)
+        with Live() as live:
+            out = stack(torch.randn(64, 8))
+        assert out.requires_grad
+        return live.bytes
+
+    whole, least = kept(False), kept(True)
+    assert least < whole / 2
+    for every in (2, 3, 4, 6, length):
+        saved = (whole - least) * (length // every) / length
+        assert kept(every) == pytest.approx(whole - saved, rel=1e-3)

@@ -194,6 +194,7 @@ def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
         ["model.conv=gcn2", "connection=initial", "norm=post", "model.norm=pair"],
         ["trainer.max_steps=null", "trainer.max_epochs=3"],
         ["model.checkpoint=true", "connection=denseformer"],
+        ["model.checkpoint=2", "optimizer.warmup_epochs=3"],
     ],
 )
 def test_options_train_and_continue(words, tmp_path, capsys):

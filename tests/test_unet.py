@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CONNECTIONS
+from conftest import ACTS, CONNECTIONS, Act
 from torch import nn
 
 from zoo.connections.additive import Plain, Residual
@@ -33,8 +33,9 @@ def count(*args, **given):
 class Twin(nn.Module):
     """The original U-Net written out in plain PyTorch, with padding and batch norm."""
 
-    def __init__(self, channels, classes, widths):
+    def __init__(self, channels, classes, widths, activation):
         super().__init__()
+        self.act = Act(activation)
         self.down, self.ups, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for ins, out in zip([channels, *widths], widths, strict=False):
             self.down.append(self.twice(ins, out))
@@ -43,12 +44,11 @@ class Twin(nn.Module):
             self.up.append(self.twice(2 * out, out))
         self.head = nn.Conv2d(widths[0], classes, 1)
 
-    @staticmethod
-    def twice(ins, out):
+    def twice(self, ins, out):
         layers = []
         for width in (ins, out):
             conv = nn.Conv2d(width, out, 3, padding=1, bias=False)
-            layers += [conv, nn.BatchNorm2d(out), nn.ReLU()]
+            layers += [conv, nn.BatchNorm2d(out), self.act]
         return nn.Sequential(*layers)
 
     def forward(self, x):
@@ -62,11 +62,13 @@ class Twin(nn.Module):
         return self.head(x)
 
 
-def test_the_original_is_the_plain_pytorch_net():
+@pytest.mark.parametrize("activation", ACTS)
+def test_the_original_is_the_plain_pytorch_net(activation):
     """In double precision, so that only a real difference can be seen."""
     torch.manual_seed(0)
-    ours = make(Plain, Concat, channels=3, depth=3, width=4).double()
-    twin = Twin(3, 3, [4, 8, 16, 32]).double()
+    given = {"channels": 3, "depth": 3, "width": 4, "activation": activation}
+    ours = make(Plain, Concat, **given).double()
+    twin = Twin(3, 3, [4, 8, 16, 32], activation).double()
     values = iter(in_order(ours))
     for module in in_order(twin):
         module.load_state_dict(next(values).state_dict())
@@ -79,6 +81,14 @@ def test_the_original_is_the_plain_pytorch_net():
         grads.append([module.weight.grad for module in in_order(model)])
     for a, b in zip(*grads, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("placement", [NoNorm, Pre, Sandwich, Post])
+def test_an_activation_stands_at_every_place(placement):
+    models = [make(placement=placement(), activation=name) for name in ("relu", "gelu")]
+    kinds = [[type(m) for m in model.modules()] for model in models]
+    assert kinds[1] == [nn.GELU if kind is nn.ReLU else kind for kind in kinds[0]]
+    assert nn.ReLU in kinds[0]
 
 
 def in_order(model):

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from zoo.connection import Site
 from zoo.init import common, generator
+from zoo.norm import FOLLOWING
+from zoo.options import Needs
 from zoo.stack import Stack
 
+Gain = Annotated[float, Ge(0), Le(10)]
 Draws = Callable[[str], torch.Generator]  # the generator of a module of the branch, by its name
 
 
@@ -29,12 +34,15 @@ class Default:
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         """Changes one branch in place."""
 
+    def shortcut(self, shortcut: nn.Module) -> None:
+        """Changes one shortcut in place."""
+
     def head(self, head: nn.Module) -> None:
         """Changes in place the model's head, if it has weights of its own."""
 
     @torch.no_grad()
     def apply(self, model: nn.Module, seed: int = 0) -> None:
-        """Changes the branches of all stacks in a model, and its head.
+        """Changes the branches and shortcuts of all stacks in a model, and its head.
 
         Args:
             model: on the CPU.
@@ -45,6 +53,8 @@ class Default:
                 for index, branch in enumerate(stack.branches):
                     draws = partial(generator, seed, "init", f"{name}.branches.{index}")
                     self.branch(branch, stack.sites[index].site, draws)  # type: ignore[arg-type]
+                for shortcut in filter(None, stack.shortcuts):
+                    self.shortcut(shortcut)
         head, stem = getattr(model, "head", None), getattr(model, "stem", nn.Identity())
         shared = {id(parameter) for parameter in stem.parameters()}
         if isinstance(head, nn.Module) and shared.isdisjoint(map(id, head.parameters())):
@@ -52,17 +62,36 @@ class Default:
 
 
 class ZeroLast(Default):
-    """Zero in the last factor of every branch: its closing norm's gain, else its last weights.
+    """A start near zero of every branch: its closing norm's gain, else its last weights, scaled.
+
+    Args:
+        gain: what they, with the bias beside them, are multiplied by: 0, or 0.1, or 1 as drawn.
+        shortcut: the start of the gain of the norm behind a projection.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1 (gain); Radford et al. 2019 and Ho et
         al. 2020, arXiv:2006.11239 (weights).
     """
 
+    counts_with: ClassVar[Needs] = {
+        "shortcut": (
+            ("model.shortcut", ("B", "C")),
+            ("model.shortcut_norm", ("true",)),
+            FOLLOWING,
+        )
+    }
+
+    def __init__(self, gain: Gain = 0.0, shortcut: Gain = 1.0):
+        self.gain, self.start = gain, shortcut
+
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        for weight, bias in list(factors(branch))[-1:]:
-            weight.zero_()
-            if bias is not None:
-                bias.zero_()
+        for weight, bias in last(branch):
+            for parameter in (weight,) if bias is None else (weight, bias):
+                parameter.mul_(self.gain).add_(0.0)  # zeros without a sign
+
+    def shortcut(self, shortcut: nn.Module) -> None:
+        for weight, _ in factors(shortcut):
+            if weight.ndim == 1:
+                weight.fill_(self.start)
 
 
 class GPT2(Default):
@@ -72,7 +101,7 @@ class GPT2(Default):
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        for weight in weights(branch)[-1:]:
+        for weight, _ in last(branch, 2):
             weight.mul_(site.total**-0.5)
 
 
@@ -88,10 +117,12 @@ class Fixup(Default):
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        inner = weights(branch)[:-1]
+        outer = [weight for weight, _ in last(branch, 2)]
+        weights = [weight for weight, _ in factors(branch) if weight.ndim > 1]
+        inner = [weight for weight in weights if not any(weight is other for other in outer)]
         for weight in inner:
             weight.mul_(site.total ** (-1 / (2 * len(inner))))
-        for weight in weights(branch)[-1:]:
+        for weight in outer:
             weight.zero_()
 
     def head(self, head: nn.Module) -> None:
@@ -136,6 +167,16 @@ def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
             yield weight, getattr(module, "bias", None)
 
 
-def weights(branch: nn.Module) -> list[Tensor]:
-    """The weights with two or more axes of a branch, in order."""
-    return [weight for weight, _ in factors(branch) if weight.ndim > 1]
+def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]:
+    """The factor that ends a branch; those whose sum does, where a module names them in `ends`.
+
+    Args:
+        branch: the branch.
+        axes: at least so many of a weight; 2 passes over norms.
+    """
+    found = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
+    for module in branch.modules():
+        ends: tuple[str, ...] = getattr(module, "ends", ())
+        if ends and any(found[0][0] is parameter for parameter in module.parameters()):
+            return [factor for name in ends for factor in factors(module.get_submodule(name))]
+    return found

@@ -16,7 +16,7 @@ from zoo import registry
 from zoo.errors import CheckpointError, ConfigError, close, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
-from zoo.limits import continue_limits, default_limits, settle_limits
+from zoo.limits import continue_limits, default_limits, settle_limits, settle_warmup
 from zoo.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.tree import flatten, refuse_code
 from zoo.words import parse
@@ -140,6 +140,7 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
         else:
             near = having(config, key) or suggest(key, [*known, *registry.GROUPS, *GENERAL])
             raise ConfigError(f"unknown option {key}", where, near)
+    settle_warmup(config.sections["optimizer"], values)
 
 
 def having(config: Config, key: str) -> str:

@@ -1,4 +1,4 @@
-"""The limits of a run's length: one that is given takes the place of the default's other one."""
+"""Lengths in steps or epochs: one that is given takes the place of the default's other one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zoo.files import read_yaml
 from zoo.tree import flatten
 
 LIMITS = ("max_steps", "max_epochs")
+WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # none of the other
 Limits = Mapping[str, Any]
 
 
@@ -58,3 +59,16 @@ def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[s
     dropped = [f"trainer.{key}={before[key]}" for key in LIMITS if before[key] and not trainer[key]]
     if dropped and os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"zoo: {dropped[0]} of the run no longer holds", file=sys.stderr)
+
+
+def settle_warmup(optimizer: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Clears, in place, one length of warm-up where only the other one is given.
+
+    Args:
+        optimizer: options of the optimiser.
+        given: values by key, such as `optimizer.warmup_epochs`.
+    """
+    for key, (other, nothing) in WARMUPS.items():
+        alone = given.get(f"optimizer.{key}") is not None and f"optimizer.{other}" not in given
+        if alone and other in optimizer:
+            optimizer[other] = nothing

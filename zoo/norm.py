@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 PLACED = ("norm", ("pre", "post", "sandwich"))  # what the kind of a model's norms counts with
+FOLLOWING = ("norm", ("post",))  # what counts with norms behind the layers
 MakeModule = Callable[[], nn.Module]
 MakeNorm = Callable[[int], nn.Module]  # of a number of channels
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoo.errors import ConfigError, suggest
 
 Options = dict[str, Any]
-Needs = dict[str, tuple[str, tuple[str, ...]]]  # for an option the key and values that it is for
+Need = tuple[str, tuple[str, ...]]  # a key and its values
+Needs = dict[str, tuple[Need, ...]]  # for an option all that it needs to count
 
 
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

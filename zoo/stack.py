@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.connection import Connection, State
 from zoo.recompute import checkpointed
 from zoo.reversal import Run, Step, undoable
+from zoo.sizes import Every
 
 
 class Stack(nn.Module):
@@ -24,10 +25,11 @@ class Stack(nn.Module):
         sites: one connection for each branch.
         shortcuts: for each branch the map of the state at a stage change, or None.
         posts: for each branch a function of the value after the write, or None.
-        checkpoint: recompute branches in the backward pass instead of keeping activations.
+        checkpoint: recompute every branch in the backward pass instead of keeping its activations;
+            of a number k those of index k - 1, 2 k - 1, ... in the whole net.
 
     Errors:
-        ValueError: the lists differ in length.
+        ValueError: the lists differ in length; k is more than the writes of the net.
 
     >>> from zoo.connection import Site
     >>> from zoo.connections.additive import Residual
@@ -42,7 +44,7 @@ class Stack(nn.Module):
         sites: Sequence[Connection],
         shortcuts: Sequence[nn.Module | None] | None = None,
         posts: Sequence[nn.Module | None] | None = None,
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         nothing: list[nn.Module | None] = [None] * len(branches)
@@ -54,6 +56,8 @@ class Stack(nn.Module):
         lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
         if len(lengths) != 1:
             raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
+        if checkpoint > (writes := max((site.site.total for site in sites), default=1)):
+            raise ValueError(f"checkpoint={checkpoint} is more than the {writes} writes of the net")
 
     def open(self, x: Tensor) -> State:
         return self.sites[0].open(x) if len(self.sites) else x  # type: ignore[operator]
@@ -69,9 +73,9 @@ class Stack(nn.Module):
         self, steps: Iterable[Step], state: State, *args: Any, **kwargs: Any
     ) -> Iterator[State]:
         """Yields the state after every write and what follows it."""
-        checkpoint = self.checkpoint and torch.is_grad_enabled()
+        every = int(self.checkpoint) if torch.is_grad_enabled() else 0
         for site, branch, shortcut, post in steps:
-            if checkpoint:
+            if every and (site.site.index + 1) % every == 0:
                 state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
             else:
                 state = site(state, branch, *args, shortcut=shortcut, **kwargs)

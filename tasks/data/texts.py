@@ -74,7 +74,7 @@ class TextFile:
         batch_size: windows of a training batch over all processes.
     """
 
-    counts_with: ClassVar[Needs] = {"vocabulary": ("data.tokens", ("bpe",))}
+    counts_with: ClassVar[Needs] = {"vocabulary": (("data.tokens", ("bpe",)),)}
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -9,10 +10,11 @@ from annotated_types import Len
 from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
-from zoo.models.conv_layers import NORMS, Conv, Subsample, projection
+from zoo.models.conv_layers import ACTIVATIONS, NORMS, Activation, Conv
+from zoo.models.shortcuts import NORMED, Kind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.options import Needs
-from zoo.sizes import Depth, Few, Width
+from zoo.sizes import Depth, Every, Few, Width
 from zoo.stack import Stack
 
 EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle
@@ -28,11 +30,11 @@ IMAGENET = {  # branches in each stage, He et al. 2015, table 1
 class CNN(nn.Module):
     r"""A ResNet (He et al. 2015, arXiv:1512.03385) under any connection.
 
-    norm=post is the original with its ReLU after each write, norm=pre the pre-activation net (He et
-    al. 2016, arXiv:1603.05027), norm=none has no norms. All shortcuts read the stream itself; in
-    the authors' code of pre-activation nets, and in that of WRN, those that project read it behind
-    the norm and activation that the branch begins with. Under `plain` the branches are the same and
-    no shortcut is built.
+    norm=post is the original with its activation after each write, norm=pre the pre-activation net
+    (He et al. 2016, arXiv:1603.05027), norm=none has no norms. All shortcuts read the stream
+    itself; in the authors' code of pre-activation nets, and in that of WRN, those that project read
+    it behind the norm and activation that the branch begins with. Under `plain` the branches are
+    the same and no shortcut is built.
 
     Shapes: images `[B, C, H, W]` to logits `[B, classes]`.
 
@@ -54,14 +56,16 @@ class CNN(nn.Module):
         base_width: channels of each group at a width of 64.
         shortcut: where the shape changes, `A` subsamples and pads with zeros, `B` projects; `C`
             projects at every branch.
+        shortcut_norm: whether a norm follows a projection where norms follow the convolutions.
         norm: kind of the norms: `batch`, `group` (of 16 channels) or `layer`.
-        checkpoint: recompute activations in the backward pass.
+        activation: `relu`, `elu`, `gelu` or `silu`; the convolutions are drawn with its gain.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: a depth that the stages do not divide; groups of basic branches.
     """
 
-    counts_with: ClassVar[Needs] = {"norm": PLACED}
+    counts_with: ClassVar[Needs] = {"norm": (PLACED,), **NORMED}
 
     def __init__(
         self,
@@ -76,20 +80,24 @@ class CNN(nn.Module):
         factor: Few = 1,
         groups: Few = 1,
         base_width: Width = 64,
-        shortcut: Literal["A", "B", "C"] = "A",
+        shortcut: Kind = "A",
+        shortcut_norm: bool = True,
         norm: Literal["batch", "group", "layer"] = "batch",
-        checkpoint: bool = False,
+        activation: Activation = "relu",
+        checkpoint: Every = False,
     ):
         super().__init__()
         if block == "basic" and (groups > 1 or base_width != 64):
             raise ValueError("groups and base_width are options of block=bottleneck")
         self.block, self.groups, self.base_width = block, groups, base_width
         self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.activation, self.gain = ACTIVATIONS[activation]
         widths = [width] if isinstance(width, int) else width
         lengths = stages(depth, len(widths), form, block)
         out = widths[0]
         self.stem = self.entry(channels, out, form)
         wide = EXPANSION if block == "bottleneck" else 1
+        make = Shortcuts(shortcut, norm_placement, self.make_norm if shortcut_norm else None)
         branches: list[nn.Module] = []
         sites: list[Site] = []
         shortcuts: list[nn.Module | None] = []
@@ -99,64 +107,53 @@ class CNN(nn.Module):
                 ins, out = out, inner * wide
                 stride = 2 if stage and not unit else 1
                 changes = stride > 1 or ins != out
-                projects = shortcut == "C" or (changes and shortcut == "B")
                 index = len(sites)
-                start = index if projects else sites[-1].start if sites else 0
+                opens = not sites or make.projects(ins, out, stride)
+                start = index if opens else sites[-1].start
                 branches.append(self.branch(ins, inner, out, stride))
                 sites.append(Site(ins, out if changes else None, index, sum(lengths), -3, start))
-                shortcuts.append(
-                    projection(
-                        ins,
-                        out,
-                        stride,
-                        self.make_norm if norm_placement.follows else None,
-                        not norm_placement.normed,
-                    )
-                    if projects
-                    else Subsample(out - ins, stride)
-                    if changes
-                    else None
-                )
+                shortcuts.append(make.shortcut(ins, out, stride))
         rules = [connect(site) for site in sites]
         self.body = Stack(
             branches,
             rules,
             [made if rule.carries else None for made, rule in zip(shortcuts, rules, strict=True)],
-            [norm_placement.settle(nn.ReLU) for _ in sites],
+            [norm_placement.settle(self.activation) for _ in sites],
             checkpoint,
         )
-        self.close = norm_placement.close(lambda: self.make_norm(out), nn.ReLU)
+        self.close = norm_placement.close(lambda: self.make_norm(out), self.activation)
         self.head = nn.Linear(out, classes)
 
     def entry(self, channels: int, width: int, form: str) -> nn.Module:
         """The stem; norm and activation come with the first branch where they lead."""
-        conv = Conv(channels, width, *((7, 2) if form == "imagenet" else (3, 1)))
+        size, stride = (7, 2) if form == "imagenet" else (3, 1)
+        conv = Conv(channels, width, size, stride, gain=self.gain)
         layers: list[nn.Module] = [conv]
         if self.placement.follows:
             layers.append(self.make_norm(width))
         if not self.placement.leads:
-            layers.append(nn.ReLU())
+            layers.append(self.activation())
         if form == "imagenet":
             layers.append(nn.MaxPool2d(3, 2, 1))
         return nn.Sequential(*layers)
 
     def branch(self, width: int, inner: int, out: int, stride: int) -> nn.Module:
         """The convolutions of one branch with their norms and activations."""
-        bias = not self.placement.normed
+        conv = functools.partial(Conv, bias=not self.placement.normed, gain=self.gain)
         if self.block == "basic":
             widths = [width, out, out]
-            layers = [Conv(width, out, 3, stride, 1, bias), Conv(out, out, 3, 1, 1, bias)]
+            layers = [conv(width, out, 3, stride), conv(out, out, 3)]
         else:
             middle = inner * self.base_width // 64 * self.groups
             if not middle:
                 raise ValueError(f"base_width={self.base_width} leaves no channel at width={inner}")
             widths = [width, middle, middle, out]
             layers = [
-                Conv(width, middle, 1, 1, 1, bias),
-                Conv(middle, middle, 3, stride, self.groups, bias),
-                Conv(middle, out, 1, 1, 1, bias),
+                conv(width, middle, 1),
+                conv(middle, middle, 3, stride, self.groups),
+                conv(middle, out, 1),
             ]
-        return self.placement.chain(layers, widths, self.make_norm, nn.ReLU)
+        return self.placement.chain(layers, widths, self.make_norm, self.activation)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # up to 30 % faster than channels first

@@ -1,21 +1,23 @@
-"""Convolutions, norms and shortcuts of image networks."""
+"""Convolutions, norms and activations of image networks."""
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.models.dropout import dropout
-from zoo.norm import MakeNorm
+from zoo.norm import MakeModule, MakeNorm
 
 
 class Conv(nn.Conv2d):
     """A padded convolution drawn as He et al. 2015, arXiv:1502.01852, eq. 14 (fan out).
+
+    Their gain of sqrt(2) is ReLU's; that of another activation f is 1 / sqrt(E f(z)^2) for a
+    standard normal z, so that the mean square is kept. The draws differ by this factor alone.
 
     Args:
         width: channels in.
@@ -26,6 +28,7 @@ class Conv(nn.Conv2d):
         bias: whether there is one; it starts at zero.
         extra: channels in beside `width` that not every arm has, the last ones; those of `width`
             have the same draws in every arm.
+        gain: of the activation that it goes with.
     """
 
     def __init__(
@@ -37,8 +40,9 @@ class Conv(nn.Conv2d):
         groups: int = 1,
         bias: bool = False,
         extra: int = 0,
+        gain: float = 2**0.5,
     ):
-        self.extra = extra
+        self.extra, self.gain = extra, gain
         super().__init__(width + extra, out, size, stride, size // 2, groups=groups, bias=bias)
 
     def reset_parameters(self) -> None:
@@ -46,7 +50,8 @@ class Conv(nn.Conv2d):
         shared = weight.shape[1] - self.extra
         for part in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
             drawn = torch.empty_like(part, memory_format=torch.contiguous_format)
-            part.copy_(nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu"))
+            nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu")
+            part.copy_(drawn * (self.gain / 2**0.5))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
@@ -58,11 +63,12 @@ class DropConv(Conv):
         width: channels in.
         out: channels out.
         bias: whether there is one.
+        gain: of the activation that it goes with.
         p: share of the input that is set to zero in training.
     """
 
-    def __init__(self, width: int, out: int, bias: bool, p: float):
-        super().__init__(width, out, 3, bias=bias)
+    def __init__(self, width: int, out: int, bias: bool, gain: float, p: float):
+        super().__init__(width, out, 3, bias=bias, gain=gain)
         self.p = p
 
     def forward(self, input: Tensor) -> Tensor:
@@ -149,30 +155,10 @@ def layer_norm(width: int) -> nn.Module:
 
 NORMS: dict[str, MakeNorm] = {"batch": BatchNorm, "group": group_norm, "layer": layer_norm}
 
-
-class Subsample(nn.Module):
-    """Shortcut option A: positions left out, zeros for the new channels; no parameters.
-
-    Args:
-        extra: new channels.
-        stride: of the positions that are kept.
-    """
-
-    def __init__(self, extra: int, stride: int):
-        super().__init__()
-        self.extra = extra
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.pad(x[..., :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
-
-
-def projection(
-    width: int, out: int, stride: int, norm: MakeNorm | None, bias: bool = False
-) -> nn.Module:
-    """Shortcut options B and C: a convolution of size 1, with a norm where the branch ends in one.
-
-    A net without any norms gives it a bias.
-    """
-    conv = Conv(width, out, 1, stride, bias=bias)
-    return conv if norm is None else nn.Sequential(conv, norm(out))
+Activation = Literal["relu", "elu", "gelu", "silu"]
+ACTIVATIONS: dict[str, tuple[MakeModule, float]] = {  # with the gains of what is drawn for them
+    "relu": (nn.ReLU, 2**0.5),
+    "elu": (nn.ELU, 1.2451983),
+    "gelu": (nn.GELU, 1.5335304),
+    "silu": (nn.SiLU, 1.6765325),
+}

@@ -16,7 +16,7 @@ from zoo.models.level import Level, long_site
 from zoo.models.timed import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
 from zoo.models.timed_units import Units
 from zoo.norm import Chain, Placement
-from zoo.sizes import Few, Index, Levels, Width
+from zoo.sizes import Every, Few, Index, Levels, Width
 
 
 class Diffusion(nn.Module):
@@ -47,7 +47,7 @@ class Diffusion(nn.Module):
         dropout: before the second convolution of a block.
         conditional: whether it knows classes.
         long_at: levels with long skips, the others have none; null: all.
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: a level that is not there; heads that do not divide a width; a first width that
@@ -71,7 +71,7 @@ class Diffusion(nn.Module):
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         conditional: bool = False,
         long_at: list[Index] | None = None,
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         self.depth, self.blocks, self.conditional = depth, blocks, conditional

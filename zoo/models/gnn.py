@@ -15,7 +15,9 @@ from zoo.connection import Connect, Site
 from zoo.models.graph_layers import (
     GCN,
     NORMS,
+    SAGE,
     Dropped,
+    GATv2,
     IdentityMapping,
     Linear,
     Propagation,
@@ -25,7 +27,7 @@ from zoo.models.graph_layers import (
 from zoo.models.sparse import Sparse
 from zoo.norm import PLACED, Placement
 from zoo.options import Needs
-from zoo.sizes import Depth, Few, Width
+from zoo.sizes import Depth, Every, Few, Width
 from zoo.stack import Stack
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
@@ -55,7 +57,7 @@ class GNN(nn.Module):
         theta: of gcn2, strength of the identity mapping.
         jump: what the head reads: the last value (`none`) or all of them (JumpingKnowledge,
             Xu et al. 2018, arXiv:1806.03536).
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: heads do not divide the width; fewer convolutions than stem and head use;
@@ -63,9 +65,9 @@ class GNN(nn.Module):
     """
 
     counts_with: ClassVar[Needs] = {
-        "heads": ("model.conv", ("gatv2",)),
-        "theta": ("model.conv", ("gcn2",)),
-        "norm": PLACED,
+        "heads": (("model.conv", ("gatv2",)),),
+        "theta": (("model.conv", ("gcn2",)),),
+        "norm": (PLACED,),
     }
 
     def __init__(
@@ -84,7 +86,7 @@ class GNN(nn.Module):
         heads: Few = 8,
         theta: Annotated[float, Gt(0)] = 0.5,
         jump: Literal["none", "cat", "max", "lstm"] = "none",
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         self.kind = conv
@@ -127,11 +129,11 @@ class GNN(nn.Module):
         """A fresh convolution of the model's kind; the last one averages its heads."""
         if self.kind == "gatv2":
             channels = out if last else out // self.heads
-            return pyg.GATv2Conv(width, channels, self.heads, concat=not last, add_self_loops=False)
+            return GATv2(width, channels, self.heads, concat=not last, add_self_loops=False)
         kinds: dict[str, Callable[[int, int], nn.Module]] = {
             "gcn": lambda width, out: GCN(width, out, normalize=False),
             "gcn2": lambda width, out: Propagation(),
-            "sage": pyg.SAGEConv,
+            "sage": SAGE,
             "gin": gin,
             "gen": gen,
         }

@@ -82,6 +82,18 @@ class Dropped(nn.Module):
         return self.core(dropout(x, self.p, self.training), *edges)
 
 
+class SAGE(pyg.SAGEConv):
+    """GraphSAGE (Hamilton et al. 2017, arXiv:1706.02216)."""
+
+    ends = ("lin_l", "lin_r")  # the neighbours' map and the node's own are summed
+
+
+class GATv2(pyg.GATv2Conv):
+    """GATv2 (Brody et al. 2021, arXiv:2105.14491)."""
+
+    ends = ("lin_l",)  # the values; the other map only weighs them
+
+
 def gin(width: int, out: int) -> nn.Module:
     return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
 

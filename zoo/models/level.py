@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.connection import Connect, Connection, Site
-from zoo.models.conv_layers import Subsample
+from zoo.models.shortcuts import Subsample
 
 
 def long_site(connect: Connect, width: int, out: int, index: int, total: int) -> Connection:

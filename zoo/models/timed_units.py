@@ -12,6 +12,7 @@ from torch import nn
 from zoo.connection import Connect, Site
 from zoo.models.timed import Attention, Convolution, DroppedConv, FiLM, Shifted
 from zoo.norm import Placement
+from zoo.sizes import Every
 from zoo.stack import Stack
 
 
@@ -34,7 +35,7 @@ class Units:
         groups: of every norm, fewer where they do not divide its channels.
         head_width: channels of an attention head; None: one head.
         dropout: before the second convolution of a block.
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
     """
 
     connect: Connect
@@ -45,7 +46,7 @@ class Units:
     groups: int
     head_width: int | None
     dropout: float
-    checkpoint: bool
+    checkpoint: Every
     made: int = field(default=0, init=False)
 
     def unit(self, width: int, out: int, attends: bool, extra: int = 0) -> Unit:

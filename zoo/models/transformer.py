@@ -12,7 +12,7 @@ from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Kind,
 from zoo.models.dropout import dropout as dropped
 from zoo.norm import PLACED, Placement
 from zoo.options import Needs
-from zoo.sizes import Context, Depth, Few, Width
+from zoo.sizes import Context, Depth, Every, Few, Width
 from zoo.stack import Stack
 
 
@@ -70,14 +70,14 @@ class Transformer(nn.Module):
         dropout: after the stem, in attention and after every branch.
         value_residual: every attention mixes its values with those of the first one (Zhou et al.
             2024, arXiv:2410.17897), half and half (`fixed`) or as learned.
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: heads do not divide the width; rotary positions with heads of odd width; more
             tokens than the context.
     """
 
-    counts_with: ClassVar[Needs] = {"norm": PLACED}
+    counts_with: ClassVar[Needs] = {"norm": (PLACED,)}
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Transformer(nn.Module):
         bias: bool = True,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
         value_residual: Literal["none", "fixed", "learned"] = "none",
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         if width % heads:

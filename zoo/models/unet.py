@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
-from zoo.models.conv_layers import NORMS, Conv, DropConv, Subsample, UpConv, projection
+from zoo.models.conv_layers import ACTIVATIONS, NORMS, Activation, Conv, DropConv, UpConv
 from zoo.models.level import Level, long_site
+from zoo.models.shortcuts import NORMED, Kind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.options import Needs
-from zoo.sizes import Few, Index, Levels, Width
+from zoo.sizes import Every, Few, Index, Levels, Width
 from zoo.stack import Stack
 
 
@@ -49,16 +50,18 @@ class UNet(nn.Module):
         long_at: levels that have a long skip, 0 for the first; the others are cut. None: all.
         shortcut: where the channels change, `A` pads with zeros or cuts off, `B` projects; `C`
             projects at every branch.
+        shortcut_norm: whether a norm follows a projection where norms follow the convolutions.
         up: `conv`, a learned up-convolution of size 2, or `nearest`, then a 3x3 convolution.
         norm: kind of the norms: `batch`, `group` (of 16 channels) or `layer`.
+        activation: `relu`, `elu`, `gelu` or `silu`; the convolutions are drawn with its gain.
         dropout: rate before the second convolution of each branch.
-        checkpoint: recompute activations in the backward pass.
+        checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
         ValueError: widths that do not fit the depth; levels that are not there.
     """
 
-    counts_with: ClassVar[Needs] = {"norm": PLACED}
+    counts_with: ClassVar[Needs] = {"norm": (PLACED,), **NORMED}
 
     def __init__(
         self,
@@ -71,11 +74,13 @@ class UNet(nn.Module):
         width: Width | Annotated[list[Width], Len(2, 11)] = 8,
         blocks: Few = 1,
         long_at: list[Index] | None = None,
-        shortcut: Literal["A", "B", "C"] = "B",
+        shortcut: Kind = "B",
+        shortcut_norm: bool = True,
         up: Literal["conv", "nearest"] = "conv",
         norm: Literal["batch", "group", "layer"] = "batch",
+        activation: Activation = "relu",
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
-        checkpoint: bool = False,
+        checkpoint: Every = False,
     ):
         super().__init__()
         widths = [width << i for i in range(depth + 1)] if isinstance(width, int) else width
@@ -88,12 +93,15 @@ class UNet(nn.Module):
         self.connect, self.long = connect, long
         self.long_at = range(depth) if long_at is None else long_at
         self.placement, self.make_norm = norm_placement, NORMS[norm]
-        self.shortcut, self.up = shortcut, up
-        self.dropout, self.checkpoint = dropout, checkpoint
+        self.activation, self.gain = ACTIVATIONS[activation]
+        self.shortcuts = Shortcuts(
+            shortcut, norm_placement, self.make_norm if shortcut_norm else None
+        )
+        self.up, self.dropout, self.checkpoint = up, dropout, checkpoint
         first = widths[0]
         self.stem = self.entry(channels, first)
         self.body = self.level(0, first, itertools.count())
-        self.close = norm_placement.close(lambda: self.make_norm(first), nn.ReLU)
+        self.close = norm_placement.close(lambda: self.make_norm(first), self.activation)
         self.head = Conv(first, classes, 1, bias=True)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -104,20 +112,21 @@ class UNet(nn.Module):
 
     def entry(self, channels: int, width: int) -> nn.Module:
         """The stem: a branch without norm and activation before its first convolution."""
-        layers: list[nn.Module] = [Conv(channels, width, 3, bias=not self.placement.normed)]
+        bias = not self.placement.normed
+        layers: list[nn.Module] = [Conv(channels, width, 3, bias=bias, gain=self.gain)]
         if self.placement.follows:
             layers.append(self.make_norm(width))
         if not self.placement.leads:
-            layers.append(nn.ReLU())
+            layers.append(self.activation())
         layers.append(
-            self.placement.chain([self.second(width)], [width] * 2, self.make_norm, nn.ReLU)
+            self.placement.chain([self.second(width)], [width] * 2, self.make_norm, self.activation)
         )
-        settled = self.placement.settle(nn.ReLU)
+        settled = self.placement.settle(self.activation)
         return nn.Sequential(*layers, *([settled] if settled else []))
 
     def second(self, width: int) -> nn.Module:
         """The second convolution of a branch."""
-        return DropConv(width, width, not self.placement.normed, self.dropout)
+        return DropConv(width, width, not self.placement.normed, self.gain, self.dropout)
 
     def level(self, number: int, ins: int, index: Iterator[int]) -> nn.Module:
         """A level with all that is below it; `index` counts the short sites as they are passed."""
@@ -143,25 +152,18 @@ class UNet(nn.Module):
         branches: list[nn.Module] = []
         sites: list[Site] = []
         shortcuts: list[nn.Module | None] = []
-        follows = self.placement.follows
         for unit in range(length):
             width = out if unit else ins + extra
-            changes = width != out
-            projects = self.shortcut == "C" or (changes and self.shortcut == "B")
+            changed = None if width == out else out
             number = next(index)
-            start = sites[-1].start if unit and not projects else number
+            opens = not sites or self.shortcuts.projects(width, out)
+            start = number if opens else sites[-1].start
             branches.append(self.branch(width, out, 0 if unit else extra))
-            sites.append(Site(width, out if changes else None, number, self.total, -3, start))
-            shortcuts.append(
-                projection(width, out, 1, self.make_norm if follows else None)
-                if projects
-                else Subsample(out - width, 1)
-                if changes
-                else None
-            )
+            sites.append(Site(width, changed, number, self.total, -3, start))
+            shortcuts.append(self.shortcuts.shortcut(width, out))
         rules = [self.connect(site) for site in sites]
         kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]
-        posts = [self.placement.settle(nn.ReLU) for _ in sites]
+        posts = [self.placement.settle(self.activation) for _ in sites]
         return Stack(branches, rules, kept, posts, self.checkpoint)
 
     def branch(self, width: int, out: int, extra: int) -> nn.Module:
@@ -173,8 +175,11 @@ class UNet(nn.Module):
                 made.extra = extra  # type: ignore[assignment]
             return made
 
-        first = Conv(width - extra, out, 3, bias=not self.placement.normed, extra=extra)
-        return self.placement.chain([first, self.second(out)], [width, out, out], norm, nn.ReLU)
+        bias = not self.placement.normed
+        first = Conv(width - extra, out, 3, bias=bias, extra=extra, gain=self.gain)
+        return self.placement.chain(
+            [first, self.second(out)], [width, out, out], norm, self.activation
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
