@@ -10,10 +10,10 @@ from typing import ClassVar
 
 
 def shown(text: str) -> str:
-    """A text that can be printed: other bytes and control characters are escaped.
+    r"""A text that can be printed: other bytes and control characters are escaped.
 
-    >>> shown("red \x1b[31m \udcff")
-    'red \\x1b[31m \\xff'
+    >>> shown("red \x1b[31m \udcff") == r"red \x1b[31m \xff"
+    True
     """
     return "".join(map(escaped, text))
 
