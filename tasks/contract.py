@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_type_hints
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tasks.base import Task
 from tasks.result import PARTS
@@ -25,6 +27,13 @@ def loads(source: Any) -> Any:
     return None
 
 
+def required(function: Any) -> list[str]:
+    """The arguments that a function cannot be called without."""
+    parameters = inspect.signature(function).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+
+
 def refuse(kind: str, config: Config, cls: type, lost: str) -> None:
     """ConfigError for a class that lacks something, if it does."""
     if lost:
@@ -39,19 +48,25 @@ def refuse_lacking_task(config: Config) -> None:
     if not issubclass(found, Task):
         refuse("task", config, found, "the base class tasks.base.Task")
     lost = [n for n in dir(found) if getattr(getattr(found, n), "__isabstractmethod__", False)]
-    lost += ["takes"] if found.takes is object else []
+    lost += ["takes"] if found.takes is object or not isinstance(found.takes, type) else []
+    lost += [
+        f"{n}, a mapping" for n in ("facts", "verbs") if not isinstance(getattr(found, n), Mapping)
+    ]
     primary = found.primary
     pair = isinstance(primary, tuple) and [*map(type, primary)] == [str, bool]
+    lost += [] if pair else ["primary = (METRIC, HIGHER_IS_BETTER)"]
     refuse("task", config, found, ", ".join(lost))
-    refuse("task", config, found, "" if pair else "primary = (METRIC, HIGHER_IS_BETTER)")
 
 
 def refuse_lacking_source(config: Config) -> None:
     """ConfigError for a data set without a `load`, or for one that another task takes."""
-    task, found = config.choices["task"], registry.resolve("data", config.choices["data"])
-    assert isinstance(found, type)
+    task = config.choices["task"]
+    found: Any = registry.resolve("data", config.choices["data"])
+    refuse("data", config, found, ", ".join(f"a default of {n}" for n in required(found)))
     if not callable(getattr(found, "load", None)):
         refuse("data", config, found, "load")
+    if required(found.load)[1:]:  # the first one is self
+        refuse("data", config, found, "a load that takes nothing")
     if loads(found) is None:
         refuse("data", config, found, "the class that load returns, as in def load(self) -> Graph")
     if loads(found) is not takes(task):
@@ -67,6 +82,8 @@ def refuse_lacking_model(config: Config, model: Any) -> None:
         refuse("model", config, type(model), "the base class torch.nn.Module")
     asks = registry.resolve("task", config.choices["task"]).asks  # type: ignore[attr-defined]
     lost = [name for name in asks if not hasattr(model, name)]
+    if type(model).forward is nn.Module.forward:
+        lost.append("forward")
     if lost:
         what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
         where = f"model={config.choices['model']} ({type(model).__name__})"
@@ -86,6 +103,61 @@ def whole(config: Config, data: Any) -> Any:
     lost = ", ".join(part for part in PARTS if part not in parts)
     refuse("data", config, type(data), lost and f"{lost} in parts, a mapping of examples")
     return data
+
+
+@contextlib.contextmanager
+def owning(config: Config, data: Any) -> Iterator[None]:
+    """Turns the lack of a member of the data, while a task is made of it, into one line."""
+    try:
+        yield
+    except AttributeError as error:
+        if error.obj is data:
+            refuse("data", config, type(data), str(error.name))
+        raise
+
+
+def refuse_lacking_answers(config: Config, task: Task) -> None:
+    """ConfigError where a class of another package gives no batch, no loss or no metrics.
+
+    Each is asked once, in evaluation and without a trace in the random states.
+    """
+    groups = ("task", "model", "data")
+    homes = [registry.class_path(group, config.choices[group]) for group in groups]
+    if all(home.partition(".")[0] in ("zoo", "tasks") for home in homes):
+        return
+    if not hasattr(task, "model"):
+        refuse("task", config, type(task), "the call super().__init__(make_model, data, ...)")
+    draws = {name: each.get_state() for name, each in task.draws.items()}
+    with torch.random.fork_rng(devices=[]), task.evaluating():
+        refuse("task", config, type(task), lack_of_answers(task))
+    for name, state in draws.items():
+        task.draws[name].set_state(state)
+
+
+def lack_of_answers(task: Task) -> str:
+    """What a task that can be called does not give; empty where all is there."""
+    passes = task.batches_per_pass(1)
+    if not isinstance(passes, int) or passes < 1:
+        return "a number of at least 1 from batches_per_pass"
+    batch = first(task.train_loader(1, 0))
+    if batch is None:
+        return "a batch from train_loader"
+    loss = task.loss(batch)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        return "one number, in a tensor, from loss"
+    batch = first(task.loader("val"))
+    if batch is None:
+        return "a batch from loader"
+    totals = task.totals(batch)
+    if not isinstance(totals, dict) or not {"loss", "count"} <= totals.keys():
+        return "loss and count in totals"
+    lost = {"loss", task.primary[0]} - task.measures(totals).keys()
+    return f"{', '.join(sorted(lost))} in measures" if lost else ""
+
+
+def first(batches: Any) -> Any:
+    """The first of some batches; None where they are none."""
+    return next(iter(batches), None) if isinstance(batches, Iterable) else None
 
 
 def takes(task: str) -> Any:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import torch
 
+from tasks.data.folders import shown
 from tasks.diffusers_unet import unet_of
 from tasks.diffusion import Denoising
+from tasks.files import given_folder, writing
 from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
@@ -20,7 +22,7 @@ CLIPPED = "use_clipped_model_output=True"  # what `Noise.sample` gives the sched
 
 
 class ExportDiffusers:
-    """Writes a folder that `DDPMPipeline.from_pretrained` loads, under `export/diffusers`.
+    """Writes a folder that `DDPMPipeline.from_pretrained` loads.
 
     The written pipeline is loaded again and compared with the trained model before it counts. A
     `DDIMPipeline` of it samples as the verb `sample` does when it is called with
@@ -28,21 +30,25 @@ class ExportDiffusers:
 
     Args:
         format: of the export.
+        dir: a new folder for it; None: `export/diffusers` in the run folder, written again.
     """
 
-    def __init__(self, format: Literal["diffusers"] = "diffusers"):
-        self.format = format
+    def __init__(self, format: Literal["diffusers"] = "diffusers", dir: str | None = None):
+        self.format, self.dir = format, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         from diffusers import DDPMPipeline
         from diffusers.utils.logging import disable_progress_bar
 
+        place = given_folder(self.dir, folder.path / "export" / "diffusers", "dir")
+        if self.dir is not None and place.exists():
+            raise ConfigError("something lies there", f"dir={shown(place)}", "name a new folder")
+        fresh = place.with_name(f".{place.name[:40]}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
         disable_progress_bar()
         task.cpu()  # where float32 is exact
         unet = unet_of(task.model, task.images.shape[1:])
-        place, fresh = folder.path / "export" / "diffusers", folder.path / "export" / ".new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), writing(place, "dir"):
             warnings.simplefilter("ignore")
             pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
             pipeline.save_pretrained(fresh)
@@ -58,8 +64,8 @@ class ExportDiffusers:
             raise ConfigError(what, str(place), "report this, with the run's config.yaml")
         shutil.rmtree(place, ignore_errors=True)
         fresh.rename(place)
-        record = {"export": str(place), "difference": difference, "ddim": CLIPPED}
-        told = f"{place}: equal to the trained model to {difference:.1g}"
+        record = {"export": shown(place), "difference": difference, "ddim": CLIPPED}
+        told = f"{shown(place)}: equal to the trained model to {difference:.1g}"
         told += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
         levels = task.noise.timesteps
         if levels < DEFAULT_STEPS:

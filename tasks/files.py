@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -20,13 +21,13 @@ class Found:
     """Files that a verb is to answer.
 
     Args:
-        root: the folder in which they lie.
+        folders: in which they lie, with all links followed.
         files: in the order of their places.
         bad: what cannot be answered, each with its reason.
-        passed: places of hidden files and folders.
+        passed: places of hidden files and folders, and of what is no file.
     """
 
-    root: Path
+    folders: list[str]
     files: list[File]
     bad: list[dict[str, str]] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
@@ -43,7 +44,9 @@ class Found:
         """For people, what has no answer."""
         lines = [f"cannot be read: {e['file']} ({e['reason']})" for e in self.bad[:SHOWN]]
         lines += [f"... and {len(self.bad) - SHOWN} more"] if len(self.bad) > SHOWN else []
-        return lines + ([f"hidden, not read: {listed(self.passed)}"] if self.passed else [])
+        return lines + (
+            [f"hidden or no file, not read: {listed(self.passed)}"] if self.passed else []
+        )
 
 
 def images_in(path: Path) -> Found:
@@ -55,19 +58,48 @@ def images_in(path: Path) -> Found:
     if not path.exists():
         raise DataError("no such file or folder", shown(path), "give path=IMAGES")
     if path.is_file():
-        return Found(path.parent, [File(str(path), path.name, str(path.resolve()))])
+        real = os.path.realpath(path)
+        return Found([os.path.realpath(path.parent)], [File(str(path), path.name, real)])
     lost: dict[str, str] = {}
     tree = walk(path, lost)
     files = tree.all()
     if not files and not lost:
         raise DataError("no files", shown(path), "give path=IMAGES")
     bad = [{"file": shown(path / place), "reason": why} for place, why in lost.items()]
-    return Found(path, files, bad, tree.all_passed())
+    folders = [os.path.realpath(path / folder.place) for folder in tree.all_folders()]
+    return Found(folders, files, bad, tree.all_passed())
 
 
-def given_path(path: str | None, default: Path) -> Path:
-    """Where a verb writes: a user's path, or a place in the run folder."""
-    return default if path is None else folder_at(path)
+def given_folder(path: str | None, default: Path, option: str) -> Path:
+    """The folder in which a verb will write: a user's, or one of the run folder.
+
+    Args:
+        path: of the user, or None.
+        default: in the run folder.
+        option: that gives the path.
+
+    Errors:
+        ConfigError: nothing can be written there, which is told before there is work to lose.
+    """
+    place = default if path is None else folder_at(path)
+    with writing(place, option):
+        absolute = place.absolute()
+        there = next(each for each in (absolute, *absolute.parents) if each.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return place
+
+
+def given_file(path: str | None, default: Path, option: str) -> Path:
+    """The file that a verb will write, as `given_folder` gives a folder."""
+    place = default if path is None else folder_at(path)
+    given_folder(None, place.parent, option)
+    with writing(place, option):
+        if place.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return place
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, pixels
 from tasks.data.folders import File, folder_at, shown
-from tasks.files import SHOWN, given_path, images_in, writing
+from tasks.files import SHOWN, given_file, images_in, writing
 from tasks.use import Report
 from zoo.errors import DataError
 from zoo.folder import RunFolder, write_whole
@@ -38,7 +38,7 @@ class PredictLabels:
         self.path, self.out = folder_at(path), out
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        table = given_path(self.out, folder.path / "predictions" / "labels.csv")
+        table = given_file(self.out, folder.path / "predictions" / "labels.csv", "out")
         found = images_in(self.path)
         rows: list[dict[str, Any]] = []
         for start in range(0, len(found.files), AT_ONCE):

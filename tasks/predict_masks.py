@@ -15,7 +15,7 @@ from torch import Tensor
 from tasks.data.decode import Encoded, Mode, array, converted, read
 from tasks.data.folders import folder_at, shown
 from tasks.data.palette import palette
-from tasks.files import Found, given_path, images_in, writing
+from tasks.files import Found, given_folder, images_in, writing
 from tasks.use import Report
 from zoo.errors import ConfigError, DataError
 from zoo.folder import RunFolder, write_whole
@@ -46,7 +46,8 @@ class PredictMasks:
         self.path, self.out, self.size = folder_at(path), out, size
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        out, found = given_path(self.out, folder.path / "predictions"), images_in(self.path)
+        out = given_folder(self.out, folder.path / "predictions", "out")
+        found = images_in(self.path)
         targets = self.targets(found, out)
         mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
         shorter = self.size or task.data.shorter
@@ -59,12 +60,16 @@ class PredictMasks:
                 found.lose(file, pixels)
                 continue
             shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
-            with writing(target, "out"):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+            try:
+                with writing(target, "out"):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+            except ConfigError as error:  # of this name alone, where others can be written
+                found.lose(file, f"its mask {str(error).partition(' -- ')[0]}")
+                continue
             written.append({"image": shown(file.path), "mask": shown(target)})
         if not written:
-            what = f"none of {len(targets)} files is an image"
+            what = f"none of {len(targets)} files is an image whose mask can be written"
             raise DataError(what, shown(self.path), "give path=FOLDER with images")
         record = {"masks": written, "classes": list(names), "folder": shown(out)}
         lines = found.lines() + [f"{number} {shown(name)}" for number, name in enumerate(names)]
@@ -77,20 +82,18 @@ class PredictMasks:
         Errors:
             ConfigError: masks would lie among the images.
         """
-        if out.resolve().is_relative_to(found.root.resolve()):
+        if any(out.resolve().is_relative_to(folder) for folder in found.folders):
             what = f"{shown(out)} is among the images"
             raise ConfigError(what, f"path={shown(self.path)}", "give out=FOLDER elsewhere")
         places = [Path(file.place) for file in found.files]
-        alike = Counter(place.with_suffix("") for place in places)
-        return [
-            out / (f"{place}.png" if alike[place.with_suffix("")] > 1 else stem(place))
-            for place in places
-        ]
-
-
-def stem(place: Path) -> Path:
-    """A path with the ending of a mask."""
-    return place.with_name(f"{place.stem}.png")
+        names = [place.with_name(f"{place.stem}.png") for place in places]
+        whole = [place.with_name(f"{place.name}.png") for place in places]
+        while True:  # a whole name can be what is left of another one
+            taken = Counter(names)
+            told = [w if taken[n] > 1 else n for n, w in zip(names, whole, strict=True)]
+            if told == names:
+                return [out / name for name in names]
+            names = told
 
 
 def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from tasks.data.folders import folder_at, shown
 from tasks.data.graph import check_nodes
 from tasks.data.graphs import nodes_of
-from tasks.files import SHOWN, given_path, writing
+from tasks.files import SHOWN, given_file, writing
 from tasks.predict_labels import labels, line
 from tasks.use import Report, own_data
 from zoo.errors import DataError
@@ -33,7 +33,7 @@ class PredictNodes:
         self.path, self.out = path, out
 
     def __call__(self, task: NodeClassification, folder: RunFolder) -> Report:
-        table = given_path(self.out, folder.path / "predictions" / "nodes.csv")
+        table = given_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
         if self.path is None:
             graph = own_data(folder)
             x, edge_index = graph.x, graph.edge_index

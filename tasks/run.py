@@ -15,6 +15,8 @@ from torch import nn
 
 from tasks.base import Task
 from tasks.contract import (
+    owning,
+    refuse_lacking_answers,
     refuse_lacking_model,
     refuse_lacking_source,
     refuse_lacking_task,
@@ -52,16 +54,18 @@ def prepare(
         norm_placement=config.maker("norm")(),
         **{slot: config.maker(group) for slot, group in slots.items() if group in config.choices},
     )
-    make_task, source = config.maker("task"), config.maker("data")()
     task_class: Any = registry.resolve("task", config.choices["task"])
     refuse_lacking_task(config)
     refuse_lacking_source(config)
+    make_task, source = config.maker("task"), config.maker("data")()
     try:
         with torch.device("meta"):
             model = make_model(**task_class.facts)
-    except TypeError:
+    except TypeError as error:
         what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
-        raise ConfigError(what, f"model={config.choices['model']}", "leave model out") from None
+        dotted = registry.class_path("model", config.choices["model"])
+        where = f"{dotted} ({' '.join(str(error).split())[:120]})"
+        raise ConfigError(what, where, "leave model out, or mend that class") from None
     except (RuntimeError, OverflowError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(
@@ -72,7 +76,9 @@ def prepare(
     refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")
 
     def make() -> Task:
-        task: Task = make_task(make_model, whole(config, load(source)), optimizer, seed=config.seed)
+        data = whole(config, load(source))
+        with owning(config, data):
+            task: Task = make_task(make_model, data, optimizer, seed=config.seed)
         return task
 
     return training, make
@@ -91,6 +97,7 @@ def fit(config: Config) -> Result | None:
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()
+    refuse_lacking_answers(config, task)
     if folder:
         folder.create()
         folder.write_config(config.plain())

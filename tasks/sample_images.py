@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tasks.data.folders import shown
 from tasks.diffusion import Denoising
-from tasks.files import given_path, unused, writing
+from tasks.files import given_folder, unused, writing
 from tasks.generate import sampled
 from tasks.noise import Sampler
 from tasks.pictures import enlarged, sheet
@@ -48,7 +48,7 @@ class SampleImages:
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         from PIL import Image
 
-        place = given_path(self.dir, folder.path / "samples")
+        place = given_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
             place = unused(place, f"images-{self.seed}")
             place.mkdir(parents=True)

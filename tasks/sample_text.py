@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from tasks.files import given_path, unused, writing
+from tasks.files import given_folder, unused, writing
 from tasks.transformer import LanguageModelling
 from tasks.use import Report
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder, write_whole
 from zoo.init import generator
 from zoo.sizes import Count
+
+
+def harmless(letter: str) -> str:
+    """A letter, or the escape of one that steers a terminal."""
+    steers = unicodedata.category(letter) == "Cc" and letter not in "\n\t"
+    return ascii(letter)[1:-1] if steers else letter
 
 
 class SampleText:
@@ -47,13 +54,13 @@ class SampleText:
 
     def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
         text = self.prompt + self.continuation(task)
-        place = given_path(self.dir, folder.path / "samples")
+        place = given_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
             path = unused(place, f"text-{self.seed}", ".txt")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
-        return Report(record, text)
+        return Report(record, "".join(map(harmless, text)))
 
     def continuation(self, task: LanguageModelling) -> str:
         """What follows the prompt."""

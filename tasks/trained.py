@@ -13,6 +13,7 @@ from torch import nn
 from tasks.use import Weights, config_of, restored
 from zoo.errors import ConfigError
 from zoo.folder import RunFolder
+from zoo.places import expanded
 
 
 class Trained:
@@ -62,7 +63,7 @@ def load(
     """As `zoo.load`."""
     if weights not in get_args(Weights):
         raise ConfigError(f"weights={weights!r}", "zoo.load", "give last or best")
-    place = RunFolder(Path(folder).expanduser())
+    place = RunFolder(Path(expanded(os.fspath(folder), "zoo.load")))
     config = config_of(place)
     plain = config.plain()
     with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten

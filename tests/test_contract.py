@@ -6,6 +6,7 @@ import pytest
 
 from zoo import registry
 from zoo.cli import main
+from zoo.folder import RunFolder
 
 DATA = """
 from tasks.data.graph import Graph
@@ -23,6 +24,16 @@ class Halved:
     def load(self) -> Own:
         say = lambda: "x"
         return Own(parts={"train": [0], "val": [1]}, notes=[], summary=say, digest=say)
+class Pathless:
+    def __init__(self, path: str): pass
+    def load(self) -> Own: return Own()
+class Asking:
+    def load(self, path) -> Own: return Own()
+class Barren(Halved):
+    def load(self) -> Own:
+        made = super().load()
+        made.parts["test"] = [2]
+        return made
 class Listed(Halved):
     def load(self) -> Own:
         made = super().load()
@@ -46,12 +57,28 @@ class Idle(Task):
 class Owning(NodeClassification):
     takes = Own
     verbs: ClassVar[dict[str, str]] = {}
+class Alike(NodeClassification):
+    pass
+class Lossless(NodeClassification):
+    def loss(self, batch): return None
+class Uncounted(NodeClassification):
+    def totals(self, batch): return {"loss": super().totals(batch)["loss"]}
+class Promising(NodeClassification):
+    primary = ("fame", True)
+class Unloaded(NodeClassification):
+    def loader(self, part): return []
+class Endless(NodeClassification):
+    def batches_per_pass(self, world): return None
+class Unmade(NodeClassification):
+    def __init__(self, make_model, data, optimizer, seed, drop_edge: float = 0.0): pass
 """
 MODELS = """
 from torch import nn
 from zoo.models.gnn import GNN
 class Flat(nn.Module):
     def __init__(self, *facts, **more): super().__init__()
+class Closed(nn.Module):
+    def __init__(self, depth: int = 1, *, features, classes, norm_placement): super().__init__()
 class Plain:
     def __init__(self, *facts, depth: int = 1, **more): pass
 """
@@ -62,6 +89,28 @@ LACKS = {
     "data without members": (["task=owning", "data=empty"], "lacks parts, notes, summary, digest"),
     "data without a part": (["task=owning", "data=halved"], "lab.data.Own lacks test in parts"),
     "parts in a list": (["task=owning", "data=listed"], "lacks train, val, test in parts"),
+    "data that cannot be made": (
+        ["task=owning", "data=pathless"],
+        "Pathless lacks a default",
+    ),
+    "a load that asks": (["task=owning", "data=asking"], "lab.data.Asking lacks a load that takes"),
+    "data without what the task reads": (["task=owning", "data=barren"], "lab.data.Own lacks x"),
+    "a task without a loss": (["task=lossless"], "lab.tasks.Lossless lacks one number"),
+    "totals without a count": (["task=uncounted"], "lab.tasks.Uncounted lacks loss and count in"),
+    "a metric that is not there": (
+        ["task=promising"],
+        "lab.tasks.Promising lacks fame",
+    ),
+    "a task without batches": (["task=unloaded"], "lab.tasks.Unloaded lacks a batch from loader"),
+    "a pass without end": (["task=endless"], "lab.tasks.Endless lacks a number of at least 1"),
+    "a task that is not made": (
+        ["task=unmade"],
+        "lab.tasks.Unmade lacks the call",
+    ),
+    "a model without a rule": (
+        ["model=closed"],
+        "lab.models.Closed (Closed.__init__() got",
+    ),
     "no task at all": (["task=stranger"], "lab.tasks.Stranger lacks the base class"),
     "a task that takes nothing": (["task=unsaid"], "lab.tasks.Unsaid lacks takes"),
     "a metric without direction": (["task=worded"], "lab.tasks.Worded lacks primary"),
@@ -86,7 +135,7 @@ def lab(tmp_path, monkeypatch):
                 if group == "task":
                     usual = registry.find("task", "gnn").read_text()
                     content = usual.replace("tasks.gnn.NodeClassification", f"lab.tasks.{name}")
-                if name == "Plain":
+                if name in ("Plain", "Closed"):
                     content += "depth: 1\n"
                 (package / "configs" / group / f"{name.lower()}.yaml").write_text(content)
     for folder in (package, package / "configs"):
@@ -119,3 +168,13 @@ def test_a_lack_is_one_line_that_names_class_and_member(case, lab, tmp_path, mon
     (line,) = capsys.readouterr().err.splitlines()
     assert hint in line
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_run_is_the_same_after_it_was_asked(lab, tmp_path, monkeypatch, capsys):
+    """The task of another package, which is tried before its run, trains as ours does."""
+    small = ["data.nodes=60", "data.train=20", "data.val=20", "model.depth=2", "model.dropout=0.5"]
+    small += ["trainer.max_steps=3", "logger=none", "task.drop_edge=0.3"]
+    for task in ("gnn", "alike"):
+        assert main(["fit", f"task={task}", *small, f"run.dir={tmp_path / task}"]) == 0
+    ours, theirs = (RunFolder(tmp_path / task).result() for task in ("gnn", "alike"))
+    assert ours["metrics"] == theirs["metrics"]

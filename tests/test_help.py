@@ -86,3 +86,23 @@ def test_the_examples_of_the_pages_are_accepted():
             assert named == verb
             if verb in ("fit", "show") and "from=FOLDER" not in rest:
                 assert load(rest)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit", "task=gnn", "form=x"], "did you mean from?"),
+        (["compare", "taks=gnn"], "did you mean task?"),
+        (["fit", "task=GNN"], "did you mean gnn?"),
+        (["fit", "help"], "VERB --help lists the keys"),
+    ],
+)
+def test_a_slip_is_answered_with_the_one_word_that_was_meant(words, said, capsys):
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(said)
+
+
+def test_a_page_says_what_follows_its_verb(capsys):
+    assert page(capsys, "report", "--help").startswith("usage: python -m zoo report FOLDER ...")
+    assert page(capsys, "list", "--help").startswith("usage: python -m zoo list [GROUP]\n")

@@ -1,6 +1,7 @@
 """Odd surroundings: closed streams, missing letters, homes and caches that are not there."""
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 from made_comparison import made
 
 from zoo.cli import main
+from zoo.words import axes
 
 SMALL = ["task=gnn", "model.depth=1", "model.width=4", "data.nodes=60", "data.train=20"]
 SMALL += ["data.val=20", "data.features=4", "trainer.max_steps=2", "logger=none"]
@@ -59,6 +61,93 @@ def test_a_home_that_is_not_there_is_told_once_and_no_library_speaks_of_it(tmp_p
     assert line.startswith("zoo: cannot write /proc/none/.config/matplotlib")
     assert "W&B is off" not in done.stderr
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def bound():
+    """Takes root's right to write everywhere from a command, so that a mode is one for it too."""
+    if os.geteuid() == 0:
+        for right in (1, 2):  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+            ctypes.CDLL(None, use_errno=True).prctl(24, right, 0, 0, 0)  # PR_CAPBSET_DROP
+
+
+def locked(*words, cwd=None, **env):
+    """A command of a user who may not write where the mode forbids it."""
+    command, full = [sys.executable, "-m", "zoo", *words], {**os.environ, **env}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=full, cwd=cwd, preexec_fn=bound, check=False
+    )
+
+
+@pytest.fixture
+def shut(tmp_path):
+    """A folder that cannot be written."""
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HOME"])
+def test_a_library_is_silent_where_its_folder_cannot_be_written(name, shut, tmp_path):
+    words = [*SMALL[:-1], "logger=wandb", f"run.dir={tmp_path / 'run'}"]
+    done = locked("fit", *words, **{name: str(shut), "WANDB_MODE": "offline"})
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith(f"zoo: cannot write {shut}/")
+    assert all(line.startswith("zoo: ") for line in rest), rest
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_a_folder_to_work_in_that_cannot_be_written(shut, tmp_path):
+    done = locked("fit", *SMALL, cwd=shut)
+    assert done.returncode == 2
+    assert f"{shut}/runs/gnn-residual-" in done.stderr
+    assert "name one that can be written: run.dir=FOLDER" in done.stderr
+    assert locked("fit", *SMALL, f"run.dir={tmp_path / 'run'}", cwd=shut).returncode == 0
+
+
+def test_a_run_folder_that_cannot_be_written(tmp_path):
+    run = tmp_path / "run"
+    assert main(["fit", *SMALL, f"run.dir={run}"]) == 0
+    run.chmod(0o555)
+    for words, fix in ((["fit", "trainer.max_steps=3"], "allow it"), (["predict"], "by out=")):
+        done = locked(*words, f"from={run}")
+        assert done.returncode == 2
+        assert "ermission denied" in done.stderr
+        assert fix in done.stderr
+        assert done.stderr.count("zoo: error") == 1
+    assert locked("test", f"from={run}").returncode == 0
+    assert locked("predict", f"from={run}", f"out={tmp_path / 'nodes.csv'}").returncode == 0
+    run.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fit", *SMALL, "run.dir="], "the path is empty -- run.dir= --"),
+        (["fit", *SMALL, "run.dir=~nobody-of-this-name/run"], "~nobody-of-this-name is no known"),
+        (["test", f"from={'x' * 300}"], "File name too long"),
+        (["test", "from=\x1b[31m"], "there is no run -- \\x1b[31m"),
+        (["report", "from=runs"], "write report runs without a key"),
+        (["compare", *SMALL, "dir="], "the path is empty -- dir= --"),
+    ],
+)
+def test_a_path_that_names_nothing_is_one_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) in (2, 5)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_data_with_any_letters_is_compared(tmp_path):
+    place = tmp_path / "a [1], {b}=c"
+    (tmp_path / "other").mkdir()
+    place.mkdir()
+    assert axes([f"data.path={place}"]) == {"data.path": [str(place)]}
+    two = axes([f"data.path={tmp_path / 'other'},elsewhere"])
+    assert two == {"data.path": [str(tmp_path / "other"), "elsewhere"]}
 
 
 def test_a_place_that_cannot_be_written_is_named_whole(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""Standard streams that cannot stop a run: closed, broken or without the letters of a name."""
+"""Standard streams and caches that cannot stop a run: closed, broken, without letters or room."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import shutil
 import sys
 import tempfile
 
-CACHES = {
-    "MPLCONFIGDIR": "~/.config/matplotlib",
-    "WANDB_CACHE_DIR": "~/.cache/wandb",
-    "WANDB_CONFIG_DIR": "~/.config/wandb",
-    "WANDB_DATA_DIR": "~/.local/share/wandb",
-}  # folders in which libraries keep what they can do without
+from zoo.places import user_folder
+
+CACHES = (
+    ("MPLCONFIGDIR", "config", "matplotlib"),
+    ("MPLCONFIGDIR", "cache", "matplotlib"),
+    ("WANDB_CACHE_DIR", "cache", "wandb"),
+    ("WANDB_CONFIG_DIR", "home", ".config/wandb"),
+    ("WANDB_DATA_DIR", "data", "wandb"),
+)  # folders in which libraries keep what they can do without, with the variables that move them
 
 
 class Messages(io.TextIOWrapper):
@@ -53,15 +56,16 @@ def settle() -> None:
 
 def spare_caches() -> None:
     """Gives libraries a folder for this process where theirs cannot be written, and says so."""
-    lost = {name: os.environ.get(name) or os.path.expanduser(p) for name, p in CACHES.items()}
-    lost = {name: place for name, place in lost.items() if not writable(place)}
+    places = [(name, os.environ.get(name) or user_folder(*where)) for name, *where in CACHES]
+    lost = [(name, place) for name, place in places if not (place and writable(place))]
     if lost:
         spare = tempfile.mkdtemp(prefix="zoo-")
         atexit.register(shutil.rmtree, spare, ignore_errors=True)
-        os.environ.update(dict.fromkeys(lost, spare))
-        places = ", ".join(dict.fromkeys(lost.values()))
+        names = dict.fromkeys(name for name, _ in lost)
+        os.environ.update(dict.fromkeys(names, spare))
+        where = ", ".join(dict.fromkeys(place or "~, which is unknown" for _, place in lost))
         print(
-            f"zoo: cannot write {places}: nothing is kept there; set {', '.join(lost)} elsewhere",
+            f"zoo: cannot write {where}: nothing is kept there; set {', '.join(names)} elsewhere",
             file=sys.stderr,
         )
 

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 from typing import ClassVar
+
+
+def shown(text: str) -> str:
+    r"""A text that can be printed: other bytes and control characters are escaped.
+
+    >>> shown("red \x1b[31m \udcff") == r"red \x1b[31m \xff"
+    True
+    """
+    return "".join(map(escaped, text))
+
+
+def escaped(letter: str) -> str:
+    """A letter, or its escape where it cannot be printed; bytes that are no text have theirs."""
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]
 
 
 class ZooError(Exception):
@@ -20,7 +38,7 @@ class ZooError(Exception):
     code: ClassVar[int] = 1
 
     def __init__(self, what: str, where: str, fix: str):
-        super().__init__(" -- ".join(" ".join(part.split()) for part in (what, where, fix)))
+        super().__init__(" -- ".join(shown(" ".join(p.split())) for p in (what, where, fix)))
 
 
 class ConfigError(ZooError):
@@ -51,6 +69,14 @@ class ResourceError(ZooError):
     """Memory, disk or a process was lost."""
 
     code = 6
+
+
+PLACES = {
+    errno.EACCES: "allow it, or name another place",
+    errno.EPERM: "allow it, or name another place",
+    errno.EROFS: "name a place that can be written",
+    errno.ENAMETOOLONG: "name a shorter one",
+}  # what to do about a path that cannot be used
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
@@ -88,9 +114,17 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 
 def close(word: str, choices: Iterable[str]) -> list[str]:
-    """Up to three choices that are spelled nearly so, the nearest first; capitals do not count."""
+    """Up to three choices that are spelled nearly so, the nearest first; capitals do not count.
+
+    A choice of the same letters is nearer than any other.
+
+    >>> close("form", ["norm", "from"]), close("GNN", ["cnn", "gnn"])
+    (['from'], ['gnn'])
+    """
     small = {choice.lower(): choice for choice in choices}
-    return [small[near] for near in difflib.get_close_matches(word.lower(), small, cutoff=0.6)]
+    word = word.lower()
+    same = [name for name in small if sorted(name) == sorted(word)]
+    return [small[name] for name in same or difflib.get_close_matches(word, small, cutoff=0.6)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -101,7 +135,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def as_zoo_error(error: BaseException) -> BaseException:
-    """Memory and disk errors as errors with a remedy; every other error as it is."""
+    """Errors of memory, disk and paths as errors with a remedy; every other error as it is."""
     if isinstance(error, ZooError):
         return error
     if is_out_of_memory(error):
@@ -112,4 +146,6 @@ def as_zoo_error(error: BaseException) -> BaseException:
         return ResourceError(
             "the disk is full", str(error.filename or "standard output"), "free some space"
         )
+    if isinstance(error, OSError) and error.errno in PLACES and error.filename is not None:
+        return ConfigError(str(error.strerror), os.fsdecode(error.filename), PLACES[error.errno])
     return error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
+from zoo.places import expanded
 
 SCHEMA = 1
 ENDED = ("done", "diverged")  # statuses of a run that is a result
@@ -17,7 +18,7 @@ AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file beside its place and moves it there, so that a reader never sees a part."""
-    partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
+    partial = path.with_name(f".{path.name[:40]}.tmp{os.getpid()}")  # names have an end
     data = content.encode() if isinstance(content, str) else content
     try:
         with partial.open("wb") as file:
@@ -53,13 +54,14 @@ class RunFolder:
     @classmethod
     def planned(cls, name: str, where: str | None) -> RunFolder:
         """The folder `where` or `runs/NAME`, not made yet; ConfigError where it is not empty."""
-        path = Path(where or f"runs/{name}").expanduser()
+        path = Path(expanded(where or f"runs/{name}", f"run.dir={where}"))
         try:
             taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
         except OSError as error:
             raise ConfigError(str(error.strerror), f"run.dir={path}", "name another") from None
         if taken:
-            fix = f"name another folder, or continue it: fit from={path}"
+            is_run = (path / "config.yaml").is_file()
+            fix = "name another folder" + is_run * f", or continue it: fit from={path}"
             raise ConfigError("the folder is not empty", f"run.dir={path}", fix)
         return cls(path)
 

@@ -29,7 +29,7 @@ def page(verb: str, words: Sequence[str]) -> str:
         words: of the command line; `task=gnn` adds the options of what that task chooses.
     """
     usage = VERBS[verb]
-    lines = [f"usage: python -m zoo {verb} [key=value ...]", "", f"{usage.about}", ""]
+    lines = [f"usage: python -m zoo {verb} {usage.takes}", "", usage.about, ""]
     lines += [f"  python -m zoo {verb} {words}".rstrip() for words in usage.examples]
     lines += heading("keys", (entry(key, text) for key, text in usage.keys.items()))
     if verb == "bench":

@@ -119,7 +119,12 @@ def class_path(group: str, name: str) -> str:
 def resolve(group: str, name: str) -> Callable[..., Any]:
     """The class of a name: only one that is defined in the module that its path names."""
     module, _, attribute = class_path(group, name).rpartition(".")
-    found = getattr(import_module(module), attribute, None)
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # of something that the module imports
+        found = None
     if not inspect.isclass(found) or found.__module__ != module:
         where = f"{find(group, name)}"
         raise ConfigError(f"no class {module}.{attribute}", where, "name a class defined there")
@@ -135,7 +140,11 @@ def options(group: str, name: str) -> Options:
 def section(group: str, path: Path) -> Options:
     """What a file says of its own group; a task's file sets options of other groups too."""
     content = read_yaml(path)
-    return content[group] if group == "task" else content
+    if group != "task":
+        return content
+    if not isinstance(content.get("task"), dict):
+        raise ConfigError("no section task", str(path), "write the class and its options below it")
+    return dict(content["task"])
 
 
 def check(group: str, name: str, given: Options) -> Options:

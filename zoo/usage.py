@@ -22,11 +22,13 @@ class Usage:
         about: what it does.
         examples: words that follow it.
         keys: what it takes that no class or configuration file describes.
+        takes: the words that follow it.
     """
 
     about: str
     examples: tuple[str, ...]
     keys: dict[str, str] = field(default_factory=dict)
+    takes: str = "[key=value ...]"
 
 
 VERBS = {
@@ -60,12 +62,14 @@ VERBS = {
         "the reports of a comparison again, also of one under way, or of several as one",
         ("FOLDER", "FOLDER FOLDER dir=FOLDER"),
         {"dir": "where the reports are written; null: beside the runs, or runs/report for several"},
+        "FOLDER ... [dir=FOLDER]",
     ),
     "bench": Usage(
         "what training costs on this machine",
         ("task=gnn", "of=rules task=cnn"),
+        {"of": "what is measured, one of the four below", **FILE},
     ),
-    "list": Usage("what is registered", ("", "connection")),
+    "list": Usage("what is registered", ("", "connection"), takes="[GROUP]"),
     "show": Usage("the composed configuration", ("task=gnn", "task=gnn preset=gcnii"), FILE),
 }
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from zoo import registry
 from zoo.errors import ConfigError
+from zoo.places import expanded
 
 PATHS = ("from", "config", "run.dir", "dir", "compare.dir")  # keys whose values are paths
+DATA = "data.path"  # likewise, which may be an axis
 
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
     values = {}
-    for key, found in axes(words, (*PATHS, "data.path")).items():
+    for key, found in axes(words, (*PATHS, DATA)).items():
         if isinstance(found, Sweep):
             raise ConfigError(f"{key} gives several values", f"{key}=...", "give one value")
         values[key] = found[0]
@@ -34,7 +36,8 @@ def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[A
 
     Args:
         words: of the command line.
-        paths: keys whose values are paths, which are taken as they are, brackets and all.
+        paths: keys whose values are paths, which are taken as they are, brackets and all. So is
+            `data.path` where it is there.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
@@ -42,8 +45,9 @@ def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[A
     values: dict[str, list[Any]] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        if equals and name in paths and text not in ("", "null") and "${" not in text:
-            values[name] = [os.path.expanduser(unquoted(text))]
+        is_there = name == DATA and os.path.exists(os.path.expanduser(unquoted(text)))
+        if equals and (name in paths or is_there) and text != "null" and "${" not in text:
+            values[name] = [expanded(unquoted(text), f"{name}={text}")]
             continue
         try:
             (override,) = OverridesParser.create().parse_overrides([word])
@@ -81,9 +85,13 @@ def rewritten(word: str) -> str:
     'write task=gnn or model=gnn'
     >>> rewritten("name=a b")
     'write key=value, or with odd characters \'name="a b"\''
+    >>> rewritten("help")
+    'write key=value, such as seed=1; VERB --help lists the keys'
     """
     key, equals, value = word.partition("=")
     groups = [group for group in ("task", *registry.GROUPS) if word in registry.names(group)]
-    if equals or not groups:
+    if equals:
         return f"write key=value, or with odd characters '{key}=\"{value}\"'"
+    if not groups:
+        return "write key=value, such as seed=1; VERB --help lists the keys"
     return f"write {' or '.join(f'{group}={word}' for group in dict.fromkeys(groups))}"

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 from zoo.errors import ResourceError, as_zoo_error
+from zoo.places import user_folder
+
+FIX = "set XDG_CACHE_HOME to a folder where you may write"
 
 
 def cache_folder(*parts: str) -> Path:
-    """Where downloaded data is kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "residual-zoo", *parts)
+    """Where downloaded data is kept; ResourceError where there is no home folder."""
+    place = user_folder("cache", "residual-zoo", *parts)
+    if place is None:
+        raise ResourceError("there is no home folder to keep data in", "~/.cache", FIX)
+    return Path(place)
 
 
 def made(folder: Path) -> Path:
@@ -25,6 +30,5 @@ def made(folder: Path) -> Path:
         if known is not error:
             raise known from None
         what = f"the cache folder cannot be made ({error.strerror})"
-        fix = "set XDG_CACHE_HOME to a folder where you may write"
-        raise ResourceError(what, str(folder), fix) from None
+        raise ResourceError(what, str(folder), FIX) from None
     return folder

@@ -103,7 +103,7 @@ def read(encoded: Encoded, use: Callable[[Image.Image], np.ndarray]) -> np.ndarr
     except UnidentifiedImageError:
         return "it is empty, cut off or of an unknown kind"
     except Exception as error:  # a broken file can fail in many ways
-        return f"{type(error).__name__}: {error}"[:200]
+        return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"[:200]
 
 
 def upright(image: Image.Image) -> Image.Image:

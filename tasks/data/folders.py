@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from zoo import errors
 from zoo.errors import DataError
+from zoo.places import expanded
 
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems leave behind
 SHOWN = 3  # names in a message
@@ -56,6 +58,10 @@ class Folder:
             found += folder.all()
         return sorted(found, key=lambda file: file.place)
 
+    def all_folders(self) -> list[Folder]:
+        """It and all folders inside it."""
+        return [self, *(each for inside in self.folders.values() for each in inside.all_folders())]
+
     def images(self) -> list[File]:
         """Those of them that are images by the ends of their names."""
         return [file for file in self.all() if is_image(file)]
@@ -67,12 +73,12 @@ class Folder:
 
 
 def folder_at(path: str) -> Path:
-    """A user's path; `~` is the home folder unless a file or folder is called so."""
-    given = Path(path)
-    try:
-        return given if given.exists() else given.expanduser()
-    except (OSError, RuntimeError):  # a name that no file can have, or a user who is not there
-        return given
+    """A user's path; `~` is the home folder unless a file or folder is called so.
+
+    Errors:
+        ConfigError: it is empty, or there is no such home folder.
+    """
+    return Path(path if path and os.path.exists(path) else expanded(path, f"path={path}"))
 
 
 def walk(root: Path, lost: dict[str, str] | None = None) -> Folder:
@@ -162,20 +168,12 @@ def is_image(file: File) -> bool:
 
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
-    """A path as text that can be printed: other bytes and control characters are escaped.
+    r"""A path as text that can be printed: other bytes and control characters are escaped.
 
-    >>> shown(b"\\xff and \\x1b[31m")
-    '\\\\xff and \\\\x1b[31m'
+    >>> shown(b"\xff and \x1b[31m") == r"\xff and \x1b[31m"
+    True
     """
-    return "".join(map(escaped, os.fsdecode(path)))
-
-
-def escaped(letter: str) -> str:
-    """A letter, or its escape where it cannot be printed; bytes that are no text have theirs."""
-    if letter.isprintable():
-        return letter
-    code = ord(letter)
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]
+    return errors.shown(os.fsdecode(path))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -86,6 +86,9 @@ def native(array: np.ndarray) -> np.ndarray:
 
 def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays of an `.npz` file; DataError where it is none or one is missing."""
+    if not os.path.isfile(path):
+        what = "a folder is no file" if os.path.isdir(path) else "no such file"
+        raise DataError(what, path, "give path=FILE.npz")
     try:
         refuse_inflated(path, unpacked(path, keys))
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:

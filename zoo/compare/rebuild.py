@@ -16,6 +16,7 @@ from zoo.compare.outputs import write_all
 from zoo.compare.record import analyse, row_of
 from zoo.errors import ConfigError
 from zoo.folder import ENDED, SCHEMA, RunFolder
+from zoo.places import expanded
 
 FACTS = ("place", "task", "family", "depth", "settings", "arm", "pair", "seed", "id", "recipe",
          "flops", "command")  # fmt: skip
@@ -74,10 +75,14 @@ def finished(cell: str, homes: Sequence[Path]) -> Row | None:
 
 def report(words: Sequence[str]) -> tuple[Row, str]:
     """Rebuilds the reports of some folders; gives the record and the text for the terminal."""
-    paths = [Path(word).expanduser() for word in words if not word.startswith("dir=")]
-    given = [
-        Path(word.removeprefix("dir=")).expanduser() for word in words if word.startswith("dir=")
-    ]
+    named = [word for word in words if not word.startswith("dir=")]
+    for word in named:
+        key, equals, value = word.partition("=")
+        if equals and key.isidentifier() and not Path(word).exists():
+            fix = f"write report {value} without a key" if key == "from" else "leave it out"
+            raise ConfigError(f"unknown option {key}", "report", fix)
+    paths = [Path(expanded(word, "report")) for word in named]
+    given = [Path(expanded(w.removeprefix("dir="), w)) for w in words if w.startswith("dir=")]
     if not paths:
         raise ConfigError("no comparison is named", "report", "add its folder")
     sources = [read(path) for path in paths]

@@ -1,0 +1,40 @@
+"""Where a user's files lie: below `~`, and in the folders for configuration, caches and data."""
+
+from __future__ import annotations
+
+import os
+
+from zoo.errors import ConfigError
+
+USUAL = {
+    "home": ("HOME", "~"),
+    "config": ("XDG_CONFIG_HOME", "~/.config"),
+    "cache": ("XDG_CACHE_HOME", "~/.cache"),
+    "data": ("XDG_DATA_HOME", "~/.local/share"),
+}  # the variable that names a folder, and where it is without one
+
+
+def expanded(path: str, where: str) -> str:
+    """A path with the home folder in place of `~`.
+
+    Args:
+        path: as a user wrote it.
+        where: the option, for messages.
+
+    Errors:
+        ConfigError: it is empty, or begins with a home folder that is not known.
+    """
+    if not path:
+        raise ConfigError("the path is empty", where, "write a path, or leave it out")
+    found = os.path.expanduser(path)
+    if found.startswith("~") and not os.path.exists(found):
+        fix = f"write the whole path, or ./{path} for a name that begins so"
+        raise ConfigError(f"{path.partition('/')[0]} is no known home folder", where, fix)
+    return found
+
+
+def user_folder(kind: str, *parts: str) -> str | None:
+    """A place in one of the user's `USUAL` folders; None where there is no home folder."""
+    variable, usual = USUAL[kind]
+    place = os.path.expanduser(os.path.join(os.environ.get(variable) or usual, *parts))
+    return None if place.startswith("~") else place
