@@ -1,4 +1,4 @@
-"""What a row of the log tells of the training itself: rate, norm of the gradient, steps per second."""
+"""What a row of the log tells of training: rate, norm of the gradient, steps per second."""
 
 import json
 

@@ -1,6 +1,5 @@
 """What W&B receives of a run that is continued offline, read from its files."""
 
-import os
 import shlex
 import shutil
 import signal

@@ -96,11 +96,12 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
 
 def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Learning curves from the rows of a run's log: the loss and each metric of the validation."""
-    validated = {key.removeprefix("val/") for row in rows for key in row if key[:4] == "val/"}
-    metrics = ["loss", *sorted(name for name in validated - {"loss"} if "/" not in name)]
-    figure = new_figure(4.2 * len(metrics), 3.4)
+    names = {key for row in rows for key in row if key == "train/loss" or key[:4] == "val/"}
+    found = {name.partition("/")[2] for name in names if name.count("/") == 1}
+    metrics = sorted(found, key=lambda metric: (metric != "loss", metric))
+    figure = new_figure(4.2 * max(1, len(metrics)), 3.4)
     figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(1, len(metrics), squeeze=False)[0]
+    axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=False):
         highest: list[float] = []
         for part, color in (("train", "C0"), ("val", "C1")):
