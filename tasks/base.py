@@ -240,9 +240,8 @@ class Task(LeanModule):
 
     def configure_optimizers(self) -> Any:
         trainer = self.trainer
-        clipped = bool(trainer.gradient_clip_val) and "mixed" in str(trainer.precision)
-        fused = trainer.precision != "16-mixed" and not clipped  # Lightning clips those by itself
-        steps = int(self.trainer.max_steps)
+        fused = trainer.precision != "16-mixed"  # a fused step unscales after clipping
+        steps = int(trainer.max_steps)
         images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
         epoch = self.batches_per_pass(trainer.world_size) / trainer.accumulate_grad_batches
         return self.options.build(self.model, steps, fused, images, epoch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -20,11 +20,16 @@ from zoo.errors import Diverged
 from zoo.folder import RunFolder
 from zoo.probe import net_mixing
 
+NOTHING: Mapping[str, float | None] = {}
+
 
 class Record(LeanCallback):
     """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
 
-    Figures on the way go to `figures/` and to W&B.
+    Beside the training loss a row has `train/lr`, the learning rate of its step, which all
+    parameters share; `train/grad_norm`, the norm of its gradient before clipping, null where that
+    is not finite (fp16 leaves such a step out); and `train/steps_per_second` since the row before
+    it, without validations. Figures on the way go to `figures/` and to W&B.
 
     Args:
         folder: the run folder; None in all but the first process.
@@ -51,6 +56,8 @@ class Record(LeanCallback):
         self.progress: Progress | None = None
         self.began: tuple[int, float] | None = None
         self.ended = (0, 0.0)
+        self.since = (0, 0.0)  # step and time from which the next row counts steps per second
+        self.paused = 0.0
         self.shown: dict[str, Any] = {"curves": {}, "mixing": None}  # of the fresh model
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
@@ -58,14 +65,35 @@ class Record(LeanCallback):
             with task.evaluating():
                 self.shown = {"curves": task.curves(), "mixing": net_mixing(task.model)}
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
-        self.began = self.ended = (trainer.global_step, time.perf_counter())
+        task.watch_every = self.every
+        self.began = self.ended = self.since = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
         if self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
-            self.row(trainer, {"train/loss": train_loss(trainer, task)})
+            loss = train_loss(trainer, task)  # waits for the device
+            self.row(trainer, {"train/loss": loss}, self.course(trainer, task))
+
+    def course(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
+        """Learning rate, norm of the gradient and steps per second of a row."""
+        norm = float(task.grad_norm)
+        now = (trainer.global_step, time.perf_counter())
+        (step, moment), self.since = self.since, now
+        return {
+            "train/lr": task.rate,
+            "train/grad_norm": norm if math.isfinite(norm) else None,
+            "train/steps_per_second": (now[0] - step) / (now[1] - moment),
+        }
+
+    def on_validation_start(self, trainer: Trainer, task: Any) -> None:
+        float(task.train_loss)  # steps that the device still works on are no validation
+        self.paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, task: Any) -> None:
+        step, moment = self.since
+        self.since = (step, moment + time.perf_counter() - self.paused)
 
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
@@ -76,7 +104,13 @@ class Record(LeanCallback):
                     figure.savefig(path)
                     self.mirror.figure(name, path, trainer.global_step)
 
-    def row(self, trainer: Trainer, values: dict[str, float]) -> None:
+    def row(
+        self,
+        trainer: Trainer,
+        values: dict[str, float],
+        beside: Mapping[str, float | None] = NOTHING,
+    ) -> None:
+        """Writes a row of values that are finite and shown, and of others beside them."""
         step = trainer.global_step
         for name, value in values.items():
             if not math.isfinite(value):
@@ -85,7 +119,7 @@ class Record(LeanCallback):
                 )
         if self.file is None:
             return
-        row = {"step": step, "epoch": round(self.epochs(step), 4), **values}
+        row = {"step": step, "epoch": round(self.epochs(step), 4), **values, **beside}
         self.file.write(json.dumps(row) + "\n")
         self.file.flush()
         self.mirror.row(row)

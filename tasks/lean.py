@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 HOOKS = (
     "on_train_batch_start",
@@ -47,8 +49,17 @@ class LeanCallback(Lean, Callback):
 
 
 class LeanModule(Lean, LightningModule):
-    """A module with data on its device, whose gradients are freed right after the step."""
+    """A module with data on its device, whose gradients are freed right after the step.
 
+    Attributes:
+        watch_every: steps between two of which rate and norm are kept; 0: of none.
+        rate: the learning rate of the watched step.
+        grad_norm: the norm of its gradient over all weights, before clipping.
+    """
+
+    watch_every = 0
+    rate = math.nan
+    grad_norm = torch.tensor(math.nan)
     hidden = (*HOOKS, "optimizer_zero_grad", "on_validation_model_zero_grad")  # freed by then
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -67,9 +78,21 @@ class LeanModule(Lean, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm, without Lightning's checks of its own options in every step."""
+        """Clips by norm, if asked to, and keeps what is told of a watched step.
+
+        The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
+        """
+        watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
+        if not (gradient_clip_val or watched):
+            return
+        groups = optimizer.param_groups
+        weights = [w for group in groups for w in group["params"] if w.grad is not None]
         if gradient_clip_val:
-            self.trainer.precision_plugin.clip_gradients(optimizer, gradient_clip_val)
+            norm = clip_grad_norm_(weights, gradient_clip_val)
+        else:
+            norm = get_total_norm([w.grad for w in weights])
+        if watched:
+            self.rate, self.grad_norm = groups[0]["lr"], norm
 
     def on_train_start(self) -> None:
         self.zero_grad()

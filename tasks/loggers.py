@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from zoo.config import Config
+from zoo.folder import RunFolder
 
 log = logging.getLogger("zoo")
 START_SECONDS = 15
@@ -34,6 +38,9 @@ class NoLogger:
 
 class WandB(NoLogger):
     """Mirrors a run to Weights & Biases; the first failure is one warning and the last word.
+
+    W&B keeps no offline run open, so each part of a continued run that is offline begins with the
+    rows and figures of the parts before, takes their place and is uploaded as the whole run.
 
     Args:
         project: of the run.
@@ -81,6 +88,24 @@ class WandB(NoLogger):
                     self.run = self.reopen(folder, config, defaults)
             kept = "the run is kept offline" if self.run else "it is off for this run"
             log.warning("W&B cannot be reached, %s (%s)", kept, reason)
+        if self.run is not None:
+            self.guarded(lambda: self.catch_up(RunFolder(folder)))
+
+    def catch_up(self, folder: RunFolder) -> None:
+        """Sends what a continued run's folder has and W&B does not: rows and figures on the way."""
+        import wandb
+
+        steps: dict[int, dict[str, Any]] = {}
+        for row in folder.rows():
+            steps.setdefault(row["step"], {}).update(row)
+        for path in folder.figures.glob("*.png") if steps else ():
+            name, step = numbered(path.stem)
+            if step in steps:
+                with contextlib.suppress(OSError):  # half written when a process was killed
+                    steps[step][f"figures/{name}"] = wandb.Image(str(path))
+        for step in sorted(steps):
+            if step >= self.run.starting_step:
+                self.row(steps[step])
 
     def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Begins offline after a failed start, which still holds the run's id."""
@@ -127,7 +152,7 @@ class WandB(NoLogger):
         if self.run is not None:
             import wandb
 
-            key = f"figures/{name.rstrip('0123456789').rstrip('_')}"  # one row of pictures
+            key = f"figures/{numbered(name)[0]}"  # one row of pictures
             self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
 
     def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
@@ -150,11 +175,28 @@ class WandB(NoLogger):
         self.guarded(send)
         self.run = run
         failed = record["status"] not in ("done", "interrupted")
-        offline = run.settings._offline
-        self.guarded(lambda: run.finish(exit_code=int(failed)))
-        if offline:
-            log.info("W&B was offline; upload by: wandb sync %s", Path(run.dir).parent)
+        folder = Path(run.dir).parent
+
+        def end() -> None:
+            run.finish(exit_code=int(failed))
+            for part in folder.parent.glob(f"offline-run-*/run-{run.id}.wandb"):
+                if part.parent != folder:
+                    shutil.rmtree(part.parent, ignore_errors=True)
+
+        self.guarded(end)
+        if run.settings._offline:
+            log.info("W&B was offline; upload by: wandb sync %s", shlex.quote(str(folder)))
         self.run = None
+
+
+def numbered(name: str) -> tuple[str, int | None]:
+    """The name and the step of a figure.
+
+    >>> numbered("samples_000100"), numbered("curves")
+    (('samples', 100), ('curves', None))
+    """
+    found = re.fullmatch(r"(.+)_(\d+)", name)
+    return (found[1], int(found[2])) if found else (name, None)
 
 
 def logged_in() -> bool:

@@ -170,6 +170,8 @@ def test_several_processes_equal_one(task, world, worlds):
     assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
     one, other = (RunFolder(worlds[number] / task).result()["metrics"] for number in (1, world))
     assert one == pytest.approx(other, abs=1e-6)
+    pairs = zip(*(rows(worlds[number] / task) for number in (1, world)), strict=True)
+    assert all(first == pytest.approx(second, abs=1e-6) for first, second in pairs)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -95,9 +95,10 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
 
 
 def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Learning curves from the rows of a run's log: one panel for each metric."""
-    names = sorted({key for row in rows for key in row if key.count("/") == 1})
-    metrics = sorted({name.partition("/")[2] for name in names}, key=lambda m: (m != "loss", m))
+    """Learning curves from the rows of a run's log: the loss and each metric of the validation."""
+    names = {key for row in rows for key in row if key == "train/loss" or key[:4] == "val/"}
+    found = {name.partition("/")[2] for name in names if name.count("/") == 1}
+    metrics = sorted(found, key=lambda metric: (metric != "loss", metric))
     figure = new_figure(4.2 * max(1, len(metrics)), 3.4)
     figure.suptitle(title, fontsize=10)
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,8 @@ def mirror(record: Row, path: Path) -> None:
     logger.guarded(lambda: tell(logger.run, record, path))
     finish(logger, {"status": "done", "metrics": {}})
     if offline:
-        print(
-            f"zoo: W&B was offline; upload all by: wandb sync {path}/wandb/*run-*", file=sys.stderr
-        )
+        place = shlex.quote(str(path / "wandb"))
+        print(f"zoo: W&B was offline; upload all by: wandb sync {place}", file=sys.stderr)
 
 
 def open_run(path: Path, group: str, name: str, key: str, about: Row) -> Any:
