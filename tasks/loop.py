@@ -24,6 +24,7 @@ from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_byte
 from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, new_record
 from tasks.trainer import Training
+from tasks.watchdog import Watchdog
 from zoo.config import Config
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
 from zoo.folder import AT_BEST, RunFolder
@@ -64,14 +65,22 @@ def train(
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         keep = Keep(last, training.save_minutes, interrupts, training.log_every)
-        trainer = training.trainer(task, [recorder, best, keep], [WholeCheckpoints()])
+
+        def hung() -> None:
+            record["steps"] = watchdog.step
+            if folder:
+                folder.write_result(record)
+
+        watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
+        callbacks = [recorder, best, keep, watchdog]
+        trainer = training.trainer(task, callbacks, [WholeCheckpoints()])
         tell(config, task)
         log.info("%s", announcement(record, training.limits(task), training))
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
         try:
-            with outcome(record, keep, config, task):
+            with outcome(record, keep, config, task), watchdog:
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
                 record["steps"] = trainer.global_step
                 if not keep.stopped:

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import torch
@@ -37,6 +38,8 @@ class Training:
             the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
         save_minutes: between checkpoints.
+        hang_seconds: without a step after which a run is ended as hung, with the stacks of all
+            processes in its log; None: ten median steps, and at least a minute; 0: never.
 
     Errors:
         ValueError: no limit; fp16 on the CPU.
@@ -59,6 +62,7 @@ class Training:
         deterministic: bool = False,
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
+        hang_seconds: Annotated[float, Ge(0)] | None = None,
     ):
         if max_steps is None and max_epochs is None:
             raise ValueError("give max_steps or max_epochs")
@@ -71,6 +75,7 @@ class Training:
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
         self.deterministic = deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
+        self.hang_seconds = hang_seconds
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
         there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
@@ -120,7 +125,7 @@ class Training:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy="ddp" if self.devices > 1 else "auto",
+            strategy=self.strategy(),
             precision=self.precision,
             sync_batchnorm=self.devices > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
@@ -136,6 +141,12 @@ class Training:
             **QUIET,
         )
 
+    def strategy(self) -> Any:
+        """Lightning's, which bounds the time that processes wait for each other."""
+        from pytorch_lightning.strategies import DDPStrategy
+
+        return DDPStrategy(timeout=WAIT) if self.devices > 1 else "auto"
+
     def evaluator(self) -> Any:
         """A Lightning trainer for evaluation alone."""
         from pytorch_lightning import Trainer
@@ -143,13 +154,14 @@ class Training:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy="ddp" if self.devices > 1 else "auto",
+            strategy=self.strategy(),
             precision=self.precision,
             use_distributed_sampler=False,
             **QUIET,
         )
 
 
+WAIT = timedelta(minutes=30)  # validations and samples of another process included
 NOTHING = contextlib.nullcontext()
 QUIET: dict[str, Any] = {
     "logger": False,

@@ -1,7 +1,6 @@
 """Leases, workers and the schedule: what is lost is run again, and nothing is kept twice."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -63,23 +62,6 @@ def test_failures_cost_only_their_cell(tmp_path):
     assert set(tally.failed) == {"bad", "huge", "endless"}
     assert tally.failed["bad"].startswith("it is bad (see logs/worker")
     assert "no end after 1 s" in tally.failed["endless"]
-
-
-def test_a_lease_of_a_living_process_is_respected_and_a_dead_ones_is_not(tmp_path):
-    store = Store(tmp_path)
-    assert store.take("a")
-    store.me = {**store.me, "pid": os.getppid()}
-    store.held = set()
-    lease = store.leases / "b"
-    lease.write_text(json.dumps({"host": store.me["host"], "pid": os.getpid()}))
-    assert not store.take("b")
-    lease.write_text(json.dumps({"host": store.me["host"], "pid": 2**22 + 1}))
-    assert store.take("b")
-    lease = store.leases / "c"
-    lease.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    assert not store.take("c")
-    os.utime(lease, (0, 0))
-    assert store.take("c")
 
 
 def test_a_finished_cell_is_never_taken(tmp_path):

@@ -1,26 +1,23 @@
 """The folder of a comparison: finished cells by their address, and leases on those in flight.
 
 `cells/ID/` is a run folder, moved there whole when the run has ended. A lease is a file of its
-owner, who touches it again and again; that of a dead owner is taken over. No database.
+owner; that of a dead owner is taken over. No database.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ConfigError
-from zoo.folder import ENDED, RunFolder, write_whole
-
-STALE = 120.0  # seconds after which an owner that is silent is taken for dead
+from zoo.folder import ENDED, RunFolder
+from zoo.lease import Lease
 
 
 class Store:
@@ -43,7 +40,7 @@ class Store:
             fix = "name one that can be written: dir=FOLDER"
             raise ConfigError(str(error.strerror), f"dir={path.absolute()}", fix) from None
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
-        self.held: set[str] = set()
+        self.held: dict[str, Lease] = {}
 
     def result(self, cell: str) -> dict[str, Any] | None:
         """The result of a finished cell."""
@@ -66,24 +63,20 @@ class Store:
 
     def take(self, cell: str) -> bool:
         """Whether the cell is now ours to run: not finished, and no living process has it."""
-        lease = self.leases / cell
-        with self.locked():
-            if self.result(cell) is not None or (cell not in self.held and alive(lease, self.me)):
-                return False
-            write_whole(lease, json.dumps(self.me))
-        self.held.add(cell)
-        return True
+        lease = self.held.setdefault(cell, Lease(self.leases / cell))
+        if lease.take() is None and self.result(cell) is None:
+            return True
+        self.release(cell)
+        return False
 
     def beat(self) -> None:
         """Says that we are alive."""
-        for cell in self.held:
-            with contextlib.suppress(FileNotFoundError):
-                (self.leases / cell).touch()
+        for lease in self.held.values():
+            lease.beat()
 
     def release(self, cell: str) -> None:
         """Gives a lease back."""
-        self.held.discard(cell)
-        (self.leases / cell).unlink(missing_ok=True)
+        self.held.pop(cell).release()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -95,26 +88,14 @@ class Store:
     def sweep(self) -> None:
         """Removes what dead processes left behind."""
         with self.locked():
-            for lease in self.leases.glob("[!.]*"):
-                if lease.name not in self.held and not alive(lease, self.me):
-                    lease.unlink(missing_ok=True)
+            for path in self.leases.glob("[!.]*"):
+                if path.name not in self.held and (lease := Lease(path)).take() is None:
+                    lease.release()
             for folder in self.cells.glob(".*"):
                 *_, pid = folder.name.rpartition(".")
                 here = f".{self.me['host']}." in folder.name
                 if here and not (pid.isdigit() and process_lives(int(pid))):
                     shutil.rmtree(folder, ignore_errors=True)
-
-
-def alive(lease: Path, me: dict[str, Any]) -> bool:
-    """Whether a lease is there and its owner lives: it touched it, and if here has a process."""
-    try:
-        owner = json.loads(lease.read_text(encoding="utf-8"))
-        silent = time.time() - lease.stat().st_mtime
-    except (FileNotFoundError, ValueError):
-        return False
-    here = owner["host"] == me["host"]
-    gone = here and (owner["pid"] == me["pid"] or not process_lives(owner["pid"]))
-    return silent < STALE and not gone
 
 
 def process_lives(pid: int) -> bool:

@@ -1,0 +1,89 @@
+"""Who may write in a place: one living process, and the next one once it is dead."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from zoo.errors import ConfigError
+from zoo.lease import STALE, Lease, only_writer
+
+HOLDS = """
+import sys
+from pathlib import Path
+from zoo.lease import Lease
+lease = Lease(Path(sys.argv[1]))
+print(lease.take(), flush=True)
+sys.stdin.read()
+"""
+COUNTS = """
+import sys
+from pathlib import Path
+from zoo.lease import Lease
+place, turns = Path(sys.argv[1]), 0
+while turns < 50:
+    lease = Lease(place / "lease")
+    if lease.take() is None:
+        count = place / "count"
+        count.write_text(str(int(count.read_text()) + 1))
+        lease.release()
+        turns += 1
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    command = [sys.executable, "-c", HOLDS, str(tmp_path / ".writer")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout.readline() == "None\n"
+        yield process
+        process.kill()
+
+
+def test_a_living_writer_is_named_and_a_dead_one_followed(holder, tmp_path):
+    with (
+        pytest.raises(ConfigError, match=f"process {holder.pid} on .* is writing"),
+        only_writer(tmp_path),
+    ):
+        pass
+    holder.send_signal(signal.SIGSTOP)  # it may wake up again
+    os.utime(tmp_path / ".writer", (0, 0))
+    assert Lease(tmp_path / ".writer").take()["pid"] == holder.pid
+    holder.kill()
+    holder.wait()
+    with only_writer(tmp_path):
+        assert json.loads((tmp_path / ".writer").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_on_another_machine_lives_while_it_gives_signs(tmp_path):
+    path = tmp_path / ".writer"
+    path.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+    assert Lease(path).take()["host"] == "elsewhere"
+    old = path.stat().st_mtime - STALE - 1
+    os.utime(path, (old, old))
+    lease = Lease(path)
+    assert lease.take() is None
+    os.utime(path, (old, old))
+    lease.beat()
+    assert path.stat().st_mtime > old + STALE
+    lease.release()
+
+
+def test_processes_that_race_for_a_lease_have_it_one_after_the_other(tmp_path):
+    (tmp_path / "count").write_text("0")
+    command = [sys.executable, "-c", COUNTS, str(tmp_path)]
+    racers = [subprocess.Popen(command) for _ in range(3)]
+    assert [racer.wait() for racer in racers] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "150"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_lease_that_was_not_written_to_its_end_is_free(text, tmp_path):
+    (tmp_path / ".writer").write_text(text)
+    with only_writer(tmp_path):
+        pass

@@ -1,0 +1,86 @@
+"""Runs that hang or lose a process end with one line, all of them, their stacks in the log."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import until
+from tiny_runs import words
+
+GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
+HANGS = """
+import sys, threading
+from tasks.cnn import ImageClassification
+from zoo.cli import main
+loss, seen = ImageClassification.loss, []
+def hanging(self, batch):
+    seen.append(batch)
+    if len(seen) == 9:
+        threading.Event().wait()
+    return loss(self, batch)
+ImageClassification.loss = hanging
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def started(start, folder, *given):
+    command = [sys.executable, *start, "fit", *words("cnn", *GIVEN, *given), f"run.dir={folder}"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def children(pid):
+    return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def the_error(said):
+    (line,) = [line for line in said.splitlines() if "error" in line.lower()]
+    assert "Traceback" not in said
+    return line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGKILL, "process 1 of 2 was lost (signal 9)"),
+        (signal.SIGSTOP, "no answer from process 1"),
+    ],
+)
+def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
+    run = tmp_path / "run"
+    with started(["-m", "zoo"], run, "trainer.devices=2") as process:
+        rows = run / "metrics.jsonl"
+        until(lambda: rows.is_file() and len(rows.read_text().splitlines()) > 2)
+        (other,) = children(process.pid)
+        os.kill(other, number)
+        line = the_error(process.communicate()[1])
+    assert process.returncode == 6
+    assert said in line
+    assert "after step" in line
+    assert f"fit from={run}" in line
+    until(lambda: gone(other))
+    assert json.loads((run / "result.json").read_text())["status"] == "failed"
+    if number == signal.SIGSTOP:
+        assert "backward" in (run / "log.txt").read_text()  # where the first process waits
+
+
+def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
+    run = tmp_path / "run"
+    with started(["-c", HANGS], run) as process:
+        line = the_error(process.communicate()[1])
+    assert process.returncode == 6
+    assert "no step for" in line
+    assert "after step 8" in line
+    assert " in hanging\n" in (run / "log.txt").read_text()
+    assert json.loads((run / "result.json").read_text())["steps"] == 8

@@ -1,0 +1,127 @@
+"""One writer: a file tells which process writes in a place, and whether it still lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from zoo.errors import ConfigError
+
+STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
+BEAT = 15.0  # seconds between two signs of life
+
+
+class Lease:
+    """A file that this process alone may hold.
+
+    On one machine the system's lock on the file counts: it opens when its process ends, however
+    it ends, and stays closed while the process is merely stopped. A process on another machine
+    that shares the file system is seen by the age of the file, which `beat` renews.
+
+    Args:
+        path: the file; its folder is there. It is removed when the lease is given back.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.file: TextIO | None = None
+
+    def take(self) -> dict[str, Any] | None:
+        """None where the lease is now ours, else its owner: `host`, `pid`, seconds of `silence`."""
+        me = {"host": socket.gethostname(), "pid": os.getpid()}
+        while self.file is None:
+            file = self.path.open("a+", encoding="utf-8")
+            locked = lock(file)
+            owner = read(file)
+            far = owner.get("host") != me["host"] or locked is None
+            if locked is False or (owner and far and owner["silence"] < STALE):
+                file.close()
+                return owner
+            if not same(file, self.path):  # its last owner has removed it since
+                file.close()
+                continue
+            file.truncate(0)
+            file.write(json.dumps(me))
+            file.flush()
+            self.file = file
+        return None
+
+    def beat(self) -> None:
+        """Says that we are alive."""
+        if self.file:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(self.path)
+
+    def release(self) -> None:
+        """Gives the lease back."""
+        if self.file:
+            self.path.unlink(missing_ok=True)
+            self.file.close()
+            self.file = None
+
+
+def lock(file: TextIO) -> bool | None:
+    """Whether the system's lock is ours; None on a file system that has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def read(file: TextIO) -> dict[str, Any]:
+    """Who wrote a lease and for how long it has been silent; nothing for one not yet written."""
+    file.seek(0)
+    try:
+        written = json.loads(file.read())
+        owner = {"host": written["host"], "pid": written["pid"]}
+    except (ValueError, TypeError, KeyError):
+        return {}
+    return {**owner, "silence": time.time() - os.fstat(file.fileno()).st_mtime}
+
+
+def same(file: TextIO, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Nobody else writes in a run folder meanwhile.
+
+    Errors:
+        ConfigError: another process does.
+    """
+    lease = Lease(folder / ".writer")
+    owner = lease.take()
+    if owner is not None:
+        who = "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
+        fix = "wait until it has ended, or stop it"
+        raise ConfigError(f"{who} is writing in this run folder", f"from={folder}", fix)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            lease.beat()
+
+    thread = threading.Thread(target=beat, name="zoo-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        lease.release()
