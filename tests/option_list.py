@@ -124,6 +124,7 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "long.attention.block": "a long skip is a stream of one write",
     "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
     "logger.wandb": "what W&B shows of the run beside it",
+    "trainer.hang_seconds": "when a run that hangs is ended; see test_watchdog",
     "trainer.save_minutes": "how often last.ckpt is written before the end; the last one stays",
 }
 SLOW = {"trainer.compile"}

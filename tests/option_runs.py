@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import torch
+from test_run import rows
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_leaves
 
@@ -145,7 +146,7 @@ class Run:
             str(path.relative_to(folder.path)): path.read_bytes() if pictures else None
             for path in sorted(folder.path.rglob("*.png"))
         }
-        return digest(weights, folder.metrics.read_text(), json.dumps(record), files, graphs)
+        return digest(weights, rows(folder.path), json.dumps(record), files, graphs)
 
 
 def difference(one, other, stages=("start", "training", "figures")):
