@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,14 @@ class Record(LeanCallback):
         self.began = self.ended = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
+
+    def state_dict(self) -> dict[str, Any]:
+        if self.file:
+            os.fsync(self.file.fileno())  # a checkpoint never knows more steps than the log
+        return self.shown
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.shown = state_dict
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
@@ -132,8 +141,16 @@ class Best(LeanCallback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        if self.offer(task.metrics()["loss"], trainer.global_step, task):
-            return
+        self.offer(task.metrics()["loss"], trainer.global_step, task)
+        self.end(trainer)
+
+    def on_fit_start(self, trainer: Trainer, task: Any) -> None:
+        """Ends a run at once that was killed in its last evaluation."""
+        if trainer.global_step * trainer.accumulate_grad_batches % trainer.val_check_interval == 0:
+            self.end(trainer)
+
+    def end(self, trainer: Trainer) -> None:
+        """Ends training after enough steps without a better loss."""
         if self.patience and trainer.global_step - self.step >= self.patience:
             trainer.should_stop = True
 

@@ -20,7 +20,8 @@ class ZooError(Exception):
     code: ClassVar[int] = 1
 
     def __init__(self, what: str, where: str, fix: str):
-        super().__init__(" -- ".join(" ".join(part.split()) for part in (what, where, fix)))
+        self.what, self.where, self.fix = (" ".join(part.split()) for part in (what, where, fix))
+        super().__init__(f"{self.what} -- {self.where} -- {self.fix}")
 
 
 class ConfigError(ZooError):
