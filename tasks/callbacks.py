@@ -134,6 +134,7 @@ class Best(LeanCallback):
 
     def __init__(self, patience: int | None):
         self.patience = patience
+        self.begun = 0  # the step that this process goes on from
         self.loss = math.inf
         self.step = 0
         self.weights: dict[str, torch.Tensor] = {}
@@ -142,16 +143,19 @@ class Best(LeanCallback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         self.offer(task.metrics()["loss"], trainer.global_step, task)
-        self.end(trainer)
+        self.end(trainer, trainer.global_step)
+
+    def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
+        self.begun = checkpoint["global_step"]
 
     def on_fit_start(self, trainer: Trainer, task: Any) -> None:
         """Ends a run at once that was killed in its last evaluation."""
-        if trainer.global_step * trainer.accumulate_grad_batches % trainer.val_check_interval == 0:
-            self.end(trainer)
+        if self.begun * trainer.accumulate_grad_batches % int(trainer.val_check_interval) == 0:
+            self.end(trainer, self.begun)
 
-    def end(self, trainer: Trainer) -> None:
+    def end(self, trainer: Trainer, step: int) -> None:
         """Ends training after enough steps without a better loss."""
-        if self.patience and trainer.global_step - self.step >= self.patience:
+        if self.patience and step - self.step >= self.patience:
             trainer.should_stop = True
 
     def offer(self, loss: float, step: int, task: Task) -> bool:

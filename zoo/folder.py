@@ -124,10 +124,10 @@ class RunFolder:
         with (self.path / "config.yaml").open(encoding="utf-8") as file:
             first = file.readline()
         begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
-        named = {word.partition("=")[0]: word for word in [*begun, *words]}
-        if begun:
-            named.pop("from", None)
-        return list(named.values())
+        if not begun or not any(word.startswith("from=") for word in words):
+            return words
+        new = {word.partition("=")[0]: word for word in words if not word.startswith("from=")}
+        return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
     def write_result(self, record: dict[str, Any]) -> None:
         write_whole(self.path / "result.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
