@@ -158,7 +158,7 @@ class TrainedNodes(Trained):
         Args:
             graph: has `x` `[N, F]` and `edge_index` `[2, E]`; None: the run's own.
         """
-        graph = own_data(self.folder) if graph is None else graph
+        graph = own_data(self.learned, self.folder) if graph is None else graph
         for name in ("x", "edge_index"):
             if getattr(graph, name, None) is None:
                 what = f"a {type(graph).__name__} has no {name}"

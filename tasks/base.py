@@ -90,6 +90,7 @@ class Task(LeanModule):
         self.model: Any = make_model(**self.facts_of(data))
         self.options = optimizer
         self.train_loss = torch.tensor(torch.nan)
+        self.trained_on = ""  # the digest of the data, of a run that is used
         self.draws: dict[str, torch.Generator] = {}
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -69,6 +70,14 @@ class Record(LeanCallback):
         self.began = self.ended = self.since = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
+
+    def state_dict(self) -> dict[str, Any]:
+        if self.file:
+            os.fsync(self.file.fileno())  # a checkpoint never knows more steps than the log
+        return self.shown
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.shown = state_dict
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
@@ -159,6 +168,7 @@ class Best(LeanCallback):
 
     def __init__(self, patience: int | None):
         self.patience = patience
+        self.begun = 0  # the step that this process goes on from
         self.loss = math.inf
         self.step = 0
         self.weights: dict[str, torch.Tensor] = {}
@@ -166,9 +176,20 @@ class Best(LeanCallback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        if self.offer(task.metrics()["loss"], trainer.global_step, task):
-            return
-        if self.patience and trainer.global_step - self.step >= self.patience:
+        self.offer(task.metrics()["loss"], trainer.global_step, task)
+        self.end(trainer, trainer.global_step)
+
+    def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
+        self.begun = checkpoint["global_step"]
+
+    def on_fit_start(self, trainer: Trainer, task: Any) -> None:
+        """Ends a run at once that was killed in its last evaluation."""
+        if self.begun * trainer.accumulate_grad_batches % int(trainer.val_check_interval) == 0:
+            self.end(trainer, self.begun)
+
+    def end(self, trainer: Trainer, step: int) -> None:
+        """Ends training after enough steps without a better loss."""
+        if self.patience and step - self.step >= self.patience:
             trainer.should_stop = True
 
     def offer(self, loss: float, step: int, task: Task) -> bool:

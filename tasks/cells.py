@@ -81,7 +81,7 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
     folder = RunFolder(Path(path))
     task = make_task()
     folder.create()
-    folder.write_config(config.plain())
+    folder.write_config(config.plain(), config.given)
     with contextlib.suppress(Diverged):
         train(config, training, task, folder, None, pictures=False)
     return {"status": folder.result()["status"]}

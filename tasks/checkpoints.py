@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -16,6 +15,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.lean import LeanCallback
+from tasks.tensor_files import save_whole
 
 
 class Interrupts:
@@ -50,6 +50,8 @@ class Interrupts:
 class Keep(LeanCallback):
     """Saves `last.ckpt` every few minutes, when interrupted and at the end, with random states.
 
+    A step is over when its validation is, so that a run which goes on has lost none of it.
+
     Args:
         path: the checkpoint.
         minutes: between two checkpoints.
@@ -74,23 +76,30 @@ class Keep(LeanCallback):
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
+        whole = self.batches % trainer.accumulate_grad_batches == 0
+        if whole and self.batches % int(trainer.val_check_interval):
+            self.end_step(trainer)
+
+    def on_validation_end(self, trainer: Trainer, task: Any) -> None:
+        self.end_step(trainer)
+
+    def end_step(self, trainer: Trainer) -> None:
+        """Saves what is due, asked for by a signal or the end of the run."""
+        due = trainer.should_stop or trainer.global_step == trainer.max_steps
         looks = self.every if trainer.world_size > 1 else 1
-        if self.batches % (looks * trainer.accumulate_grad_batches):
-            return
-        self.stopped = self.interrupts.received or 0
-        due = time.monotonic() - self.saved > self.seconds
-        if trainer.world_size > 1:
-            wishes = torch.tensor([self.stopped, due], device=trainer.strategy.root_device)
-            agreed = trainer.strategy.reduce(wishes, reduce_op="max")
-            self.stopped, due = agreed.tolist()
+        if self.batches % (looks * trainer.accumulate_grad_batches) == 0:
+            self.stopped = self.interrupts.received or 0
+            due = due or time.monotonic() - self.saved > self.seconds
+            if trainer.world_size > 1:
+                wishes = torch.tensor([self.stopped, due], device=trainer.strategy.root_device)
+                agreed = trainer.strategy.reduce(wishes, reduce_op="max")
+                self.stopped, due = agreed.tolist()
         if self.stopped:
             trainer.should_stop = True
-        elif due:
+            trainer.limit_val_batches = 0  # Lightning would validate where no run does
+        if self.stopped or due:
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
-
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        trainer.save_checkpoint(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         kind, keys, position, gauss, cached = np.random.get_state(legacy=True)
@@ -112,21 +121,8 @@ class Keep(LeanCallback):
         random.setstate((version, tuple(numbers), spare))
 
 
-def save_whole(content: Any, path: Path) -> None:
-    """Writes a checkpoint beside its place and moves it there, on the same file system."""
-    partial = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, each one whole or not there."""
+    """Lightning's checkpoints, each one whole, with its digest and the one before it."""
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        save_whole(checkpoint, Path(path))
+        save_whole(checkpoint, Path(path), Path(path).with_name("previous.ckpt"))

@@ -17,12 +17,13 @@ from torch import Tensor
 from tasks.advice import out_of_memory, small_batch
 from tasks.base import Task
 from tasks.callbacks import Best, Record
-from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints, save_whole
+from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.deterministic import deterministic
 from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, new_record
+from tasks.tensor_files import save_safetensors, save_whole
 from tasks.trainer import Training
 from tasks.watchdog import Watchdog
 from zoo.config import Config
@@ -86,8 +87,10 @@ def train(
                 if not keep.stopped:
                     record["curves_at_start"] = recorder.shown["curves"]
                     finish(record, task, training, best)
-                    if folder and pictures:
-                        figures = draw(record, task, folder, recorder.shown["mixing"])
+                if folder:
+                    save_weights(record, task, folder, best)
+                if folder and pictures and not keep.stopped:
+                    figures = draw(record, task, folder, recorder.shown["mixing"])
         finally:
             set_shard(WHOLE)
             recorder.close()
@@ -103,8 +106,6 @@ def train(
                     folder.write_result(record)
             finally:
                 mirror.finish(record, figures)
-        if folder and best.weights:
-            save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
         log.info("%s at step %d", record["status"], record["steps"])
         if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
@@ -167,6 +168,18 @@ def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -
     record["metrics"] = metrics | final | at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
+
+
+def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Best) -> None:
+    """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
+    facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
+    weights = {"last": (record["steps"], task.model.state_dict())}
+    if best.weights:
+        save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
+        weights["best"] = best.step, best.weights
+    for name, (step, values) in weights.items():
+        path = folder.checkpoints / f"{name}.safetensors"
+        save_safetensors(values, path, facts | {"step": step})
 
 
 def measured(task: Task, training: Training) -> dict[str, float]:

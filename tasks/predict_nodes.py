@@ -35,7 +35,7 @@ class PredictNodes:
     def __call__(self, task: NodeClassification, folder: RunFolder) -> Report:
         table = given_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
         if self.path is None:
-            graph = own_data(folder)
+            graph = own_data(task, folder)
             x, edge_index = graph.x, graph.edge_index
         else:
             file = str(folder_at(self.path))

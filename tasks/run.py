@@ -27,14 +27,13 @@ from tasks.loop import at_best, finite, measured, train
 from tasks.memory import refuse_beyond_memory
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
+from tasks.tensor_files import copy_whole, load_best, load_last
 from tasks.trainer import Training
 from zoo import registry
 from zoo.config import CHANGEABLE, Config, from_file
 from zoo.errors import CheckpointError, ConfigError
 from zoo.folder import RunFolder
 from zoo.tree import flatten
-
-LAST = {"state_dict", "callbacks", "data_digest", "global_step"}  # what last.ckpt must hold
 
 
 def prepare(
@@ -85,44 +84,84 @@ def prepare(
 
 
 def fit(config: Config) -> Result | None:
-    """Trains from the start in a fresh folder. None in all but the first process."""
+    """Trains from the start in a fresh folder. None in all but the first process.
+
+    The same command again starts a run anew that was ended before its first checkpoint.
+    """
     training, make_task = prepare(config)
     name = config.run["id"] or secrets.token_hex(4)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
-    config.run["id"] = str(name)
     where = config.sections["data"].get("path")
     if where and folder_at(where).exists():  # for verbs that are called elsewhere
         config.sections["data"]["path"] = str(folder_at(where).resolve())
+    begun = RunFolder(Path(config.run["dir"]).expanduser()) if config.run["dir"] else None
+    if begun and is_first() and begun.is_at_start() and same_run(config, begun):
+        return start_again(config, begun)
+    config.run["id"] = str(name)
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = make_task()
     refuse_lacking_answers(config, task)
     if folder:
         folder.create()
-        folder.write_config(config.plain())
+        folder.write_config(config.plain(), config.given)
     return train(config, training, task, folder, None)
 
 
 def resume(config: Config, where: str) -> Result | None:
-    """Continues the run in a folder from its last checkpoint."""
+    """Continues the run in a folder from its last good checkpoint, or from its start."""
     folder = RunFolder(Path(str(where)))
     refuse_changes(config, folder, CHANGEABLE)
     record = folder.result()
     done = record.get("status") == "done"
     if done and not config.words("trainer.max_"):
         return complete(record, folder)
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    if folder.is_at_start():
+        return start_again(config, folder)
+    checkpoint, path = load_last(folder.checkpoints)
     training, make_task = prepare(config)
     task = same_data(make_task(), checkpoint, folder)
     refuse_past(training.limits(task), checkpoint["global_step"], folder)
     if done and training.steps(task) == checkpoint["global_step"]:
         return complete(record, folder)
+    last = folder.checkpoints / "last.ckpt"
+    config.given = folder.words_with(config.given)
     if is_first():
+        folder.sweep()
+        if path != last:
+            copy_whole(path, last)
+        if done:  # no longer
+            folder.write_result(record | {"status": "interrupted"})
         folder.forget_after(checkpoint["global_step"])
-        folder.write_config(config.plain())
-    path = folder.checkpoints / "last.ckpt"
-    return train(config, training, task, folder if is_first() else None, path)
+        folder.write_config(config.plain(), config.given)
+    return train(config, training, task, folder if is_first() else None, last)
+
+
+def start_again(config: Config, folder: RunFolder) -> Result | None:
+    """Trains from the start in the folder of a run that has no checkpoint."""
+    training, make_task = prepare(config)
+    task = make_task()
+    config.given = folder.words_with(config.given)
+    if is_first():
+        print("zoo: there is no checkpoint yet, so the run starts again", file=sys.stderr)
+        folder.sweep()
+        folder.create()
+        folder.forget_after(-1)
+        folder.write_config(config.plain(), config.given)
+    return train(config, training, task, folder if is_first() else None, None)
+
+
+def same_run(config: Config, folder: RunFolder) -> bool:
+    """Whether a folder's run has this configuration; its drawn name is taken then."""
+    try:
+        stored = from_file(str(folder.path / "config.yaml"), {})
+    except ConfigError:  # of something else
+        return False
+    named = config.run["id"] or stored.run["id"]
+    same = {**config.plain(), "run": {**config.run, "id": named}} == stored.plain()
+    config.run["id"] = named if same else config.run["id"]
+    return same
 
 
 def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
@@ -168,22 +207,6 @@ def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task
     return task
 
 
-def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
-    """A checkpoint as plain containers and tensors; CheckpointError where it is none."""
-    fix = "start again, or name another run"
-    if not path.is_file():
-        raise CheckpointError("there is no checkpoint", str(path), fix)
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        missing = keys - checkpoint.keys()
-        if missing:
-            raise ValueError(f"it has no {', '.join(sorted(missing))}")
-        return checkpoint
-    except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
-        raise CheckpointError(f"cannot be loaded ({reason})", str(path), fix) from None
-
-
 def load_weights(task: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
     """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
     try:
@@ -199,12 +222,10 @@ def test(config: Config, where: str) -> Result | None:
     folder = RunFolder(Path(str(where)))
     allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
     refuse_changes(config, folder, allowed)
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    checkpoint, _ = load_last(folder.checkpoints)
     training, make_task = prepare(config)
     task = same_data(make_task(), checkpoint, folder)
-    best = checkpoint["callbacks"]["Best"]
-    if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
-        best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
+    best = load_best(folder.checkpoints, checkpoint)
     load_weights(task, checkpoint, folder)
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
         print(f"zoo: {line}", file=sys.stderr)

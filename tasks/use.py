@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from tasks.base import Task
 from tasks.process import logged
-from tasks.run import load_checkpoint, load_weights, prepare
+from tasks.run import load_weights, prepare
+from tasks.tensor_files import load_best, load_last
 from zoo import registry
 from zoo.config import Config, from_file
 from zoo.errors import CheckpointError, ConfigError
@@ -76,7 +77,7 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
     Errors:
         CheckpointError: the run has no such weights.
     """
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
+    checkpoint, _ = load_last(folder.checkpoints)
     task_class: Any = registry.resolve("task", config.choices["task"])
 
     def data(source: Any) -> Any:
@@ -86,27 +87,24 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
 
     config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}
     task = prepare(config, data)[1]()
+    task.trained_on = checkpoint["data_digest"]
     load_weights(task, checkpoint, folder)
     if weights == "best":
-        best = checkpoint["callbacks"]["Best"]
-        if (folder.checkpoints / "best.ckpt").is_file():  # a finished run
-            best = load_checkpoint(folder.checkpoints / "best.ckpt", {"step", "weights"})
+        best = load_best(folder.checkpoints, checkpoint)
         if not best["weights"]:
             raise CheckpointError("nothing was validated", str(folder.path), "take the last ones")
         load_weights(task.model, {"state_dict": best["weights"]}, folder)
     return task
 
 
-def own_data(folder: RunFolder) -> Any:
+def own_data(task: Task, folder: RunFolder) -> Any:
     """The data that a run was trained on.
 
     Errors:
         ConfigError: it is no longer the same.
     """
-    config = config_of(folder)
-    checkpoint = load_checkpoint(folder.checkpoints / "last.ckpt")
-    data = config.maker("data")().load()
-    if data.digest() != checkpoint["data_digest"]:
+    data = config_of(folder).maker("data")().load()
+    if data.digest() != task.trained_on:
         raise ConfigError("the data has changed since", str(folder.path), "name data by path=")
     return data
 

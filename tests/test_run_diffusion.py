@@ -12,9 +12,9 @@ from PIL import Image
 from test_run import rows, weights
 
 from tasks import checkpoints, diffusion, export_diffusers
-from tasks.checkpoints import save_whole
 from tasks.noise import Noise
 from tasks.run import prepare
+from tasks.tensor_files import save_whole
 from zoo.cli import main
 from zoo.config import load
 from zoo.folder import RunFolder
@@ -121,8 +121,8 @@ def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch
     """From a checkpoint that was written on the way or after all steps, as after SIGKILL."""
     parts = tmp_path / "parts"
 
-    def save(content, path):
-        save_whole(content, path)
+    def save(content, path, kept):
+        save_whole(content, path, kept)
         if content.get("global_step") == step:
             shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
 

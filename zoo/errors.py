@@ -38,7 +38,8 @@ class ZooError(Exception):
     code: ClassVar[int] = 1
 
     def __init__(self, what: str, where: str, fix: str):
-        super().__init__(" -- ".join(shown(" ".join(p.split())) for p in (what, where, fix)))
+        self.what, self.where, self.fix = (shown(" ".join(p.split())) for p in (what, where, fix))
+        super().__init__(f"{self.what} -- {self.where} -- {self.fix}")
 
 
 class ConfigError(ZooError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,21 +14,48 @@ from zoo.places import expanded
 
 SCHEMA = 1
 ENDED = ("done", "diverged")  # statuses of a run that is a result
+PARTIAL = ".*.tmp*"  # files that are being written
+BEGUN = "# fit "  # before the words of a command
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place and moves it there, so that a reader never sees a part."""
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A place on the same disk for the new content of a file; what is still there then goes."""
     partial = path.with_name(f".{path.name[:40]}.tmp{os.getpid()}")  # names have an end
-    data = content.encode() if isinstance(content, str) else content
     try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def move_whole(partial: Path, path: Path) -> None:
+    """Puts new content in its place, so that a reader sees the old or the new file, never a part.
+
+    It stays so if the machine loses power.
+    """
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file beside its place and moves it there."""
+    data = content.encode() if isinstance(content, str) else content
+    with beside(path) as partial:
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        move_whole(partial, path)
+
+
+def is_content(path: Path) -> bool:
+    """Whether this is anything but a folder or a file that was being written."""
+    return not path.is_dir() and not path.match(PARTIAL)
 
 
 def runs_in(place: str) -> str:
@@ -53,10 +81,10 @@ class RunFolder:
 
     @classmethod
     def planned(cls, name: str, where: str | None) -> RunFolder:
-        """The folder `where` or `runs/NAME`, not made yet; ConfigError where it is not empty."""
+        """The folder `where` or `runs/NAME`, not made yet; ConfigError where it holds a file."""
         path = Path(expanded(where or f"runs/{name}", f"run.dir={where}"))
         try:
-            taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+            taken = path.exists() and (not path.is_dir() or any(map(is_content, path.rglob("*"))))
         except OSError as error:
             raise ConfigError(str(error.strerror), f"run.dir={path}", "name another") from None
         if taken:
@@ -68,17 +96,40 @@ class RunFolder:
     def create(self) -> None:
         """Makes the folder."""
         try:
-            self.checkpoints.mkdir(parents=True)
-            self.figures.mkdir()
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.figures.mkdir(exist_ok=True)
         except OSError as error:
             reason = error.strerror or "cannot be made"
             fix = "name one that can be written: run.dir=FOLDER"
             raise ConfigError(reason, f"run.dir={self.path.absolute()}", fix) from None
 
-    def write_config(self, tree: dict[str, Any]) -> None:
+    def is_at_start(self) -> bool:
+        """Whether a run was begun and then ended by force before it wrote a checkpoint."""
+        begun = (self.path / "config.yaml").is_file() and not any(self.checkpoints.glob("*.ckpt"))
+        return begun and self.result().get("status") not in ENDED
+
+    def sweep(self) -> None:
+        """Removes what killed processes left half written."""
+        for place in (self.path, self.checkpoints):
+            for partial in place.glob(PARTIAL):
+                partial.unlink(missing_ok=True)
+
+    def write_config(self, tree: dict[str, Any], words: list[str]) -> None:
+        """Writes `config.yaml`, in its first line the words of the command that began the run."""
         import yaml
 
-        write_whole(self.path / "config.yaml", yaml.safe_dump(tree, sort_keys=False))
+        first = f"{BEGUN}{json.dumps(words)}\n" if words else ""
+        write_whole(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
+
+    def words_with(self, words: list[str]) -> list[str]:
+        """The words that began the run, with those that change it now in their places."""
+        with (self.path / "config.yaml").open(encoding="utf-8") as file:
+            first = file.readline()
+        begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
+        if not begun or not any(word.startswith("from=") for word in words):
+            return words
+        new = {word.partition("=")[0]: word for word in words if not word.startswith("from=")}
+        return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
     def write_result(self, record: dict[str, Any]) -> None:
         write_whole(self.path / "result.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
@@ -90,16 +141,19 @@ class RunFolder:
         except (OSError, ValueError):
             return {}
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of `metrics.jsonl`; a last line that was cut off is left out."""
+    def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The lines of `metrics.jsonl` with their rows; a last one that was cut off is left out."""
         if self.metrics.is_file():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines():
-                try:
-                    yield json.loads(line)
-                except json.JSONDecodeError:
+            for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
+                if not line.endswith("\n"):
                     return
+                yield line, json.loads(line)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        return (row for _, row in self.lines())
 
     def forget_after(self, step: int) -> None:
         """Drops the rows of steps that a continued run will take again."""
-        kept = [json.dumps(row) + "\n" for row in self.rows() if row["step"] <= step]
+        kept = [line for line, row in self.lines() if row["step"] <= step]
         write_whole(self.metrics, "".join(kept))

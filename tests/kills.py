@@ -1,0 +1,194 @@
+"""Runs that are killed at planned places and go on until they are done.
+
+As a program it is one life of a run of several processes: python kills.py BLOW WORDS...
+"""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PLACES = {  # what is called there; a blow falls before or after one of the calls
+    "batch": "tasks.checkpoints.Keep.on_train_batch_end",
+    "step": "tasks.checkpoints.Keep.end_step",
+    "row": "tasks.callbacks.Record.row",
+    "offer": "tasks.callbacks.Best.offer",
+    "validation": "tasks.base.Task.validation_step",
+    "evaluation": "tasks.loop.measured",
+    "write": "os.fsync",
+    "pickle": "torch._C.PyTorchFileWriter.write_record",
+    "rename": "pathlib.Path.replace",
+    "link": "os.link",
+    "sums": "tasks.tensor_files.write_sums",
+    "save": "tasks.tensor_files.save_whole",
+    "load": "tasks.tensor_files.load_checkpoint",
+    "weights": "tasks.loop.save_weights",
+    "figures": "tasks.loop.draw",
+    "forget": "zoo.folder.RunFolder.forget_after",
+    "config": "zoo.folder.RunFolder.write_config",
+    "result": "zoo.folder.RunFolder.write_result",
+    "create": "zoo.folder.RunFolder.create",
+}
+FILES = [f"{name}.{kind}" for name in ("last", "best") for kind in ("ckpt", "safetensors")]
+TIMES = ("seconds", "seconds_per_step", "peak_memory_bytes")  # of a result
+
+
+@dataclass(frozen=True)
+class Blow:
+    """A signal that a run sends to itself.
+
+    Args:
+        place: one of the places.
+        call: that it falls at, from 0 on.
+        after: whether the call has ended by then.
+        number: of the signal.
+        times: that it is sent.
+        rank: of the process that it hits.
+    """
+
+    place: str
+    call: int = 0
+    after: bool = False
+    number: int = signal.SIGKILL
+    times: int = 1
+    rank: int = 0
+
+
+def around(place, before, after):
+    """Calls something before and after every call of what a place stands for."""
+    from importlib import import_module
+
+    *module, owner, name = PLACES[place].split(".")
+    try:
+        home = getattr(import_module(".".join(module)), owner) if module else import_module(owner)
+    except AttributeError:
+        home = import_module(".".join([*module, owner]))
+    inner = getattr(home, name)
+
+    def outer(*args, **options):
+        before()
+        result = inner(*args, **options)
+        after()
+        return result
+
+    homes = {home, *(m for m in list(sys.modules.values()) if vars(m).get(name) is inner)}
+    for each in homes:  # also where the name was imported
+        setattr(each, name, outer)
+
+
+def fall(blow):
+    """Plans a blow in this process."""
+    calls = iter(range(10**9))
+    due = [None]
+
+    def strike(after):
+        due[0] = due[0] if after else next(calls)
+        if after == blow.after and due[0] == blow.call:
+            for _ in range(blow.times):
+                os.kill(os.getpid(), blow.number)
+
+    if int(os.environ.get("LOCAL_RANK", 0)) == blow.rank:
+        around(blow.place, lambda: strike(False), lambda: strike(True))
+
+
+def life(words, blow, told, counts=None):
+    """One process of a run: until it ends or the blow falls.
+
+    Args:
+        words: of the command line.
+        blow: that falls, or None.
+        told: the file for what it prints.
+        counts: the file for the number of calls of every place.
+    """
+    import torch
+
+    from zoo.cli import main
+
+    torch.set_num_threads(1)
+    import tasks.use  # noqa: F401  (all places are there)
+
+    for place in PLACES if counts else ():
+        counted = Path(f"{counts}.{place}")
+        around(place, lambda: None, lambda counted=counted: counted.open("a").write("x"))
+    if blow:
+        fall(blow)
+    out, err = contextlib.redirect_stdout, contextlib.redirect_stderr
+    with told.open("a") as stream, out(stream), err(stream):
+        code = main(["fit", *words])
+    os._exit(code)
+
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tasks.run", "tasks.use", "tasks.loop", "zoo.pictures"])
+
+
+def lived(words, blow, told, counts=None):
+    """The exit code of a life in a process of its own."""
+    if "trainer.devices=2" in words:
+        given = json.dumps(asdict(blow) if blow else None)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        with told.open("a") as stream:
+            command = [sys.executable, __file__, given, *words]
+            return subprocess.run(command, env=env, stdout=stream, stderr=stream).returncode
+    process = SERVER.Process(target=life, args=(words, blow, told, counts))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def whole(words, home, counts=None):
+    """A run that nothing stops, in the folder `whole` of a home."""
+    run = home / "run"
+    assert lived([*words, f"run.dir={run}"], None, home / "whole.txt", counts) == 0
+    return run.rename(home / "whole")
+
+
+def chain(words, home, blows):
+    """A run that goes on after every blow, in the folder `run` of a home.
+
+    Returns:
+        How each of its processes ended.
+    """
+    run, codes = home / "run", []
+    shutil.rmtree(run, ignore_errors=True)
+    first = [*words, f"run.dir={run}"]
+    blows = iter(blows)
+    while not codes or codes[-1] != 0:
+        begun = (run / "config.yaml").is_file()
+        codes.append(lived([f"from={run}"] if begun else first, next(blows, None), home / "told"))
+        known = {0, 130, 143, *(-number for number in (9, 2, 15))}
+        if codes[-1] not in known and "trainer.devices=2" not in words:
+            raise AssertionError(f"exit {codes}:\n{(home / 'told').read_text()[-3000:]}")
+        assert len(codes) < 20, codes
+    return codes
+
+
+def unequal(home):
+    """The names of the files in which the run of a home differs from its whole run."""
+    found = []
+    for name in ("config.yaml", "metrics.jsonl", *(f"checkpoints/{file}" for file in FILES)):
+        one, two = ((home / which / name).read_bytes() for which in ("whole", "run"))
+        if name == "metrics.jsonl":
+            one, two = (re.sub(rb', "[^"]*seconds?": [^,}]+', b"", text) for text in (one, two))
+        if one != two:
+            found.append(name)
+    results = [json.loads((home / w / "result.json").read_text()) for w in ("whole", "run")]
+    for record in results:
+        for name in TIMES:
+            record.pop(name)
+    found += ["result.json"] if results[0] != results[1] else []
+    found += [path.name for path in (home / "run").rglob(".*.tmp*")]
+    return found
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    life(sys.argv[2:], Blow(**given) if given else None, Path(os.devnull))

@@ -1,0 +1,116 @@
+"""A run that was killed and went on is the run that nothing stopped, file by file."""
+
+import json
+import random
+import signal
+
+import pytest
+from kills import PLACES, Blow, chain, unequal, whole
+from tiny_runs import words
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
+OPTIONS = {
+    "gnn": "model.dropout=0.5 task.drop_edge=0.3 model.norm=batch trainer.ema=0.9 "
+    "trainer.accumulate=2 trainer.clip=1.0",
+    "transformer": "model.dropout=0.2 trainer.ema=0.9 trainer.accumulate=2 trainer.clip=1.0",
+    "cnn": "task.mixup=0.4 task.flip=true task.cutout=2 optimizer=sgd optimizer.schedule=cosine",
+    "unet": "model.dropout=0.2 task.flip=true task.rotate=true trainer.ema=0.9",
+    "diffusion": "model.dropout=0.2 task.sample_every=4 trainer.ema=0.9 trainer.clip=1.0",
+}
+SAVED = "run.id=killed trainer.validate_every=3 trainer.log_every=2"
+SAVED += " trainer.max_steps=12 trainer.save_minutes="
+
+
+def given(task, minutes, *more):
+    return words(task, OPTIONS[task], f"{SAVED}{minutes}", *more)
+
+
+@pytest.fixture(scope="module")
+def often(tmp_path_factory):
+    """A whole run of the GNN that saves a checkpoint after every step."""
+    home = tmp_path_factory.mktemp("often")
+    whole(given("gnn", 0), home)
+    return home
+
+
+CHAINS = {
+    "before the first checkpoint": [Blow("create"), Blow("config"), Blow("batch", 1, True)],
+    "within a validation": [Blow("validation", 1), Blow("row", 5), Blow("offer", 1, True)],
+    "within a write": [Blow("pickle", 90), Blow("write", 20), Blow("sums", 9), Blow("save", 3)],
+    "between renames": [Blow("rename", 13), Blow("link", 2, True), Blow("rename", 6, True)],
+    "while it goes on": [Blow("step", 4), Blow("load"), Blow("forget", 0, True), Blow("config")],
+    "in the last evaluation": [Blow("evaluation"), Blow("evaluation", 0, True)],
+    "before it is done": [Blow("weights", 0, True), Blow("figures"), Blow("result")],
+    "by signals": [Blow("step", 2, number=TERM), Blow("step", 3, number=INT)],
+    "in its last step": [Blow("batch", 22, number=TERM), Blow("step", 0, number=INT)],
+    "at once": [Blow("row", 4, number=TERM, times=2), Blow("save", 2, number=INT, times=2)],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_file_is_that_of_the_whole_run(name, often):
+    codes = chain(given("gnn", 0), often, CHAINS[name])
+    assert len(codes) == len(CHAINS[name]) + 1, "a blow did not fall"
+    assert unequal(often) == []
+
+
+def test_a_run_that_patience_ended_ends_there_again(tmp_path):
+    more = "trainer.patience=4 trainer.validate_every=2 trainer.max_steps=60 optimizer.lr=0.3"
+    run = whole(given("gnn", 0, more), tmp_path)
+    record = json.loads((run / "result.json").read_text())
+    last = record["steps"]
+    assert record["best_step"] + 4 == last < 60
+    blows = [Blow("step", last - 1, True), Blow("evaluation"), Blow("weights")]
+    assert len(chain(given("gnn", 0, more), tmp_path, blows)) == 4
+    assert unequal(tmp_path) == []
+
+
+def test_a_seldom_saved_run_starts_again_and_ends_alike(tmp_path):
+    whole(given("transformer", 60), tmp_path)
+    chain(given("transformer", 60), tmp_path, [Blow("step", 9), Blow("step", 5, number=TERM)])
+    assert unequal(tmp_path) == []
+
+
+def random_blows(draws, counts, count):
+    """Blows at places and calls that a whole run has, by the three signals."""
+    found = []
+    for _ in range(count):
+        place = draws.choice([name for name in PLACES if counts[name]])
+        number = draws.choice([signal.SIGKILL, signal.SIGKILL, TERM, INT])
+        call, after = draws.randrange(counts[place]), draws.random() < 0.5
+        found.append(Blow(place, call, after, number, draws.choice([1, 1, 1, 2])))
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("minutes", [0, 0.0005])
+@pytest.mark.parametrize("task", OPTIONS)
+def test_kills_at_random(task, minutes, tmp_path, capsys):
+    """Five chains of four blows for each of five tasks and two rates of saving."""
+    draws = random.Random(f"{task}{minutes}")
+    whole(given(task, minutes), tmp_path, tmp_path / "counts")
+    files = {place: tmp_path / f"counts.{place}" for place in PLACES}
+    counts = {place: file.stat().st_size if file.exists() else 0 for place, file in files.items()}
+    counts |= {"load": 1, "forget": 1}
+    for number in range(5):
+        blows = random_blows(draws, counts, 4)
+        codes = chain(given(task, minutes), tmp_path, blows)
+        with capsys.disabled():
+            print(f"\n{task} {minutes} chain {number}: {codes} {unequal(tmp_path) or 'equal'}")
+        assert unequal(tmp_path) == [], blows
+
+
+@pytest.mark.soak
+def test_kills_of_two_processes(tmp_path, capsys):
+    two = given("gnn", 0, "trainer.devices=2 trainer.accelerator=cpu")
+    whole(two, tmp_path)
+    plans = [
+        [Blow("step", 4), Blow("rename", 20), Blow("step", 3, number=TERM)],
+        [Blow("step", 5, rank=1), Blow("step", 2, number=INT, rank=1), Blow("evaluation")],
+        [Blow("row", 3), Blow("pickle", 50, True), Blow("result")],
+    ]
+    for blows in plans:
+        codes = chain(two, tmp_path, blows)
+        with capsys.disabled():
+            print(f"\ntwo processes: {codes} {unequal(tmp_path) or 'equal'}")
+        assert unequal(tmp_path) == [], blows
