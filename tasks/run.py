@@ -33,6 +33,7 @@ from zoo import registry
 from zoo.config import CHANGEABLE, Config, from_file
 from zoo.errors import CheckpointError, ConfigError
 from zoo.folder import RunFolder
+from zoo.lease import only_writer
 from zoo.tree import flatten
 
 
@@ -105,8 +106,10 @@ def fit(config: Config) -> Result | None:
     refuse_lacking_answers(config, task)
     if folder:
         folder.create()
-        folder.write_config(config.plain(), config.given)
-    return train(config, training, task, folder, None)
+    with only_writer(folder.path if folder else None):
+        if folder:
+            folder.write_config(config.plain(), config.given)
+        return train(config, training, task, folder, None)
 
 
 def resume(config: Config, where: str) -> Result | None:
@@ -119,6 +122,13 @@ def resume(config: Config, where: str) -> Result | None:
         return complete(record, folder)
     if folder.is_at_start():
         return start_again(config, folder)
+    with only_writer(folder.path if is_first() else None):
+        return go_on(config, folder, record)
+
+
+def go_on(config: Config, folder: RunFolder, record: dict[str, Any]) -> Result | None:
+    """Trains from the last good checkpoint in a folder."""
+    done = record.get("status") == "done"
     checkpoint, path = load_last(folder.checkpoints)
     training, make_task = prepare(config)
     task = same_data(make_task(), checkpoint, folder)
@@ -143,13 +153,15 @@ def start_again(config: Config, folder: RunFolder) -> Result | None:
     training, make_task = prepare(config)
     task = make_task()
     config.given = folder.words_with(config.given)
-    if is_first():
-        print("zoo: there is no checkpoint yet, so the run starts again", file=sys.stderr)
-        folder.sweep()
-        folder.create()
-        folder.forget_after(-1)
-        folder.write_config(config.plain(), config.given)
-    return train(config, training, task, folder if is_first() else None, None)
+    first = folder if is_first() else None
+    with only_writer(first.path if first else None):
+        if first:
+            print("zoo: there is no checkpoint yet, so the run starts again", file=sys.stderr)
+            first.sweep()
+            first.create()
+            first.forget_after(-1)
+            first.write_config(config.plain(), config.given)
+        return train(config, training, task, first, None)
 
 
 def same_run(config: Config, folder: RunFolder) -> bool:

@@ -11,6 +11,8 @@ import pytest
 from conftest import until
 from tiny_runs import words
 
+from zoo.cli import main
+
 GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
 HANGS = """
 import sys, threading
@@ -85,3 +87,21 @@ def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
     assert "after step 8" in line
     assert " in hanging\n" in (run / "log.txt").read_text()
     assert json.loads((run / "result.json").read_text())["steps"] == 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_a_run_that_is_alive_is_not_continued_and_a_killed_one_is(tmp_path, capsys):
+    run = tmp_path / "run"
+    with started(["-m", "zoo"], run) as process:
+        rows = run / "metrics.jsonl"
+        until(lambda: rows.is_file() and rows.read_text())
+        before = (run / "config.yaml").read_bytes()
+        again = [*words("cnn", *GIVEN), f"run.dir={run}"]
+        for given in ([f"from={run}"], again):  # it has no checkpoint yet
+            assert main(["fit", *given]) == 2
+            assert f"process {process.pid} on" in capsys.readouterr().err
+        assert (run / "config.yaml").read_bytes() == before
+        process.kill()
+        process.communicate()
+    assert main(["fit", f"from={run}", "trainer.max_steps=4"]) == 0
+    assert not (run / ".writer").exists()

@@ -99,18 +99,21 @@ def same(file: TextIO, path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Nobody else writes in a run folder meanwhile.
+def only_writer(folder: Path | None) -> Iterator[None]:
+    """Nobody else writes in a run folder meanwhile; None: this process does not write.
 
     Errors:
         ConfigError: another process does.
     """
+    if folder is None:
+        yield
+        return
     lease = Lease(folder / ".writer")
     owner = lease.take()
     if owner is not None:
         who = "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
         fix = "wait until it has ended, or stop it"
-        raise ConfigError(f"{who} is writing in this run folder", f"from={folder}", fix)
+        raise ConfigError(f"{who} is writing in this run folder", str(folder), fix)
     ended = threading.Event()
 
     def beat() -> None:
