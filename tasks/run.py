@@ -23,6 +23,7 @@ from tasks.contract import (
     whole,
 )
 from tasks.data.folders import folder_at
+from tasks.deterministic import deterministic
 from tasks.loop import at_best, finite, measured, train
 from tasks.memory import refuse_beyond_memory
 from tasks.process import is_first, logged
@@ -241,7 +242,7 @@ def test(config: Config, where: str) -> Result | None:
     load_weights(task, checkpoint, folder)
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
         print(f"zoo: {line}", file=sys.stderr)
-    with logged(None):
+    with logged(None), deterministic(training.deterministic):
         record = {**new_record(config, task), **folder.result()}
         record["steps"] = checkpoint["global_step"]
         record["best_step"] = best["step"]
