@@ -5,7 +5,7 @@ import random
 import signal
 
 import pytest
-from kills import PLACES, Blow, chain, unequal, whole
+from kills import PLACES, TWO, Blow, chain, unequal, whole
 from tiny_runs import words
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -104,7 +104,7 @@ def test_kills_at_random(task, minutes, tmp_path, capsys):
 
 @pytest.mark.soak
 def test_kills_of_two_processes(tmp_path, capsys):
-    two = given("gnn", 0, "trainer.devices=2 trainer.accelerator=cpu")
+    two = given("gnn", 0, *TWO)
     whole(two, tmp_path)
     plans = [
         [Blow("step", 4), Blow("rename", 20), Blow("step", 3, number=TERM)],
