@@ -16,6 +16,7 @@ from pytorch_lightning import Trainer
 
 from tasks.lean import LeanCallback
 from tasks.tensor_files import save_whole
+from zoo.errors import Diverged
 
 
 class Interrupts:
@@ -78,12 +79,12 @@ class Keep(LeanCallback):
         self.batches += 1
         whole = self.batches % trainer.accumulate_grad_batches == 0
         if whole and self.batches % int(trainer.val_check_interval):
-            self.end_step(trainer)
+            self.end_step(trainer, task)
 
     def on_validation_end(self, trainer: Trainer, task: Any) -> None:
-        self.end_step(trainer)
+        self.end_step(trainer, task)
 
-    def end_step(self, trainer: Trainer) -> None:
+    def end_step(self, trainer: Trainer, task: Any) -> None:
         """Saves what is due, asked for by a signal or the end of the run."""
         due = trainer.should_stop or trainer.global_step == trainer.max_steps
         looks = self.every if trainer.world_size > 1 else 1
@@ -98,6 +99,7 @@ class Keep(LeanCallback):
             trainer.should_stop = True
             trainer.limit_val_batches = 0  # Lightning would validate where no run does
         if self.stopped or due:
+            refuse_lost_numbers(trainer, task)
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
 
@@ -119,6 +121,36 @@ class Keep(LeanCallback):
         np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
         version, numbers, spare = state_dict["python"]
         random.setstate((version, tuple(numbers), spare))
+
+
+def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
+    """Keeps a run whose numbers are lost from replacing a good checkpoint.
+
+    Errors:
+        Diverged: a weight, a running statistic or the optimiser's memory is no longer finite.
+    """
+    tensors = dict(task.named_parameters())
+    names = {id(parameter): name for name, parameter in tensors.items()}
+    for optimizer in trainer.optimizers:
+        for parameter, state in optimizer.state.items():
+            name = names.get(id(parameter), "a parameter")
+            tensors |= {f"{key} of {name}": value for key, value in state.items()}
+    tensors = {name: value for name, value in tensors.items() if is_real(value)}
+    finite = {name: value.detach().isfinite().all() for name, value in tensors.items()}
+    buffers = {name: value for name, value in task.named_buffers() if is_real(value)}
+    finite |= {name: ~value.isnan().any() for name, value in buffers.items()}  # masks hold -inf
+    place = trainer.strategy.root_device
+    told = torch.stack([each.to(place) for each in finite.values()]).tolist()
+    lost = [name for name, good in zip(finite, told, strict=True) if not good]
+    if lost:
+        more = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
+        what = f"{lost[0]}{more} are not finite at step {trainer.global_step}"
+        raise Diverged(what, "training", "lower optimizer.lr; earlier checkpoints are kept")
+
+
+def is_real(value: Any) -> bool:
+    """Whether this is a tensor of floating point numbers."""
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -18,6 +18,7 @@ from conftest import until
 from pytorch_lightning import Callback
 
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.gnn import NodeClassification
 from tasks.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.process import logged
 from tasks.run import prepare
@@ -289,6 +290,33 @@ def test_peak_memory_is_that_of_one_run():
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
     words = ("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_steps=5")
     assert fit(tmp_path / "run", *words, code=4)["status"] == "diverged"
+    assert "at step 5 -- training -- lower optimizer.lr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["weight", "buffer", "optimizer"])
+def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monkeypatch, capsys):
+    step = NodeClassification.loss
+
+    def spoiled(self, batch):
+        if self.trainer.global_step == 3:
+            target = {
+                "weight": lambda: next(self.model.parameters()),
+                "buffer": lambda: next(b for b in self.buffers() if b.is_floating_point()),
+                "optimizer": lambda: next(iter(self.trainer.optimizers[0].state.values()))[
+                    "exp_avg"
+                ],
+            }[where]()
+            target.detach().view(-1)[0] = math.nan
+        return step(self, batch)
+
+    monkeypatch.setattr(NodeClassification, "loss", spoiled)
+    words = ["norm=pre", "model.norm=batch", "trainer.save_minutes=0", "trainer.max_steps=6"]
+    record = fit(tmp_path / "run", *words, code=4)
+    assert record["status"] == "diverged"
+    kept = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert kept["global_step"] == 3
+    values = [v for v in kept["state_dict"].values() if v.is_floating_point()]
+    assert all(value.isfinite().all() for value in values)
 
 
 def test_a_run_without_a_validation_still_has_a_best_step(tmp_path, capsys):
