@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +20,7 @@ from tasks.lean import LeanCallback
 from tasks.loggers import NoLogger
 from tasks.progress import Progress
 from zoo.errors import Diverged
-from zoo.folder import RunFolder
+from zoo.folder import RunFolder, room_for
 from zoo.probe import net_mixing
 
 NOTHING: Mapping[str, float | None] = {}
@@ -49,6 +51,7 @@ class Record(LeanCallback):
         pictures: bool = True,
     ):
         self.folder = folder if pictures else None
+        self.path = folder.metrics if folder else Path()
         self.file = folder.metrics.open("a", encoding="utf-8") if folder else None
         self.mirror = mirror
         self.every = every
@@ -129,8 +132,10 @@ class Record(LeanCallback):
         if self.file is None:
             return
         row = {"step": step, "epoch": round(self.epochs(step), 4), **values, **beside}
-        self.file.write(json.dumps(row) + "\n")
-        self.file.flush()
+        line = json.dumps(row) + "\n"
+        with room_for(self.path, len(line)):
+            self.file.write(line)
+            self.file.flush()
         self.mirror.row(row)
         if self.progress:
             self.progress.update(step, values)
@@ -148,7 +153,8 @@ class Record(LeanCallback):
         if self.progress:
             self.progress.close()
         if self.file:
-            self.file.close()
+            with contextlib.suppress(OSError):  # of a full disk: the row's write told it
+                self.file.close()
 
 
 def train_loss(trainer: Trainer, task: Task) -> float:

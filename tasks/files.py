@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from tasks.data.folders import File, folder_at, listed, shown, walk
-from zoo.errors import ConfigError, DataError
+from zoo.errors import FULL, ConfigError, DataError
 
 SHOWN = 20  # files of each kind that are named in a text
 
@@ -112,7 +112,7 @@ def writing(place: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise
         what = f"cannot be written ({error.strerror or type(error).__name__})"
         raise ConfigError(what, shown(place), f"give another place by {option}=") from None

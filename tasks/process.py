@@ -34,12 +34,24 @@ def seed_everything(seed: int) -> None:
     random.seed(value)
 
 
+class LogFile(logging.FileHandler):
+    """A log on disk; a disk without room costs its lines, no run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def logged(folder: RunFolder | None) -> Iterator[None]:
     """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if folder is not None:
-        handlers = [logging.StreamHandler(sys.stderr), logging.FileHandler(folder.log)]
+        handlers = [logging.StreamHandler(sys.stderr), LogFile(folder.log)]
         handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
         handlers[0].addFilter(lambda record: not record.exc_info)
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -14,14 +14,15 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from tasks.process import is_first
 from zoo.errors import CheckpointError
-from zoo.folder import beside, move_whole, write_whole
+from zoo.folder import beside, move_whole, room_for, write_whole
 
 SUMS = "SHA256SUMS"
 LAST = {"state_dict", "callbacks", "data_digest", "global_step"}  # what last.ckpt must hold
@@ -49,19 +50,48 @@ def write_sums(folder: Path, sums: list[tuple[str, str]]) -> None:
     write_whole(folder / SUMS, "".join(lines))
 
 
-def write_tensors(path: Path, write: Callable[[Any], None], kept: Path | None = None) -> None:
+class Writer:
+    """An open file that remembers what hindered a write.
+
+    Args:
+        file: open for bytes.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def write_tensors(
+    path: Path, write: Callable[[Any], Any], size: int, kept: Path | None = None
+) -> None:
     """Writes a file of tensors and its digest; a process that is killed leaves the old one whole.
 
     Args:
         path: of the file.
         write: fills an open file.
+        size: of the tensors in bytes.
         kept: where the file that was there before stays.
     """
     folder, sums = path.parent, read_sums(path.parent)
     new_name = {path.name: kept.name} if kept and path.is_file() else {}
-    with beside(path) as partial:
+    with room_for(path, size), beside(path) as partial:
         with partial.open("wb") as file:
-            write(file)
+            writer = Writer(file)
+            try:
+                write(writer)
+            except RuntimeError as error:  # of PyTorch, about what the disk's error led to
+                raise writer.error or error from None
             file.flush()
             os.fsync(file.fileno())
         found = digest(partial)
@@ -113,7 +143,8 @@ def save_whole(content: Any, path: Path, kept: Path | None = None) -> None:
         path: of its file.
         kept: where the checkpoint that was there before stays.
     """
-    write_tensors(path, lambda file: torch.save(repeatable(content), file), kept)
+    size = sum(leaf.nbytes for leaf in tree_leaves(content) if isinstance(leaf, Tensor))
+    write_tensors(path, lambda file: torch.save(repeatable(content), file), size, kept)
 
 
 def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any]) -> None:
@@ -129,7 +160,7 @@ def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[s
     dense = {"memory_format": torch.contiguous_format}  # the format has no other
     apart = {name: value.detach().cpu().clone(**dense) for name, value in weights.items()}
     data = save(apart, {"zoo": json.dumps(facts)})  # the order of several keys would be random
-    write_tensors(path, lambda file: file.write(data))
+    write_tensors(path, lambda file: file.write(data), len(data))
 
 
 def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:

@@ -26,6 +26,9 @@ def escaped(letter: str) -> str:
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk
+
+
 class ZooError(Exception):
     """An error with an exit code.
 
@@ -143,7 +146,7 @@ def as_zoo_error(error: BaseException) -> BaseException:
         return ResourceError(
             "out of memory", "this machine", "lower width, depth or the data's size"
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL:
         return ResourceError(
             "the disk is full", str(error.filename or "standard output"), "free some space"
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ConfigError
+from zoo.errors import FULL, ConfigError, ResourceError
 from zoo.places import expanded
 
 SCHEMA = 1
@@ -17,6 +19,27 @@ ENDED = ("done", "diverged")  # statuses of a run that is a result
 PARTIAL = ".*.tmp*"  # files that are being written
 BEGUN = "# fit "  # before the words of a command
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
+
+
+@contextlib.contextmanager
+def room_for(path: Path, size: int) -> Iterator[None]:
+    """Tells a full disk by the file that found no room.
+
+    Args:
+        path: of the file.
+        size: about its bytes.
+
+    Errors:
+        ResourceError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        what = f"the disk is full: {free / 1e6:,.1f} MB are free, {size / 1e6:,.1f} are needed"
+        raise ResourceError(what, str(path), "free some space") from None
 
 
 @contextlib.contextmanager
@@ -45,7 +68,7 @@ def move_whole(partial: Path, path: Path) -> None:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file beside its place and moves it there."""
     data = content.encode() if isinstance(content, str) else content
-    with beside(path) as partial:
+    with room_for(path, len(data)), beside(path) as partial:
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
@@ -132,7 +155,19 @@ class RunFolder:
         return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
     def write_result(self, record: dict[str, Any]) -> None:
-        write_whole(self.path / "result.json", json.dumps(record, indent=2, allow_nan=False) + "\n")
+        """Writes `result.json`, beside the system's temporary files where the disk is full.
+
+        Errors:
+            ResourceError: it had to be written there.
+        """
+        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        try:
+            write_whole(self.path / "result.json", text)
+        except ResourceError as error:
+            other = Path(tempfile.gettempdir()) / f"{self.path.name}-result.json"
+            write_whole(other, text)
+            fix = f"{error.fix}; the result lies in {other}"
+            raise ResourceError(error.what, error.where, fix) from None
 
     def result(self) -> dict[str, Any]:
         """The written result, or an empty mapping where there is none or it is broken."""
