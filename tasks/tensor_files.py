@@ -116,6 +116,14 @@ def copy_whole(path: Path, other: Path) -> None:
         move_whole(partial, other)
 
 
+def put_back(path: Path, other: Path) -> None:
+    """Puts a good checkpoint, which stays where it is, in the place of a damaged one."""
+    copy_whole(path, other)
+    sums = read_sums(path.parent)
+    same = [(found, other.name) for found, name in sums if name == path.name]
+    write_sums(path.parent, [*(line for line in sums if line[1] != other.name), *same])
+
+
 def repeatable(content: Any) -> Any:
     """The same content in fresh containers and with equal texts as one, so equal bytes are written.
 

@@ -17,7 +17,7 @@ from test_run import SMALL, rows, weights
 from tiny_runs import words
 
 import zoo
-from tasks.tensor_files import load_best, load_last, save_whole
+from tasks.tensor_files import load_best, load_last, put_back, save_whole
 from zoo.cli import main
 from zoo.errors import CheckpointError
 from zoo.folder import RunFolder
@@ -160,10 +160,19 @@ def test_after_damage_a_run_goes_on_as_if_there_were_none(runs, run, capsys):
     assert main(["fit", f"from={parts}", "trainer.max_steps=4"]) == 0
     assert rows(parts) == rows(whole)
     torch.testing.assert_close(weights(parts), weights(whole), rtol=0, atol=0)
-    step, _ = load_last(parts / "checkpoints")
-    assert step["global_step"] == 4
-    flipped(parts / "checkpoints" / "last.ckpt")  # the damaged one was not kept as the one before
-    assert load_last(parts / "checkpoints")[0]["global_step"] == 3
+
+
+def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
+    folder = run("gnn") / "checkpoints"
+    flipped(folder / "last.ckpt")
+    put_back(folder / "previous.ckpt", folder / "last.ckpt")
+    capsys.readouterr()
+    assert load_last(folder)[0]["global_step"] == 3
+    save_whole(checkpoint(4), folder / "last.ckpt", folder / "previous.ckpt")
+    assert load_last(folder)[0]["global_step"] == 4
+    assert capsys.readouterr().err == ""
+    flipped(folder / "last.ckpt")
+    assert load_last(folder)[0]["global_step"] == 3
 
 
 def checkpoint(step):
