@@ -12,7 +12,7 @@ from zoo.config import Config
 from zoo.errors import ResourceError
 
 FEW = 8  # images of a batch under which batch norm costs points of error, group norm none
-WANTED = re.compile(r"tried to allocate ([\d.]+ ?\w+)", re.IGNORECASE)  # in PyTorch's messages
+WANTED = re.compile(r"tried to allocate ([\d.]+) ?(\w+)", re.IGNORECASE)  # in PyTorch's messages
 
 
 def small_batch(task: Task) -> list[str]:
@@ -39,10 +39,21 @@ def out_of_memory(config: Config, task: Task, message: str) -> ResourceError:
     """
     peak, there, where = peak_memory_bytes(), *memory_bytes()
     wanted = WANTED.search(message)
-    more = f", and {wanted[1]} more were asked for" if wanted else ""
+    size = as_gigabytes(*wanted.groups()) if wanted else ""
+    more = f", and {size} more were asked for" if size else ""
     batch = f" with a batch of {task.batch_size}" if task.batch_size else ""
     used = f"the peak was {peak / 1e9:.2f} of {there / 1e9:.2f} GB{more}"
     return ResourceError(f"out of memory{batch}: {used}", where, f"try {remedies(config)}")
+
+
+def as_gigabytes(number: str, unit: str) -> str:
+    """A size of PyTorch's messages in the unit of the others.
+
+    >>> as_gigabytes("2.20", "GiB"), as_gigabytes("52428800", "bytes"), as_gigabytes("20.00", "MiB")
+    ('2.36 GB', '0.05 GB', '0.02 GB')
+    """
+    power = ("bytes", "KiB", "MiB", "GiB").index(unit)
+    return f"{float(number) * 1024**power / 1e9:.2f} GB"
 
 
 def remedies(config: Config) -> str:

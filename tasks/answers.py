@@ -84,7 +84,7 @@ class TrainedLabels(Trained):
         return batch_of(images, channels, (size[0], size[1]))
 
     @torch.no_grad()
-    def __call__(self, images: Pictures) -> Tensor:
+    def forward(self, images: Pictures) -> Tensor:
         """The probability of each class, `[B, classes]`."""
         return probabilities(self.learned, self.pixels(images))
 
@@ -104,7 +104,7 @@ class TrainedMasks(Trained):
         return batch_of(images, self.learned.images.shape[1], None)
 
     @torch.no_grad()
-    def __call__(self, images: Pictures) -> Tensor:
+    def forward(self, images: Pictures) -> Tensor:
         """The probability of each class at each pixel, `[B, classes, H, W]`.
 
         The net sees shorter sides of the training's length; `.argmax(1)` is the map of classes.
@@ -133,7 +133,7 @@ class TrainedText(Trained):
         return (torch.tensor([numbers], device=self.learned.device),)
 
     @torch.no_grad()
-    def __call__(self, text: str = "", tokens: int = 200, **options: Any) -> str:
+    def forward(self, text: str = "", tokens: int = 200, **options: Any) -> str:
         """What follows a text.
 
         Args:
@@ -168,7 +168,7 @@ class TrainedNodes(Trained):
         return placed(self.learned, x, edges)
 
     @torch.no_grad()
-    def __call__(self, graph: Any = None) -> Tensor:
+    def forward(self, graph: Any = None) -> Tensor:
         """The probability of each class, `[N, classes]`."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
@@ -188,7 +188,7 @@ class TrainedImages(Trained):
         pixels = batch_of(images, channels, (size[0], size[1]))
         return (pixels.to(self.learned.device) / 127.5 - 1,)
 
-    def __call__(
+    def forward(
         self, count: int = 1, seed: int = 0, label: str | int | None = None, **options: Any
     ) -> Tensor:
         """New images `[count, C, H, W]` uint8.

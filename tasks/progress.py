@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 LINE_SECONDS = 10.0
-COLUMNS = 80  # of a terminal that does not say how wide it is
+COLUMNS, ROWS = 80, 24  # of a terminal that does not say how large it is
 BAR = "{desc}: step {n_fmt}/{total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
@@ -31,7 +31,9 @@ class Progress:
             from tqdm import tqdm
 
             told = os.get_terminal_size(sys.stderr.fileno()).columns > 0
-            size: dict[str, Any] = {"dynamic_ncols": True} if told else {"ncols": COLUMNS}
+            size: dict[str, Any] = (
+                {"dynamic_ncols": True} if told else {"ncols": COLUMNS, "nrows": ROWS}
+            )
             self.bar = tqdm(
                 total=total, initial=start, desc="zoo", unit="step", bar_format=BAR, **size
             )

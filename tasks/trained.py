@@ -16,8 +16,8 @@ from zoo.folder import RunFolder
 from zoo.places import expanded
 
 
-class Trained:
-    """A trained run. A subclass says how it is called.
+class Trained(nn.Module):
+    """A trained run as a module in evaluation. A subclass says how it is called.
 
     Args:
         learned: the task with its weights, in evaluation.
@@ -25,18 +25,23 @@ class Trained:
         folder: of the run.
 
     Attributes:
-        module: the net, in evaluation.
+        module: the net alone.
         task: name of the task.
         classes: the name of each output of the net; empty where outputs are no classes.
         config: all options of the run.
         record: what `result.json` says; empty where the run has not ended.
     """
 
+    learned: Any
+
     def __init__(self, learned: Any, config: dict[str, Any], folder: RunFolder):
-        self.learned, self.config, self.folder = learned, config, folder
+        super().__init__()
+        vars(self)["learned"] = learned  # no part of this module, which has its net already
+        self.config, self.folder = config, folder
         self.task: str = config["choices"]["task"]
         self.module: nn.Module = learned.model
         self.record = folder.result()
+        self.eval()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -46,10 +51,17 @@ class Trained:
         """What the module takes, on its device: `module(*prepare(inputs))`."""
         raise NotImplementedError(f"task={self.task} does not say how its net is called")
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """The answer of the net."""
         with torch.no_grad():
             return self.module(*self.prepare(*inputs), **options)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Moves the net, and with it the place where inputs are put."""
+        super()._apply(fn, recurse)
+        self.learned.home = next(self.parameters()).device
+        self.learned.to(self.learned.home)
+        return self
 
     def __repr__(self) -> str:
         rest = ("model", "connection", "data")

@@ -7,12 +7,15 @@ import torch
 from conftest import MLP, Convolution
 from torch import nn
 
+from tasks.run import prepare
+from zoo.config import load
 from zoo.connection import Site
 from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
 from zoo.memory import Live
 from zoo.models.unet import UNet
 from zoo.norm import Post
+from zoo.registry import names
 from zoo.stack import Stack
 
 
@@ -293,3 +296,8 @@ def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length)
     for every in (2, 3, 4, 6, length):
         saved = (whole - least) * (length // every) / length
         assert kept(every) == pytest.approx(whole - saved, rel=1e-3)
+
+
+@pytest.mark.parametrize("task", names("task"))
+def test_every_second_branch_of_a_default_net_can_be_computed_again(task):
+    prepare(load([f"task={task}", "model.checkpoint=2"])[0])

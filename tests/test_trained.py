@@ -66,6 +66,10 @@ def test_weights_are_those_of_the_checkpoint(place, task, weights):
     expected = {name.removeprefix("model."): value for name, value in expected.items()}
     found = net.module.state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert isinstance(net, torch.nn.Module)
+    assert not any(part.training for part in net.modules())
+    assert {*net.state_dict()} == {f"module.{name}" for name in found}  # once each
+    assert net.to("cpu") is net
 
 
 def test_labels_of_the_test_part_are_those_that_were_counted(place):

@@ -56,7 +56,8 @@ class Stack(nn.Module):
         lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
         if len(lengths) != 1:
             raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
-        if checkpoint > (writes := max((site.site.total for site in sites), default=1)):
+        writes = max((site.site.total for site in sites), default=0)
+        if sites and checkpoint > writes:
             raise ValueError(f"checkpoint={checkpoint} is more than the {writes} writes of the net")
 
     def open(self, x: Tensor) -> State:
