@@ -79,7 +79,8 @@ def test_sample_continues_a_prompt(trained, capsys):
 
 def test_greedy_text_is_the_most_probable_one(trained, capsys):
     """Without a cache, while the context holds it; the best one of one is drawn alike."""
-    from tasks.run import load_checkpoint, load_weights, prepare
+    from tasks.run import load_weights, prepare
+    from tasks.tensor_files import load_checkpoint
     from zoo.config import load
 
     config, _ = load([f"from={trained}"])

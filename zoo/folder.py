@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import FULL, ConfigError, ResourceError
+from zoo.lease import WRITER
 from zoo.places import expanded
 
 SCHEMA = 1
@@ -77,8 +78,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def is_content(path: Path) -> bool:
-    """Whether this is anything but a folder or a file that was being written."""
-    return not path.is_dir() and not path.match(PARTIAL)
+    """Whether this is anything but a folder, a lease or a file that was being written."""
+    return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
 
 
 def runs_in(place: str) -> str:

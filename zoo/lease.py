@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from zoo.errors import ConfigError
 
 STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
+WRITER = ".writer"  # the lease of a run folder
 BEAT = 15.0  # seconds between two signs of life
 
 
@@ -108,7 +109,7 @@ def only_writer(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    lease = Lease(folder / ".writer")
+    lease = Lease(folder / WRITER)
     owner = lease.take()
     if owner is not None:
         who = "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
