@@ -12,7 +12,7 @@ from zoo.config import Config
 from zoo.errors import ResourceError
 
 FEW = 8  # images of a batch under which batch norm costs points of error, group norm none
-WANTED = re.compile(r"tried to allocate ([\d.]+) ?(\w+)", re.IGNORECASE)  # in PyTorch's messages
+WANTED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(bytes|[KMGT]iB)")  # PyTorch's words
 
 
 def small_batch(task: Task) -> list[str]:
@@ -52,7 +52,7 @@ def as_gigabytes(number: str, unit: str) -> str:
     >>> as_gigabytes("2.20", "GiB"), as_gigabytes("52428800", "bytes"), as_gigabytes("20.00", "MiB")
     ('2.36 GB', '0.05 GB', '0.02 GB')
     """
-    power = ("bytes", "KiB", "MiB", "GiB").index(unit)
+    power = ("bytes", "KiB", "MiB", "GiB", "TiB").index(unit)
     return f"{float(number) * 1024**power / 1e9:.2f} GB"
 
 

@@ -163,9 +163,9 @@ class TrainedNodes(Trained):
             if getattr(graph, name, None) is None:
                 what = f"a {type(graph).__name__} has no {name}"
                 raise DataError(what, "graph", "give x [N, F] and edge_index [2, E]")
-        x, edges = torch.as_tensor(graph.x).float(), torch.as_tensor(graph.edge_index).long()
+        x, edges = torch.as_tensor(graph.x).float(), torch.as_tensor(graph.edge_index)
         check_nodes(x, edges, "graph")
-        return placed(self.learned, x, edges)
+        return placed(self.learned, x, edges.long())
 
     @torch.no_grad()
     def forward(self, graph: Any = None) -> Tensor:

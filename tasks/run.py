@@ -35,6 +35,7 @@ from zoo.config import CHANGEABLE, Config, from_file
 from zoo.errors import CheckpointError, ConfigError
 from zoo.folder import RunFolder
 from zoo.lease import only_writer
+from zoo.places import expanded
 from zoo.tree import flatten
 
 
@@ -97,7 +98,8 @@ def fit(config: Config) -> Result | None:
     where = config.sections["data"].get("path")
     if where and folder_at(where).exists():  # for verbs that are called elsewhere
         config.sections["data"]["path"] = str(folder_at(where).resolve())
-    begun = RunFolder(Path(config.run["dir"]).expanduser()) if config.run["dir"] else None
+    place = config.run["dir"]
+    begun = RunFolder(Path(expanded(place, f"run.dir={place}"))) if place else None
     if begun and is_first() and begun.is_at_start() and same_run(config, begun):
         return start_again(config, begun)
     config.run["id"] = str(name)
@@ -124,12 +126,11 @@ def resume(config: Config, where: str) -> Result | None:
     if folder.is_at_start():
         return start_again(config, folder)
     with only_writer(folder.path if is_first() else None):
-        return go_on(config, folder, record)
+        return go_on(config, folder, record, done)
 
 
-def go_on(config: Config, folder: RunFolder, record: dict[str, Any]) -> Result | None:
+def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Result | None:
     """Trains from the last good checkpoint in a folder."""
-    done = record.get("status") == "done"
     checkpoint, path = load_last(folder.checkpoints)
     training, make_task = prepare(config)
     task = same_data(make_task(), checkpoint, folder)

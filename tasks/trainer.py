@@ -38,8 +38,9 @@ class Training:
             the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
         save_minutes: between checkpoints.
-        hang_seconds: without a step after which a run is ended as hung, with the stacks of all
-            processes in its log; None: ten median steps, and at least a minute; 0: never.
+        hang_seconds: without a step after which a run is ended as hung, with the stacks of the
+            processes that still answer in its log; None: ten median steps, and at least a minute;
+            0: never.
 
     Errors:
         ValueError: no limit; fp16 on the CPU.

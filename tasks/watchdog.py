@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,7 +29,7 @@ OBSERVER = "child-process-observer"  # Lightning's thread, which kills this proc
 
 
 class Watchdog(LeanCallback):
-    """Ends all processes of a run that hangs, their stacks in its log.
+    """Ends all processes of a run that hangs; those that still answer leave stacks in its log.
 
     It counts its own looks, so that a machine or a process that slept for a while is no hang.
     Before the first step, and in the first validation, the process group's timeout alone holds.
@@ -89,7 +91,7 @@ class Watchdog(LeanCallback):
         self.ended.set()
         if error is None:
             return
-        why = self.why_lost(error) if is_lost_process(error) else ""
+        why = self.why_lost(error) if self.world > 1 and is_lost_process(error) else ""
         self.kill()
         if why:
             fix = f"continue by fit from={Path(self.stacks).parent}"
@@ -140,7 +142,10 @@ class Watchdog(LeanCallback):
 
     def stop(self, what: str) -> None:
         """Writes down all stacks and ends this process, the first one with all others."""
-        with open(self.stacks or os.devnull, "a", encoding="utf-8") as log:
+        with (
+            contextlib.suppress(OSError),  # a full disk must not keep a run that hangs
+            open(self.stacks or os.devnull, "a", encoding="utf-8") as log,
+        ):
             log.write(f"process {self.rank} of {self.world}: {what}; its threads:\n")
             log.flush()
             faulthandler.dump_traceback(log, all_threads=True)
@@ -151,10 +156,11 @@ class Watchdog(LeanCallback):
         what += f"; no answer from process {named}" if named else ""
         if self.rank == 0:
             self.kill()
-            self.fail()
             self.say(what)
+            with contextlib.suppress(OSError, ResourceError):
+                self.fail()
         elif not self.ended.wait(2 * GRACE) and os.getppid() == self.first:
-            os.kill(self.first, 9)  # frozen, or it would have ended this process
+            os.kill(self.first, signal.SIGKILL)  # frozen, or it would have ended this process
             self.say(f"{what}; no answer from process 0")
         os._exit(ResourceError.code)
 
@@ -188,4 +194,5 @@ def ended(code: int) -> str:
 
 def is_lost_process(error: BaseException) -> bool:
     """Whether an error says that processes can no longer reach each other."""
-    return isinstance(error, DistError) or "gloo" in str(error)
+    collective = isinstance(error, RuntimeError) and "gloo" in str(error)
+    return collective or isinstance(error, DistError)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_runs import words
+from torch_geometric.data import Data
 
 import zoo
 from tasks.data.graphs import CSBM
@@ -170,6 +171,7 @@ def test_images_are_those_of_the_verb(place):
         ("diffusion", 0, {}, ConfigError, "count=0 is refused"),
         ("diffusion", 1, {"label": "7"}, ConfigError, "knows no classes"),
         ("gnn", torch.zeros(3, 64), {}, DataError, "has no x"),
+        ("gnn", Data(torch.ones(3, 64), torch.rand(2, 3)), {}, DataError, "edge_index is .*float"),
     ],
 )
 def test_wrong_inputs_are_named(place, task, inputs, options, error, said):

@@ -128,6 +128,8 @@ def check_nodes(x: Tensor, edge_index: Tensor, where: str) -> None:
     edges, nodes = edge_index, x.shape[0] if x.ndim else 0
     demand(x.ndim == 2 and x.numel() > 0, f"x has shape {[*x.shape]}", "give [nodes, features]")
     demand(x.isfinite().all(), "x has NaN or infinite values", "clean the features")
+    kind = f"edge_index is {edges.dtype}"
+    demand(not edges.is_floating_point() and not edges.is_complex(), kind, "give whole numbers")
     shape = f"edge_index has shape {[*edges.shape]}"
     demand(edges.ndim == 2 and edges.shape[0] == 2, shape, "give [2, edges]")
     low, high = (int(edges.min()), int(edges.max())) if edges.numel() else (0, 0)
