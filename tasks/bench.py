@@ -172,7 +172,7 @@ def bench(config: Config) -> Report:
         folder = RunFolder(Path(scratch) / "bench")
         folder.create()
         recorder = Record(folder, NoLogger(), training.log_every, lambda steps: 0.0)
-        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10)
+        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, False)
         callbacks = [interleave, recorder, Best(None), keep]
         training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)
         recorder.close()

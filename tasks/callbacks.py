@@ -86,7 +86,8 @@ class Record(LeanCallback):
         self.batches += 1
         if self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             loss = train_loss(trainer, task)  # waits for the device
-            self.row(trainer, {"train/loss": loss}, self.course(trainer, task))
+            known = loss if math.isfinite(loss) else None  # of a step that was left out
+            self.row(trainer, {"train/loss": known}, self.course(trainer, task))
 
     def course(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
         """Learning rate, norm of the gradient and steps per second of a row."""
@@ -119,13 +120,13 @@ class Record(LeanCallback):
     def row(
         self,
         trainer: Trainer,
-        values: dict[str, float],
+        values: Mapping[str, float | None],
         beside: Mapping[str, float | None] = NOTHING,
     ) -> None:
         """Writes a row of values that are finite and shown, and of others beside them."""
         step = trainer.global_step
         for name, value in values.items():
-            if not math.isfinite(value):
+            if value is not None and not math.isfinite(value):
                 raise Diverged(
                     f"{name} is {value} at step {step}", "training", "lower optimizer.lr"
                 )

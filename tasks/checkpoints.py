@@ -15,7 +15,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.lean import LeanCallback
-from tasks.tensor_files import save_whole
+from tasks.tensor_files import put_back, save_whole
 from zoo.errors import Diverged
 
 
@@ -58,15 +58,19 @@ class Keep(LeanCallback):
         minutes: between two checkpoints.
         interrupts: the signals that this process received.
         every: steps between two looks at signals and clock where several processes must agree.
+        anchors: whether `rollback.ckpt` keeps the checkpoint of the last validation.
     Attributes:
         stopped: the signal by which all processes ended the run, or 0.
     """
 
-    def __init__(self, path: Path, minutes: float, interrupts: Interrupts, every: int):
+    def __init__(
+        self, path: Path, minutes: float, interrupts: Interrupts, every: int, anchors: bool
+    ):
         self.path = path
         self.seconds = 60 * minutes
         self.interrupts = interrupts
         self.every = every
+        self.anchors = anchors
         self.batches = 0
         self.stopped = 0
         self.saved = time.monotonic()
@@ -74,6 +78,10 @@ class Keep(LeanCallback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         self.interrupts.listen()
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
+        if self.anchors and not trainer.global_step:
+            trainer.save_checkpoint(self.path)
+        if self.batches % int(trainer.val_check_interval) == 0:
+            self.anchor(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
@@ -82,11 +90,17 @@ class Keep(LeanCallback):
             self.end_step(trainer, task)
 
     def on_validation_end(self, trainer: Trainer, task: Any) -> None:
-        self.end_step(trainer, task)
+        self.end_step(trainer, task, self.anchors)
+        self.anchor(trainer)
 
-    def end_step(self, trainer: Trainer, task: Any) -> None:
+    def anchor(self, trainer: Trainer) -> None:
+        """Keeps the checkpoint of this step as the one to return to."""
+        if self.anchors and trainer.is_global_zero:
+            put_back(self.path, self.path.with_name("rollback.ckpt"))
+
+    def end_step(self, trainer: Trainer, task: Any, due: bool = False) -> None:
         """Saves what is due, asked for by a signal or the end of the run."""
-        due = trainer.should_stop or trainer.global_step == trainer.max_steps
+        due = due or trainer.should_stop or trainer.global_step == trainer.max_steps
         looks = self.every if trainer.world_size > 1 else 1
         if self.batches % (looks * trainer.accumulate_grad_batches) == 0:
             self.stopped = self.interrupts.received or 0
@@ -99,6 +113,7 @@ class Keep(LeanCallback):
             trainer.should_stop = True
             trainer.limit_val_batches = 0  # Lightning would validate where no run does
         if self.stopped or due:
+            task.guard.look(trainer, task)
             refuse_lost_numbers(trainer, task)
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()
@@ -157,4 +172,5 @@ class WholeCheckpoints(TorchCheckpointIO):
     """Lightning's checkpoints, each one whole, with its digest and the one before it."""
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        save_whole(checkpoint, Path(path), Path(path).with_name("previous.ckpt"))
+        last = Path(path).name == "last.ckpt"
+        save_whole(checkpoint, Path(path), Path(path).with_name("previous.ckpt") if last else None)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule
 from torch.nn.utils import clip_grad_norm_, get_total_norm
+
+if TYPE_CHECKING:
+    from tasks.nonfinite import Guard
 
 HOOKS = (
     "on_train_batch_start",
@@ -55,8 +58,10 @@ class LeanModule(Lean, LightningModule):
         watch_every: steps between two of which rate and norm are kept; 0: of none.
         rate: the learning rate of the watched step.
         grad_norm: the norm of its gradient over all weights, before clipping.
+        guard: keeps gradients that are not finite from the weights.
     """
 
+    guard: Guard | None = None
     watch_every = 0
     rate = math.nan
     grad_norm = torch.tensor(math.nan)
@@ -83,7 +88,7 @@ class LeanModule(Lean, LightningModule):
         The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
-        if not (gradient_clip_val or watched):
+        if not (gradient_clip_val or watched or (self.guard and self.guard.keeps)):
             return
         groups = optimizer.param_groups
         weights = [w for group in groups for w in group["params"] if w.grad is not None]
@@ -93,6 +98,8 @@ class LeanModule(Lean, LightningModule):
             norm = get_total_norm([w.grad for w in weights])
         if watched:
             self.rate, self.grad_norm = groups[0]["lr"], norm
+        if self.guard:
+            self.guard.leave_out(optimizer, weights, norm)
 
     def on_train_start(self) -> None:
         self.zero_grad()

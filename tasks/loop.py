@@ -21,6 +21,7 @@ from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.deterministic import deterministic
 from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.nonfinite import Guard, RolledBack
 from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, new_record
 from tasks.tensor_files import save_safetensors, save_whole
@@ -45,7 +46,34 @@ def train(
     checkpoint: Path | None,
     pictures: bool = True,
 ) -> Result | None:
-    """Trains, evaluates and records, whatever happens on the way; figures only if asked for."""
+    """Trains, evaluates and records, also over returns to an earlier step.
+
+    Args:
+        config: the configuration.
+        training: its options of training.
+        task: fresh, with its data.
+        folder: of the run; None in all but the first process.
+        checkpoint: to continue from.
+        pictures: whether figures are drawn.
+    """
+    while True:
+        try:
+            return attempt(config, training, task, folder, checkpoint, pictures)
+        except RolledBack as back:
+            checkpoint = back.checkpoint
+            if folder:
+                folder.forget_after(back.step)
+
+
+def attempt(
+    config: Config,
+    training: Training,
+    task: Task,
+    folder: RunFolder | None,
+    checkpoint: Path | None,
+    pictures: bool,
+) -> Result | None:
+    """Trains, evaluates and records, whatever happens on the way."""
     keep_freed_memory()
     forget_peak_memory()
     redraw(task.model, config.seed)
@@ -65,7 +93,9 @@ def train(
         recorder = Record(folder, mirror, training.log_every, epochs, pictures)
         best = Best(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
-        keep = Keep(last, training.save_minutes, interrupts, training.log_every)
+        policy, every = training.on_nonfinite, training.log_every
+        guard = Guard(policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt"))
+        keep = Keep(last, training.save_minutes, interrupts, every, policy == "rollback")
 
         def hung() -> None:
             record["steps"] = watchdog.step
@@ -73,7 +103,7 @@ def train(
                 folder.write_result(record)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
-        callbacks = [recorder, best, keep, watchdog]
+        callbacks = [guard, recorder, best, keep, watchdog]
         trainer = training.trainer(task, callbacks, [WholeCheckpoints()])
         tell(config, task)
         log.info("%s", announcement(record, training.limits(task), training))
@@ -95,6 +125,7 @@ def train(
             set_shard(WHOLE)
             recorder.close()
             record["steps"] = trainer.global_step
+            record["events"], record["lost_steps"] = guard.events, guard.count
             record["epochs"] = training.epochs(task, trainer.global_step)
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
@@ -145,6 +176,9 @@ def outcome(record: dict[str, Any], keep: Keep, config: Config, task: Task) -> I
         if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
             record["status"] = "interrupted"
             raise SystemExit(128 + received) from error
+        if isinstance(error, RolledBack):
+            record["status"] = "interrupted"
+            raise
         record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
         if is_out_of_memory(error):
             raise out_of_memory(config, task, str(error)) from error

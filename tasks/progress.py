@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 LINE_SECONDS = 10.0
@@ -38,11 +39,11 @@ class Progress:
                 total=total, initial=start, desc="zoo", unit="step", bar_format=BAR, **size
             )
 
-    def update(self, step: int, values: dict[str, float]) -> None:
+    def update(self, step: int, values: Mapping[str, float | None]) -> None:
         """Shows a step and the newest values."""
         if not self.enabled:
             return
-        self.values |= {k: v for k, v in values.items() if k.count("/") < 2}
+        self.values |= {k: v for k, v in values.items() if k.count("/") < 2 and v is not None}
         if self.bar is not None:
             self.bar.set_postfix({k: f"{v:.4g}" for k, v in self.values.items()}, refresh=False)
             self.bar.update(step - self.bar.n)

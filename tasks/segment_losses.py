@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tasks.data.mask_set import UNLABELLED, MaskSet
 from zoo.errors import ConfigError
+from zoo.shard import sum_over_processes
 
 Kind = Literal["cross_entropy", "dice", "focal"]
 Balance = Literal["balanced", "damped"]
@@ -100,9 +101,7 @@ class SegmentationLoss:
 
 def over_processes(sums: Sums) -> Sums:
     """The same sums over all processes, with their gradients."""
-    from torch.distributed.nn.functional import all_reduce
-
-    flat = all_reduce(torch.cat([value.flatten() for value in sums.values()]))
+    flat = sum_over_processes(torch.cat([value.flatten() for value in sums.values()]))
     parts = flat.split([value.numel() for value in sums.values()])
     return {k: part.view_as(v) for (k, v), part in zip(sums.items(), parts, strict=True)}
 

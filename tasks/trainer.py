@@ -15,6 +15,7 @@ from annotated_types import Ge, Gt, Lt
 from zoo.errors import ConfigError
 
 Steps = Annotated[int, Ge(1)]
+OnNonFinite = Literal["stop", "skip", "rollback"]
 
 
 class Training:
@@ -41,6 +42,11 @@ class Training:
         hang_seconds: without a step after which a run is ended as hung, with the stacks of the
             processes that still answer in its log; None: ten median steps, and at least a minute;
             0: never.
+        on_nonfinite: what follows a step whose loss or gradient is not finite. `stop`: the run has
+            diverged. `skip`: the step is left out, weights and running statistics stay.
+            `rollback`: the run returns to its last validation and goes on with the batches after
+            the lost one; for that it writes `rollback.ckpt` at every validation.
+        nonfinite_limit: steps left out, or returns, after which the run has diverged all the same.
 
     Errors:
         ValueError: no limit; fp16 on the CPU.
@@ -64,6 +70,8 @@ class Training:
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
         hang_seconds: Annotated[float, Ge(0)] | None = None,
+        on_nonfinite: OnNonFinite = "stop",
+        nonfinite_limit: Steps = 10,
     ):
         if max_steps is None and max_epochs is None:
             raise ValueError("give max_steps or max_epochs")
@@ -77,6 +85,7 @@ class Training:
         self.deterministic = deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
+        self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
         there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1

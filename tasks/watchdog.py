@@ -20,11 +20,13 @@ from pytorch_lightning import Trainer
 from torch.distributed import DistError
 
 from tasks.lean import LeanCallback
+from tasks.nonfinite import RolledBack
 from zoo.errors import ResourceError
 
 TICK = 0.5  # seconds between two looks
 FLOOR, TIMES = 60.0, 10.0  # a hang: that many seconds, and times the usual ones
 GRACE = 5.0  # seconds in which the other processes write down their stacks
+STARTED: list[subprocess.Popen[bytes]] = []  # other processes of this run
 OBSERVER = "child-process-observer"  # Lightning's thread, which kills this process with a child
 
 
@@ -89,7 +91,7 @@ class Watchdog(LeanCallback):
             ResourceError: the run failed because another process was lost.
         """
         self.ended.set()
-        if error is None:
+        if error is None or isinstance(error, RolledBack):
             return
         why = self.why_lost(error) if self.world > 1 and is_lost_process(error) else ""
         self.kill()
@@ -184,7 +186,9 @@ def adopted(trainer: Trainer) -> list[subprocess.Popen[bytes]]:
     for thread in threading.enumerate():
         if thread.name == OBSERVER:
             vars(thread)["_child_processes"] = []
-    return list(getattr(trainer.strategy.launcher, "procs", []))
+    started = getattr(trainer.strategy.launcher, "procs", [])
+    STARTED[:] = started or STARTED  # none where a run returns to an earlier step
+    return STARTED
 
 
 def ended(code: int) -> str:

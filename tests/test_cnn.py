@@ -218,7 +218,7 @@ def test_width_is_checked():
 
 def test_synchronised_batch_norm_of_one_process_is_batch_norm(monkeypatch):
     """The reduction over one process is the identity; the rest must equal PyTorch's norm."""
-    monkeypatch.setattr("torch.distributed.nn.functional.all_reduce", lambda sums: sums)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda sums: None)
     ours, theirs = BatchNorm(5), nn.BatchNorm2d(5)
     for norm in (ours, theirs):
         nn.init.constant_(norm.weight, 1.5)

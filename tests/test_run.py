@@ -339,7 +339,7 @@ def test_other_data_is_not_evaluated_silently(tmp_path, capsys):
 
 
 def test_random_states_survive_a_checkpoint():
-    keep = Keep(Path(), 1.0, None, 1)
+    keep = Keep(Path(), 1.0, None, 1, False)
     state = keep.state_dict()
     first = torch.rand(3)
     keep.load_state_dict(state)
@@ -374,7 +374,7 @@ def test_a_run_ends_between_two_steps(tmp_path):
     training, make_task = prepare(load(words)[0])
     task = make_task()
     with logged(None), Interrupts() as interrupts:
-        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1)
+        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1, False)
         trainer = training.trainer(task, [Signal(), keep], [WholeCheckpoints()])
         trainer.fit(task)
     assert (keep.batches, trainer.global_step) == (3, 1)

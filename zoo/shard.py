@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -54,3 +56,25 @@ def drawn(draw: Callable[[Sequence[int]], Tensor], shape: Sequence[int]) -> Tens
         return draw(shape)
     assert shape[0] == len(current.rows), f"{shape[0]} rows, {current}"
     return draw((current.size, *shape[1:]))[current.rank :: current.world]
+
+
+class Sum(torch.autograd.Function):
+    """The sum over processes, whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, differentiable; every process calls it."""
+    summed: Tensor = Sum.apply(x)  # type: ignore[no-untyped-call]
+    return summed

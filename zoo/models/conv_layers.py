@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.models.dropout import dropout
 from zoo.norm import MakeModule, MakeNorm
+from zoo.shard import sum_over_processes
 
 
 class Conv(nn.Conv2d):
@@ -107,17 +108,15 @@ class BatchNorm(nn.BatchNorm2d):
 
     def synchronised(self, x: Tensor) -> Tensor:
         """Normalises by mean and variance over batch, positions and processes."""
-        from torch.distributed.nn.functional import all_reduce
-
         x32 = x.float()
         axes = (0, 2, 3)
         count = x32.new_full((x.shape[1],), x.numel() / x.shape[1])
-        count, total = all_reduce(torch.stack([count, x32.sum(axes)])).unbind()
+        count, total = sum_over_processes(torch.stack([count, x32.sum(axes)])).unbind()
         if count[0] < 2:
             raise ValueError("batch norm needs more than one value for each channel in training")
         mean = total / count
         centred = x32 - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(axes)) / count
+        variance = sum_over_processes(centred.square().sum(axes)) / count
         rate = self.momentum or 0.0
         with torch.no_grad():
             unbiased = variance * count / (count - 1)

@@ -1,0 +1,247 @@
+"""Steps whose numbers are lost: told, and left out or gone back on where that is asked for."""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+from tasks.lean import LeanCallback
+from tasks.tensor_files import load_checkpoint, put_back, save_whole
+from tasks.trainer import OnNonFinite
+from zoo.errors import Diverged
+from zoo.nonfinite import origin_of_non_finite
+
+log = logging.getLogger("zoo")
+WINDOW = 100  # losses whose median is the usual one
+FEWEST = 10  # of them, before any loss is a spike
+SPIKE = 10.0  # times the median
+SHOWN = 100  # events that a result lists
+
+
+class RolledBack(Exception):
+    """The run goes on from an earlier checkpoint, after the batches that it lost.
+
+    Args:
+        checkpoint: to go on from.
+        step: of it.
+    """
+
+    def __init__(self, checkpoint: Path, step: int):
+        super().__init__(f"back to step {step}")
+        self.checkpoint, self.step = checkpoint, step
+
+
+class Guard(LeanCallback):
+    """Keeps a gradient that is not finite from the weights, and records losses out of the usual.
+
+    A gradient's norm is known where gradients are clipped, and always unless the run only stops.
+    On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,
+    and looked at where the run waits for the device anyway. Under fp16 the scaler leaves out steps
+    and a norm that is not finite is no news, so that the loss alone speaks.
+
+    Args:
+        policy: what follows a lost step.
+        limit: lost steps, or returns, after which the run has diverged all the same.
+        every: steps between two looks that wait for a device or for other processes.
+        path: of the checkpoint to return to.
+
+    Attributes:
+        events: what happened, in the order of steps: `step`, `kind` (spike, left_out, rollback),
+            `value` of the loss, null if it is lost; `median` of a spike; of a rollback `to`, the
+            step that the run returned to, and `batches`, the first and the last of those left out.
+        count: lost steps so far.
+    """
+
+    def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
+        self.policy, self.limit, self.every, self.path = policy, limit, every, path
+        self.keeps = policy != "stop"
+        self.scaled = False
+        self.batches = 0
+        self.unseen: list[tuple[int, Tensor, Tensor | None]] = []  # batch, loss, norm of its step
+        self.norm: Tensor | None = None
+        self.usual: deque[float] = deque(maxlen=WINDOW)
+        self.events: list[dict[str, Any]] = []
+        self.count = 0
+        self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
+        self.statistics: list[Tensor] = []  # running ones, the model's own memory
+        self.good: list[Tensor] = []  # as they were before the step
+
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        alone = trainer.world_size == 1 and task.device.type == "cpu"
+        self.every = 1 if alone else self.every
+        self.scaled = trainer.precision == "16-mixed"
+        self.batches = trainer.global_step * trainer.accumulate_grad_batches
+        task.guard = self
+        if self.policy == "skip":
+            stored = task.model.state_dict(keep_vars=True)
+            self.statistics = [b for name, b in task.model.named_buffers() if name in stored]
+            self.good = [value.clone() for value in self.statistics]
+
+    def leave_out(self, optimizer: Any, weights: Sequence[Tensor], norm: Tensor) -> None:
+        """Leaves out the update of a step whose gradient is not finite.
+
+        Args:
+            optimizer: about to make the update.
+            weights: with gradients.
+            norm: of the whole gradient.
+        """
+        self.norm = None if self.scaled else norm
+        bad = ~(norm < math.inf)
+        waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
+        if not self.scaled and (waits or not optimizer.param_groups[0].get("fused")):
+            for weight in weights if bad else ():
+                weight.grad = None
+        elif not self.scaled:
+            lost = bad.float()
+            if self.policy != "skip" and self.lost is not None:
+                lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
+            self.lost = optimizer.found_inf = lost
+        for value, before in zip(self.statistics, self.good, strict=True):
+            value.copy_(torch.where(bad, before, value))
+            before.copy_(value)
+
+    def spoiled(self, loss: Tensor) -> Tensor:
+        """The loss, whose gradient is not finite either where the loss is not."""
+        return loss * (1 + 0 * loss.detach()) if self.keeps else loss
+
+    def on_validation_start(self, trainer: Trainer, task: Any) -> None:
+        self.look(trainer, task)
+
+    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
+        self.batches += 1
+        whole = self.batches % trainer.accumulate_grad_batches == 0
+        self.unseen.append((self.batches, task.train_loss, self.norm if whole else None))
+        if whole and self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
+            self.look(trainer, task)
+
+    def look(self, trainer: Trainer, task: Any) -> None:
+        """Looks at the losses and norms since the last look; waits for the device.
+
+        Errors:
+            Diverged: one of them is not finite, and the run is to stop or has lost too many.
+            RolledBack: one of them is not finite, and the run is to return.
+        """
+        unseen, self.unseen = self.unseen, []
+        if not unseen:
+            return
+        losses = torch.stack([loss for _, loss, _ in unseen])
+        if trainer.world_size > 1:
+            losses = trainer.strategy.reduce(losses, reduce_op="mean")
+        missed = 0
+        for (batch, _, norm), loss in zip(unseen, losses.tolist(), strict=True):
+            step = (batch - 1) // trainer.accumulate_grad_batches + 1
+            if not (math.isfinite(loss) and (norm is None or bool(norm < math.inf))):
+                if step != missed:
+                    self.lose(trainer, task, step, batch, loss)
+                missed = step
+            else:
+                self.compare(step, loss)
+
+    def compare(self, step: int, loss: float) -> None:
+        """Records a loss that is far above those before it."""
+        if len(self.usual) >= FEWEST:
+            median = statistics.median(self.usual)
+            if loss > SPIKE * median > 0:
+                self.happened(step, "spike", loss, median=median)
+                log.warning("train/loss %.4g at step %d, usual are %.4g", loss, step, median)
+        self.usual.append(loss)
+
+    def lose(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
+        """Acts on a lost step."""
+        self.count += 1
+        name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
+        number = batch + task.left_out
+        origin = agreed(trainer, self.origin(trainer, task, number))
+        what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
+        if not self.keeps or self.count > self.limit:
+            more = f" ({self.count} such steps)" if self.keeps else ""
+            fix = "lower optimizer.lr" + ", or give trainer.on_nonfinite=skip" * (not self.keeps)
+            raise Diverged(what + more, "training", fix)
+        if self.policy == "skip":
+            self.happened(step, "left_out", loss)
+            log.warning("%s; the step is left out", what)
+            return
+        path = Path(trainer.strategy.broadcast(str(self.path)))
+        to = load_checkpoint(path)["global_step"]
+        first = to * trainer.accumulate_grad_batches + task.left_out + 1
+        self.happened(step, "rollback", loss, to=to, batches=[first, number])
+        log.warning("%s; back to step %d, without batches %d to %d", what, to, first, number)
+        if trainer.is_global_zero:
+            edit(path, self.state_dict(), number - first + 1 + task.left_out)
+        trainer.strategy.barrier()
+        raise RolledBack(path.with_name("last.ckpt"), to)
+
+    def origin(self, trainer: Trainer, task: Any, number: int) -> str:
+        """Where a batch loses its numbers when it is run once more; draws are other ones."""
+        with undisturbed(task), trainer.precision_plugin.forward_context():
+            loader = task.train_loader(trainer.world_size, trainer.global_rank, number - 1)
+            batch = next(iter(loader))
+            return origin_of_non_finite(task.model, lambda: task.loss(batch))
+
+    def happened(self, step: int, kind: str, loss: float, **more: Any) -> None:
+        """Records an event, as long as there are few."""
+        value = loss if math.isfinite(loss) else None
+        if len(self.events) < SHOWN:
+            self.events.append({"step": step, "kind": kind, "value": value, **more})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"events": self.events, "count": self.count, "usual": list(self.usual)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.events, self.count = state_dict["events"], state_dict["count"]
+        self.usual.extend(state_dict["usual"])
+
+
+def edit(path: Path, guard: dict[str, Any], left_out: int) -> None:
+    """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
+
+    Args:
+        path: of the checkpoint.
+        guard: the state of the guard.
+        left_out: training batches that the run leaves out from there on.
+    """
+    checkpoint = load_checkpoint(path)
+    checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
+    checkpoint["left_out"] = left_out
+    last = path.with_name("last.ckpt")
+    save_whole(checkpoint, last, path.with_name("previous.ckpt"))
+    put_back(last, path)
+
+
+def agreed(trainer: Trainer, words: str) -> str:
+    """The words of the process whose own part of the batch is lost."""
+    if trainer.world_size == 1:
+        return words
+    found: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(found, words)
+    told = [f"{w} (process {rank})" for rank, w in enumerate(found) if w]
+    return min(told, key=lambda w: "gradient" in w, default="")  # others had it from there
+
+
+@contextmanager
+def undisturbed(task: Any) -> Iterator[None]:
+    """Within, a step can be taken again; buffers and random states are as before afterwards."""
+    buffers = {name: value.clone() for name, value in task.model.named_buffers()}
+    draws = {name: generator.get_state() for name, generator in task.draws.items()}
+    compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
+    devices = [task.device] if task.device.type == "cuda" else []
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices):
+            yield
+    finally:
+        task.model._compiled_call_impl = compiled
+        for name, generator in task.draws.items():
+            generator.set_state(draws[name])
+        for name, value in task.model.named_buffers():
+            value.copy_(buffers[name])
+        task.zero_grad()
