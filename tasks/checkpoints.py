@@ -113,7 +113,8 @@ class Keep(LeanCallback):
             trainer.should_stop = True
             trainer.limit_val_batches = 0  # Lightning would validate where no run does
         if self.stopped or due:
-            task.guard.look(trainer, task)
+            if task.guard:
+                task.guard.look(trainer, task)
             refuse_lost_numbers(trainer, task)
             trainer.save_checkpoint(self.path)
             self.saved = time.monotonic()

@@ -96,6 +96,7 @@ def attempt(
         policy, every = training.on_nonfinite, training.log_every
         guard = Guard(policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt"))
         keep = Keep(last, training.save_minutes, interrupts, every, policy == "rollback")
+        record["events"] = guard.events
 
         def hung() -> None:
             record["steps"] = watchdog.step
@@ -125,7 +126,7 @@ def attempt(
             set_shard(WHOLE)
             recorder.close()
             record["steps"] = trainer.global_step
-            record["events"], record["lost_steps"] = guard.events, guard.count
+            record["lost_steps"] = guard.count
             record["epochs"] = training.epochs(task, trainer.global_step)
             record["seconds_per_step"] = recorder.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
@@ -261,7 +262,8 @@ def draw(
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
     after = f"step {record['steps']}"
     with task.evaluating():
-        figures = {"curves": curves_figure(list(folder.rows()), title), **task.pictures(title)}
+        curves = curves_figure(list(folder.rows()), title, record["events"])
+        figures = {"curves": curves, **task.pictures(title)}
     for name, values in record["curves"].items():
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}

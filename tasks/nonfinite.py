@@ -198,7 +198,7 @@ class Guard(LeanCallback):
         return {"events": self.events, "count": self.count, "usual": list(self.usual)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.events, self.count = state_dict["events"], state_dict["count"]
+        self.events[:], self.count = state_dict["events"], state_dict["count"]
         self.usual.extend(state_dict["usual"])
 
 

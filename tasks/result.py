@@ -153,6 +153,8 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "examples": {part: len(places) for part, places in task.data.parts.items()},
         "skipped": getattr(task.data, "skipped", 0),
         "data_notes": list(task.data.notes),
+        "events": [],
+        "lost_steps": 0,
         "primary": {
             "name": f"test/{name}",
             "value": None,

@@ -7,12 +7,13 @@ import math
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
 
 from zoo.errors import ConfigError
+from zoo.options import Needs
 
 Steps = Annotated[int, Ge(1)]
 OnNonFinite = Literal["stop", "skip", "rollback"]
@@ -52,6 +53,10 @@ class Training:
         ValueError: no limit; fp16 on the CPU.
         ConfigError: more devices than there are.
     """
+
+    counts_with: ClassVar[Needs] = {
+        "nonfinite_limit": (("trainer.on_nonfinite", ("skip", "rollback")),)
+    }
 
     def __init__(
         self,

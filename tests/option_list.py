@@ -125,6 +125,8 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
     "logger.wandb": "what W&B shows of the run beside it",
     "trainer.hang_seconds": "when a run that hangs is ended; see test_watchdog",
+    "trainer.on_nonfinite": "what follows a step that is not finite; see test_nonfinite",
+    "trainer.nonfinite_limit": "how many of them end the run; see test_nonfinite",
     "trainer.save_minutes": "how often last.ckpt is written before the end; the last one stays",
 }
 SLOW = {"trainer.compile"}

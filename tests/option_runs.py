@@ -139,6 +139,7 @@ class Run:
         weights = [
             torch.load(path, weights_only=True)
             for path in sorted(folder.checkpoints.glob("*.ckpt"))
+            if path.stem in ("best", "last")
         ]
         weights = [each.get("state_dict", each.get("weights")) for each in weights]
         record = {k: v for k, v in folder.result().items() if k not in OUTSIDE}

@@ -252,3 +252,20 @@ def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(
         (found,) = place["contrasts"]
         assert found["exploratory"] == (place["depth"] == 2)
         assert found["holm_p"] == (found["p"] if found["exploratory"] else max(found["p"], 5 / 128))
+
+
+def test_spikes_and_lost_steps_stand_in_tables_and_curves(tmp_path):
+    folder = made(tmp_path / "here", ["plain", "x"], [("cnn", 2)], 1)
+    (path,) = folder.glob("cells/*1/result.json")
+    spike = {"step": 22, "kind": "spike", "value": 12.0, "median": 0.5}
+    lost = {"step": 31, "kind": "rollback", "value": None, "to": 20, "batches": [21, 31]}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"events": [spike, lost]}))
+    page = reported(folder)
+    words = "step 22: a loss of 12.0, usual are 0.500; step 31: not finite, back to step 20"
+    assert words in page.text
+    assert words in (folder / "report.md").read_text()
+    charts = json.loads(page.scripts[0])["charts"].values()
+    marks = [t for c in charts for t in c["traces"] if "not finite" in str(t.get("hovertext"))]
+    assert [t["x"] for t in marks] == [[31]]
+    with (folder / "cells.csv").open(newline="") as file:
+        assert [row["spikes"] for row in csv.DictReader(file)] == ["0", "1"]

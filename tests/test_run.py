@@ -290,7 +290,9 @@ def test_peak_memory_is_that_of_one_run():
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
     words = ("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_steps=5")
     assert fit(tmp_path / "run", *words, code=4)["status"] == "diverged"
-    assert "at step 5 -- training -- lower optimizer.lr" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "not finite at step 2, batch 2: the weights model." in said
+    assert "are lost -- training -- lower optimizer.lr" in said
 
 
 @pytest.mark.parametrize("where", ["weight", "buffer", "optimizer"])

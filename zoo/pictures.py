@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MARKS = {  # of events
+    "spike": ("v", "loss above 10x the usual"),
+    "left_out": ("x", "not finite, left out"),
+    "rollback": ("<", "not finite, went back"),
+}
+
+
 def new_figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window."""
     from matplotlib.figure import Figure
@@ -94,8 +101,16 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
     return figure
 
 
-def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
-    """Learning curves from the rows of a run's log: the loss and each metric of the validation."""
+def curves_figure(
+    rows: Sequence[Mapping[str, Any]], title: str, events: Sequence[Mapping[str, Any]] = ()
+) -> Figure:
+    """Learning curves of a run: the loss and each metric of the validation.
+
+    Args:
+        rows: of its log.
+        title: of the figure.
+        events: of its result; they stand as marks on the upper edge of the loss.
+    """
     names = {key for row in rows for key in row if key == "train/loss" or key[:4] == "val/"}
     found = {name.partition("/")[2] for name in names if name.count("/") == 1}
     metrics = sorted(found, key=lambda metric: (metric != "loss", metric))
@@ -113,6 +128,11 @@ def curves_figure(rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
                     *zip(*points, strict=True), label=part, linewidth=1.2, marker=".", color=color
                 )
         axis.set_ylim(0, 1 if metric == "accuracy" else 1.1 * max(highest, default=1.0))
+        for kind, (mark, label) in MARKS.items() if metric == "loss" else ():
+            steps = [event["step"] for event in events if event["kind"] == kind]
+            if steps:
+                edge: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "clip_on": False}
+                axis.plot(steps, [1.0] * len(steps), mark, color="C3", label=label, **edge)
         axis.set_xlabel("step")
         axis.set_ylabel(metric.replace("_", " "))
         axis.grid(alpha=0.3)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zoo.compare.across import Row
 from zoo.compare.charts import Chart, safe
-from zoo.compare.curves import Curves, measures
+from zoo.compare.curves import Curve, Curves, measures
 from zoo.compare.looks import look
-from zoo.compare.table import number
+from zoo.compare.table import event_words, number
 
+MARKS = {"spike": "triangle-up-open", "left_out": "square-open", "rollback": "triangle-left-open"}
 DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic
 FEW = 4  # points of a curve, up to which they are marked
 
 
 def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curves) -> Chart:
-    """Every run as a thin line; a cross ends the line of a run that diverged."""
+    """Every run as a thin line; a cross ends a run that diverged, other marks are events."""
     own = [c for c in cells if c["place"] == place["title"] and c["id"] in curves]
     traces: list[Row] = []
     rows: list[list[str]] = []
@@ -32,7 +33,8 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
             x: list[float | None] = []
             longest = 0
             y: list[float | None] = []
-            for cell in (c for c in own if c["arm"] == arm):
+            runs = [c for c in own if c["arm"] == arm]
+            for cell in runs:
                 points = curves[cell["id"]].get(measure, [])
                 longest = max(longest, len(points))
                 if points:
@@ -57,12 +59,39 @@ def learning(place: Row, cells: Sequence[Row], arms: Sequence[str], curves: Curv
                 cross = {"color": style.color, "symbol": "x-thin-open", "size": 10}
                 traces.append({**shared, "mode": "markers", "x": at, "y": height, "marker": cross,
                                "hoverinfo": "text", "hovertext": "diverged"})  # fmt: skip
+            if measure == "train/loss":
+                traces += [{**shared, **e} for e in events(runs, curves, style.color)]
             rows.append([measure, arm, spread(first), spread(last)])
     layout = {"xaxis": {"title": {"text": "step"}}, "yaxis": {}}
     head = ("measure", "arm", "first", "last")
     words = "; ".join(f"{m}, {a}: from {f} to {t}" for m, a, f, t in rows)
     told = f"Learning curves at {place['title']}. {words or 'No run has curves'}."
     return Chart(place["title"], told, traces, layout, head, rows, 280, falls)
+
+
+def events(cells: Sequence[Row], curves: Curves, color: str) -> Iterator[Row]:
+    """Marks on the training loss of runs for their spikes and their lost steps."""
+    for kind, symbol in MARKS.items():
+        marks = [
+            (
+                event["step"],
+                height(curves[cell["id"]]["train/loss"], event["step"]),
+                event_words(event),
+            )
+            for cell in cells
+            for event in cell.get("events", ())
+            if event["kind"] == kind and "train/loss" in curves[cell["id"]]
+        ]
+        if marks:
+            x, y, words = zip(*marks, strict=True)
+            marker = {"color": color, "symbol": symbol, "size": 9}
+            yield {"mode": "markers", "x": x, "y": y, "marker": marker, "hoverinfo": "text",
+                   "hovertext": words}  # fmt: skip
+
+
+def height(curve: Curve, step: int) -> float:
+    """The value of a curve at a step, or at its last point before."""
+    return next((value for at, value in reversed(curve) if at <= step), curve[0][1])
 
 
 def spread(values: Sequence[float]) -> str:

@@ -12,6 +12,7 @@ from zoo.compare.record import WAITING
 from zoo.compare.table import (
     caveats,
     cost_rows,
+    event_rows,
     gap_rows,
     interval,
     number,
@@ -71,6 +72,8 @@ def markdown(record: Row) -> str:
     for row in failed:
         why = row.get("reason") or "counts as chance"
         lines.append(f"* {row['status']}: {row['place']}, {row['arm']}, pair {row['pair']}: {why}")
+    head, found = event_rows(record)
+    lines += ["", "Losses out of the usual.", "", *table(head, found), ""] if found else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")

@@ -102,7 +102,8 @@ def failures(record: Row) -> Html:
     ]
     if not rows:
         ended = sum(c["status"] in ENDED for c in record["cells"])
-        return tag("p", f"None: {ended} of {len(record['cells'])} runs came to their end.")
+        none = tag("p", f"None: {ended} of {len(record['cells'])} runs came to their end.")
+        return join([none, events(record)])
     head = ("place", "arm", "pair", "what", "why", "address")
     rates = [
         [place["title"], a["arm"], a["diverged"], a["failed"], a["launched"],
@@ -119,7 +120,14 @@ def failures(record: Row) -> Html:
         table("Runs without a score of their own", head, rows),
         table("Rates", tops, rates),
         table("Divergence by pair", third, mcnemar) if mcnemar else "",
+        events(record),
     ])  # fmt: skip
+
+
+def events(record: Row) -> Html:
+    """Losses of ended runs that were far above the usual, and steps that were lost."""
+    rows = md.event_rows(record)
+    return table("Losses out of the usual", *rows) if rows[1] else join([])
 
 
 def costs(record: Row) -> Html:

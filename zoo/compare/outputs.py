@@ -31,7 +31,8 @@ def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
     ]
     found = {"homes": [os.path.relpath(home, path) for home in away]} if away else {}
     write_whole(path / "compare.json", json.dumps(record | found, indent=1, allow_nan=False))
-    write_whole(path / "cells.csv", spreadsheet(record["cells"]))
+    flat = [{key: row[key] for key in row if key != "events"} for row in record["cells"]]
+    write_whole(path / "cells.csv", spreadsheet(flat))
     write_whole(path / "report.md", markdown(record))
     write_whole(path / "report.html", page(record, curves))
     draw_all(record, curves, path / "figures")

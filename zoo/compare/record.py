@@ -45,6 +45,9 @@ def row_of(result: Row | None, facts: Row, reason: str = "", status: str = "fail
         "best": chance if diverged else metrics.get(f"{name}{AT_BEST}"),
         "chance": chance,
         "examples": result["examples"]["test"],
+        "events": (events := result.get("events", [])),
+        "spikes": sum(event["kind"] == "spike" for event in events),
+        "lost_steps": result.get("lost_steps", 0),
         **{key: result[key] for key in kept},
         **{key: result.get(key) for key in SAME},
     }

@@ -21,6 +21,8 @@ SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on v
 SECONDARY += ["without pairs that diverged"]
 COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
 COSTS += ["s a run", "MiB of the process"]
+EVENTS = ["place", "arm", "pair", "events", "the first ones"]
+FEW = 3  # events of a run that are told
 LEAST = 5e-7  # what is nearer to zero is rounding
 
 
@@ -170,3 +172,36 @@ def cost_rows(record: Row) -> Rows:
         for arm in place["arms"]
     ]
     return COSTS, rows
+
+
+def event_rows(record: Row) -> Rows:
+    """Losses of runs that were far above the usual, and the steps that they lost."""
+    rows = [
+        [
+            cell["place"],
+            cell["arm"],
+            cell["pair"],
+            len(found),
+            "; ".join(map(event_words, found[:FEW])),
+        ]
+        for cell in record["cells"]
+        if (found := cell.get("events"))
+    ]
+    return EVENTS, rows
+
+
+def event_words(event: Row) -> str:
+    """An event of a run in a few words.
+
+    >>> event_words({"step": 7, "kind": "spike", "value": 12.0, "median": 0.5})
+    'step 7: a loss of 12.0, usual are 0.500'
+    >>> event_words({"step": 7, "kind": "left_out", "value": None})
+    'step 7: not finite, left out'
+    """
+    if event["kind"] == "spike":
+        words = f"a loss of {number(event['value'])}, usual are {number(event['median'])}"
+    elif event["kind"] == "rollback":
+        words = f"not finite, back to step {event['to']}"
+    else:
+        words = "not finite, left out"
+    return f"step {event['step']}: {words}"
