@@ -98,8 +98,8 @@ def attempt(
         keep = Keep(last, training.save_minutes, interrupts, every, policy == "rollback")
         record["events"] = guard.events
 
-        def hung() -> None:
-            record["steps"] = watchdog.step
+        def hung(what: str) -> None:
+            record["steps"], record["reason"] = watchdog.step, what
             if folder:
                 folder.write_result(record)
 
@@ -181,9 +181,9 @@ def outcome(record: dict[str, Any], keep: Keep, config: Config, task: Task) -> I
             record["status"] = "interrupted"
             raise
         record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
-        if is_out_of_memory(error):
-            raise out_of_memory(config, task, str(error)) from error
-        known = as_zoo_error(error)
+        lost = is_out_of_memory(error)
+        known = out_of_memory(config, task, str(error)) if lost else as_zoo_error(error)
+        record["reason"] = getattr(known, "what", type(error).__name__)
         if known is not error:
             raise known from error
         raise

@@ -153,6 +153,7 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "examples": {part: len(places) for part, places in task.data.parts.items()},
         "skipped": getattr(task.data, "skipped", 0),
         "data_notes": list(task.data.notes),
+        "reason": "",
         "events": [],
         "lost_steps": 0,
         "primary": {

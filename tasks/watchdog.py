@@ -44,7 +44,7 @@ class Watchdog(LeanCallback):
         fail: notes in the first process how the run ended.
     """
 
-    def __init__(self, seconds: float | None, log: Path | None, fail: Callable[[], None]):
+    def __init__(self, seconds: float | None, log: Path | None, fail: Callable[[str], None]):
         self.seconds = seconds
         self.stacks = str(log) if log else ""
         self.fail = fail
@@ -160,7 +160,7 @@ class Watchdog(LeanCallback):
             self.kill()
             self.say(what)
             with contextlib.suppress(OSError, ResourceError):
-                self.fail()
+                self.fail(what)
         elif not self.ended.wait(2 * GRACE) and os.getppid() == self.first:
             os.kill(self.first, signal.SIGKILL)  # frozen, or it would have ended this process
             self.say(f"{what}; no answer from process 0")

@@ -19,6 +19,7 @@ from zoo.compare.table import (
     omitted,
     secondary_rows,
     sentences,
+    why,
 )
 
 GAPS = """\
@@ -70,8 +71,8 @@ def markdown(record: Row) -> str:
     lines += [f"* {waiting} runs have not run yet."] if waiting else []
     failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
     for row in failed:
-        why = row.get("reason") or "counts as chance"
-        lines.append(f"* {row['status']}: {row['place']}, {row['arm']}, pair {row['pair']}: {why}")
+        where = f"{row['place']}, {row['arm']}, pair {row['pair']}"
+        lines.append(f"* {row['status']}: {where}: {why(row)}")
     head, found = event_rows(record)
     lines += ["", "Losses out of the usual.", "", *table(head, found), ""] if found else []
     lines += [f"* {caveat}" for caveat in caveats(record)]

@@ -94,7 +94,7 @@ def failures(record: Row) -> Html:
             c["arm"],
             c["pair"],
             c["status"],
-            c.get("reason") or "counts as chance",
+            md.why(c),
             c["id"],
         ]
         for c in record["cells"]

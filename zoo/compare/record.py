@@ -45,6 +45,7 @@ def row_of(result: Row | None, facts: Row, reason: str = "", status: str = "fail
         "best": chance if diverged else metrics.get(f"{name}{AT_BEST}"),
         "chance": chance,
         "examples": result["examples"]["test"],
+        "reason": result.get("reason", ""),
         "events": (events := result.get("events", [])),
         "spikes": sum(event["kind"] == "spike" for event in events),
         "lost_steps": result.get("lost_steps", 0),

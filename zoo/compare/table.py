@@ -190,6 +190,12 @@ def event_rows(record: Row) -> Rows:
     return EVENTS, rows
 
 
+def why(cell: Row) -> str:
+    """Why a run has no score of its own."""
+    chance = ["counts as chance"] if cell["status"] == "diverged" else []
+    return "; ".join(filter(None, [*chance, cell.get("reason")]))
+
+
 def event_words(event: Row) -> str:
     """An event of a run in a few words.
 
