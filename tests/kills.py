@@ -31,6 +31,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "save": "tasks.tensor_files.save_whole",
     "load": "tasks.tensor_files.load_checkpoint",
     "weights": "tasks.loop.save_weights",
+    "edit": "tasks.nonfinite.edit",
     "figures": "tasks.loop.draw",
     "forget": "zoo.folder.RunFolder.forget_after",
     "config": "zoo.folder.RunFolder.write_config",
@@ -38,6 +39,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "create": "zoo.folder.RunFolder.create",
 }
 FILES = [f"{name}.{kind}" for name in ("last", "best") for kind in ("ckpt", "safetensors")]
+LOST = "lost="  # begins the word that plants a loss of NaN in a batch, counted from 0
 TIMES = ("seconds", "seconds_per_step", "peak_memory_bytes")  # of a result
 
 
@@ -99,6 +101,18 @@ def fall(blow):
         around(blow.place, lambda: strike(False), lambda: strike(True))
 
 
+def lose(number):
+    """Plants a loss of NaN in a batch of images."""
+    from tasks.cnn import ImageClassification
+
+    loss = ImageClassification.loss
+
+    def planted(self, batch):
+        return loss(self, batch) * (float("nan") if batch[0] == number else 1.0)
+
+    ImageClassification.loss = planted
+
+
 def life(words, blow, told, counts=None):
     """One process of a run: until it ends or the blow falls.
 
@@ -114,6 +128,11 @@ def life(words, blow, told, counts=None):
 
     torch.set_num_threads(1)
     import tasks.use  # noqa: F401  (all places are there)
+
+    for word in words:
+        if word.startswith(LOST):
+            lose(int(word.removeprefix(LOST)))
+    words = [word for word in words if not word.startswith(LOST)]
 
     for place in PLACES if counts else ():
         counted = Path(f"{counts}.{place}")
@@ -167,7 +186,8 @@ def chain(words, home, blows):
     blows = iter(blows)
     while not codes or codes[-1] != 0:
         begun = (run / "config.yaml").is_file()
-        given = [f"from={run}"] if begun else first
+        lost = [word for word in words if word.startswith(LOST)]
+        given = [f"from={run}", *lost] if begun else first
         codes.append(lived(given, next(blows, None), told, two=two))
         known = {0, 130, 143, *(-number for number in (9, 2, 15))}
         assert two or codes[-1] in known, f"{codes}:\n{told.read_text()[-3000:]}"
@@ -178,7 +198,9 @@ def chain(words, home, blows):
 def unequal(home):
     """The names of the files in which the run of a home differs from its whole run."""
     found = []
-    for name in ("config.yaml", "metrics.jsonl", *(f"checkpoints/{file}" for file in FILES)):
+    back = ["rollback.ckpt"] if (home / "whole/checkpoints/rollback.ckpt").exists() else []
+    files = [f"checkpoints/{file}" for file in [*FILES, *back]]
+    for name in ("config.yaml", "metrics.jsonl", *files):
         one, two = ((home / which / name).read_bytes() for which in ("whole", "run"))
         if name == "metrics.jsonl":
             one, two = (re.sub(rb', "[^"]*seconds?": [^,}]+', b"", text) for text in (one, two))

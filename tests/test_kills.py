@@ -5,7 +5,7 @@ import random
 import signal
 
 import pytest
-from kills import PLACES, TWO, Blow, chain, unequal, whole
+from kills import LOST, PLACES, TWO, Blow, chain, unequal, whole
 from tiny_runs import words
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -69,6 +69,17 @@ def test_a_seldom_saved_run_starts_again_and_ends_alike(tmp_path):
     whole(given("transformer", 60), tmp_path)
     chain(given("transformer", 60), tmp_path, [Blow("step", 9), Blow("step", 5, number=TERM)])
     assert unequal(tmp_path) == []
+
+
+def test_a_run_that_returns_to_an_earlier_step_is_killed_on_its_way(tmp_path):
+    """Batch 11 is lost in step 11; from step 9 on the run goes without batches 10 and 11."""
+    lost = given("cnn", 60, "trainer.on_nonfinite=rollback", f"{LOST}10")
+    whole(lost, tmp_path)
+    blows = [Blow("edit"), Blow("rename", 2), Blow("edit", 0, True), Blow("batch", 1, True)]
+    assert len(chain(lost, tmp_path, blows)) == 5
+    assert unequal(tmp_path) == []
+    (event,) = json.loads((tmp_path / "run" / "result.json").read_text())["events"]
+    assert (event["kind"], event["to"], event["batches"]) == ("rollback", 9, [10, 11])
 
 
 def random_blows(draws, counts, count):
