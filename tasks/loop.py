@@ -21,9 +21,10 @@ from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
 from tasks.deterministic import deterministic
 from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
-from tasks.nonfinite import Guard, RolledBack
+from tasks.nonfinite import Guard
 from tasks.process import logged, seed_everything
 from tasks.result import PARTS, Result, new_record
+from tasks.rollback import RolledBack
 from tasks.tensor_files import save_safetensors, save_whole
 from tasks.trainer import Training
 from tasks.watchdog import Watchdog

@@ -6,8 +6,7 @@ import logging
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,17 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from tasks.lean import LeanCallback
-from tasks.tensor_files import load_checkpoint, put_back, save_whole
+from tasks.origin import origin_of_lost
+from tasks.rollback import RolledBack, edit
+from tasks.tensor_files import load_checkpoint
 from tasks.trainer import OnNonFinite
 from zoo.errors import Diverged
-from zoo.nonfinite import origin_of_non_finite
 
 log = logging.getLogger("zoo")
 WINDOW = 100  # losses whose median is the usual one
 FEWEST = 10  # of them, before any loss is a spike
 SPIKE = 10.0  # times the median
 SHOWN = 100  # events that a result lists
-
-
-class RolledBack(Exception):
-    """The run goes on from an earlier checkpoint, after the batches that it lost.
-
-    Args:
-        checkpoint: to go on from.
-        step: of it.
-    """
-
-    def __init__(self, checkpoint: Path, step: int):
-        super().__init__(f"back to step {step}")
-        self.checkpoint, self.step = checkpoint, step
 
 
 class Guard(LeanCallback):
@@ -67,7 +54,9 @@ class Guard(LeanCallback):
         self.keeps = policy != "stop"
         self.scaled = False
         self.batches = 0
-        self.unseen: list[tuple[int, Tensor, Tensor | None]] = []  # batch, loss, norm of its step
+        self.unseen: list[
+            tuple[int, Tensor, Tensor]
+        ] = []  # batch, loss, norm of its step, if known
         self.norm: Tensor | None = None
         self.usual: deque[float] = deque(maxlen=WINDOW)
         self.events: list[dict[str, Any]] = []
@@ -120,7 +109,9 @@ class Guard(LeanCallback):
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
         self.batches += 1
         whole = self.batches % trainer.accumulate_grad_batches == 0
-        self.unseen.append((self.batches, task.train_loss, self.norm if whole else None))
+        loss, norm = task.train_loss, self.norm if whole else None
+        self.norm = None
+        self.unseen.append((self.batches, loss, loss if norm is None else norm))
         if whole and self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             self.look(trainer, task)
 
@@ -134,18 +125,17 @@ class Guard(LeanCallback):
         unseen, self.unseen = self.unseen, []
         if not unseen:
             return
-        losses = torch.stack([loss for _, loss, _ in unseen])
+        values = torch.stack([value for _, *pair in unseen for value in pair]).view(-1, 2)
         if trainer.world_size > 1:
-            losses = trainer.strategy.reduce(losses, reduce_op="mean")
+            values = trainer.strategy.reduce(values, reduce_op="mean")
         missed = 0
-        for (batch, _, norm), loss in zip(unseen, losses.tolist(), strict=True):
+        for (batch, *_), (loss, norm) in zip(unseen, values.tolist(), strict=True):
             step = (batch - 1) // trainer.accumulate_grad_batches + 1
-            if not (math.isfinite(loss) and (norm is None or bool(norm < math.inf))):
-                if step != missed:
-                    self.lose(trainer, task, step, batch, loss)
-                missed = step
-            else:
+            if math.isfinite(loss) and math.isfinite(norm):
                 self.compare(step, loss)
+            elif step != missed:
+                missed = step
+                self.lose(trainer, task, step, batch, loss)
 
     def compare(self, step: int, loss: float) -> None:
         """Records a loss that is far above those before it."""
@@ -161,7 +151,7 @@ class Guard(LeanCallback):
         self.count += 1
         name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
         number = batch + task.left_out
-        origin = agreed(trainer, self.origin(trainer, task, number))
+        origin = origin_of_lost(trainer, task, number)
         what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
         if not self.keeps or self.count > self.limit:
             more = f" ({self.count} such steps)" if self.keeps else ""
@@ -181,13 +171,6 @@ class Guard(LeanCallback):
         trainer.strategy.barrier()
         raise RolledBack(path.with_name("last.ckpt"), to)
 
-    def origin(self, trainer: Trainer, task: Any, number: int) -> str:
-        """Where a batch loses its numbers when it is run once more; draws are other ones."""
-        with undisturbed(task), trainer.precision_plugin.forward_context():
-            loader = task.train_loader(trainer.world_size, trainer.global_rank, number - 1)
-            batch = next(iter(loader))
-            return origin_of_non_finite(task.model, lambda: task.loss(batch))
-
     def happened(self, step: int, kind: str, loss: float, **more: Any) -> None:
         """Records an event, as long as there are few."""
         value = loss if math.isfinite(loss) else None
@@ -200,48 +183,3 @@ class Guard(LeanCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.events[:], self.count = state_dict["events"], state_dict["count"]
         self.usual.extend(state_dict["usual"])
-
-
-def edit(path: Path, guard: dict[str, Any], left_out: int) -> None:
-    """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
-
-    Args:
-        path: of the checkpoint.
-        guard: the state of the guard.
-        left_out: training batches that the run leaves out from there on.
-    """
-    checkpoint = load_checkpoint(path)
-    checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
-    checkpoint["left_out"] = left_out
-    last = path.with_name("last.ckpt")
-    save_whole(checkpoint, last, path.with_name("previous.ckpt"))
-    put_back(last, path)
-
-
-def agreed(trainer: Trainer, words: str) -> str:
-    """The words of the process whose own part of the batch is lost."""
-    if trainer.world_size == 1:
-        return words
-    found: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(found, words)
-    told = [f"{w} (process {rank})" for rank, w in enumerate(found) if w]
-    return min(told, key=lambda w: "gradient" in w, default="")  # others had it from there
-
-
-@contextmanager
-def undisturbed(task: Any) -> Iterator[None]:
-    """Within, a step can be taken again; buffers and random states are as before afterwards."""
-    buffers = {name: value.clone() for name, value in task.model.named_buffers()}
-    draws = {name: generator.get_state() for name, generator in task.draws.items()}
-    compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
-    devices = [task.device] if task.device.type == "cuda" else []
-    try:
-        with torch.enable_grad(), torch.random.fork_rng(devices):
-            yield
-    finally:
-        task.model._compiled_call_impl = compiled
-        for name, generator in task.draws.items():
-            generator.set_state(draws[name])
-        for name, value in task.model.named_buffers():
-            value.copy_(buffers[name])
-        task.zero_grad()

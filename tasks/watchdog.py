@@ -20,7 +20,7 @@ from pytorch_lightning import Trainer
 from torch.distributed import DistError
 
 from tasks.lean import LeanCallback
-from tasks.nonfinite import RolledBack
+from tasks.rollback import RolledBack
 from zoo.errors import ResourceError
 
 TICK = 0.5  # seconds between two looks

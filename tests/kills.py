@@ -31,7 +31,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "save": "tasks.tensor_files.save_whole",
     "load": "tasks.tensor_files.load_checkpoint",
     "weights": "tasks.loop.save_weights",
-    "edit": "tasks.nonfinite.edit",
+    "edit": "tasks.rollback.edit",
     "figures": "tasks.loop.draw",
     "forget": "zoo.folder.RunFolder.forget_after",
     "config": "zoo.folder.RunFolder.write_config",

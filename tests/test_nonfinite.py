@@ -16,6 +16,7 @@ from torch import nn
 from tasks import nonfinite
 from tasks.base import Task
 from tasks.cnn import ImageClassification
+from tasks.origin import origin_of_lost
 from zoo.cli import main
 from zoo.folder import RunFolder
 from zoo.nonfinite import origin_of_non_finite
@@ -305,7 +306,7 @@ def test_a_second_look_leaves_no_trace(tmp_path, monkeypatch):
     step = Task.training_step
 
     def looked(self, batch, index):
-        self.guard.origin(self.trainer, self, batch[0] + 1)
+        origin_of_lost(self.trainer, self, batch[0] + 1)
         return step(self, batch, index)
 
     monkeypatch.setattr(Task, "training_step", looked)
