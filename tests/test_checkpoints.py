@@ -10,7 +10,7 @@ from pathlib import Path
 import kills
 import pytest
 import torch
-from kills import SERVER, Blow
+from kills import SERVER, Blow, checkpoint, third
 from safetensors import safe_open
 from safetensors.torch import load_file
 from test_run import SMALL, rows, weights
@@ -173,18 +173,6 @@ def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
     assert capsys.readouterr().err == ""
     flipped(folder / "last.ckpt")
     assert load_last(folder)[0]["global_step"] == 3
-
-
-def checkpoint(step):
-    """As much of a checkpoint as is looked at."""
-    state = {"weight": torch.full((100,), float(step))}
-    return {"state_dict": state, "callbacks": {}, "data_digest": "", "global_step": step}
-
-
-def third(folder, blow):
-    """Writes a third checkpoint until the blow falls."""
-    kills.fall(blow)
-    save_whole(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
