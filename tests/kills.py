@@ -5,7 +5,6 @@ As a program it is one life of a run of several processes: python kills.py BLOW 
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -14,6 +13,8 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from forked import start
 
 ROOT = Path(__file__).parents[1]
 PLACES = {  # what is called there; a blow falls before or after one of the calls
@@ -142,12 +143,6 @@ def third(folder, blow):
     files.save_whole(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
 
 
-SERVER = multiprocessing.get_context("forkserver")
-LOADED = ["kills", "tasks.run", "tasks.use", "tasks.loop", "zoo.pictures"]  # once, for all forks
-LOADED += ["zoo.models.gnn", "tasks.data.graphs", "hydra", "pydantic"]
-SERVER.set_forkserver_preload(LOADED)
-
-
 TWO = ["trainer.devices=2", "trainer.accelerator=cpu"]
 
 
@@ -159,8 +154,7 @@ def lived(words, blow, told, counts=None, two=False):
         with told.open("a") as stream:
             command = [sys.executable, __file__, given, *words]
             return subprocess.run(command, env=env, stdout=stream, stderr=stream).returncode
-    process = SERVER.Process(target=life, args=(words, blow, told, counts))
-    process.start()
+    process = start(life, words, blow, told, counts)
     process.join()
     return process.exitcode
 

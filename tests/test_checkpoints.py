@@ -10,7 +10,8 @@ from pathlib import Path
 import kills
 import pytest
 import torch
-from kills import SERVER, Blow, checkpoint, third
+from forked import start
+from kills import Blow, checkpoint, third
 from safetensors import safe_open
 from safetensors.torch import load_file
 from test_run import SMALL, rows, weights
@@ -183,8 +184,7 @@ def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, t
         folder.mkdir()
         for step in (1, 2):
             save_whole(checkpoint(step), folder / "last.ckpt", folder / "previous.ckpt")
-        process = SERVER.Process(target=third, args=(folder, Blow(place, call, after)))
-        process.start()
+        process = start(third, folder, Blow(place, call, after))
         process.join()
         newest, path = load_last(folder)
         assert path.name == "last.ckpt"

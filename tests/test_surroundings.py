@@ -17,11 +17,10 @@ from multiprocessing.connection import wait
 
 import numpy as np
 import pytest
-from kills import SERVER
+from forked import speak, start
 from made_comparison import made
 
 from zoo.cli import main
-from zoo.console import settle
 from zoo.words import axes
 
 SMALL = ["task=gnn", "model.depth=1", "model.width=4", "data.nodes=60", "data.train=20"]
@@ -252,21 +251,12 @@ def test_the_end_of_a_run_names_two_commands_that_work(tmp_path, monkeypatch, ca
     assert main([*ask, *SMALL[1:], "dry_run=true"]) == 0
 
 
-def on_terminal(name, words):
-    """A run that speaks to a terminal."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(os.open(name, os.O_RDWR | os.O_NOCTTY), 2)
-    settle()
-    os._exit(main(["fit", *words]))
-
-
 @pytest.mark.parametrize("columns", [100, 0])
 def test_a_terminal_shows_one_line_that_renews_itself_with_step_loss_and_time(columns, tmp_path):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     words = [*SMALL, "trainer.max_steps=60", f"run.dir={tmp_path / 'run'}"]
-    running = SERVER.Process(target=on_terminal, args=(os.ttyname(theirs), words))
-    running.start()
+    running = start(speak, ["fit", *words], os.ttyname(theirs))
     shown = b""
     while ours in wait([ours, running.sentinel]):
         shown += os.read(ours, 65536)
