@@ -27,7 +27,10 @@ def speak(words, err, out=os.devnull):
 
 
 def surrounded(environment, target, args):
-    """Calls a function under the variables that hold where it was started."""
+    """Calls a function with one thread, under the variables that hold where it was started."""
+    import torch
+
+    torch.set_num_threads(1)
     os.environ.clear()
     os.environ.update(environment)
     target(*args)
