@@ -10,7 +10,8 @@ from pathlib import Path
 import kills
 import pytest
 import torch
-from kills import SERVER, Blow
+from forked import start
+from kills import Blow, checkpoint, third
 from safetensors import safe_open
 from safetensors.torch import load_file
 from test_run import SMALL, rows, weights
@@ -175,18 +176,6 @@ def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
     assert load_last(folder)[0]["global_step"] == 3
 
 
-def checkpoint(step):
-    """As much of a checkpoint as is looked at."""
-    state = {"weight": torch.full((100,), float(step))}
-    return {"state_dict": state, "callbacks": {}, "data_digest": "", "global_step": step}
-
-
-def third(folder, blow):
-    """Writes a third checkpoint until the blow falls."""
-    kills.fall(blow)
-    save_whole(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("place", ["pickle", "write", "link", "rename"])
 def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, tmp_path, capsys):
@@ -195,8 +184,7 @@ def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, t
         folder.mkdir()
         for step in (1, 2):
             save_whole(checkpoint(step), folder / "last.ckpt", folder / "previous.ckpt")
-        process = SERVER.Process(target=third, args=(folder, Blow(place, call, after)))
-        process.start()
+        process = start(third, folder, Blow(place, call, after))
         process.join()
         newest, path = load_last(folder)
         assert path.name == "last.ckpt"

@@ -1,12 +1,17 @@
 """What holds in every domain: all rules train, runs continue, processes do not matter."""
 
+import functools
 import itertools
 import math
+import os
 import socket
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import torch
-from test_run import command, rows, weights
+from forked import start
+from matplotlib.figure import Figure
+from test_run import rows, weights
 
 from tasks.run import prepare
 from zoo import registry
@@ -123,13 +128,18 @@ def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path,
 
 DROPPED = {task: ["model.dropout=0.3"] for task in TASKS}
 DROPPED["cnn"] = ["connection=stochastic_depth"]
-DOUBLE = """import os, torch
-os.cpu_count = lambda: 3
-torch.set_default_dtype(torch.float64)
-torch.Tensor.float = torch.Tensor.double
-from zoo.cli import main
-for words in {}: assert main(words) == 0
-"""
+
+
+def rank(runs, place, out):
+    """One process of some runs, in float64; figures are made and not drawn."""
+    os.environ.update(place)
+    os.cpu_count = lambda: 3
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+    Figure.savefig = lambda self, path: path.touch()
+    with out.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
+        codes = [main(words) for words in runs]
+    os._exit(any(codes))
 
 
 def among(world, folder):
@@ -145,36 +155,43 @@ def among(world, folder):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
-    code = DOUBLE.format(runs)
-    ranks = [command(code=code, LOCAL_RANK=str(rank), **place) for rank in range(world)]
-    ended = [process.communicate(timeout=600) for process in ranks]
-    assert [process.returncode for process in ranks] == [0] * world, ended
-    assert [out.count("run folder") for out, _ in ended] == [len(runs)] + [0] * (world - 1)
+    told = [folder / f"rank{number}.txt" for number in range(world)]
+    places = [{**place, "LOCAL_RANK": str(number)} for number in range(world)]
+    ranks = [start(rank, runs, *each) for each in zip(places, told, strict=True)]
+    for process in ranks:
+        process.join()
+    said = [file.read_text() for file in told]
+    assert [process.exitcode for process in ranks] == [0] * world, said
+    assert [text.count("run folder") for text in said] == [len(runs)] + [0] * (world - 1)
 
 
 @pytest.fixture(scope="module")
 def worlds(tmp_path_factory):
-    """Folders of the same runs in one, two and three processes."""
-    folders = {world: tmp_path_factory.mktemp(f"world{world}") for world in (1, 2, 3)}
-    for world, folder in folders.items():
+    """The folder of the same runs in so many processes, where they are asked for."""
+
+    @functools.cache
+    def made(world):
+        folder = tmp_path_factory.mktemp(f"world{world}")
         among(world, folder)
-    return folders
+        return folder
+
+    return made
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("task", TASKS)
 def test_several_processes_equal_one(task, world, worlds):
     """Also where batches do not divide, losses are ratios over a batch, and dropout is on."""
-    one, other = (weights(worlds[number] / task) for number in (1, world))
+    one, other = (weights(worlds(number) / task) for number in (1, world))
     apart = {name: (one[name] - other[name]).abs().max().item() for name in one}
     assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
-    one, other = (RunFolder(worlds[number] / task).result()["metrics"] for number in (1, world))
+    one, other = (RunFolder(worlds(number) / task).result()["metrics"] for number in (1, world))
     assert one == pytest.approx(other, abs=1e-6)
-    pairs = zip(*(rows(worlds[number] / task) for number in (1, world)), strict=True)
+    pairs = zip(*(rows(worlds(number) / task) for number in (1, world)), strict=True)
     assert all(first == pytest.approx(second, abs=1e-6) for first, second in pairs)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_two_processes_continue_the_run_that_was_not_cut(task, worlds):
-    whole, cut = weights(worlds[2] / task), weights(worlds[2] / "cut" / task)
+    whole, cut = weights(worlds(2) / task), weights(worlds(2) / "cut" / task)
     assert all(torch.equal(whole[name], cut[name]) for name in whole)

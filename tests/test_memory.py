@@ -1,39 +1,41 @@
 """Runs that need more memory than there is, and batches that norms find too small."""
 
 import json
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from forked import speak, start
 from tiny_runs import words
 
 from tasks.advice import remedies
 from zoo.cli import main
 from zoo.config import load
 
-LIMITED = """
-import resource, sys, torch
-from zoo.cli import main
-import tasks.loop
-size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, -1))
-sys.exit(main(sys.argv[1:]))
-"""
+
+def limited(words, err):
+    """A command that may take one gigabyte more."""
+    import resource
+
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, -1))
+    speak(words, err)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux")
 def test_a_run_out_of_memory_says_how_much_it_took_and_what_to_lower(tmp_path):
     given = ["fit", "task=transformer", "logger=none", "trainer.max_steps=2", "model.context=512"]
     given += ["data.batch_size=400", "trainer.accelerator=cpu", f"run.dir={tmp_path / 'run'}"]
-    command = [sys.executable, "-c", LIMITED, *given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    (line,) = [line for line in done.stderr.splitlines() if "error" in line]
-    assert done.returncode == 6
+    process = start(limited, given, tmp_path / "told.txt")
+    process.join()
+    told = (tmp_path / "told.txt").read_text()
+    (line,) = [line for line in told.splitlines() if "error" in line]
+    assert process.exitcode == 6
     assert "out of memory with a batch of 400: the peak was" in line
     for remedy in ("trainer.precision=bf16-mixed", "model.checkpoint=true", "data.batch_size=200"):
         assert remedy in line
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in told
     assert json.loads((tmp_path / "run/result.json").read_text())["status"] == "failed"
 
 

@@ -15,6 +15,7 @@ import torch
 import wandb
 import yaml
 from conftest import until
+from forked import speak, start
 from pytorch_lightning import Callback
 
 from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
@@ -45,12 +46,12 @@ def weights(folder):
     return torch.load(file, weights_only=True)["state_dict"]
 
 
-def command(*words, code=None, **extra):
-    """The command line, or some code, as a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **extra}
+def command(*words):
+    """The command line as a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, *(["-c", code] if code else ["-m", "zoo", *words])],
+        [sys.executable, "-m", "zoo", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -350,13 +351,14 @@ def test_random_states_survive_a_checkpoint():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsys):
-    run = tmp_path / "run"
+    run, told = tmp_path / "run", tmp_path / "told.txt"
     words = [*SMALL, "logger=none", f"run.dir={run}", "trainer.max_steps=100000"]
-    process = command("fit", *words)
-    until(lambda: list(RunFolder(run).rows()) or process.poll() is not None)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == code, err
+    process = start(speak, ["fit", *words], told)
+    until(lambda: list(RunFolder(run).rows()) or not process.is_alive())
+    os.kill(process.pid, number)
+    process.join()
+    err = told.read_text()
+    assert process.exitcode == code, err
     record = RunFolder(run).result()
     assert record["status"] == "interrupted"
     assert f"continue: fit from={run}" in err

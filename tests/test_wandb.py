@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import until
+from forked import speak, start
 from read_wandb import uploaded
-from test_run import command
 from tiny_runs import words
 
 from zoo.cli import main
@@ -79,13 +78,14 @@ def test_a_run_that_was_killed_past_its_checkpoint_is_uploaded_as_one(tmp_path, 
     def done():
         return max((row["step"] for row in RunFolder(run).rows()), default=0)
 
-    process = command("fit", *GIVEN, f"run.dir={run}", "trainer.max_steps=100000")
-    until(lambda: done() >= 6 or process.poll() is not None)
+    endless = ["fit", *GIVEN, f"run.dir={run}", "trainer.max_steps=100000"]
+    process = start(speak, endless, tmp_path / "told.txt")
+    until(lambda: done() >= 6 or not process.is_alive())
     shutil.copy(run / "checkpoints" / "last.ckpt", last)
     kept = done()
-    until(lambda: done() >= kept + 6 or process.poll() is not None)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    until(lambda: done() >= kept + 6 or not process.is_alive())
+    process.kill()
+    process.join()
     lost = done()
     shutil.copy(last, run / "checkpoints" / "last.ckpt")
     assert main(["fit", f"from={run}", f"trainer.max_steps={lost + 4}"]) == 0

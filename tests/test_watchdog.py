@@ -5,33 +5,37 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from conftest import until
+from forked import speak, start
 from tiny_runs import words
 
 from zoo.cli import main
 
 GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
-HANGS = """
-import sys, threading
-from tasks.cnn import ImageClassification
-from zoo.cli import main
-loss, seen = ImageClassification.loss, []
-def hanging(self, batch):
-    seen.append(batch)
-    if len(seen) == 9:
-        threading.Event().wait()
-    return loss(self, batch)
-ImageClassification.loss = hanging
-sys.exit(main(sys.argv[1:]))
-"""
 
 
-def started(start, folder, *given):
-    command = [sys.executable, *start, "fit", *words("cnn", *GIVEN, *given), f"run.dir={folder}"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+def hangs(words, err):
+    """A command whose ninth step does not end."""
+    from tasks.cnn import ImageClassification
+
+    loss, seen = ImageClassification.loss, []
+
+    def hanging(self, batch):
+        seen.append(batch)
+        if len(seen) == 9:
+            threading.Event().wait()
+        return loss(self, batch)
+
+    ImageClassification.loss = hanging
+    speak(words, err)
+
+
+def fit(folder, *given):
+    return ["fit", *words("cnn", *GIVEN, *given), f"run.dir={folder}"]
 
 
 def children(pid):
@@ -61,7 +65,8 @@ def the_error(said):
 )
 def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
     run = tmp_path / "run"
-    with started(["-m", "zoo"], run, "trainer.devices=2") as process:
+    command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         rows = run / "metrics.jsonl"
         until(lambda: rows.is_file() and len(rows.read_text().splitlines()) > 2)
         (other,) = children(process.pid)
@@ -79,10 +84,11 @@ def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
 
 
 def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
-    run = tmp_path / "run"
-    with started(["-c", HANGS], run) as process:
-        line = the_error(process.communicate()[1])
-    assert process.returncode == 6
+    run, told = tmp_path / "run", tmp_path / "told.txt"
+    process = start(hangs, fit(run), told)
+    process.join()
+    line = the_error(told.read_text())
+    assert process.exitcode == 6
     assert "no step for" in line
     assert "after step 8" in line
     assert " in hanging\n" in (run / "log.txt").read_text()
@@ -92,16 +98,17 @@ def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_run_that_is_alive_is_not_continued_and_a_killed_one_is(tmp_path, capsys):
     run = tmp_path / "run"
-    with started(["-m", "zoo"], run) as process:
+    process = start(speak, fit(run), os.devnull)
+    try:
         rows = run / "metrics.jsonl"
         until(lambda: rows.is_file() and rows.read_text())
         before = (run / "config.yaml").read_bytes()
-        again = [*words("cnn", *GIVEN), f"run.dir={run}"]
-        for given in ([f"from={run}"], again):  # it has no checkpoint yet
-            assert main(["fit", *given]) == 2
+        for given in (["fit", f"from={run}"], fit(run)):  # it has no checkpoint yet
+            assert main(given) == 2
             assert f"process {process.pid} on" in capsys.readouterr().err
         assert (run / "config.yaml").read_bytes() == before
+    finally:
         process.kill()
-        process.communicate()
+        process.join()
     assert main(["fit", f"from={run}", "trainer.max_steps=4"]) == 0
     assert not (run / ".writer").exists()

@@ -1,0 +1,43 @@
+"""Commands in processes of their own that find the imports done: forked from one that waits."""
+
+import multiprocessing
+import os
+
+SERVER = multiprocessing.get_context("forkserver")
+LOADED = ["tasks.run", "tasks.use", "tasks.loop", "tasks.diffusion", "tasks.data.graphs"]
+LOADED += ["zoo.pictures", "zoo.models.gnn", "hydra", "pydantic", "pytest"]
+SERVER.set_forkserver_preload(LOADED)
+
+
+def speak(words, err, out=os.devnull):
+    """Runs a command in this process and ends it.
+
+    Args:
+        words: of the command line.
+        err: the file or terminal for its messages.
+        out: the file for what it prints.
+    """
+    from zoo.cli import main
+    from zoo.console import settle
+
+    for number, name in ((1, out), (2, err)):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOCTTY), number)
+    settle()
+    os._exit(main(words))
+
+
+def surrounded(environment, target, args):
+    """Calls a function with one thread, under the variables that hold where it was started."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ.clear()
+    os.environ.update(environment)
+    target(*args)
+
+
+def start(target, *args):
+    """A process that runs a function of a module."""
+    process = SERVER.Process(target=surrounded, args=(dict(os.environ), target, args))
+    process.start()
+    return process
