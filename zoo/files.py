@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,26 @@ from zoo.errors import ConfigError
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping; ConfigError with file and line where it is broken."""
+    """A YAML mapping, parsed again only if the file has changed since.
+
+    Errors:
+        ConfigError: it is broken, with file and line, or cannot be read.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return parsed(path)  # says why
+    return copy.deepcopy(remembered(path, state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@functools.lru_cache(maxsize=512)
+def remembered(path: Path, inode: int, changed: int, size: int) -> dict[str, Any]:
+    """What a file holds in one of its states."""
+    return parsed(path)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """What a YAML file holds."""
     import yaml
 
     class Loader(yaml.CSafeLoader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from collections.abc import Callable
@@ -37,7 +38,7 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
         where: what the options belong to, for messages.
         prefix: of an option's name in messages.
     """
-    from pydantic import ConfigDict, ValidationError, create_model
+    from pydantic import ValidationError
 
     known = fields(target)
     given = {key: spelled(known.get(key, (None,))[0], value) for key, value in given.items()}
@@ -45,10 +46,8 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
         if key not in known:
             near = suggest(f"{prefix}{key}", [f"{prefix}{name}" for name in known])
             raise ConfigError(f"unknown option {prefix}{key}", where, near)
-    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    model = create_model("Options", __config__=strict, **known)  # type: ignore[call-overload]
     try:
-        values = model(**given)
+        values = strict_model(target)(**given)
     except ValidationError as error:
         nearest = max(
             error.errors(), key=lambda e: (not e["type"].endswith("_type"), len(e["loc"]))
@@ -60,6 +59,15 @@ def checked(target: Callable[..., Any], given: Options, where: str, prefix: str 
             f"give another value, such as {as_word(known[key][1])}",
         ) from None
     return {key: getattr(values, key) for key in given}
+
+
+@functools.cache
+def strict_model(target: Callable[..., Any]) -> Any:
+    """A pydantic model of a constructor's options."""
+    from pydantic import ConfigDict, create_model
+
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return create_model("Options", __config__=strict, **fields(target))  # type: ignore[call-overload]
 
 
 def spelled(annotation: Any, value: Any) -> Any:
