@@ -430,6 +430,7 @@ def nothing_to_continue(place):
 @fault(36)
 def no_wandb(place):
     place.patch.setitem(sys.modules, "wandb", None)
+    place.patch.delenv("WANDB_MODE", raising=False)
     given = [word for word in words("gnn", "trainer.max_steps=2") if word != "logger=none"]
     assert main(["fit", *given, f"run.dir={place.path / 'run'}"]) == 0
     lines = place.capsys.readouterr().err.splitlines()
