@@ -204,7 +204,7 @@ def table(record: dict[str, Any]) -> str:
             )
         )
     for name, (then, now) in record["changed"].items():
-        rows.append((name, f"{then} then, {now} now"))
+        rows.append((name, f"{'unknown' if then is None else then} then, {now} now"))
     if not record["equal"]:
         rows.append(("likely cause", cause(record)))
     return "\n".join(f"{name:<20}{said}" for name, said in rows)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 from test_run import command
@@ -142,6 +144,14 @@ def test_a_run_that_diverged_diverges_again(tmp_path, capsys):
     given = [*words("gnn"), "optimizer=sgd", "optimizer.lr=1e12", "trainer.max_steps=20"]
     assert main(["fit", *given, f"run.dir={run}", "trainer.log_every=1"]) == 4
     assert verified(capsys, run)["equal"]
+
+
+def test_the_tests_that_the_readme_names_are_there():
+    tests = Path(__file__).parent
+    named = re.findall(r"(\w+\.py)::(\w+)", (tests.parent / "README.md").read_text())
+    assert named
+    for file, name in named:
+        assert f"\ndef {name}(" in (tests / file).read_text()
 
 
 def test_what_cannot_be_verified_is_one_line(runs, tmp_path, capsys):
