@@ -75,11 +75,11 @@ class WandB(NoLogger):
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
         mode: str = self.mode
-        if mode == "auto":
-            mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-        if mode == "disabled":
-            return
         try:
+            if mode == "auto":
+                mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
+            if mode == "disabled":
+                return
             self.run = self.open(mode, folder, config, defaults)
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"

@@ -91,6 +91,7 @@ class Training:
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
+        self.beside: list[Any] = []  # callbacks of a verb, called before those of the run
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
         there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
@@ -149,7 +150,7 @@ class Training:
             check_val_every_n_epoch=None,
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
-            callbacks=[*averaging, *callbacks],
+            callbacks=[*averaging, *self.beside, *callbacks],
             plugins=list(plugins),
             profiler=Unprofiled(),
             use_distributed_sampler=False,

@@ -32,6 +32,8 @@ def page(verb: str, words: Sequence[str]) -> str:
     lines = [f"usage: python -m zoo {verb} {usage.takes}", "", usage.about, ""]
     lines += [f"  python -m zoo {verb} {words}".rstrip() for words in usage.examples]
     lines += heading("keys", (entry(key, text) for key, text in usage.keys.items()))
+    if verb == "verify":
+        lines += described("tasks.verify.Verify")
     if verb == "bench":
         kinds = BENCHES.items()
         lines += [entry(f"of={kind}", source.about(module)) for kind, module in kinds]

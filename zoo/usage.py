@@ -42,6 +42,16 @@ VERBS = {
         ("from=FOLDER", "from=FOLDER data.path=FOLDER"),
         RUN,
     ),
+    "verify": Usage(
+        "repeat the first steps of a run, which is only read; exit code 7 where its log differs",
+        ("from=FOLDER", "from=FOLDER steps=20"),
+        {
+            **RUN,
+            "data.path": "where the run's data lies now",
+            "trainer.accelerator": "cpu or gpu, if it shall be another one",
+            "trainer.devices": "if there shall be another number",
+        },
+    ),
     "sample": Usage(
         "text or images from a run", ("from=FOLDER seed=1", "from=FOLDER temperature=0.5"), RUN
     ),

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import ConfigError, close, suggest
+from zoo.options import checked
+from zoo.words import parse
+
+DIFFERS = 7  # the exit code of a command that came to its end and found what should not be
 
 
 @dataclass
@@ -62,6 +66,20 @@ def test(words: Sequence[str], flags: Flags) -> int:
     if result is not None:
         emit(flags, result.record, result.table())
     return 0
+
+
+def verify(words: Sequence[str], flags: Flags) -> int:
+    run_named("verify", words)
+    own = [word for word in words if word.startswith("steps=")]
+    config, general = configured([word for word in words if word not in own])
+    from importlib import import_module
+
+    target = import_module("tasks.verify").Verify
+    report = target(**checked(target, parse(own), "verify"))(config, str(general["from"]))
+    if report is None:  # only the first process of a run reports
+        return 0
+    emit(flags, report.record, report.text)
+    return 0 if report.record["equal"] else DIFFERS
 
 
 def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
@@ -141,6 +159,7 @@ BENCHES = {
 VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "fit": fit,
     "test": test,
+    "verify": verify,
     "sample": using("sample"),
     "predict": using("predict"),
     "export": using("export"),

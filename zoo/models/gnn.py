@@ -98,7 +98,8 @@ class GNN(nn.Module):
         if conv == "gcn2" and "conv" in (stem, head):
             raise ValueError("conv=gcn2 keeps the width, so stem and head must be linear")
         if conv == "gatv2" and width % heads:
-            raise ValueError(f"heads={heads} does not divide width={width}")
+            near = heads * max(1, round(width / heads))
+            raise ValueError(f"heads={heads} does not divide width={width}; width={near} is near")
         if jump != "none" and not length:
             raise ValueError(f"jump={jump} needs a convolution between stem and head")
 

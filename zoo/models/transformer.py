@@ -99,7 +99,8 @@ class Transformer(nn.Module):
     ):
         super().__init__()
         if width % heads:
-            raise ValueError(f"heads={heads} does not divide width={width}")
+            near = heads * max(1, round(width / heads))
+            raise ValueError(f"heads={heads} does not divide width={width}; width={near} is near")
         if position == "rotary" and width // heads % 2:
             raise ValueError(f"position=rotary needs heads of even width, not {width // heads}")
         self.depth, self.heads, self.context = depth, heads, context
