@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 
+from zoo.errors import shown
 from zoo.places import user_folder
 
 CACHES = (
@@ -54,6 +55,11 @@ def settle() -> None:
     sys.stderr = Messages(raw, encoding, "backslashreplace", line_buffering=True)
 
 
+def say(text: str) -> None:
+    """Writes one line to stderr, where no run has begun whose log would have it."""
+    print(f"zoo: {shown(text)}", file=sys.stderr)
+
+
 def spare_caches() -> None:
     """Gives libraries a folder for this process where theirs cannot be written, and says so."""
     places = [(name, os.environ.get(name) or user_folder(*where)) for name, *where in CACHES]
@@ -64,10 +70,7 @@ def spare_caches() -> None:
         names = dict.fromkeys(name for name, _ in lost)
         os.environ.update(dict.fromkeys(names, spare))
         where = ", ".join(dict.fromkeys(place or "~, which is unknown" for _, place in lost))
-        print(
-            f"zoo: cannot write {where}: nothing is kept there; set {', '.join(names)} elsewhere",
-            file=sys.stderr,
-        )
+        say(f"cannot write {where}: nothing is kept there; set {', '.join(names)} elsewhere")
 
 
 def writable(place: str) -> bool:
