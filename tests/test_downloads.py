@@ -1,16 +1,18 @@
 """Raw files of public data sets: what a server gives is kept only if it is what it should be."""
 
-import hashlib
 import io
+import os
 import re
 import socket
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import until
 from option_files import citations, webkb
-from small_site import FAULTS, PAGE, served
+from small_site import FAULTS, PAGE, Hub, Site, served, sha256, whole
 
 from tasks.data import raw
 from tasks.data.geom import Actor, WebKB
@@ -26,9 +28,21 @@ raw.KNOWN["cora"] = {"source": sys.argv[2], "files": dict(w.split("=") for w in 
 raw.fetched(Path(sys.argv[1]), "cora")
 """
 
+READS = """
+import sys
+from tasks.data.hub import hub_splits
+from zoo.errors import DataError
+for _ in range(2):
+    try:
+        print(hub_splits("somebody/texts")["train"]["text"][-1], flush=True)
+    except DataError as error:
+        print(error, flush=True)
+    sys.stdin.readline()
+"""
+
 
 def digests(files):
-    return {place: hashlib.sha256(content).hexdigest() for place, content in files.items()}
+    return {place: sha256(content) for place, content in files.items()}
 
 
 @pytest.fixture
@@ -52,7 +66,8 @@ def site(sets, tmp_path, monkeypatch):
     """A server of these sets, which takes the place of the public ones."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     files = {place: content for some in sets.values() for place, content in some.items()}
-    with served(files) as (site, address):
+    site = Site(files)
+    with served(site) as address:
         for name, some in sets.items():
             known = {"source": address, "files": digests(some)}
             monkeypatch.setitem(raw.KNOWN, name, known)
@@ -73,9 +88,7 @@ def kept(folder):
 def test_a_damaged_file_is_refused_and_the_next_run_fetches_it_anew(name, fault, site, tmp_path):
     good = [*list(raw.KNOWN[name]["files"])[:2]]
     bad = list(raw.KNOWN[name]["files"])[2]
-    site.fault = lambda body: (
-        FAULTS[fault](body) if site.asked[-1] == bad else (200, len(body), body)
-    )
+    site.fault = lambda body: (FAULTS[fault] if site.asked[-1] == bad else whole)(body)
     with pytest.raises(DataError) as caught:
         load(name)
     line = str(caught.value)
@@ -83,13 +96,13 @@ def test_a_damaged_file_is_refused_and_the_next_run_fetches_it_anew(name, fault,
         assert f"cannot download {bad.rpartition('/')[2]} (Not Found)" in line
     else:
         found = FAULTS[fault](site.files[bad])[2]
-        assert hashlib.sha256(found).hexdigest() in line
+        assert sha256(found) in line
         assert raw.KNOWN[name]["files"][bad] in line
         assert (" is a web page" in line) == (found == PAGE)
     assert f"{bad} -- " in line
     assert "give data.path=FOLDER" in line
     assert kept(tmp_path / "cache") == sorted(place.rpartition("/")[2] for place in good)
-    site.fault, site.asked[:] = None, []
+    site.fault, site.asked[:] = whole, []
     own = tmp_path / "own" / ("actor" if name == "actor" else "")
     assert load(name).digest() == load(name, str(own)).digest()
     assert site.asked == list(raw.KNOWN[name]["files"])[2:]
@@ -177,3 +190,34 @@ def test_digests_are_those_of_sha256_and_of_git():
         "a948904f2f0f479b8f8197694b30184b0d2ed1c1cd2a1ec0fb85d299a192a447",
     }
     assert {raw.digest(io.BytesIO(b"hello world\n"), like) for like in hello} == hello
+
+
+@pytest.mark.parametrize("fault", ["a flipped bit", "a web page", "cut off, its length too"])
+def test_a_damaged_file_of_the_hub_is_not_kept(fault, tmp_path):
+    """By the digest that the Hub itself tells: another one is fetched anew."""
+    table = io.BytesIO()
+    pq.write_table(pa.table({"text": [f"line {i}" for i in range(50)]}), table)
+    name = "train-00000-of-00001.parquet"
+    hub = Hub("somebody/texts", {name: table.getvalue(), "README.md": b"---\nlicense: mit\n---\n"})
+    hub.fault = FAULTS[fault]
+    with served(hub) as address:
+        places = {"HF_HOME": str(tmp_path / "hub"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", READS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"HF_ENDPOINT": address, "HF_HUB_DISABLE_XET": "1"} | places,
+            text=True,
+        )
+        line = process.stdout.readline()
+        assert not [*tmp_path.rglob(sha256(hub.files[name]))]
+        hub.fault = whole
+        out, err = process.communicate("\n\n", timeout=60)
+    assert name in line
+    assert "somebody/texts -- run again, and it is fetched anew" in line
+    if fault == "a flipped bit":
+        assert f"of digest {sha256(FAULTS[fault](hub.files[name])[2])}" in line
+        assert f"expected {sha256(hub.files[name])}" in line
+    assert out == "line 49\n"
+    assert err == ""

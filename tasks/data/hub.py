@@ -18,6 +18,7 @@ from tasks.data.tables import Splits, load_tables, placed
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
+AGAIN = "run again, and it is fetched anew; or give data.path=FOLDER"
 TEXTS = "put Parquet files, or train.txt, .csv or .jsonl there"
 
 
@@ -97,7 +98,7 @@ def load(source: str, name: str | None, path: str) -> Splits:
     from datasets.config import DATASET_INFO_FILENAME
 
     home = made(cache_folder("datasets"))
-    with readable(path), quiet():
+    with readable(path, AGAIN), quiet():
         builder = load_dataset_builder(source, name, cache_dir=str(home))
         if not Path(builder.cache_dir, DATASET_INFO_FILENAME).is_file():
             files = DownloadManager(download_config=DownloadConfig(use_etag=False))
@@ -118,10 +119,7 @@ def refuse_damaged(file: Path, path: str) -> None:
         wrong = damage_at(kept, kept.name)
         if wrong:
             kept.unlink()
-            what = f"{file.name} {wrong}"
-            raise DataError(
-                what, path, "run again, and it is fetched anew; or give data.path=FOLDER"
-            )
+            raise DataError(f"{file.name} {wrong}", path, AGAIN)
 
 
 def cached(path: str, name: str | None) -> Splits:
@@ -148,8 +146,13 @@ def cached(path: str, name: str | None) -> Splits:
 
 
 @contextmanager
-def readable(path: str) -> Iterator[None]:
-    """Turns what `datasets` raises into one line."""
+def readable(path: str, again: str = "copy it again") -> Iterator[None]:
+    """Turns what `datasets` raises into one line.
+
+    Args:
+        path: of the data.
+        again: what to do about a file that is broken.
+    """
     try:
         yield
     except ZooError:
@@ -161,13 +164,13 @@ def readable(path: str) -> Iterator[None]:
         reason = f"{type(root).__name__}: {root}"[:300]
         if isinstance(error, ValueError) and "config" in str(error).lower():
             raise ConfigError(reason, path, "give data.name=CONFIGURATION") from None
-        fix = LAYOUT if isinstance(error, FileNotFoundError | RuntimeError) else "copy it again"
+        fix = LAYOUT if isinstance(error, FileNotFoundError | RuntimeError) else again
         raise DataError(f"cannot be read ({reason})", path, fix) from None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No bars of `datasets` where stderr is no terminal."""
+    """No bars of `datasets` where stderr is no terminal, and no warnings of tries that failed."""
     import sys
 
     from datasets.utils import (
@@ -175,12 +178,16 @@ def quiet() -> Iterator[None]:
         disable_progress_bars,
         enable_progress_bars,
     )
+    from huggingface_hub.utils import logging
 
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
     changes = not sys.stderr.isatty() and not are_progress_bars_disabled()
     if changes:
         disable_progress_bars()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if changes:
             enable_progress_bars()
