@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.data.mask_set import UNLABELLED, MaskSet
 from tasks.data.palette import palette
 from tasks.segment_metrics import confusion
-from zoo.pictures import new_figure
+from zoo.pictures import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -109,9 +109,9 @@ def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: 
             axis.text(left + width / 2, top - 0.05 * inch, caption, ha="center", fontsize=7)
     axis.imshow(page.numpy(), interpolation="nearest")
     handles = [
-        Patch(facecolor=(r, g, b), edgecolor="0.6", label=name.replace("$", r"\$"))
+        Patch(facecolor=(r, g, b), edgecolor="0.6", label=plain(name, 24))
         for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
-    figure.suptitle(title.replace("$", r"\$"), fontsize=9)
+    figure.suptitle(plain(title, 120), fontsize=9)
     return figure

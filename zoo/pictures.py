@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from zoo.errors import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +21,22 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def plain(text: object, most: int = 40) -> str:
+    r"""Text of a user that a figure shows as it is: on one line, no formula, not too long.
+
+    >>> plain("$x$ and so on", 8), plain("\x1b[1m")
+    ('\\$x\\$ and…', '\\x1b[1m')
+    """
+    return cut(text, most).replace("$", r"\$")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure; letters that the font lacks are boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(path)
 
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:

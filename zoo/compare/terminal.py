@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.compare import table as md
 from zoo.compare.across import Row
+from zoo.errors import shown
 
 HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
 
@@ -20,7 +21,8 @@ def terminal(record: Row, path: Path) -> str:
     keys = [md.GAPS.index(key) for key in ("place", "metric", "arm", "baseline", "gap", "verdict")]
     rows = [[" ".join(row[key].split()) for key in keys] for row in md.gap_rows(record)[1]]
     told = md.sentences(record)
-    return "\n".join([*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"])
+    lines = [*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"]
+    return "\n".join(map(shown, lines))
 
 
 def columns(rows: list[tuple[str, ...] | list[str]]) -> list[str]:
