@@ -22,7 +22,7 @@ NAMED = 30  # classes whose names still fit on an axis
 
 
 def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
-    """Images `[N, C, H, W]` of bytes in rows, each with its caption."""
+    """Images `[N, C, H, W]` of bytes in rows, each with its caption of a line or more."""
     rows = -(-len(images) // COLUMNS)
     figure = new_figure(1.35 * COLUMNS, 1.5 * rows + 0.4)
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
@@ -32,7 +32,7 @@ def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
         pixels = image.movedim(0, -1).numpy()
         grey = pixels.shape[-1] == 1
         axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(plain(caption, 28), fontsize=7)
+        axis.set_title("\n".join(plain(line, 22) for line in caption.split("\n")), fontsize=7)
     figure.suptitle(plain(title, 120), fontsize=9)
     return figure
 
