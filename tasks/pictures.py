@@ -33,7 +33,7 @@ def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
         grey = pixels.shape[-1] == 1
         axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
         axis.set_title("\n".join(plain(line, 22) for line in caption.split("\n")), fontsize=7)
-    figure.suptitle(plain(title, 120), fontsize=9)
+    figure.suptitle(plain(title, 100), fontsize=9)
     return figure
 
 
@@ -75,7 +75,7 @@ def sheet_figure(images: Tensor, title: str) -> Figure:
     axis.axis("off")
     grey = pixels.shape[-1] == 1
     axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
-    axis.set_title(plain(title, 120), fontsize=9)
+    axis.set_title(plain(title, 100), fontsize=9)
     return figure
 
 
@@ -99,6 +99,6 @@ def confusion_figure(y: Tensor, guess: Tensor, names: Sequence[str], title: str)
             axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     axis.set_xlabel("taken for")
     axis.set_ylabel("true class")
-    axis.set_title(plain(title, 120), fontsize=9)
+    axis.set_title(plain(title, 100), fontsize=9)
     figure.colorbar(shown, ax=axis, shrink=0.7, label="share of the true class")
     return figure
