@@ -159,7 +159,7 @@ def test_of_processes_that_fetch_at_once_one_does_and_the_others_wait(site, sets
     site.gate.clear()
     with said.open("w") as file:
         processes = [subprocess.Popen([*command, *words], stderr=file) for _ in range(2)]
-        until(lambda: site.asked and "waiting for it" in said.read_text())
+        until(lambda: site.asked and "waiting for it" in said.read_text(), 30)
         site.gate.set()
         assert [process.wait(60) for process in processes] == [0, 0]
     assert site.asked == list(sets["cora"])

@@ -10,12 +10,11 @@ from made_comparison import made
 from read_page import Page
 
 from zoo.cli import main
-from zoo.errors import shown
 from zoo.compare.figures import learning
 from zoo.compare.figures_gaps import gaps
 from zoo.compare.published import checked
 from zoo.compare.rebuild import assemble, read, rows_of
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, shown
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
 FILES = ("compare.json", "report.md", "report.html", "cells.csv")
