@@ -115,7 +115,7 @@ def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: 
         Patch(facecolor=(r, g, b), edgecolor="0.6", label=name)
         for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)
     ]
-    place = "outside lower center"
-    figure.legend(handles=handles, loc=place, ncols=across, frameon=False, fontsize=7)
+    form = {"ncols": across, "frameon": False, "fontsize": 7}
+    figure.legend(handles=handles, loc="outside lower center", **form)
     figure.suptitle(plain(title, 70), fontsize=9)
     return figure
