@@ -21,6 +21,7 @@ from tasks.loggers import NoLogger
 from tasks.progress import Progress
 from zoo.errors import Diverged
 from zoo.folder import RunFolder, room_for
+from zoo.pictures import save
 from zoo.probe import net_mixing
 
 NOTHING: Mapping[str, float | None] = {}
@@ -114,7 +115,7 @@ class Record(LeanCallback):
             if self.folder:
                 for name, figure in task.glimpses(trainer.global_step).items():
                     path = self.folder.figures / f"{name}.png"
-                    figure.savefig(path)
+                    save(figure, path)
                     self.mirror.figure(name, path, trainer.global_step)
 
     def row(

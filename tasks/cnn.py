@@ -152,7 +152,7 @@ class ImageClassification(ImageTask):
         worst = worst[:SHOWN]
         figures = {"confusion": confusion_figure(y, guess, names, f"test images: {title}")}
         if len(worst):
-            captions = [f"{names[y[i]]}, taken for {names[guess[i]]}" for i in worst.tolist()]
+            captions = [f"{names[y[i]]}\ntaken for {names[guess[i]]}" for i in worst.tolist()]
             heading = f"{len(wrong)} of {len(test)} test images mistaken, worst first: {title}"
             figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
         self.world, self.rank = 1, 0

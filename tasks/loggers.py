@@ -6,18 +6,19 @@ import contextlib
 import logging
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from zoo.config import Config
+from zoo.errors import quoted, shown
 from zoo.folder import RunFolder
 
 log = logging.getLogger("zoo")
 START_SECONDS = 15
 FINISH_SECONDS = 30
+LONGEST, LONGEST_TAG = 128, 64  # characters of names at W&B
 
 
 class NoLogger:
@@ -125,10 +126,10 @@ class WandB(NoLogger):
 
         return wandb.init(
             project=self.project,
-            group=self.group or defaults["group"],
-            name=self.name or folder.name,
+            group=shown(self.group or defaults["group"])[:LONGEST],
+            name=shown(self.name or folder.name)[:LONGEST],
             id=defaults["id"],
-            tags=[*self.tags, *defaults["tags"]],
+            tags=[shown(tag)[:LONGEST_TAG] for tag in [*self.tags, *defaults["tags"]]],
             config=dict(config),
             dir=str(folder),
             mode=mode,  # type: ignore[arg-type]
@@ -185,7 +186,7 @@ class WandB(NoLogger):
 
         self.guarded(end)
         if run.settings._offline:
-            log.info("W&B was offline; upload by: wandb sync %s", shlex.quote(str(folder)))
+            log.info("W&B was offline; upload by: wandb sync %s", quoted([str(folder)]))
         self.run = None
 
 

@@ -258,7 +258,7 @@ def draw(
     record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
 ) -> dict[str, Path]:
     """The figures of a finished run."""
-    from zoo.pictures import curves_figure, depth_figure, mixing_figure
+    from zoo.pictures import curves_figure, depth_figure, mixing_figure, save
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
     after = f"step {record['steps']}"
@@ -276,5 +276,5 @@ def draw(
         figures["mixing"] = mixing_figure({**named, f"{rules}: {after}": matrix})
     paths = {name: folder.figures / f"{name}.png" for name in figures}
     for name, figure in figures.items():
-        figure.savefig(paths[name])
+        save(figure, paths[name])
     return paths

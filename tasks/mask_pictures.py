@@ -11,12 +11,13 @@ from torch import Tensor
 from tasks.data.mask_set import UNLABELLED, MaskSet
 from tasks.data.palette import palette
 from tasks.segment_metrics import confusion
-from zoo.pictures import new_figure
+from zoo.pictures import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4  # images of each kind
+SHORT = 12  # letters of a name of which six stand side by side
 WRONG = torch.tensor([230, 30, 30], dtype=torch.uint8)
 Picture = tuple[Tensor, str]  # `[H, W, 3]` uint8 and what stands above it
 
@@ -98,7 +99,9 @@ def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: 
     inch = width / side
     down, right = height + round(0.25 * inch), width + round(0.1 * inch)
     page = torch.full((down * len(rows), right * columns, 3), 255, dtype=torch.uint8)
-    legend = 0.25 * (1 + len(names) // 6)
+    names = [plain(name, 24) for name in names]
+    across = 6 if max(map(len, names)) <= SHORT else 3
+    legend = 0.25 * (1 + len(names) // across)
     figure = new_figure(page.shape[1] / inch, page.shape[0] / inch + 0.4 + legend)
     axis = figure.subplots()
     axis.axis("off")
@@ -109,9 +112,10 @@ def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: 
             axis.text(left + width / 2, top - 0.05 * inch, caption, ha="center", fontsize=7)
     axis.imshow(page.numpy(), interpolation="nearest")
     handles = [
-        Patch(facecolor=(r, g, b), edgecolor="0.6", label=name.replace("$", r"\$"))
+        Patch(facecolor=(r, g, b), edgecolor="0.6", label=name)
         for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=7)
-    figure.suptitle(title.replace("$", r"\$"), fontsize=9)
+    form = {"ncols": across, "frameon": False, "fontsize": 7}
+    figure.legend(handles=handles, loc="outside lower center", **form)
+    figure.suptitle(plain(title, 70), fontsize=9)
     return figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.pictures import new_figure
+from zoo.pictures import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ NAMED = 30  # classes whose names still fit on an axis
 
 
 def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
-    """Images `[N, C, H, W]` of bytes in rows, each with its caption."""
+    """Images `[N, C, H, W]` of bytes in rows, each with its caption of a line or more."""
     rows = -(-len(images) // COLUMNS)
     figure = new_figure(1.35 * COLUMNS, 1.5 * rows + 0.4)
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
@@ -32,8 +32,8 @@ def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
         pixels = image.movedim(0, -1).numpy()
         grey = pixels.shape[-1] == 1
         axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
-        axis.set_title(caption.replace("$", r"\$"), fontsize=7)
-    figure.suptitle(title.replace("$", r"\$"), fontsize=9)
+        axis.set_title("\n".join(plain(line, 22) for line in caption.split("\n")), fontsize=7)
+    figure.suptitle(plain(title, 100), fontsize=9)
     return figure
 
 
@@ -75,7 +75,7 @@ def sheet_figure(images: Tensor, title: str) -> Figure:
     axis.axis("off")
     grey = pixels.shape[-1] == 1
     axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray", vmin=0, vmax=255)
-    axis.set_title(title.replace("$", r"\$"), fontsize=9)
+    axis.set_title(plain(title, 100), fontsize=9)
     return figure
 
 
@@ -89,7 +89,7 @@ def confusion_figure(y: Tensor, guess: Tensor, names: Sequence[str], title: str)
     axis = figure.subplots()
     shown = axis.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     if size <= NAMED:
-        ticks = [name.replace("$", r"\$") for name in names]
+        ticks = [plain(name, 24) for name in names]
         axis.set_xticks(range(size), ticks, rotation=90, fontsize=8)
         axis.set_yticks(range(size), ticks, fontsize=8)
         for row, column in counts.nonzero().tolist():
@@ -99,6 +99,6 @@ def confusion_figure(y: Tensor, guess: Tensor, names: Sequence[str], title: str)
             axis.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
     axis.set_xlabel("taken for")
     axis.set_ylabel("true class")
-    axis.set_title(title.replace("$", r"\$"), fontsize=9)
+    axis.set_title(plain(title, 100), fontsize=9)
     figure.colorbar(shown, ax=axis, shrink=0.7, label="share of the true class")
     return figure

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from zoo.console import OneLine, Plain
 from zoo.folder import RunFolder
 from zoo.init import keyed_seed
 
@@ -37,6 +38,9 @@ def seed_everything(seed: int) -> None:
 class LogFile(logging.FileHandler):
     """A log on disk; a disk without room costs its lines, no run."""
 
+    def _open(self) -> Plain:
+        return Plain(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
+
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
@@ -52,9 +56,9 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if folder is not None:
         handlers = [logging.StreamHandler(sys.stderr), LogFile(folder.log)]
-        handlers[0].setFormatter(logging.Formatter("zoo: %(message)s"))
+        handlers[0].setFormatter(OneLine("zoo: %(message)s"))
         handlers[0].addFilter(lambda record: not record.exc_info)
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers[1].setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
     log.setLevel(logging.INFO)
     log.propagate = False
     for handler in handlers:

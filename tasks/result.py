@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import os
 import platform
-import shlex
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from zoo import registry
 from zoo.config import Config
+from zoo.errors import quoted, shown
 from zoo.folder import AT_BEST, SCHEMA
 from zoo.init import branch_digest
 
@@ -81,7 +81,7 @@ class Result:
             f"{record['steps']} steps in {record['seconds']:.1f} s, "
             f"{record['parameters']:,} parameters"
         )
-        return "\n".join([*lines, f"run folder: {self.folder}"])
+        return "\n".join([*lines, f"run folder: {shown(self.folder)}"])
 
     def next_steps(self) -> str:
         """Two commands that follow a finished run: one that uses it, one that asks why."""
@@ -90,7 +90,7 @@ class Result:
         verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
         path = " path=FILES" if verbs.get(verb) in FILES else ""
         pair = "plain,residual" if rule in ("plain", "residual") else f"residual,{rule}"
-        place = shlex.quote(f"from={self.folder}")
+        place = quoted([f"from={self.folder}"])
         return (
             f"next: python -m zoo {verb} {place}{path}\n"
             f"      python -m zoo compare task={task} connection={pair}"
@@ -178,5 +178,5 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "branch_digest": branch_digest(task.model),
         "start_digest": "",
         "order_digest": order_digest(task),
-        "command": shlex.join(["python", "-m", "zoo", "fit", *config.given]),
+        "command": quoted(["python", "-m", "zoo", "fit", *config.given]),
     }

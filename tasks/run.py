@@ -32,7 +32,8 @@ from tasks.tensor_files import load_best, load_last, put_back
 from tasks.trainer import Training
 from zoo import registry
 from zoo.config import CHANGEABLE, Config, from_file
-from zoo.errors import CheckpointError, ConfigError
+from zoo.console import say
+from zoo.errors import CheckpointError, ConfigError, shown
 from zoo.folder import RunFolder
 from zoo.lease import only_writer
 from zoo.places import expanded
@@ -158,7 +159,7 @@ def start_again(config: Config, folder: RunFolder) -> Result | None:
     first = folder if is_first() else None
     with only_writer(first.path if first else None):
         if first:
-            print("zoo: there is no checkpoint yet, so the run starts again", file=sys.stderr)
+            say("there is no checkpoint yet, so the run starts again")
             first.sweep()
             first.create()
             first.forget_after(-1)
@@ -181,7 +182,7 @@ def same_run(config: Config, folder: RunFolder) -> bool:
 def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
     """The result of a run that has nothing left to do, in its first process."""
     if is_first():
-        print("zoo: already complete", file=sys.stderr)
+        say("already complete")
     return Result(record, str(folder.path)) if is_first() else None
 
 
@@ -200,7 +201,7 @@ def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) 
     if changed:
         if is_first():
             for key, before, now in changed:
-                print(f"  {key:<28} {before!s:<20} -> {now}", file=sys.stderr)
+                print(shown(f"  {key:<28} {before!s:<20} -> {now}"), file=sys.stderr)
         keys = ", ".join(key for key, *_ in changed)
         fix = f"only {', '.join(allowed)} may change"
         raise ConfigError(f"{keys} would change", f"from={folder.path}", fix)
@@ -242,7 +243,7 @@ def test(config: Config, where: str) -> Result | None:
     best = load_best(folder.checkpoints, checkpoint)
     load_weights(task, checkpoint, folder)
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
-        print(f"zoo: {line}", file=sys.stderr)
+        say(line)
     with logged(None), deterministic(training.deterministic):
         record = {**new_record(config, task), **folder.result()}
         record["steps"] = checkpoint["global_step"]

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from tasks.process import is_first
+from zoo.console import say
 from zoo.errors import CheckpointError
 from zoo.folder import beside, move_whole, room_for, write_whole
 
@@ -244,4 +245,4 @@ def load_best(folder: Path, last: dict[str, Any]) -> dict[str, Any]:
 def tell(line: str) -> None:
     """Says a line on stderr, in the first process of a run."""
     if is_first():
-        print(f"zoo: {line}", file=sys.stderr)
+        say(line)

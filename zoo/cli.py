@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from zoo.config import GENERAL
 from zoo.console import settle, spare_caches
-from zoo.errors import ConfigError, ZooError, as_zoo_error, suggest
+from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
 from zoo.registry import GROUPS
 from zoo.usage import overview
 from zoo.verbs import VERBS, Flags
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         if not isinstance(known, ZooError):
             reason = " ".join(line.split())[:300] or "no message"
             hint = "run again with --debug for the traceback"
-            line = f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}"
+            line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
         rank = os.environ.get("LOCAL_RANK", "0")
         if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
             print(

@@ -6,13 +6,13 @@ a section of plain values. Hydra composes the files.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
+from zoo.console import say
 from zoo.errors import CheckpointError, ConfigError, close, suggest
 from zoo.files import read_yaml
 from zoo.folder import runs_in
@@ -181,7 +181,7 @@ def from_file(path: str, words: dict[str, str]) -> Config:
             lost = [k for k, v in rest.pop(group, {}).items() if usual.get(k) != v]
             if lost:
                 lines = f"{group}={name} is not {stored[group]}: {', '.join(lost)} left out"
-                print(f"zoo: {lines}", file=sys.stderr)
+                say(lines)
     return from_plain(rest, {**stored, **words}, path)
 
 

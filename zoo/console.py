@@ -5,11 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import io
+import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
 
+from zoo.errors import escaped, shown
 from zoo.places import user_folder
 
 CACHES = (
@@ -21,8 +24,21 @@ CACHES = (
 )  # folders in which libraries keep what they can do without, with the variables that move them
 
 
-class Messages(io.TextIOWrapper):
-    """A text stream for messages; what can no longer be written is dropped."""
+STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Plain(io.TextIOWrapper):
+    """A text stream whose letters steer no terminal: those that would are written as escapes.
+
+    Line ends, tabs and the return of a bar stay as they are.
+    """
+
+    def write(self, text: str) -> int:
+        return super().write(STEERING.sub(lambda found: escaped(found[0]), text))
+
+
+class Messages(Plain):
+    """Such a stream for messages; what can no longer be written is dropped."""
 
     def write(self, text: str) -> int:
         with contextlib.suppress(OSError):
@@ -32,6 +48,14 @@ class Messages(io.TextIOWrapper):
     def flush(self) -> None:
         with contextlib.suppress(OSError):
             super().flush()
+
+
+class OneLine(logging.Formatter):
+    """A message is one line, whatever names it holds."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = shown(record.message)
+        return super().formatMessage(record)
 
 
 def settle() -> None:
@@ -45,13 +69,15 @@ def settle() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    encoding = sys.stderr.encoding if sys.stderr else "utf-8"
-    raw = open(2, "wb", closefd=False)  # noqa: SIM115
-    sys.stderr = Messages(raw, encoding, "backslashreplace", line_buffering=True)
+    encodings = [stream.encoding if stream else "utf-8" for stream in (sys.stdout, sys.stderr)]
+    out, err = (open(number, "wb", closefd=False) for number in (1, 2))  # noqa: SIM115
+    sys.stdout = Plain(out, encodings[0], "backslashreplace", line_buffering=out.isatty())
+    sys.stderr = Messages(err, encodings[1], "backslashreplace", line_buffering=True)
+
+
+def say(text: str) -> None:
+    """Writes one line to stderr, where no run has begun whose log would have it."""
+    print(f"zoo: {shown(text)}", file=sys.stderr)
 
 
 def spare_caches() -> None:
@@ -64,10 +90,7 @@ def spare_caches() -> None:
         names = dict.fromkeys(name for name, _ in lost)
         os.environ.update(dict.fromkeys(names, spare))
         where = ", ".join(dict.fromkeys(place or "~, which is unknown" for _, place in lost))
-        print(
-            f"zoo: cannot write {where}: nothing is kept there; set {', '.join(names)} elsewhere",
-            file=sys.stderr,
-        )
+        say(f"cannot write {where}: nothing is kept there; set {', '.join(names)} elsewhere")
 
 
 def writable(place: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import shlex
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -18,12 +19,39 @@ def shown(text: str) -> str:
     return "".join(map(escaped, text))
 
 
+def cut(text: object, most: int = 24) -> str:
+    """A text that can be printed, of at most so many characters.
+
+    >>> cut("residual", 5)
+    'resi…'
+    """
+    whole = shown(str(text))
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
 def escaped(letter: str) -> str:
     """A letter, or its escape where it cannot be printed; bytes that are no text have theirs."""
     if letter.isprintable():
         return letter
     code = ord(letter)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else ascii(letter)[1:-1]
+
+
+def quoted(words: Iterable[str]) -> str:
+    r"""Words as a shell reads them, on one line and without letters that steer a terminal.
+
+    >>> print(quoted(["zoo", "from=a b", "red\x1b[31m"]))
+    zoo 'from=a b' $'red\x1b[31m'
+    """
+    return " ".join(map(quoted_word, words))
+
+
+def quoted_word(word: str) -> str:
+    """A word as a shell reads it."""
+    if word.isprintable():
+        return shlex.quote(word)
+    letters = (f"\\{letter}" if letter in "\\'" else escaped(letter) for letter in word)
+    return f"$'{''.join(letters)}'"
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk

@@ -77,6 +77,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
         move_whole(partial, path)
 
 
+def sweep(place: Path) -> None:
+    """Removes what killed processes left half written in a folder."""
+    for partial in place.glob(PARTIAL):
+        partial.unlink(missing_ok=True)
+
+
 def is_content(path: Path) -> bool:
     """Whether this is anything but a folder, a lease or a file that was being written."""
     return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
@@ -135,8 +141,7 @@ class RunFolder:
     def sweep(self) -> None:
         """Removes what killed processes left half written."""
         for place in (self.path, self.checkpoints):
-            for partial in place.glob(PARTIAL):
-                partial.unlink(missing_ok=True)
+            sweep(place)
 
     def write_config(self, tree: dict[str, Any], words: list[str]) -> None:
         """Writes `config.yaml`, in its first line the words of the command that began the run."""

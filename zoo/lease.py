@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from zoo.console import say
 from zoo.errors import ConfigError
 
 STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
 WRITER = ".writer"  # the lease of a run folder
 BEAT = 15.0  # seconds between two signs of life
+PAUSE = 0.1  # seconds until one who waits looks again
 
 
 class Lease:
@@ -112,9 +114,33 @@ def only_writer(folder: Path | None) -> Iterator[None]:
     lease = Lease(folder / WRITER)
     owner = lease.take()
     if owner is not None:
-        who = "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
         fix = "wait until it has ended, or stop it"
-        raise ConfigError(f"{who} is writing in this run folder", str(folder), fix)
+        raise ConfigError(f"{name_of(owner)} is writing in this run folder", str(folder), fix)
+    with held(lease):
+        yield
+
+
+@contextlib.contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Nobody else writes in a folder meanwhile; who comes while another one writes waits."""
+    lease, told = Lease(folder / WRITER), False
+    while (owner := lease.take()) is not None:
+        if not told:
+            say(f"{name_of(owner)} is writing in {folder}; waiting for it")
+        told = True
+        time.sleep(PAUSE)
+    with held(lease):
+        yield
+
+
+def name_of(owner: dict[str, Any]) -> str:
+    """An owner in words."""
+    return "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
+
+
+@contextlib.contextmanager
+def held(lease: Lease) -> Iterator[None]:
+    """Gives signs of life for a lease that was taken, and gives it back at the end."""
     ended = threading.Event()
 
     def beat() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
+from zoo.console import say
 from zoo.files import read_yaml
 from zoo.tree import flatten
 
@@ -58,7 +58,7 @@ def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[s
     settle_limits(trainer, before, named)
     dropped = [f"trainer.{key}={before[key]}" for key in LIMITS if before[key] and not trainer[key]]
     if dropped and os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"zoo: {dropped[0]} of the run no longer holds", file=sys.stderr)
+        say(f"{dropped[0]} of the run no longer holds")
 
 
 def settle_warmup(optimizer: dict[str, Any], given: Mapping[str, Any]) -> None:

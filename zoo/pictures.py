@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from zoo.errors import cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +28,22 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def plain(text: object, most: int = 40) -> str:
+    r"""Text of a user that a figure shows as it is: on one line, no formula, not too long.
+
+    >>> plain("$x$ and so on", 8), plain("\x1b[1m")
+    ('\\$x\\$ and…', '\\x1b[1m')
+    """
+    return cut(text, most).replace("$", r"\$")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure; letters that the font lacks are boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(path)
 
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
@@ -49,7 +69,7 @@ def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
             norm=Normalize(-limit if negative else 0, limit),
             cmap="RdBu_r" if negative else "Reds",
         )
-        axis.set_title(name, fontsize=10)
+        axis.set_title(plain(name), fontsize=10)
         last = len(values) - 1
         axis.set_xticks([0, last], ["$y_0$", f"$y_{{{last}}}$"], fontsize=8)
         axis.set_yticks([0, last], ["$x_0$", "out"], fontsize=8)
@@ -87,13 +107,13 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
     similarity = name.endswith("similarity")
     for label, values in lines.items():
         shown = values if similarity else [max(value, 1e-6) for value in values]
-        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=label)
+        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=plain(label))
     if similarity:
         axis.set_ylim(min(0, *(min(values) for values in lines.values())), 1.03)
     else:
         axis.set_yscale("log")
     axis.locator_params(axis="x", integer=True)
-    axis.set_title(title, fontsize=10)
+    axis.set_title(plain(title, 60), fontsize=10)
     axis.set_xlabel("writes so far")
     axis.set_ylabel(name.replace("_", " "))
     axis.grid(alpha=0.3)
@@ -115,7 +135,7 @@ def curves_figure(
     found = {name.partition("/")[2] for name in names if name.count("/") == 1}
     metrics = sorted(found, key=lambda metric: (metric != "loss", metric))
     figure = new_figure(4.2 * max(1, len(metrics)), 3.4)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(plain(title, 60), fontsize=10)
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=False):
         highest: list[float] = []

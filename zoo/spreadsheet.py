@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo.errors import shown
+
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
 
 
@@ -19,13 +21,15 @@ def spreadsheet(rows: Sequence[Mapping[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(keys)
+    writer.writerow(map(harmless, keys))
     writer.writerows([harmless(row.get(key)) for key in keys] for row in rows)
     return out.getvalue()
 
 
 def harmless(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
+    """A value on one line that no spreadsheet takes for a formula."""
     if isinstance(value, dict):
         value = ", ".join(f"{key}={v}" for key, v in value.items())
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{shown(value)}" if value.startswith(FORMULAS) else shown(value)

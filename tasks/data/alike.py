@@ -9,6 +9,7 @@ from itertools import combinations
 from torch import Tensor
 
 from tasks.data.folders import SHOWN, counted, listed
+from zoo.errors import cut
 
 FEW = 8  # classes that are named in a summary
 
@@ -59,7 +60,7 @@ def named_classes(names: Sequence[str]) -> str:
     >>> named_classes(["cat", "dog"])
     '2 classes (cat, dog)'
     """
-    shown = ", ".join(names[:FEW]) + (", ..." if len(names) > FEW else "")
+    shown = ", ".join(cut(name) for name in names[:FEW]) + (", ..." if len(names) > FEW else "")
     return f"{counted(len(names), 'class')} ({shown})"
 
 

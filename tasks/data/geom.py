@@ -12,26 +12,41 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
 
-from tasks.data.cache import cache_folder, made
+from tasks.data.cache import cache_folder
 from tasks.data.graph import Graph
+from tasks.data.raw import checked, fetched
 from zoo.errors import DataError
 
 
 def pyg_graph(
-    make: Callable[[str], Any], path: str | None, inside: str, splits: str, split: int
+    make: Callable[[str], Any], name: str, path: str | None, inside: str, splits: str, split: int
 ) -> Graph:
-    """A graph of one of PyG's own loaders.
+    """A graph of one of PyG's own loaders, which read raw files only.
 
-    A user's folder gives its raw files only: PyG's processed files are pickles, so they are
-    written and read in a temporary folder of this process.
+    PyG's processed files are pickles, so they are written and read in a temporary folder of this
+    process.
+
+    Args:
+        make: the loader, of the folder that has `inside`.
+        name: of the data set.
+        path: the user's folder that has `inside`; None: the raw files are fetched.
+        inside: where PyG has the folder `raw`.
+        splits: begins the names of the files of splits.
+        split: which of them.
+
+    Errors:
+        DataError: a raw file is missing, or no loader can read it.
     """
-    if path is not None:
+    if path is None:
+        raw = fetched(cache_folder("pyg", name, "raw"), name)
+    else:
         raw = Path(path) / inside / "raw"
         needed = ["out1_node_feature_label.txt", "out1_graph_edges.txt"]
         needed += [f"{splits}_split_0.6_0.2_{i}.npz" for i in range(10)]
-        for name in needed:
-            if not (raw / name).is_file():
-                raise DataError("no raw files", str(raw / name), f"put all {len(needed)} there")
+        for file in needed:
+            if not (raw / file).is_file():
+                raise DataError("no raw files", str(raw / file), f"put all {len(needed)} there")
+        checked(raw, name)
     with (
         tempfile.TemporaryDirectory() as scratch,
         warnings.catch_warnings(),
@@ -39,21 +54,16 @@ def pyg_graph(
     ):
         warnings.simplefilter("ignore")
         root = Path(scratch)
-        if path is not None:
-            (root / inside).mkdir(parents=True, exist_ok=True)
-            (root / inside / "raw").symlink_to((Path(path) / inside / "raw").resolve())
-        else:
-            root = cache_folder("pyg")
-            root = root if root.is_dir() else made(root)
+        (root / inside).mkdir(parents=True, exist_ok=True)
+        (root / inside / "raw").symlink_to(raw.resolve())
         try:
-            data = make(str(root))[0]
+            data = make(scratch)[0]
         except Exception as error:
-            fix = "give the raw files by data.path=" if path is None else "check the raw files"
             reason = f"{type(error).__name__}: {error}"[:200]
-            raise DataError(f"cannot load ({reason})", path or str(root), fix) from error
+            raise DataError(f"cannot load ({reason})", str(raw), "check the raw files") from error
     masks = (data.train_mask, data.val_mask, data.test_mask)
     train, val, test = (mask[:, split].nonzero().flatten() for mask in masks)
-    where = path or str(cache_folder("pyg"))
+    where = path or str(raw.parent)
     return Graph(data.x.float(), data.edge_index, data.y, train, val, test, where).checked()
 
 
@@ -77,9 +87,10 @@ class WebKB:
     def load(self) -> Graph:
         from torch_geometric.datasets import WebKB as Loader
 
-        return pyg_graph(
-            lambda root: Loader(root, self.name), self.path, self.name, self.name, self.split
-        )
+        def make(root: str) -> Any:
+            return Loader(root, self.name)
+
+        return pyg_graph(make, self.name, self.path, self.name, self.name, self.split)
 
 
 class Actor:
@@ -96,7 +107,4 @@ class Actor:
     def load(self) -> Graph:
         from torch_geometric.datasets import Actor as Loader
 
-        inside = "" if self.path is not None else "actor"
-        return pyg_graph(
-            lambda root: Loader(str(Path(root) / inside)), self.path, inside, "film", self.split
-        )
+        return pyg_graph(Loader, "actor", self.path, "", "film", self.split)

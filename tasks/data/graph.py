@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.data.alike import named_classes, sized_parts, untrained_classes
 from tasks.data.folders import counted, listed
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 
 
 @dataclass
@@ -36,6 +36,9 @@ class Graph:
     test: Tensor
     where: str
     names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.names = tuple(map(shown, self.names))
 
     @property
     def classes(self) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
 
 from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, folder_at, shown, walk
+from tasks.data.network import SECONDS, within
 from tasks.data.parts import Given
+from tasks.data.raw import damage_at
 from tasks.data.readme import described
 from tasks.data.tables import Splits, load_tables, placed
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
+AGAIN = "run again, and it is fetched anew; or give data.path=FOLDER"
 TEXTS = "put Parquet files, or train.txt, .csv or .jsonl there"
-SECONDS = 5.0  # for an answer of the Hub
 
 
 def local_tree(path: str) -> Folder | None:
@@ -78,7 +83,7 @@ def answers(path: str) -> bool:
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
-        HfApi().dataset_info(path, timeout=SECONDS)
+        within(SECONDS, lambda: HfApi().dataset_info(path, timeout=SECONDS))
     except (RepositoryNotFoundError, HFValidationError):
         what = "neither a folder nor a data set of the Hub that is open to you"
         raise DataError(what, path, "correct data.path, or log in to the Hub") from None
@@ -88,12 +93,33 @@ def answers(path: str) -> bool:
 
 
 def load(source: str, name: str | None, path: str) -> Splits:
-    """What `datasets` reads from the Hub."""
-    from datasets import load_dataset
+    """What `datasets` reads from the Hub, after the files that it fetched were checked."""
+    from datasets import DownloadConfig, DownloadManager, load_dataset_builder
+    from datasets.config import DATASET_INFO_FILENAME
 
     home = made(cache_folder("datasets"))
-    with readable(path), quiet():
-        return dict(load_dataset(source, name, cache_dir=str(home)))
+    with readable(path, AGAIN), quiet():
+        builder = load_dataset_builder(source, name, cache_dir=str(home))
+        if not Path(builder.cache_dir, DATASET_INFO_FILENAME).is_file():
+            files = DownloadManager(download_config=DownloadConfig(use_etag=False))
+            for fetched in files.download([*chain(*(builder.config.data_files or {}).values())]):
+                refuse_damaged(Path(fetched), path)
+        builder.download_and_prepare()
+        return dict(builder.as_dataset())
+
+
+def refuse_damaged(file: Path, path: str) -> None:
+    """DataError for a file of the Hub's cache without the digest that it is named by there.
+
+    It is removed, so that it is fetched anew. Its name is the SHA-256 that the Hub tells of a file,
+    or the id that Git gives to a small one.
+    """
+    kept = file.resolve()
+    if kept.parent.name == "blobs" and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", kept.name):
+        wrong = damage_at(kept, kept.name)
+        if wrong:
+            kept.unlink()
+            raise DataError(f"{file.name} {wrong}", path, AGAIN)
 
 
 def cached(path: str, name: str | None) -> Splits:
@@ -120,8 +146,13 @@ def cached(path: str, name: str | None) -> Splits:
 
 
 @contextmanager
-def readable(path: str) -> Iterator[None]:
-    """Turns what `datasets` raises into one line."""
+def readable(path: str, again: str = "copy it again") -> Iterator[None]:
+    """Turns what `datasets` raises into one line.
+
+    Args:
+        path: of the data.
+        again: what to do about a file that is broken.
+    """
     try:
         yield
     except ZooError:
@@ -133,13 +164,13 @@ def readable(path: str) -> Iterator[None]:
         reason = f"{type(root).__name__}: {root}"[:300]
         if isinstance(error, ValueError) and "config" in str(error).lower():
             raise ConfigError(reason, path, "give data.name=CONFIGURATION") from None
-        fix = LAYOUT if isinstance(error, FileNotFoundError | RuntimeError) else "copy it again"
+        fix = LAYOUT if isinstance(error, FileNotFoundError | RuntimeError) else again
         raise DataError(f"cannot be read ({reason})", path, fix) from None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No bars of `datasets` where stderr is no terminal."""
+    """No bars of `datasets` where stderr is no terminal, and no warnings of tries that failed."""
     import sys
 
     from datasets.utils import (
@@ -147,12 +178,16 @@ def quiet() -> Iterator[None]:
         disable_progress_bars,
         enable_progress_bars,
     )
+    from huggingface_hub.utils import logging
 
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
     changes = not sys.stderr.isatty() and not are_progress_bars_disabled()
     if changes:
         disable_progress_bars()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if changes:
             enable_progress_bars()

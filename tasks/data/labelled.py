@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.data.alike import named_classes, sized_parts
 from tasks.data.folders import counted
-from zoo.errors import DataError
+from zoo.errors import DataError, shown
 
 
 @dataclass
@@ -43,6 +43,9 @@ class Labelled:
     skipped: int = 0
     batch_size: int = 128
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.classes = tuple(map(shown, self.classes))
 
     @property
     def parts(self) -> dict[str, Tensor]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import collections
 import pickle
-import tempfile
-import urllib.error
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,12 +16,12 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from tasks.data.cache import cache_folder, made
+from tasks.data.cache import cache_folder
 from tasks.data.graph import Graph
+from tasks.data.raw import checked, fetched
 from zoo.errors import DataError
 
 PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
-SOURCE = "https://github.com/kimiyoung/planetoid/raw/master/data"
 SPELLING = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
 rebuild = np.empty(0).__reduce__()[0]  # how numpy unpickles an array
 KNOWN: dict[tuple[str, str], Any] = {
@@ -80,31 +78,14 @@ class Planetoid:
     def folder(self) -> Path:
         """The folder of the raw files, downloaded first if need be."""
         if self.path is None:
-            return self.download(cache_folder("planetoid", SPELLING[self.name], "raw"))
+            return fetched(cache_folder("planetoid", SPELLING[self.name], "raw"), self.name)
         given = Path(self.path)
         candidates = [given, given / "raw", given / SPELLING[self.name] / "raw"]
         for folder in candidates:
             if (folder / f"ind.{self.name}.x").is_file():
-                return folder
+                return checked(folder, self.name)
         layout = f"put ind.{self.name}.x and its seven companions there"
         raise DataError(f"no raw files of {self.name}", str(candidates[-1]), layout)
-
-    def download(self, folder: Path) -> Path:
-        from torch_geometric.data import download_url
-
-        for part in PARTS:
-            name = f"ind.{self.name}.{part}"
-            if (folder / name).is_file():
-                continue
-            with tempfile.TemporaryDirectory(dir=made(folder)) as partial:
-                try:
-                    download_url(f"{SOURCE}/{name}", partial, log=False)
-                except (urllib.error.URLError, OSError) as error:
-                    raise DataError(
-                        f"cannot download {name} ({error})", str(folder), "give data.path=FOLDER"
-                    ) from None
-                Path(partial, name).replace(folder / name)
-        return folder
 
     def load(self) -> Graph:
         folder = self.folder()

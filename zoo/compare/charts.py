@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.compare.across import Row
-from zoo.compare.looks import cut, look, visible
+from zoo.compare.looks import look, visible
 from zoo.compare.table import number
+from zoo.errors import cut
 
 TICKS = 15  # that have room
 

@@ -46,13 +46,3 @@ def visible(text: object) -> str:
     'a b'
     """
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
-
-
-def cut(text: object, most: int = 24) -> str:
-    """Text of at most so many characters.
-
-    >>> cut("residual", 5)
-    'resi…'
-    """
-    whole = visible(text)
-    return whole if len(whole) <= most else f"{whole[: most - 1]}…"

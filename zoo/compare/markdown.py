@@ -21,11 +21,21 @@ from zoo.compare.table import (
     sentences,
     why,
 )
+from zoo.errors import shown
 
 GAPS = """\
 Gaps are arm less baseline, positive where the arm is better, from four pairs on with Student's 95 %
 interval; p is of exact sign flips, by Holm over the deepest place of each family; other places
 explore."""
+
+
+def harmless(line: str) -> str:
+    """A line in which no name is HTML, a picture or a link.
+
+    >>> harmless("* <b> and ![b](c)")
+    '* &lt;b> and ![b]\\\\(c)'
+    """
+    return shown(line).replace("<", "&lt;").replace("](", "]\\(")
 
 
 def cells(values: Sequence[Any]) -> str:
@@ -46,7 +56,7 @@ def markdown(record: Row) -> str:
     lines = [f"# Comparison: {record['name']}", ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
-    lines += [GAPS]
+    lines += GAPS.splitlines()
     lines += ["", *table(*gap_rows(record))]
     if record["slopes"]:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
@@ -78,8 +88,8 @@ def markdown(record: Row) -> str:
     lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
-    lines = [line.replace("<", "&lt;") for line in lines]  # a name is no HTML
+    lines = [*map(harmless, lines)]
     fence = "`" * (1 + max(map(len, re.findall("`+", record["command"])), default=0))
-    command = " ".join(record["command"].split())
+    command = shown(" ".join(record["command"].split()))
     lines += ["", f"Made by {fence} {command} {fence}; `compare.json` has everything."]
     return "\n".join(lines) + "\n"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from zoo import registry
 from zoo.compare.across import Row
+from zoo.console import say
+from zoo.errors import quoted
 from zoo.files import read_yaml
 from zoo.folder import RunFolder, write_whole
 
@@ -52,8 +52,8 @@ def mirror(record: Row, path: Path) -> None:
     logger.guarded(lambda: tell(logger.run, record, path))
     finish(logger, {"status": "done", "metrics": {}})
     if offline:
-        place = shlex.quote(str(path / "wandb"))
-        print(f"zoo: W&B was offline; upload all by: wandb sync {place}", file=sys.stderr)
+        place = quoted([str(path / "wandb")])
+        say(f"W&B was offline; upload all by: wandb sync {place}")
 
 
 def open_run(path: Path, group: str, name: str, key: str, about: Row) -> Any:

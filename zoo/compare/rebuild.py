@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from zoo.compare.across import Row
 from zoo.compare.mechanism import mechanisms
 from zoo.compare.outputs import write_all
 from zoo.compare.record import analyse, row_of
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, quoted
 from zoo.folder import ENDED, SCHEMA, RunFolder
 from zoo.places import expanded
 
@@ -97,7 +96,7 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
     names = list(dict.fromkeys(source.record["name"] for source in sources))
     commands = list(dict.fromkeys(source.record["command"] for source in sources))
     if len(sources) > 1:
-        commands.append(shlex.join(["python", "-m", "zoo", "report", *words]))
+        commands.append(quoted(["python", "-m", "zoo", "report", *words]))
     homes = [home for source in sources for home in source.homes]
     head = {
         "schema": SCHEMA,

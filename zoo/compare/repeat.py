@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import Any
 
 from zoo.compare.cell import Cell
 from zoo.config import compose
+from zoo.errors import quoted
 from zoo.tree import flatten
 
 
@@ -23,7 +23,7 @@ def command(cell: Cell) -> str:
     base = flatten(compose({"task": config.choices["task"], **chosen}).plain())
     changed = {k: v for k, v in flat.items() if base.get(k) != v and not k.startswith("choices.")}
     words += [f"{key}={spelled(value)}" for key, value in changed.items()]
-    return shlex.join(["python", "-m", "zoo", "fit", *words])
+    return quoted(["python", "-m", "zoo", "fit", *words])
 
 
 def spelled(value: Any) -> str:

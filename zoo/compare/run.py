@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,8 @@ from zoo.compare.record import WAITING, Row, row_of
 from zoo.compare.repeat import command
 from zoo.compare.schedule import Job, run_all
 from zoo.compare.store import Store
+from zoo.console import OneLine
+from zoo.errors import quoted
 from zoo.folder import SCHEMA, write_whole
 
 log = logging.getLogger("zoo")
@@ -136,7 +137,7 @@ def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
 def messages() -> Iterator[None]:
     """Messages of the project go to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("zoo: %(message)s"))
+    handler.setFormatter(OneLine("zoo: %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -165,5 +166,5 @@ def head(comparing: Comparing) -> Row:
         "published": options.published,
         "null": options.null,
     }
-    words = shlex.join(["python", "-m", "zoo", "compare", *comparing.words])
+    words = quoted(["python", "-m", "zoo", "compare", *comparing.words])
     return {"schema": SCHEMA, "name": comparing.name, "command": words, "declared": declared}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo.compare.looks import DASHES, LIGHT, MARKERS, cut, look, visible
+from zoo.compare.looks import DASHES, LIGHT, MARKERS, look
+from zoo.pictures import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +22,6 @@ def chunks(entries: Sequence[T], most: int) -> Iterator[list[T]]:
     [[1, 2], [3]]
     """
     yield from (list(entries[i : i + most]) for i in range(0, len(entries), most))
-
-
-def plain(text: object, most: int = 40) -> str:
-    """Text in which matplotlib sees no formula, short enough for a figure."""
-    return cut(visible(text), most).replace("$", r"\$")
 
 
 def styled(axis: Axes, title: str, x: str, y: str) -> None:

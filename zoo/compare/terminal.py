@@ -6,8 +6,10 @@ from pathlib import Path
 
 from zoo.compare import table as md
 from zoo.compare.across import Row
+from zoo.errors import cut, shown
 
 HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
+WIDEST = 80  # characters of a cell
 
 
 def terminal(record: Row, path: Path) -> str:
@@ -18,9 +20,12 @@ def terminal(record: Row, path: Path) -> str:
         path: its folder.
     """
     keys = [md.GAPS.index(key) for key in ("place", "metric", "arm", "baseline", "gap", "verdict")]
-    rows = [[" ".join(row[key].split()) for key in keys] for row in md.gap_rows(record)[1]]
+    rows = [
+        [cut(" ".join(row[key].split()), WIDEST) for key in keys] for row in md.gap_rows(record)[1]
+    ]
     told = md.sentences(record)
-    return "\n".join([*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"])
+    lines = [*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"]
+    return "\n".join(map(shown, lines))
 
 
 def columns(rows: list[tuple[str, ...] | list[str]]) -> list[str]:
