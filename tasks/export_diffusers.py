@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,7 +18,7 @@ from tasks.diffusion import Denoising
 from tasks.files import given_folder, writing
 from tasks.use import Report
 from zoo.errors import ConfigError
-from zoo.folder import RunFolder
+from zoo.folder import RunFolder, room_for
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
@@ -37,21 +41,25 @@ class ExportDiffusers:
         self.format, self.dir = format, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        from diffusers import DDPMPipeline
-        from diffusers.utils.logging import disable_progress_bar
-
         place = given_folder(self.dir, folder.path / "export" / "diffusers", "dir")
         if self.dir is not None and place.exists():
             raise ConfigError("something lies there", f"dir={shown(place)}", "name a new folder")
-        fresh = place.with_name(f".{place.name[:40]}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
+        with passing(place.with_name(f".{place.name[:40]}.new")) as fresh:
+            return self.export(task, place, fresh)
+
+    def export(self, task: Denoising, place: Path, fresh: Path) -> Report:
+        """Writes the pipeline into a fresh folder, checks it there and moves it to its place."""
+        from diffusers import DDPMPipeline
+        from diffusers.utils.logging import disable_progress_bar
+
         disable_progress_bar()
         task.cpu()  # where float32 is exact
-        unet = unet_of(task.model, task.images.shape[1:])
-        with warnings.catch_warnings(), writing(place, "dir"):
+        unet: Any = unet_of(task.model, task.images.shape[1:])
+        size = sum(weight.nbytes for weight in unet.state_dict().values())
+        with warnings.catch_warnings(), writing(place, "dir"), room_for(place, size):
             warnings.simplefilter("ignore")
             pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
-            pipeline.save_pretrained(fresh)
+            save(pipeline, fresh)
             loaded = DDPMPipeline.from_pretrained(fresh, low_cpu_mem_usage=False).unet
         shape = (4, *task.images.shape[1:])
         x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(task.device)
@@ -59,7 +67,6 @@ class ExportDiffusers:
         ours, theirs = task.model(x, t), loaded.to(task.device)(x, t).sample
         difference = float((ours - theirs).abs().max() / ours.abs().max())
         if not difference <= TOLERANCE:
-            shutil.rmtree(fresh)
             what = f"the written pipeline differs by {difference:.1g}"
             raise ConfigError(what, str(place), "report this, with the run's config.yaml")
         shutil.rmtree(place, ignore_errors=True)
@@ -71,3 +78,24 @@ class ExportDiffusers:
         if levels < DEFAULT_STEPS:
             told += f"; call a pipeline with num_inference_steps={levels} or less"
         return Report(record, told)
+
+
+@contextlib.contextmanager
+def passing(folder: Path) -> Iterator[Path]:
+    """A folder that is gone before and afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save(pipeline: Any, folder: Path) -> None:
+    """Writes a pipeline; an error of the disk is one of the system, which safetensors hides."""
+    from safetensors import SafetensorError
+
+    try:
+        pipeline.save_pretrained(folder)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), str(error)) if number else error from None

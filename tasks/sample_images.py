@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Le
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from tasks.noise import Sampler
 from tasks.pictures import enlarged, sheet
 from tasks.use import Report
 from zoo.errors import ConfigError
-from zoo.folder import RunFolder
+from zoo.folder import RunFolder, write_whole
 
 
 class SampleImages:
@@ -46,21 +48,19 @@ class SampleImages:
         self.label, self.guidance, self.dir = label, guidance, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        from PIL import Image
-
         place = given_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
             place = unused(place, f"images-{self.seed}")
             place.mkdir(parents=True)
         try:
             images = self.made(task)
+            with writing(place, "dir"):
+                for number, image in enumerate(images):
+                    save_image(image, place / f"{number:05d}.png")
+                save_image(sheet(enlarged(images)), place / "grid.png")
         except BaseException:
-            place.rmdir()
+            shutil.rmtree(place)
             raise
-        with writing(place, "dir"):
-            for number, image in enumerate(images):
-                Image.fromarray(pixels(image)).save(place / f"{number:05d}.png")
-            Image.fromarray(pixels(sheet(enlarged(images)))).save(place / "grid.png")
         record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
         return Report(record, f"{self.count} images: {shown(place / 'grid.png')}")
 
@@ -94,7 +94,11 @@ class SampleImages:
         return None if self.label is None else names.index(str(self.label))
 
 
-def pixels(image: Tensor) -> np.ndarray:
-    """`[C, H, W]` of bytes as `[H, W]` or `[H, W, 3]`."""
+def save_image(image: Tensor, path: Path) -> None:
+    """Writes an image, `[C, H, W]` of bytes, in grey or in colours."""
+    from PIL import Image
+
     array = image.movedim(0, -1).numpy()
-    return array[..., 0] if array.shape[-1] == 1 else array
+    file = io.BytesIO()
+    Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, "PNG")
+    write_whole(path, file.getvalue())

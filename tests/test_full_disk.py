@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from forked import speak, start
-from tiny_runs import words
+from PIL import Image
+from tiny_runs import shrink, words
 
 from tasks.tensor_files import digest, read_sums
+from zoo.cli import main
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(kilobytes, dis
     (line,) = [line for line in told.splitlines() if "rror" in line]
     assert process.exitcode == 6
     assert line.startswith("zoo: error: the disk is full: ")
-    assert " MB are free, " in line
+    assert "B are free, " in line
     assert str(run) in line
     assert "Traceback" not in told
     result = run / "result.json"
@@ -57,3 +59,51 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(kilobytes, dis
         assert digest(path) in known.values()
         torch.load(path, weights_only=True)
     assert not list(place.rglob(".*.tmp*"))
+
+
+@pytest.mark.parametrize(
+    ("task", "room", "verb"),
+    [
+        ("cnn", 0, "predict path={pictures} out={disk}/labels.csv"),
+        ("diffusion", 0, "sample count=64 steps=4 dir={disk}/samples"),
+        ("diffusion", 8, "export dir={disk}/pipeline"),
+        ("diffusion", 20, "export dir={disk}/pipeline"),
+    ],
+)
+def test_a_verb_that_finds_no_room_leaves_nothing_half_written(
+    task, room, verb, disk, tmp_path, capsys, monkeypatch
+):
+    shrink(monkeypatch)
+    place, run = disk(room + 12), tmp_path / "run"
+    assert main(["fit", *words(task, "trainer.max_steps=2"), f"run.dir={run}"]) == 0
+    (tmp_path / "pictures").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "pictures" / "one.png")
+    (place / "mine").write_bytes(bytes(12 * 1024))
+    capsys.readouterr()
+    name, *given = verb.format(disk=place, pictures=tmp_path / "pictures").split()
+    assert main([name, f"from={run}", *given]) == 6
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "rror" in line]
+    assert line.startswith("zoo: error: the disk is full: ")
+    assert str(place) in line
+    assert [path.name for path in place.rglob("*") if path.is_file()] == ["mine"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [20, 100, 400])
+def test_a_comparison_goes_on_when_room_returns(kilobytes, disk, tmp_path, capsys):
+    place = disk(kilobytes)
+    given = [
+        "task=gnn",
+        "connection=plain,residual",
+        "pairs=1",
+        "logger=none",
+        "trainer.max_steps=5",
+    ]
+    command = ["compare", *given, "model.depth=2", "workers=1", f"compare.dir={place / 'here'}"]
+    assert main(command) == 6
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "rror" in line]
+    assert line.startswith("zoo: error: the disk is full: ")
+    subprocess.run(["mount", "-o", "remount,size=40m", str(place)], check=True)
+    assert main(command) == 0
+    cells = json.loads((place / "here" / "compare.json").read_text())["cells"]
+    assert [cell["status"] for cell in cells] == ["done", "done"]

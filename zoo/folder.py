@@ -39,8 +39,17 @@ def room_for(path: Path, size: int) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         free = shutil.disk_usage(path.parent).free
-        what = f"the disk is full: {free / 1e6:,.1f} MB are free, {size / 1e6:,.1f} are needed"
+        what = f"the disk is full: {in_words(free)} are free, {in_words(size)} are needed"
         raise ResourceError(what, str(path), "free some space") from None
+
+
+def in_words(size: int) -> str:
+    """A number of bytes in the unit that suits it.
+
+    >>> in_words(900), in_words(12_345_678)
+    ('0.9 kB', '12.3 MB')
+    """
+    return f"{size / 1e3:,.1f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
 
 
 @contextlib.contextmanager
