@@ -80,7 +80,8 @@ class Keep(LeanCallback):
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         if self.anchors and not trainer.global_step:
             trainer.save_checkpoint(self.path)
-        if self.batches % int(trainer.val_check_interval) == 0:
+        known = self.path.with_name("rollback.ckpt").exists()
+        if self.batches % int(trainer.val_check_interval) == 0 or not known:
             self.anchor(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:

@@ -155,7 +155,9 @@ class Guard(LeanCallback):
         what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
         if not self.keeps or self.count > self.limit:
             more = f" ({self.count} such steps)" if self.keeps else ""
-            fix = "lower optimizer.lr" + ", or give trainer.on_nonfinite=skip" * (not self.keeps)
+            fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * (
+                not self.keeps
+            )
             raise Diverged(what + more, "training", fix)
         if self.policy == "skip":
             self.happened(step, "left_out", loss)

@@ -220,6 +220,16 @@ def test_a_run_that_returned_and_was_interrupted_is_the_run(when, planted, tmp_p
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path):
+    planted({9: NAN})
+    fit(tmp_path / "run", "trainer.save_minutes=0 trainer.validate_every=6", code=4)
+    assert main(["fit", f"from={tmp_path / 'run'}", f"trainer.on_nonfinite={policy}"]) == 0
+    record = RunFolder(tmp_path / "run").result()
+    (event,) = record["events"]
+    assert (record["status"], event["step"], event.get("to", 8)) == ("done", 9, 8)
+
+
 def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     planted({14: 100.0})
     record = fit(tmp_path / "run")

@@ -23,6 +23,7 @@ from zoo.words import parse
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
 CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
+CHANGEABLE += ("trainer.on_nonfinite", "trainer.nonfinite_limit")  # where a run diverged
 
 
 @dataclass
