@@ -91,7 +91,7 @@ class Guard(LeanCallback):
             for weight in weights if bad else ():
                 weight.grad = None
         elif not self.scaled:
-            lost = bad.float()
+            lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
             if self.policy != "skip" and self.lost is not None:
                 lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
             self.lost = optimizer.found_inf = lost
