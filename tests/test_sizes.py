@@ -18,6 +18,7 @@ STEPS = "a number of steps takes time alone, as much as its user asks for"
 UNBOUNDED = {
     **dict.fromkeys(("max_steps", "max_epochs", "validate_every", "patience"), STEPS),
     **dict.fromkeys(("accumulate", "log_every", "warmup", "sample_every"), STEPS),
+    "nonfinite_limit": "a bound of what a run may lose",
     "seed": "the key of draws",
     "devices": "more than there are is refused",
     "label": "a name that may look like a number",
