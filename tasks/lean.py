@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from pytorch_lightning import Callback, LightningModule
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class LeanModule(Lean, LightningModule):
     """
 
     guard: Guard | None = None
+    train_loss: Tensor
     watch_every = 0
     rate = math.nan
     grad_norm = torch.tensor(math.nan)
@@ -88,7 +90,9 @@ class LeanModule(Lean, LightningModule):
         The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
-        if not (gradient_clip_val or watched or (self.guard and self.guard.keeps)):
+        if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
+            if self.guard and not self.train_loss.isfinite():  # on a CPU, where a look is free
+                self.zero_grad()
             return
         groups = optimizer.param_groups
         weights = [w for group in groups for w in group["params"] if w.grad is not None]

@@ -31,7 +31,8 @@ SHOWN = 100  # events that a result lists
 class Guard(LeanCallback):
     """Keeps a gradient that is not finite from the weights, and records losses out of the usual.
 
-    A gradient's norm is known where gradients are clipped, and always unless the run only stops.
+    A gradient's norm is known but on one CPU where the run only stops and gradients are not
+    clipped; there the loss alone is looked at before the update.
     On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,
     and looked at where the run waits for the device anyway. Under fp16 the scaler leaves out steps
     and a norm that is not finite is no news, so that the loss alone speaks.
@@ -51,7 +52,7 @@ class Guard(LeanCallback):
 
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
-        self.keeps = policy != "stop"
+        self.keeps = self.needs_norm = policy != "stop"
         self.scaled = False
         self.batches = 0
         self.unseen: list[
@@ -69,6 +70,7 @@ class Guard(LeanCallback):
         alone = trainer.world_size == 1 and task.device.type == "cpu"
         self.every = 1 if alone else self.every
         self.scaled = trainer.precision == "16-mixed"
+        self.needs_norm = self.keeps or not alone
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
@@ -155,9 +157,8 @@ class Guard(LeanCallback):
         what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
         if not self.keeps or self.count > self.limit:
             more = f" ({self.count} such steps)" if self.keeps else ""
-            fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * (
-                not self.keeps
-            )
+            saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
+            fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
             raise Diverged(what + more, "training", fix)
         if self.policy == "skip":
             self.happened(step, "left_out", loss)

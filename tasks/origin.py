@@ -43,11 +43,14 @@ def undisturbed(task: Any) -> Iterator[None]:
     buffers = {name: value.clone() for name, value in task.model.named_buffers()}
     draws = {name: generator.get_state() for name, generator in task.draws.items()}
     compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
+    training = task.model.training
+    task.model.train()
     devices = [task.device] if task.device.type == "cuda" else []
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices):
             yield
     finally:
+        task.model.train(training)
         task.model._compiled_call_impl = compiled
         for name, generator in task.draws.items():
             generator.set_state(draws[name])

@@ -22,8 +22,10 @@ from zoo.tree import flatten, refuse_code
 from zoo.words import parse
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
-CHANGEABLE = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger")
-CHANGEABLE += ("trainer.on_nonfinite", "trainer.nonfinite_limit")  # where a run diverged
+CHANGEABLE = (
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
+    *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
+)
 
 
 @dataclass

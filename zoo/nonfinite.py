@@ -39,7 +39,7 @@ def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
     """
     weights = not_finite(dict(model.named_parameters(prefix="model")))
     if weights:
-        return f"the weights {weights} are lost"
+        return f"the update before it lost the weights {weights}"
     outputs: list[str] = []
     gradients: list[str] = []
     inputs: list[bool] = []
