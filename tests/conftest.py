@@ -140,6 +140,22 @@ def zero_branches(stack: Stack) -> Stack:
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Figures that are made and not drawn."""
+    from tiny_runs import undraw
+
+    undraw(monkeypatch)
+
+
+@pytest.fixture
+def shrunk(monkeypatch):
+    """Few images and few steps of what is no part of a task as well."""
+    from tiny_runs import shrink
+
+    shrink(monkeypatch)
+
+
+@pytest.fixture
 def planetoid():
     """The folder with Cora's raw files."""
     folder = DATA / "planetoid"

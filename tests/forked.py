@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import socket
 
 SERVER = multiprocessing.get_context("forkserver")
 LOADED = ["tasks.run", "tasks.use", "tasks.loop", "tasks.diffusion", "tasks.data.graphs"]
@@ -24,6 +25,15 @@ def speak(words, err, out=os.devnull):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOCTTY), number)
     settle()
     os._exit(main(words))
+
+
+def places(world):
+    """The variables by which the processes of one run on this machine find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
+    return [{**place, "LOCAL_RANK": str(number)} for number in range(world)]
 
 
 def surrounded(environment, target, args):

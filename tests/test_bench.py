@@ -86,7 +86,10 @@ def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
 
 
-@pytest.mark.parametrize(("task", "depths"), [("cnn", (8, 20, 56)), ("transformer", (3, 9, 27))])
+@pytest.mark.parametrize(
+    ("task", "depths"),
+    [("cnn", (8, 20, 56)), pytest.param("transformer", (3, 9, 27), marks=pytest.mark.slow)],
+)
 def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
     """Less is kept the more is computed again, and nothing grows where all is undone."""
     monkeypatch.chdir(tmp_path)

@@ -39,7 +39,10 @@ def count(*args, **given):
 
 @pytest.mark.parametrize(
     ("depth", "millions"),
-    [(20, "0.27"), (32, "0.46"), (44, "0.66"), (56, "0.85"), (110, "1.73"), (1202, "19.4")],
+    [
+        *[(20, "0.27"), (32, "0.46"), (44, "0.66"), (56, "0.85"), (110, "1.73")],
+        pytest.param(1202, "19.4", marks=pytest.mark.slow),
+    ],
 )
 def test_cifar_counts_of_he_2015(depth, millions):
     """Table 6, option A; the paper rounds 1.73 to 1.7."""

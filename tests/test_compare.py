@@ -1,6 +1,8 @@
 """Comparisons through the command line."""
 
+import io
 import json
+from contextlib import redirect_stdout
 
 import pytest
 
@@ -14,9 +16,33 @@ SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", 
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "pairs=2", "workers=2"]
 
 
+FEW = [*SMALL, "model.depth=2", "pairs=1", "workers=1"]
+
+
+def stands(folder):
+    """What a folder says of its cells, and its report."""
+    rows = json.loads((folder / "compare.json").read_text())["cells"]
+    return {row["status"] for row in rows}, (folder / "report.md").read_text()
+
+
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compare") / "here"
+def tried(tmp_path_factory):
+    """A folder in which nothing came to its end, and what was said each time."""
+    folder, out = tmp_path_factory.mktemp("compare") / "here", io.StringIO()
+    words = ["compare", *FEW, f"dir={folder}"]
+    assert main([*words, "minutes=0.0001"]) == 7
+    unmeasured = stands(folder)
+    with redirect_stdout(out):
+        assert main(["--json", *words, "dry_run=true"]) == 0
+    assert list((folder / "cells").iterdir()) == []
+    assert main([*words, "minutes=0.0001"]) == 7
+    return folder, unmeasured, json.loads(out.getvalue()), stands(folder)
+
+
+@pytest.fixture(scope="module")
+def compared(tried):
+    """The same folder with all runs."""
+    folder = tried[0]
     assert main(["compare", *SMALL, f"compare.dir={folder}"]) == 0
     return folder
 
@@ -64,27 +90,19 @@ def test_the_command_of_a_cell_repeats_it(compared, tmp_path, capsys):
     assert result["branch_digest"] == row["branch_digest"]
 
 
-def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tmp_path, capsys):
-    folder = tmp_path / "hung"
-    words = ["compare", *SMALL, "model.depth=2", "pairs=1", "workers=1", f"dir={folder}"]
-    assert main(["--json", *words, "dry_run=true"]) == 0
-    listed = json.loads(capsys.readouterr().out)
+def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tried, compared):
+    _, _, listed, (statuses, report) = tried
     assert len(listed["cells"]) == 2
     assert listed["seconds"] > 0
-    assert list((folder / "cells").iterdir()) == []
-    assert main([*words, "minutes=0.0001"]) == 7
-    record = record_of(folder)
-    assert {row["status"] for row in record["cells"]} == {"failed"}
-    assert "no end after 0 s (see logs/worker" in (folder / "report.md").read_text()
+    assert statuses == {"failed"}
+    assert "no end after 0 s (see logs/worker" in report
+    assert stands(compared)[0] == {"done"}
 
 
-def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tmp_path):
-    folder = tmp_path / "lost"
-    words = ["compare", *SMALL, "model.depth=2", "pairs=1", f"dir={folder}"]
-    assert main([*words, "minutes=0.0001"]) == 7
-    assert "could not be measured: no end after 0 s" in (folder / "report.md").read_text()
-    assert main(words) == 0
-    assert {row["status"] for row in record_of(folder)["cells"]} == {"done"}
+def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, compared):
+    _, (_, report), _, _ = tried
+    assert "could not be measured: no end after 0 s" in report
+    assert stands(compared)[0] == {"done"}
 
 
 @pytest.mark.parametrize(

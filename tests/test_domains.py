@@ -4,12 +4,11 @@ import functools
 import itertools
 import math
 import os
-import socket
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import torch
-from forked import start
+from forked import places, start
 from matplotlib.figure import Figure
 from test_run import rows, weights
 
@@ -107,12 +106,21 @@ def test_every_rule_trains_from_the_same_branches(domain, name):
         assert any(not torch.equal(after[key], value) for key, value in before.items()), slot
 
 
-@pytest.mark.parametrize("name", registry.names("connection"))
+def spread():
+    """Every connection in every task; each is in one task outside the slow run."""
+    for index, name in enumerate(registry.names("connection")):
+        for task in TASKS:
+            here = TASKS[index % len(TASKS)] == task
+            yield pytest.param(task, name, marks=[] if here else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("domain", "name"), list(spread()), indirect=["domain"])
 def test_every_init_rule_gives_every_connection_the_same_branches(domain, name):
     for slot in {"connection", "long"} & domain.config.choices.keys():
         assert domain.starts(slot, name) == domain.started, slot
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("task", TASKS)
 def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path, capsys):
     more = ["trainer.precision=bf16-mixed", "model.dropout=0.1"]
@@ -151,13 +159,8 @@ def among(world, folder):
         if world == 2:
             runs.append(["fit", *own, f"run.dir={folder / 'cut' / task}", "trainer.max_steps=3"])
             runs.append(["fit", f"from={folder / 'cut' / task}", "trainer.max_steps=6"])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
     told = [folder / f"rank{number}.txt" for number in range(world)]
-    places = [{**place, "LOCAL_RANK": str(number)} for number in range(world)]
-    ranks = [start(rank, runs, *each) for each in zip(places, told, strict=True)]
+    ranks = [start(rank, runs, *each) for each in zip(places(world), told, strict=True)]
     for process in ranks:
         process.join()
     said = [file.read_text() for file in told]

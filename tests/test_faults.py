@@ -125,13 +125,14 @@ def test_a_fault_is_behaved(number, place):
 
 @fault(3)
 def wrong_values(place):
+    values = {
+        "model.depth": ("0", "-3", "1e9", "ten"),
+        "optimizer.lr": ("0", "nan", "inf", "-1"),
+        "seed": ("-1", "1.5"),
+    }
     for task in TASKS:
-        for key, values in {
-            "model.depth": ("0", "-3", "1e9", "ten"),
-            "optimizer.lr": ("0", "nan", "inf", "-1"),
-            "seed": ("-1", "1.5"),
-        }.items():
-            for value in values:
+        for key in values if task == "gnn" else ["model.depth"]:  # of each task its own
+            for value in values[key]:
                 place.told(["fit", f"task={task}", f"{key}={value}"], 2, f"{key}=")
 
 
@@ -182,6 +183,8 @@ def a_key_that_is_not_there(place):
         for section in {key.partition(".")[0] for key in keys} - {"choices"}:
             key = next(key for key in keys if key.startswith(f"{section}."))
             place.told(["fit", f"task={task}", f"{key}x=1"], 2, f"unknown option {key}x")
+            if task != "gnn" and section != "model":
+                continue
             path = place.path / "mine.yaml"
             wrong = f"{{{key.partition('.')[2]}x: 1}}"
             path.write_text(f"choices: {{task: {task}}}\n{section}: {wrong}\n")

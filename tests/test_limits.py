@@ -1,7 +1,6 @@
 """How long a run is: which limit ends it, what a continued run may change, warm-up."""
 
 import itertools
-import json
 
 import pytest
 import torch
@@ -12,6 +11,9 @@ from tasks.image_task import ImageTask
 from tasks.lean import LeanModule
 from zoo import registry, shard
 from zoo.cli import main
+from zoo.compare.declared import declare
+from zoo.compare.plan import plan
+from zoo.compare.repeat import command
 from zoo.config import load
 from zoo.folder import RunFolder
 from zoo.models.dropout import dropout
@@ -24,6 +26,9 @@ LIMITS = ("max_steps", "max_epochs")
 def limits(*given):
     trainer = load(given)[0].sections["trainer"]
     return tuple(trainer[key] for key in LIMITS)
+
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.mark.parametrize("task", registry.names("task"))
@@ -72,14 +77,12 @@ def test_a_finished_run_is_trained_longer_or_left_as_it_is(tmp_path, capsys):
     assert limits(f"from={run}") == (8, None)
 
 
-def test_compare_trains_as_long_as_it_is_told(tmp_path, capsys):
-    given = ["compare", "task=unet", "trainer.max_steps=70", "dry_run=true", "model.width=4"]
-    given += ["model.depth=1", "data.size=16", "data.train=4", "data.val=2", "data.test=2"]
-    given += ["pairs=1", "workers=1", f"dir={tmp_path / 'dry'}"]
-    assert main(["--json", *given]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert "trainer.max_steps=70" in json.dumps(told)
-    assert "trainer.max_epochs=5" not in json.dumps(told)
+def test_compare_trains_as_long_as_it_is_told():
+    _, options, given = declare(["task=unet", "trainer.max_steps=70", "pairs=1"])
+    for cell in plan(options, given).cells:
+        assert limits(*command(cell).split()[4:]) == (70, None)
+        assert "trainer.max_steps=70" in command(cell)
+        assert "trainer.max_epochs" not in command(cell).replace("trainer.max_epochs=null", "")
 
 
 def test_options_of_a_file_hold_for_the_choice_of_the_command_line(tmp_path, capsys):
@@ -107,13 +110,16 @@ def test_a_run_that_is_trained_longer_has_the_rates_of_the_longer_schedule(sched
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("accumulate", [3, 7])
-def test_accumulated_steps_are_continued(accumulate, tmp_path):
+@pytest.mark.parametrize(
+    ("accumulate", "cuts"),
+    [(3, (5,)), (7, (8,)), *(pytest.param(n, (3, 5, 8), marks=pytest.mark.slow) for n in (3, 7))],
+)
+def test_accumulated_steps_are_continued(accumulate, cuts, tmp_path):
     """Lightning would make a step of fewer batches at the end of its outer loop's turns."""
     given = ["fit", "task=gnn", *SMALL, f"trainer.accumulate={accumulate}"]
     given += ["trainer.validate_every=3", "trainer.log_every=1", "task.drop_edge=0.2"]
     assert main([*given, "trainer.max_steps=10", f"run.dir={tmp_path / 'whole'}"]) == 0
-    for cut in (3, 5, 8):
+    for cut in cuts:
         run = tmp_path / f"cut{cut}"
         assert main([*given, f"trainer.max_steps={cut}", f"run.dir={run}"]) == 0
         assert main(["fit", f"from={run}", "trainer.max_steps=10"]) == 0

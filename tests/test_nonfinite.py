@@ -4,13 +4,12 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
+from forked import places, speak, start
 from test_run import weights
-from tiny_runs import shrink, words
+from tiny_runs import words
 from torch import nn
 
 from tasks import nonfinite
@@ -24,9 +23,7 @@ from zoo.nonfinite import origin_of_non_finite
 NAN = float("nan")
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    shrink(monkeypatch)
+pytestmark = pytest.mark.usefixtures("shrunk")
 
 
 @pytest.fixture
@@ -240,27 +237,29 @@ def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     assert "at step 14" in capsys.readouterr().err
 
 
+def loses(words, place, err):
+    """One process of a command; the loss of the third batch is lost in process 1."""
+    os.environ.update(place)
+    loss = ImageClassification.loss
+
+    def planted_loss(self, batch):
+        return loss(self, batch) * (NAN if (batch[0], self.rank) == (2, 1) else 1.0)
+
+    ImageClassification.loss = planted_loss
+    speak(words, err)
+
+
 def test_processes_agree_on_a_lost_step(tmp_path):
     """The loss of one of two processes is lost; the sum of the gradients is, in both."""
-    code = """
-import sys
-from tasks.cnn import ImageClassification
-from zoo.cli import main
-loss = ImageClassification.loss
-def planted(self, batch):
-    return loss(self, batch) * (float("nan") if (batch[0], self.rank) == (2, 1) else 1.0)
-ImageClassification.loss = planted
-sys.exit(main(sys.argv[1:]))
-"""
-    (tmp_path / "planted.py").write_text(code)
     given = words("cnn", "trainer.max_steps=4 trainer.devices=2 trainer.accelerator=cpu")
     for policy, code in (("rollback", 0), ("stop", 4)):
         command = ["fit", *given, f"trainer.on_nonfinite={policy}", f"run.dir={tmp_path / policy}"]
-        done = subprocess.run(
-            [sys.executable, str(tmp_path / "planted.py"), *command], capture_output=True
-        )
-        assert done.returncode == code, done.stderr
-        assert "(process 1)" in done.stderr.decode()
+        told = tmp_path / f"{policy}.txt"
+        ranks = [start(loses, command, place, told) for place in places(2)]
+        for process in ranks:
+            process.join()
+        assert [process.exitcode for process in ranks] == [code, code], told.read_text()
+        assert "(process 1)" in told.read_text()
     (event,) = json.loads((tmp_path / "rollback" / "result.json").read_text())["events"]
     assert event["batches"] == [3, 3]
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,21 +23,28 @@ def fit(folder, *words, code=0):
     return RunFolder(folder).result()
 
 
-def test_a_run_and_its_figures(tmp_path, capsys):
-    record = fit(tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cnn") / "run"
+    return folder, fit(folder, "trainer.max_steps=20")
+
+
+def test_a_run_and_its_figures(run):
+    folder, record = run
     names = {"curves", "stream_rms", "mixing", "confusion", "mistakes", "samples"}
-    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == names
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
     assert len(record["curves"]["stream_rms"]) == 4
     assert record["data"] == "digits"
 
 
-def test_labels_of_test_images_are_those_that_were_counted(tmp_path, capsys):
+def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys):
     """On a machine without the run's GPUs too; what is no image is named."""
     from PIL import Image
 
     from tasks.data.images import Digits
 
-    record = fit(tmp_path / "run", "trainer.max_steps=20")
+    folder, record = run
+    shutil.copytree(folder, tmp_path / "run")
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace("accelerator: cpu", "accelerator: gpu"))
     data = Digits().load()
@@ -61,14 +69,14 @@ def test_labels_of_test_images_are_those_that_were_counted(tmp_path, capsys):
     assert len(table) == len(hits) + 1
 
 
-def test_the_net_trains_in_training_mode(tmp_path, capsys):
+def test_the_net_trains_in_training_mode(run):
     """Batch norm's running statistics move only there."""
-    fit(tmp_path / "run")
-    last = weights(tmp_path / "run")
+    last = weights(run[0])
     tracked = [value for name, value in last.items() if name.endswith("num_batches_tracked")]
-    assert [int(value) for value in tracked] == [6] * len(tracked)
+    assert [int(value) for value in tracked] == [20] * len(tracked)
 
 
+@pytest.mark.usefixtures("shrunk")
 @pytest.mark.parametrize(
     "words",
     [

@@ -106,6 +106,7 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     assert [path.name for path in (folder / "export").iterdir()] == ["diffusers"]
 
 
+@pytest.mark.usefixtures("shrunk")
 def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     words = ["model.dropout=0.2", "model.conditional=true", "trainer.ema=0.9", "task.flip=true"]
     fit(tmp_path / "whole", *words)
@@ -116,6 +117,7 @@ def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
 
 
+@pytest.mark.usefixtures("shrunk")
 @pytest.mark.parametrize("step", [3, 6])
 def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch, capsys):
     """From a checkpoint that was written on the way or after all steps, as after SIGKILL."""
@@ -136,12 +138,14 @@ def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch
     assert results[0] == results[1]
 
 
+@pytest.mark.usefixtures("shrunk")
 def test_samples_on_the_way_come_at_the_next_validation(tmp_path, capsys):
     fit(tmp_path / "run", "task.sample_every=4", "trainer.validate_every=3", "trainer.max_steps=9")
     names = {path.stem for path in (tmp_path / "run" / "figures").glob("samples_*")}
     assert names == {"samples_000006", "samples_000009"}
 
 
+@pytest.mark.usefixtures("shrunk")
 @pytest.mark.parametrize(
     "words",
     [
@@ -154,6 +158,7 @@ def test_options_train(words, tmp_path, capsys):
     assert all(math.isfinite(value) for value in record["metrics"].values())
 
 
+@pytest.mark.usefixtures("shrunk")
 def test_a_conditional_model_draws_a_class(tmp_path, capsys):
     folder = tmp_path / "run"
     fit(folder, "model.conditional=true", "trainer.max_steps=1")
@@ -169,6 +174,7 @@ def test_a_conditional_model_draws_a_class(tmp_path, capsys):
     assert "model.conditional" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("shrunk")
 @pytest.mark.parametrize(
     ("drop", "words", "said"),
     [(0, ["guidance=3"], "leave guidance out"), (1, ["label=7"], "never trained with labels")],

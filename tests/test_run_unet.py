@@ -1,7 +1,10 @@
 """Runs of segmentation through the command line."""
 
+import io
 import json
 import math
+import shutil
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -28,10 +31,19 @@ def fit(folder, *words, code=0, data=CELLS):
     return RunFolder(folder).result()
 
 
-def test_a_run_and_its_figures(tmp_path, capsys):
-    record = fit(tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder, its result, and what was printed."""
+    folder, out = tmp_path_factory.mktemp("unet") / "run", io.StringIO()
+    with redirect_stdout(out):
+        record = fit(folder)
+    return folder, record, out.getvalue()
+
+
+def test_a_run_and_its_figures(run):
+    folder, record, out = run
     names = {"curves", "stream_rms", "mixing", "answers", "samples"}
-    assert {path.stem for path in (tmp_path / "run" / "figures").iterdir()} == names
+    assert {path.stem for path in (folder / "figures").iterdir()} == names
     assert len(record["curves"]["stream_rms"]) == 5  # behind the stem and after four writes
     assert (record["data"], record["long"]) == ("cells", "concat")
     kinds = {"loss", "mean_iou", "dice", "boundary_iou", "accuracy"}
@@ -40,10 +52,12 @@ def test_a_run_and_its_figures(tmp_path, capsys):
     assert record["primary"]["name"] == "test/mean_iou"
     assert set(record["chance"]) == {"test/mean_iou", "test/accuracy"}
     assert record["chance"]["test/mean_iou"] < 1 / 3
-    assert "iou/cell" not in capsys.readouterr().out
-    assert rows(tmp_path / "run")[-1]["val/iou/cell"] >= 0
+    assert "test" in out
+    assert "iou/cell" not in out
+    assert rows(folder)[-1]["val/iou/cell"] >= 0
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "words",
     [
@@ -64,6 +78,7 @@ def streets(folder, size=(19, 13)):
     return ["data=masks", f"data.path={folder}", "data.ignore=[9]"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_images_of_odd_size(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     record = fit(tmp_path / "run", data=streets(tmp_path / "streets"))
@@ -98,6 +113,7 @@ def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quarter_turns_need_square_windows(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = streets(tmp_path / "streets")
@@ -106,8 +122,8 @@ def test_quarter_turns_need_square_windows(tmp_path, monkeypatch, capsys):
     fit(tmp_path / "run", "task.rotate=true", "task.crop=8", data=data)
 
 
-def test_predict(tmp_path, capsys):
-    fit(tmp_path / "run")
+def test_predict(run, tmp_path, capsys):
+    shutil.copytree(run[0], tmp_path / "run")
     folder = tmp_path / "images"
     (folder / "more").mkdir(parents=True)
     sizes = {"a.png": (13, 21), "a.jpg": (32, 32), "more/b.bmp": (40, 7), ".c.png": (3, 3)}
@@ -147,20 +163,21 @@ def test_predict(tmp_path, capsys):
     assert [path.name for path in out.iterdir()] == ["a.png"]
 
 
-def test_masks_of_the_test_part_are_those_that_were_counted(tmp_path, capsys):
+def test_masks_of_the_test_part_are_those_that_were_counted(run, tmp_path):
     """Accuracy from the written masks is the run's own."""
     from tasks.data.cells import Cells
 
-    record = fit(tmp_path / "run")
+    trained, record, _ = run
     data = Cells(12, 2, 4, 32).load()
     folder = tmp_path / "images"
     folder.mkdir()
     for number in data.test.tolist():
         Image.fromarray(data.images[number, 0].numpy()).save(folder / f"{number}.png")
-    assert main(["predict", f"from={tmp_path / 'run'}", f"path={folder}"]) == 0
+    out = tmp_path / "out"
+    assert main(["predict", f"from={trained}", f"path={folder}", f"out={out}"]) == 0
     hits = []
     for number in data.test.tolist():
-        with Image.open(tmp_path / "run" / "predictions" / f"{number}.png") as image:
+        with Image.open(out / f"{number}.png") as image:
             hits.append((np.asarray(image) == data.masks[number].numpy()).mean())
     assert np.mean(hits) == pytest.approx(record["metrics"]["test/accuracy"], abs=1e-3)
 

@@ -56,8 +56,14 @@ OPTIONS = [  # of each task, those that reach other code
 ]
 
 
+def undraw(monkeypatch):
+    """Figures that are made and not drawn."""
+    monkeypatch.setattr(Figure, "savefig", lambda self, path: path.touch())
+
+
 def shrink(monkeypatch):
     """Few images, few steps of what is no part of the task, figures that are made and not drawn."""
+    undraw(monkeypatch)
     load = Digits.load
 
     def few(self) -> ImageSet:
@@ -69,7 +75,6 @@ def shrink(monkeypatch):
     monkeypatch.setattr(frechet, "STEPS", 3)
     monkeypatch.setattr(noise, "LEAST", 16)
     monkeypatch.setattr(diffusion, "SHOWN", 4)
-    monkeypatch.setattr(Figure, "savefig", lambda self, path: path.touch())
 
 
 def words(task, *more):
