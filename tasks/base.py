@@ -68,7 +68,7 @@ class Task(LeanModule):
         facts: stand-ins for the facts of the data, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
         home: the device where the run computes.
-        left_out: training batches that the run has left out, where it returned to an earlier step.
+        dropped_batches: training batches that returns to an earlier step have left out so far.
         batch_size: examples of a batch over all processes, where the data comes in batches.
         asks: attributes that the task asks of a model beside calling it.
         verbs: the class that does a verb of the command line with a trained task, such as
@@ -93,7 +93,7 @@ class Task(LeanModule):
         self.train_loss = torch.tensor(torch.nan)
         self.trained_on = ""  # the digest of the data, of a run that is used
         self.draws: dict[str, torch.Generator] = {}
-        self.left_out = 0
+        self.dropped_batches = 0
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
         self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -196,7 +196,7 @@ class Task(LeanModule):
         trainer = self.trainer
 
         def batches() -> Iterable[Any]:
-            done = trainer.global_step * trainer.accumulate_grad_batches + self.left_out
+            done = trainer.global_step * trainer.accumulate_grad_batches + self.dropped_batches
             return self.train_loader(trainer.world_size, trainer.global_rank, done)
 
         return Endless(batches)
@@ -235,11 +235,11 @@ class Task(LeanModule):
         checkpoint["data_digest"] = self.data_digest()
         if hasattr(self.data, "outline"):  # a trained model is used without its data
             checkpoint["outline"] = self.data.outline()
-        checkpoint["left_out"] = self.left_out
+        checkpoint["dropped_batches"] = self.dropped_batches
         checkpoint["draws"] = {name: draws.get_state() for name, draws in self.draws.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.left_out = checkpoint.get("left_out", 0)
+        self.dropped_batches = checkpoint.get("dropped_batches", 0)
         for name, draws in self.draws.items():
             draws.set_state(checkpoint["draws"][name].cpu())
 

@@ -17,6 +17,7 @@ from pytorch_lightning import Trainer
 from tasks.lean import LeanCallback
 from tasks.tensor_files import put_back, save_whole
 from zoo.errors import Diverged
+from zoo.nonfinite import first_of
 
 
 class Interrupts:
@@ -160,8 +161,7 @@ def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
     told = torch.stack([each.to(place) for each in finite.values()]).tolist()
     lost = [name for name, good in zip(finite, told, strict=True) if not good]
     if lost:
-        more = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
-        what = f"{lost[0]}{more} are not finite at step {trainer.global_step}"
+        what = f"{first_of(lost)} are not finite at step {trainer.global_step}"
         raise Diverged(what, "training", "lower optimizer.lr; earlier checkpoints are kept")
 
 

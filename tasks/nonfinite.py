@@ -31,11 +31,11 @@ SHOWN = 100  # events that a result lists
 class Guard(LeanCallback):
     """Keeps a gradient that is not finite from the weights, and records losses out of the usual.
 
-    A gradient's norm is known but on one CPU where the run only stops and gradients are not
-    clipped; there the loss alone is looked at before the update.
     On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,
-    and looked at where the run waits for the device anyway. Under fp16 the scaler leaves out steps
-    and a norm that is not finite is no news, so that the loss alone speaks.
+    and looked at where the run waits for the device anyway. The norm of the gradient tells, but
+    not on one CPU where the run only stops and nothing is clipped: there the loss alone is looked
+    at before the update. Under fp16 the scaler leaves out steps and a norm that is not finite is
+    no news, so that the loss alone tells as well.
 
     Args:
         policy: what follows a lost step.
@@ -44,7 +44,7 @@ class Guard(LeanCallback):
         path: of the checkpoint to return to.
 
     Attributes:
-        events: what happened, in the order of steps: `step`, `kind` (spike, left_out, rollback),
+        events: what happened, in the order of steps: `step`, `kind` (spike, skip, rollback),
             `value` of the loss, null if it is lost; `median` of a spike; of a rollback `to`, the
             step that the run returned to, and `batches`, the first and the last of those left out.
         count: lost steps so far.
@@ -55,9 +55,7 @@ class Guard(LeanCallback):
         self.keeps = self.needs_norm = policy != "stop"
         self.scaled = False
         self.batches = 0
-        self.unseen: list[
-            tuple[int, Tensor, Tensor]
-        ] = []  # batch, loss, norm of its step, if known
+        self.unseen: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
         self.norm: Tensor | None = None
         self.usual: deque[float] = deque(maxlen=WINDOW)
         self.events: list[dict[str, Any]] = []
@@ -152,7 +150,7 @@ class Guard(LeanCallback):
         """Acts on a lost step."""
         self.count += 1
         name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
-        number = batch + task.left_out
+        number = batch + task.dropped_batches
         origin = origin_of_lost(trainer, task, number)
         what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
         if not self.keeps or self.count > self.limit:
@@ -161,16 +159,16 @@ class Guard(LeanCallback):
             fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
             raise Diverged(what + more, "training", fix)
         if self.policy == "skip":
-            self.happened(step, "left_out", loss)
+            self.happened(step, "skip", loss)
             log.warning("%s; the step is left out", what)
             return
         path = Path(trainer.strategy.broadcast(str(self.path)))
         to = load_checkpoint(path)["global_step"]
-        first = to * trainer.accumulate_grad_batches + task.left_out + 1
+        first = to * trainer.accumulate_grad_batches + task.dropped_batches + 1
         self.happened(step, "rollback", loss, to=to, batches=[first, number])
         log.warning("%s; back to step %d, without batches %d to %d", what, to, first, number)
         if trainer.is_global_zero:
-            edit(path, self.state_dict(), number - first + 1 + task.left_out)
+            edit(path, self.state_dict(), number - first + 1 + task.dropped_batches)
         trainer.strategy.barrier()
         raise RolledBack(path.with_name("last.ckpt"), to)
 

@@ -21,17 +21,17 @@ class RolledBack(Exception):
         self.checkpoint, self.step = checkpoint, step
 
 
-def edit(path: Path, guard: dict[str, Any], left_out: int) -> None:
+def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
     """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
 
     Args:
         path: of the checkpoint.
         guard: the state of the guard.
-        left_out: training batches that the run leaves out from there on.
+        dropped_batches: training batches that the run leaves out from there on.
     """
     checkpoint = load_checkpoint(path)
     checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
-    checkpoint["left_out"] = left_out
+    checkpoint["dropped_batches"] = dropped_batches
     last = path.with_name("last.ckpt")
     save_whole(checkpoint, last, path.with_name("previous.ckpt"))
     put_back(last, path)

@@ -112,6 +112,7 @@ def fit(config: Config) -> Result | None:
         folder.create()
     with only_writer(folder.path if folder else None):
         if folder:
+            RunFolder.planned(kind, str(folder.path))  # another run may have had it meanwhile
             folder.write_config(config.plain(), config.given)
         return train(config, training, task, folder, None)
 
@@ -159,6 +160,9 @@ def start_again(config: Config, folder: RunFolder) -> Result | None:
     first = folder if is_first() else None
     with only_writer(first.path if first else None):
         if first:
+            if not first.is_at_start():  # another process had it meanwhile
+                fix = "give the command again"
+                raise ConfigError("the run has gone on", f"from={folder.path}", fix)
             say("there is no checkpoint yet, so the run starts again")
             first.sweep()
             first.create()

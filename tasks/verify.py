@@ -136,9 +136,14 @@ def differing_conditions(then: dict[str, Any], config: Config, folder: RunFolder
 
 
 def numbers(folder: RunFolder, last: int) -> dict[Place, float | None]:
-    """The numbers of a log up to a step, without what the clock says."""
-    rows = [row for row in folder.rows() if row["step"] <= last]
-    return {(row["step"], k): v for row in rows for k, v in row.items() if k not in ("step", CLOCK)}
+    """The numbers of a log up to a step, without what the clock says; None for one given twice."""
+    found: dict[Place, float | None] = {}
+    for row in folder.rows():
+        places = [(row["step"], name) for name in row if name not in ("step", CLOCK)]
+        for place in places if row["step"] <= last else ():
+            twice = place in found and place[1] != "epoch"  # rows of a step share it
+            found[place] = None if twice else row[place[1]]
+    return found
 
 
 def compared(
@@ -154,7 +159,7 @@ def compared(
     Args:
         then: the result of the run.
         now: of its repetition.
-        old: the numbers of the run's log; those that only the new one has do not count.
+        old: the numbers of the run's log; a name that only the new one has does not count.
         new: of its repetition.
         last: the step up to which both go.
         changed: the conditions that are not the same.
@@ -162,7 +167,10 @@ def compared(
     digests = {
         name: then[key] == now[key] for name, key in DIGESTS.items() if then.get(key) is not None
     }
-    found = [difference(place, old[place], new.get(place)) for place in old]
+    names = {name for _, name in old}
+    lacking = [place for place in new if place not in old and place[1] in names]
+    places = sorted([*old, *lacking], key=lambda place: place[0])
+    found = [difference(place, old.get(place), new.get(place)) for place in places]
     differing = [each for each in found if each["then"] != each["now"]]
     record = {
         "equal": all(digests.values()) and not differing,

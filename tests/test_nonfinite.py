@@ -108,9 +108,9 @@ def test_a_step_left_out_is_a_step_that_never_was(
     record = fit(tmp_path / "skipped", *given)
     assert record["status"] == "done"
     assert [(event["step"], event["kind"]) for event in record["events"]] == [
-        (1, "left_out"),
-        (8, "left_out"),
-        (9, "left_out"),
+        (1, "skip"),
+        (8, "skip"),
+        (9, "skip"),
     ]
     assert record["lost_steps"] == 3
     rows = list(RunFolder(tmp_path / "skipped").rows())

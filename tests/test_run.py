@@ -288,6 +288,31 @@ def test_peak_memory_is_that_of_one_run():
     assert peak_memory_bytes() < before - 2**27
 
 
+@pytest.mark.parametrize("again", [["run.dir={}"], ["from={}"]])
+def test_a_run_that_ended_while_its_folder_was_asked_for_stays(again, tmp_path, monkeypatch):
+    """What is checked before the data are loaded is checked again before anything is written."""
+    from tasks import run as module
+
+    place, whole = tmp_path / "run", module.whole
+    if "from" in again[0]:
+        place.mkdir()
+        RunFolder(place).create()
+        config = load(["task=gnn", f"run.dir={place}", "run.id=r", "logger=none"])[0]
+        RunFolder(place).write_config(config.plain(), [])
+
+    def slow(config, data):
+        for path in (place / "checkpoints").glob("*"):
+            path.unlink()
+        (place / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (place / "checkpoints" / "last.ckpt").write_bytes(b"of another process")
+        return whole(config, data)
+
+    monkeypatch.setattr(module, "whole", slow)
+    words = ["task=gnn", "logger=none"] if "run.dir" in again[0] else []
+    assert main(["fit", *words, again[0].format(place)]) == 2
+    assert (place / "checkpoints" / "last.ckpt").read_bytes() == b"of another process"
+
+
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
     words = ("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_steps=5")
     assert fit(tmp_path / "run", *words, code=4)["status"] == "diverged"

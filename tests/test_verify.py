@@ -102,6 +102,13 @@ def test_the_first_number_that_differs_is_told_with_the_largest_difference(runs,
     assert verified(capsys, run, "steps=2")["equal"]
 
 
+@pytest.mark.parametrize("spoil", [lambda rows: rows[:1] + rows[2:], lambda rows: rows + rows])
+def test_rows_that_are_missing_or_there_twice_are_no_equal_log(spoil, runs, tmp_path, capsys):
+    rows = [json.loads(line) for line in (runs("gnn") / "metrics.jsonl").read_text().splitlines()]
+    copied(runs("gnn"), tmp_path / "run", spoil(rows))
+    assert not verified(capsys, tmp_path / "run", code=7)["equal"]
+
+
 def copied(run, place, rows, **changed):
     """A run with another log and other conditions in its result."""
     place.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,11 +16,14 @@ def is_finite(value: Any) -> bool:
     return all(bool(t.isfinite().all()) for t in tensors if t.is_floating_point())
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> str:
-    """The names of those that are not finite, the first of them in full; empty if all are."""
-    lost = [name for name, value in tensors.items() if not is_finite(value)]
-    others = f" and {len(lost) - 1} others" if len(lost) > 1 else ""
-    return f"{lost[0]}{others}" if lost else ""
+def first_of(names: Sequence[str]) -> str:
+    """The first of some names and how many others there are; empty without any.
+
+    >>> first_of(["a", "b", "c"])
+    'a and 2 others'
+    """
+    others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+    return f"{names[0]}{others}" if names else ""
 
 
 def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
@@ -37,9 +40,10 @@ def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
     Returns:
         A few words, such as `first in the output of stages.0.branch`; empty if all is finite.
     """
-    weights = not_finite(dict(model.named_parameters(prefix="model")))
-    if weights:
-        return f"the update before it lost the weights {weights}"
+    parameters = model.named_parameters(prefix="model")
+    lost = [name for name, value in parameters if not is_finite(value)]
+    if lost:
+        return f"the update before it lost the weights {first_of(lost)}"
     outputs: list[str] = []
     gradients: list[str] = []
     inputs: list[bool] = []

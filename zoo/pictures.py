@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MARKS = {  # of events
     "spike": ("v", "loss above 10x the usual"),
-    "left_out": ("x", "not finite, left out"),
+    "skip": ("x", "not finite, left out"),
     "rollback": ("<", "not finite, went back"),
 }
 

@@ -10,7 +10,7 @@ from zoo.compare.curves import Curve, Curves, measures
 from zoo.compare.looks import look
 from zoo.compare.table import event_words, number
 
-MARKS = {"spike": "triangle-up-open", "left_out": "square-open", "rollback": "triangle-left-open"}
+MARKS = {"spike": "triangle-up-open", "skip": "square-open", "rollback": "triangle-left-open"}
 DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic
 FEW = 4  # points of a curve, up to which they are marked
 

@@ -201,7 +201,7 @@ def event_words(event: Row) -> str:
 
     >>> event_words({"step": 7, "kind": "spike", "value": 12.0, "median": 0.5})
     'step 7: a loss of 12.0, usual are 0.500'
-    >>> event_words({"step": 7, "kind": "left_out", "value": None})
+    >>> event_words({"step": 7, "kind": "skip", "value": None})
     'step 7: not finite, left out'
     """
     if event["kind"] == "spike":
