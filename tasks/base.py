@@ -215,6 +215,7 @@ class Task(LeanModule):
         self.measured = {}
 
     def validation_step(self, batch: Any, index: int) -> None:
+        self.alive()
         for name, value in self.totals(batch).items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 

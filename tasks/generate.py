@@ -64,6 +64,7 @@ def sampled(
     made = []
     for part in labels.to(device).split(AT_ONCE):
         known = part if task.model.conditional else None
+        task.alive()
 
         def predict(x: Tensor, t: Tensor, known: Tensor | None = known) -> Tensor:
             return guided(task.model, x, t, known, classes, guidance)

@@ -31,6 +31,10 @@ def signed(method: Callable[..., Any]) -> Any:
     return method
 
 
+def nothing() -> None:
+    """Does nothing."""
+
+
 class Lean:
     """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
 
@@ -60,9 +64,11 @@ class LeanModule(Lean, LightningModule):
         rate: the learning rate of the watched step.
         grad_norm: the norm of its gradient over all weights, before clipping.
         guard: keeps gradients that are not finite from the weights.
+        alive: called again and again outside of steps, for a watchdog that would miss them.
     """
 
     guard: Guard | None = None
+    alive: Callable[[], None] = staticmethod(nothing)
     train_loss: Tensor
     watch_every = 0
     rate = math.nan

@@ -33,6 +33,7 @@ from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
 from zoo.folder import AT_BEST, RunFolder
 from zoo.idle import idle
 from zoo.init import branch_digest, redraw
+from zoo.lease import WRITER
 from zoo.probe import net_mixing
 from zoo.shard import WHOLE, set_shard
 
@@ -103,6 +104,7 @@ def attempt(
             record["steps"], record["reason"] = watchdog.step, what
             if folder:
                 folder.write_result(record)
+                (folder.path / WRITER).unlink(missing_ok=True)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
         callbacks = [guard, recorder, best, keep, watchdog]
@@ -113,7 +115,7 @@ def attempt(
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
         try:
-            with outcome(record, keep, config, task), watchdog:
+            with outcome(record, keep, config, task), watchdog.over(trainer):
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
                 record["steps"] = trainer.global_step
                 if not keep.stopped:

@@ -1,5 +1,6 @@
 """Runs that hang or lose a process end with one line, all of them, their stacks in the log."""
 
+import itertools
 import json
 import os
 import signal
@@ -18,19 +19,20 @@ from zoo.cli import main
 GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
 
 
-def hangs(words, err):
-    """A command whose ninth step does not end."""
+def hangs(name, call, words, err):
+    """A command of whose task a method does not return from one of its calls."""
+    from tasks import watchdog
     from tasks.cnn import ImageClassification
 
-    loss, seen = ImageClassification.loss, []
+    method, calls = getattr(ImageClassification, name), itertools.count(1)
 
-    def hanging(self, batch):
-        seen.append(batch)
-        if len(seen) == 9:
+    def hanging(self, *given):
+        if next(calls) == call:
             threading.Event().wait()
-        return loss(self, batch)
+        return method(self, *given)
 
-    ImageClassification.loss = hanging
+    setattr(ImageClassification, name, hanging)
+    watchdog.TIMES = watchdog.GRACE = 1.0
     speak(words, err)
 
 
@@ -53,6 +55,20 @@ def the_error(said):
     (line,) = [line for line in said.splitlines() if "error" in line.lower()]
     assert "Traceback" not in said
     return line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+def test_a_process_lost_before_the_first_step_is_told(tmp_path):
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: children(process.pid))
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        line = the_error(process.communicate()[1])
+    assert process.returncode == 6
+    assert "process 1 of 2 was lost (signal 9) at the start" in line
+    assert json.loads((run / "result.json").read_text())["status"] == "failed"
+    assert not (run / ".writer").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -83,16 +99,27 @@ def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
         assert "(most recent call first)" in log.partition("process 0 of 2: no step for")[2]
 
 
-def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "call", "when", "steps"),
+    [
+        ("loss", 1, "at the start", 0),
+        ("loss", 4, "after step 3", 3),
+        ("totals", 1, "after step 4 (validation)", 4),
+        ("final", 1, "after step 4 (evaluation)", 4),
+    ],
+)
+def test_a_run_that_hangs_ends_with_its_stacks_in_the_log(name, call, when, steps, tmp_path):
     run, told = tmp_path / "run", tmp_path / "told.txt"
-    process = start(hangs, fit(run), told)
+    given = ["trainer.validate_every=4", "trainer.max_steps=4"]
+    process = start(hangs, name, call, fit(run, *given), told)
     process.join()
     line = the_error(told.read_text())
     assert process.exitcode == 6
     assert "no step for" in line
-    assert "after step 8" in line
+    assert f"s {when} --" in line
     assert " in hanging\n" in (run / "log.txt").read_text()
-    assert json.loads((run / "result.json").read_text())["steps"] == 8
+    assert json.loads((run / "result.json").read_text())["steps"] == steps
+    assert not (run / ".writer").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")

@@ -1,0 +1,73 @@
+"""The other processes of a run on this machine: adopted from Lightning, asked whether they live."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+
+from pytorch_lightning import Trainer
+from torch.distributed import DistError
+
+STARTED: list[subprocess.Popen[bytes]] = []  # other processes of this run
+OBSERVER = "child-process-observer"  # Lightning's thread, which kills this process with a child
+
+
+class Ranks:
+    """This process among those of its run.
+
+    Attributes:
+        rank: of this process.
+        world: the number of processes.
+        children: those that this one started; in rank order, from rank 1.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.launcher = trainer.strategy.launcher
+        self.rank, self.world = trainer.global_rank, trainer.world_size
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def adopt(self) -> None:
+        """Takes the processes that this one has started from Lightning's observer.
+
+        It would kill this process within seconds of another's end, before it can say why.
+        """
+        if self.world == 1:
+            return
+        for thread in threading.enumerate():
+            if thread.name == OBSERVER:
+                vars(thread)["_child_processes"] = []
+        started = getattr(self.launcher, "procs", [])
+        STARTED[:] = started or STARTED  # none where a run returns to an earlier step
+        self.children = STARTED
+
+    def lost(self) -> str:
+        """Which other processes of this machine have failed; empty where none has."""
+        codes = {rank: child.poll() for rank, child in enumerate(self.children, 1)}
+        return ", ".join(
+            f"process {rank} of {self.world} was lost ({ended(code)})"
+            for rank, code in codes.items()
+            if code
+        )
+
+    def living(self) -> list[int]:
+        """The ranks of the children that have not ended."""
+        return [rank for rank, child in enumerate(self.children, 1) if child.poll() is None]
+
+    def kill(self) -> None:
+        """Ends the children."""
+        for child in self.children:
+            child.kill()
+
+    def __str__(self) -> str:
+        return f"process {self.rank} of {self.world}" if self.world > 1 else "this process"
+
+
+def ended(code: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an error says that processes can no longer reach each other."""
+    collective = isinstance(error, RuntimeError) and "gloo" in str(error)
+    return collective or isinstance(error, DistError)
