@@ -58,13 +58,15 @@ def train(
         checkpoint: to continue from.
         pictures: whether figures are drawn.
     """
-    while True:
-        try:
-            return attempt(config, training, task, folder, checkpoint, pictures)
-        except RolledBack as back:
-            checkpoint = back.checkpoint
-            if folder:
-                folder.forget_after(back.step)
+    with logged(folder):
+        tell(config, task, training)
+        while True:
+            try:
+                return attempt(config, training, task, folder, checkpoint, pictures)
+            except RolledBack as back:
+                checkpoint = back.checkpoint
+                if folder:
+                    folder.forget_after(back.step)
 
 
 def attempt(
@@ -89,7 +91,7 @@ def attempt(
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
     repeating = deterministic(training.deterministic)
-    with logged(folder), Interrupts() as interrupts, repeating as unrepeatable:
+    with Interrupts() as interrupts, repeating as unrepeatable:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
         recorder = Record(folder, mirror, training.log_every, epochs, pictures)
@@ -109,8 +111,6 @@ def attempt(
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
         callbacks = [guard, recorder, best, keep, watchdog]
         trainer = training.trainer(task, callbacks, [WholeCheckpoints()])
-        tell(config, task)
-        log.info("%s", announcement(record, training.limits(task), training))
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
@@ -148,14 +148,18 @@ def attempt(
         return Result(record, str(folder.path), code) if folder else None
 
 
-def tell(config: Config, task: Task) -> None:
-    """Says what was read and what is odd in it, and which options are without effect or unwise."""
+def tell(config: Config, task: Task, training: Training) -> None:
+    """Says what was read, what is odd in it, and what is about to be trained.
+
+    Named as well are options that are without effect or unwise.
+    """
     log.info("%s", task.data.summary())
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]
     fits = task.batch_size in (None, asked)
     for note in [*task.data.notes, *idle(config), *([] if fits else cut), *small_batch(task)]:
         log.warning("%s", note)
+    log.info("%s", announcement(new_record(config, task), training.limits(task), training))
 
 
 def announcement(record: dict[str, Any], limits: dict[str, int], training: Training) -> str:

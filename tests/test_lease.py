@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
+from forked import start
 
+import zoo.lease as lease_file
 from zoo.errors import ConfigError
 from zoo.lease import STALE, Lease, only_writer
 
@@ -69,9 +72,40 @@ def test_a_writer_on_another_machine_lives_while_it_gives_signs(tmp_path):
     lease = Lease(path)
     assert lease.take() is None
     os.utime(path, (old, old))
-    lease.beat()
+    assert lease.beat()
     assert path.stat().st_mtime > old + STALE
     lease.release()
+
+
+def test_a_lease_that_another_machine_took_over_is_left_to_it(tmp_path):
+    lease = Lease(tmp_path / ".writer")
+    assert lease.take() is None
+    theirs = json.dumps({"host": "elsewhere", "pid": 1})
+    lease.path.write_text(theirs)
+    os.utime(lease.path, (0, 0))
+    assert not lease.beat()
+    assert lease.path.stat().st_mtime == 0
+    lease.release()
+    assert lease.path.read_text() == theirs
+
+
+def sleeps(folder, err):
+    """Works in a folder whose lease another machine takes meanwhile."""
+    os.dup2(os.open(err, os.O_RDWR | os.O_CREAT), 2)
+    lease_file.BEAT = 0.01
+    with only_writer(folder):
+        (folder / ".writer").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
+        threading.Event().wait()
+
+
+def test_a_process_that_lost_its_lease_ends(tmp_path):
+    process = start(sleeps, tmp_path, tmp_path / "told")
+    process.join()
+    assert process.exitcode == 6
+    (line,) = (tmp_path / "told").read_text().splitlines()
+    assert line.startswith("zoo: error: ")
+    assert str(tmp_path) in line
+    assert "elsewhere" in (tmp_path / ".writer").read_text()
 
 
 def test_processes_that_race_for_a_lease_have_it_one_after_the_other(tmp_path):

@@ -25,6 +25,7 @@ GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to n
 CHANGEABLE = (
     *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
     *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
+    *("trainer.hang_seconds", "trainer.save_minutes"),
 )
 
 

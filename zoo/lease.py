@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from zoo.console import say
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ResourceError
 
 STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
 WRITER = ".writer"  # the lease of a run folder
@@ -27,7 +28,8 @@ class Lease:
 
     On one machine the system's lock on the file counts: it opens when its process ends, however
     it ends, and stays closed while the process is merely stopped. A process on another machine
-    that shares the file system is seen by the age of the file, which `beat` renews.
+    that shares the file system is seen by the age of the file, which `beat` renews; one that slept
+    and was taken for dead loses the lease.
 
     Args:
         path: the file; its folder is there. It is removed when the lease is given back.
@@ -36,37 +38,52 @@ class Lease:
     def __init__(self, path: Path):
         self.path = path
         self.file: TextIO | None = None
+        self.me = {"host": socket.gethostname(), "pid": os.getpid()}
 
     def take(self) -> dict[str, Any] | None:
         """None where the lease is now ours, else its owner: `host`, `pid`, seconds of `silence`."""
-        me = {"host": socket.gethostname(), "pid": os.getpid()}
         while self.file is None:
             file = self.path.open("a+", encoding="utf-8")
             locked = lock(file)
             owner = read(file)
-            far = owner.get("host") != me["host"] or locked is None
-            if locked is False or (owner and far and owner["silence"] < STALE):
+            far = owner.get("host") != self.me["host"] or locked is None
+            silence = age(file, self.path.parent)
+            if locked is False or (owner and far and silence < STALE):
                 file.close()
-                return owner
+                return {**owner, "silence": silence}
             if not same(file, self.path):  # its last owner has removed it since
                 file.close()
                 continue
             file.truncate(0)
-            file.write(json.dumps(me))
+            file.write(json.dumps(self.me))
             file.flush()
             self.file = file
         return None
 
-    def beat(self) -> None:
-        """Says that we are alive."""
-        if self.file:
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(self.path)
+    def beat(self) -> bool:
+        """Says that we are alive; False where another has the lease now, or had it meanwhile."""
+        try:
+            if not self.ours():
+                return False
+            os.utime(self.path)
+        except OSError:  # the file system does not answer
+            return self.file is not None
+        return True
+
+    def ours(self) -> bool:
+        """Whether the lease is still in our hands."""
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                return self.file is not None and read(file) == self.me
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Gives the lease back."""
         if self.file:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if self.ours():
+                    self.path.unlink(missing_ok=True)
             self.file.close()
             self.file = None
 
@@ -83,14 +100,19 @@ def lock(file: TextIO) -> bool | None:
 
 
 def read(file: TextIO) -> dict[str, Any]:
-    """Who wrote a lease and for how long it has been silent; nothing for one not yet written."""
+    """Who wrote a lease; nothing for one not yet written."""
     file.seek(0)
     try:
         written = json.loads(file.read())
-        owner = {"host": written["host"], "pid": written["pid"]}
+        return {"host": written["host"], "pid": written["pid"]}
     except (ValueError, TypeError, KeyError):
         return {}
-    return {**owner, "silence": time.time() - os.fstat(file.fileno()).st_mtime}
+
+
+def age(file: TextIO, folder: Path) -> float:
+    """Seconds since a file was renewed, by the clock that its file system has for all machines."""
+    with tempfile.TemporaryFile(prefix=".", dir=folder) as fresh:
+        return os.fstat(fresh.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
 
 
 def same(file: TextIO, path: Path) -> bool:
@@ -140,12 +162,19 @@ def name_of(owner: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def held(lease: Lease) -> Iterator[None]:
-    """Gives signs of life for a lease that was taken, and gives it back at the end."""
+    """Gives signs of life for a lease that was taken, and gives it back at the end.
+
+    This process ends at once where the lease was lost: another one writes in its place.
+    """
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(BEAT):
-            lease.beat()
+            if not lease.beat():
+                what = "this process was silent for too long, and another one took its place"
+                fix = "leave it to the other one"
+                say(f"error: {ResourceError(what, str(lease.path.parent), fix)}")
+                os._exit(ResourceError.code)
 
     thread = threading.Thread(target=beat, name="zoo-lease", daemon=True)
     thread.start()
