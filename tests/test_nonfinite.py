@@ -176,6 +176,7 @@ def test_a_run_returns_to_its_last_validation_and_goes_on_behind_the_lost_batch(
     assert record["status"] == "done"
     (event,) = record["events"]
     assert event == {"step": 9, "kind": "rollback", "value": None, "to": 6, "batches": [7, 9]}
+    assert (tmp_path / "run" / "log.txt").read_text().count(" parameters, ") == 1
     assert list((tmp_path / "run" / "checkpoints").glob("rollback.ckpt"))
 
     planted({})
