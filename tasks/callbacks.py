@@ -43,6 +43,8 @@ class Record(LeanCallback):
         pictures: whether there are figures on the way.
     """
 
+    state_key = "Record"  # in checkpoints
+
     def __init__(
         self,
         folder: RunFolder | None,
@@ -173,6 +175,8 @@ class Best(LeanCallback):
     Args:
         patience: steps to wait for a better loss, or None.
     """
+
+    state_key = "Best"  # in checkpoints
 
     def __init__(self, patience: int | None):
         self.patience = patience

@@ -64,6 +64,8 @@ class Keep(LeanCallback):
         stopped: the signal by which all processes ended the run, or 0.
     """
 
+    state_key = "Keep"  # in checkpoints
+
     def __init__(
         self, path: Path, minutes: float, interrupts: Interrupts, every: int, anchors: bool
     ):

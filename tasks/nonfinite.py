@@ -50,6 +50,8 @@ class Guard(LeanCallback):
         count: lost steps so far.
     """
 
+    state_key = "Guard"  # in checkpoints
+
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
         self.keeps = self.needs_norm = policy != "stop"
