@@ -143,6 +143,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
     config.given = folder.words_with(config.given)
     if is_first():
         folder.sweep()
+        folder.create()
         if path != last:
             put_back(path, last)
         if done:  # no longer

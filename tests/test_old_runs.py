@@ -1,0 +1,62 @@
+"""Folders that earlier versions wrote: they go on, and every verb works on them.
+
+Those in `old_runs` were written by commit e8dc7c7 with the tiny settings of `tiny_runs`.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from zoo.cli import main
+
+OLD = Path(__file__).with_name("old_runs")
+pytestmark = pytest.mark.filterwarnings("ignore:.*Sparse")
+
+
+@pytest.fixture
+def old(tmp_path):
+    shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("task", ["gnn", "diffusion"])
+def test_an_old_run_goes_on_as_if_this_version_had_begun_it(task, old):
+    assert main(["fit", f"from={old / task}", "trainer.max_steps=12"]) == 0
+    result = json.loads((OLD / task / "result.json").read_text())
+    _, _, _, *given = result["command"].split()
+    assert main([*given, "trainer.max_steps=12", f"run.dir={old / 'new'}"]) == 0
+    one, other = (
+        load_file(old / name / "checkpoints" / "last.safetensors") for name in (task, "new")
+    )
+    assert one.keys() == other.keys()
+    for name, value in one.items():  # equal to the last bit where the processor is the same
+        torch.testing.assert_close(value, other[name], rtol=1e-4, atol=1e-5)
+    one, other = (json.loads((old / name / "result.json").read_text()) for name in (task, "new"))
+    assert one["metrics"] == pytest.approx(other["metrics"], rel=1e-3)
+    assert one["best_step"] == other["best_step"]
+
+
+@pytest.mark.parametrize(
+    ("task", "verb", "file"),
+    [
+        ("gnn", ["test"], "result.json"),
+        ("gnn", ["predict"], "predictions/nodes.csv"),
+        ("gnn", ["verify", "steps=4"], "metrics.jsonl"),
+        ("diffusion", ["test"], "result.json"),
+        ("diffusion", ["sample", "count=2", "steps=3"], "samples/*/grid.png"),
+        ("diffusion", ["export"], "export/diffusers/unet/*.safetensors"),
+    ],
+)
+def test_a_verb_reads_an_old_run(task, verb, file, old):
+    assert main([verb[0], f"from={old / task}", *verb[1:]]) == 0
+    assert list((old / task).glob(file))
+
+
+def test_the_report_of_an_old_comparison_says_the_same(old):
+    before = (old / "comparison" / "report.md").read_text()
+    assert main(["report", str(old / "comparison")]) == 0
+    assert (old / "comparison" / "report.md").read_text() == before
