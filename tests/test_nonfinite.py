@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 from forked import places, speak, start
+from pytorch_lightning.plugins.precision import MixedPrecision
 from test_run import weights
 from tiny_runs import words
 from torch import nn
@@ -16,6 +17,7 @@ from tasks import nonfinite
 from tasks.base import Task
 from tasks.cnn import ImageClassification
 from tasks.origin import origin_of_lost
+from tasks.trainer import Training
 from zoo.cli import main
 from zoo.folder import RunFolder
 from zoo.nonfinite import origin_of_non_finite
@@ -235,6 +237,83 @@ def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     assert event["value"] > 10 * event["median"]
     assert record["status"] == "done"
     assert "at step 14" in capsys.readouterr().err
+
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=[pytest.mark.gpu, NO_GPU])])
+def fp16(request, monkeypatch):
+    """Options of Lightning's fp16 with PyTorch's scaler, which runs on the CPU as well."""
+    if request.param == "gpu":
+        return ["trainer.accelerator=gpu", "trainer.precision=16-mixed"]
+    trainer = Training.trainer
+
+    def in_fp16(self, task, callbacks, plugins=()):
+        self.precision = None  # Lightning takes one of the two
+        fp16 = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+        return trainer(self, task, callbacks, [*plugins, fp16])
+
+    monkeypatch.setattr(Training, "trainer", in_fp16)
+    return ["trainer.accelerator=cpu"]
+
+
+@pytest.fixture
+def steep(monkeypatch):
+    """Takes from some batches, counted from 1, the gradient of a loss that stays finite."""
+    loss = ImageClassification.loss
+
+    def plant(numbers):
+        def steep_loss(self, batch):
+            value = loss(self, batch)
+            if batch[0] + 1 not in numbers:
+                return value
+            return value + (0 * next(self.model.parameters())).sum().sqrt()  # 0, of endless slope
+
+        monkeypatch.setattr(ImageClassification, "loss", steep_loss)
+
+    return plant
+
+
+@pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
+def test_a_run_in_fp16_that_makes_no_step_has_diverged(clip, fp16, steep, tmp_path, capsys):
+    """The scaler would leave out every step of a finite loss and end with the weights it had."""
+    steep(range(1, 99))
+    record = fit(tmp_path / "run", *fp16, clip, code=4)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    step = 18 if "trainer.accelerator=gpu" in fp16 else 17  # on a GPU each second one is looked at
+    said = f"the gradient, scaled by {2.0 ** (16 - step):g} for fp16, is not finite at step {step}"
+    assert f"{said}, batch {step}" in line
+    assert "trainer.precision=bf16-mixed" in line
+    assert record["status"] == "diverged"
+    assert said in record["reason"]
+
+
+@pytest.mark.parametrize("lost", [5, 4])
+def test_a_run_too_short_for_the_scale_of_fp16_says_so(lost, fp16, steep, tmp_path, capsys):
+    steep(range(1, lost + 1))
+    fit(tmp_path / "run", *fp16, "trainer.max_steps=5")
+    assert ("fp16 left out all 5 steps" in capsys.readouterr().err) == (lost == 5)
+
+
+def test_a_scale_that_fp16_finds_is_no_news(fp16, steep, tmp_path):
+    """Steps are left out until the scale fits; a last one as well."""
+    steep({1, 2, 3, 4, 20})
+    record = fit(tmp_path / "run", *fp16)
+    assert (record["status"], record["lost_steps"], record["events"]) == ("done", 0, [])
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_a_scale_that_is_used_up_follows_the_policy(policy, fp16, steep, tmp_path):
+    steep(range(1, 19))
+    record = fit(tmp_path / "run", *fp16, f"trainer.on_nonfinite={policy}")
+    assert record["status"] == "done"
+    assert {event["kind"] for event in record["events"]} == {policy}
+    assert record["events"][0]["step"] in (17, 18)
+    steep(range(1, 999))
+    limit = "trainer.nonfinite_limit=2"
+    record = fit(tmp_path / "never", *fp16, f"trainer.on_nonfinite={policy}", limit, code=4)
+    assert (record["status"], record["lost_steps"]) == ("diverged", 3)
 
 
 def loses(words, place, err):
