@@ -101,6 +101,11 @@ class Guard(LeanCallback):
             value.copy_(torch.where(bad, before, value))
             before.copy_(value)
 
+    def loses_loss(self, loss: Tensor) -> bool:
+        """Whether this loss or one before it in its step is lost; only where a look is free."""
+        losses = [loss, *(earlier for _, earlier, _ in self.unseen)]
+        return not all(bool(each.isfinite()) for each in losses)
+
     def spoiled(self, loss: Tensor) -> Tensor:
         """The loss, whose gradient is not finite either where the loss is not."""
         return loss * (1 + 0 * loss.detach()) if self.keeps else loss
@@ -169,9 +174,11 @@ class Guard(LeanCallback):
         if self.scaler and math.isfinite(loss):
             name = f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
             fix = "give trainer.precision=bf16-mixed or lower optimizer.lr"
-        number = batch + task.dropped_batches
-        origin = origin_of_lost(trainer, task, number)
-        what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
+        number, before = batch + task.dropped_batches, (batch - 1) % trainer.accumulate_grad_batches
+        any_of_them = f"batches {number - before} to {number}"
+        place = any_of_them if before and math.isfinite(loss) else f"batch {number}"
+        place = origin_of_lost(trainer, task, range(number - before, number + 1)) or place
+        what = f"{name} is not finite at step {step}, {place}"
         if not self.keeps or self.count > self.limit:
             more = f" ({self.count} such steps)" if self.keeps else ""
             raise Diverged(what + more, "training", fix)

@@ -45,6 +45,23 @@ def planted(monkeypatch):
     return plant
 
 
+@pytest.fixture
+def steep(monkeypatch):
+    """Takes from some batches, counted from 1, the gradient of a loss that stays finite."""
+    loss = ImageClassification.loss
+
+    def plant(numbers):
+        def steep_loss(self, batch):
+            value = loss(self, batch)
+            if batch[0] + 1 not in numbers:
+                return value
+            return value + (0 * next(self.model.parameters())).sum().sqrt()  # 0, of endless slope
+
+        monkeypatch.setattr(ImageClassification, "loss", steep_loss)
+
+    return plant
+
+
 def fit(folder, *more, code=0, task="cnn"):
     assert main(["fit", *words(task, "trainer.max_steps=20", *more), f"run.dir={folder}"]) == code
     return RunFolder(folder).result()
@@ -73,6 +90,42 @@ def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint
     kept = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 6
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
+
+
+ACCUMULATED = "trainer.accumulate=4 trainer.save_minutes=0"  # step 3 has the batches 9 to 12
+
+
+@pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
+@pytest.mark.parametrize("number", [10, 12])
+def test_of_the_batches_of_a_step_the_one_that_lost_its_loss_is_named(
+    number, clip, planted, tmp_path, capsys
+):
+    planted({number: NAN})
+    fit(tmp_path / "run", ACCUMULATED, clip, code=4)
+    said = f"train/loss is not finite at step 3, batch {number}: first in the loss"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lost", "policy"), [({9}, "stop"), ({10, 11}, "skip"), ({10, 12}, "rollback"), ({12}, "stop")]
+)
+def test_of_the_batches_of_a_step_the_first_that_lost_its_gradient_is_named(
+    lost, policy, steep, tmp_path, capsys
+):
+    steep(lost)
+    more = ["trainer.clip=1.0", f"trainer.on_nonfinite={policy}", "trainer.max_steps=4"]
+    fit(tmp_path / "run", ACCUMULATED, *more, code=4 if policy == "stop" else 0)
+    said = f"the norm of the gradient is not finite at step 3, batch {min(lost)}"
+    assert f"{said}: first in the gradient of the weights model.stem." in capsys.readouterr().err
+
+
+def test_where_no_batch_of_a_step_is_lost_alone_all_are_named(planted, tmp_path, capsys):
+    """Each gradient is finite, and the norm of their sum is not."""
+    planted(dict.fromkeys(range(9, 13), 1e38))
+    fit(tmp_path / "run", ACCUMULATED, "trainer.clip=1.0", code=4)
+    assert "the norm of the gradient is not finite at step 3, batches 9 to 12 --" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_step_too_large_is_told_by_the_weights_that_it_lost(tmp_path, capsys):
@@ -258,23 +311,6 @@ def fp16(request, monkeypatch):
     return ["trainer.accelerator=cpu"]
 
 
-@pytest.fixture
-def steep(monkeypatch):
-    """Takes from some batches, counted from 1, the gradient of a loss that stays finite."""
-    loss = ImageClassification.loss
-
-    def plant(numbers):
-        def steep_loss(self, batch):
-            value = loss(self, batch)
-            if batch[0] + 1 not in numbers:
-                return value
-            return value + (0 * next(self.model.parameters())).sum().sqrt()  # 0, of endless slope
-
-        monkeypatch.setattr(ImageClassification, "loss", steep_loss)
-
-    return plant
-
-
 @pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
 def test_a_run_in_fp16_that_makes_no_step_has_diverged(clip, fp16, steep, tmp_path, capsys):
     """The scaler would leave out every step of a finite loss and end with the weights it had."""
@@ -394,7 +430,7 @@ def test_a_second_look_leaves_no_trace(tmp_path, monkeypatch):
     step = Task.training_step
 
     def looked(self, batch, index):
-        origin_of_lost(self.trainer, self, batch[0] + 1)
+        origin_of_lost(self.trainer, self, range(batch[0] + 1, batch[0] + 3))
         return step(self, batch, index)
 
     monkeypatch.setattr(Task, "training_step", looked)
