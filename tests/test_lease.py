@@ -44,6 +44,7 @@ def holder(tmp_path):
         process.kill()
 
 
+@pytest.mark.fault(37)
 def test_a_living_writer_is_named_and_a_dead_one_followed(holder, tmp_path):
     with (
         pytest.raises(ConfigError, match=f"process {holder.pid} on .* is writing"),
@@ -74,6 +75,7 @@ def test_a_writer_on_another_machine_lives_while_it_gives_signs(tmp_path):
     lease.release()
 
 
+@pytest.mark.fault(21)
 def test_processes_that_race_for_a_lease_have_it_one_after_the_other(tmp_path):
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", COUNTS, str(tmp_path)]

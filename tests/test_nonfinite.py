@@ -78,6 +78,7 @@ def without_times(folder):
     return [{k: v for k, v in row.items() if k != "train/steps_per_second"} for row in rows]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
 def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint(
     clip, planted, tmp_path, capsys
@@ -95,6 +96,7 @@ def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint
 ACCUMULATED = "trainer.accumulate=4 trainer.save_minutes=0"  # step 3 has the batches 9 to 12
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
 @pytest.mark.parametrize("number", [10, 12])
 def test_of_the_batches_of_a_step_the_one_that_lost_its_loss_is_named(
@@ -106,6 +108,7 @@ def test_of_the_batches_of_a_step_the_one_that_lost_its_loss_is_named(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("lost", "policy"), [({9}, "stop"), ({10, 11}, "skip"), ({10, 12}, "rollback"), ({12}, "stop")]
 )
@@ -128,6 +131,7 @@ def test_where_no_batch_of_a_step_is_lost_alone_all_are_named(planted, tmp_path,
     )
 
 
+@pytest.mark.fault(24)
 def test_a_step_too_large_is_told_by_the_weights_that_it_lost(tmp_path, capsys):
     fit(tmp_path / "run", "optimizer=sgd optimizer.lr=1e30 norm=none", code=4)
     said = capsys.readouterr().err
@@ -147,6 +151,7 @@ def on_the_device(monkeypatch):
     monkeypatch.setattr(nonfinite.Guard, "on_train_start", begin)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("device", [False, True])
 def test_a_step_left_out_is_a_step_that_never_was(
@@ -199,6 +204,7 @@ def reference(monkeypatch, lost):
     monkeypatch.setattr(ImageClassification, "optimizer_step", without)
 
 
+@pytest.mark.fault(24)
 def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypatch):
     """A batch of NaN reaches batch norm's statistics in the forward pass."""
     inputs = ImageClassification.inputs
@@ -213,6 +219,7 @@ def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypa
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values())
 
 
+@pytest.mark.fault(24)
 def test_lost_steps_are_bounded(planted, tmp_path, capsys):
     planted(dict.fromkeys((4, 6, 8), NAN))
     given = ["trainer.on_nonfinite=skip", "trainer.nonfinite_limit=2"]
@@ -221,6 +228,7 @@ def test_lost_steps_are_bounded(planted, tmp_path, capsys):
     assert "at step 8, batch 8" in capsys.readouterr().err
 
 
+@pytest.mark.fault(24)
 def test_a_run_returns_to_its_last_validation_and_goes_on_behind_the_lost_batch(
     planted, tmp_path, monkeypatch
 ):
@@ -272,6 +280,7 @@ def test_a_run_that_returned_and_was_interrupted_is_the_run(when, planted, tmp_p
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path):
     planted({9: NAN})
@@ -282,6 +291,7 @@ def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path
     assert (record["status"], event["step"], event.get("to", 8)) == ("done", 9, 8)
 
 
+@pytest.mark.fault(25)
 def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     planted({14: 100.0})
     record = fit(tmp_path / "run")
@@ -311,6 +321,7 @@ def fp16(request, monkeypatch):
     return ["trainer.accelerator=cpu"]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
 def test_a_run_in_fp16_that_makes_no_step_has_diverged(clip, fp16, steep, tmp_path, capsys):
     """The scaler would leave out every step of a finite loss and end with the weights it had."""
@@ -364,6 +375,7 @@ def loses(words, place, err):
     speak(words, err)
 
 
+@pytest.mark.fault(24)
 def test_processes_agree_on_a_lost_step(tmp_path):
     """The loss of one of two processes is lost; the sum of the gradients is, in both."""
     given = words("cnn", "trainer.max_steps=4 trainer.devices=2 trainer.accelerator=cpu")

@@ -55,6 +55,7 @@ def the_error(said):
     return line
 
 
+@pytest.mark.fault(35)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 @pytest.mark.parametrize(
     ("number", "said"),
@@ -95,6 +96,7 @@ def test_a_run_that_hangs_in_a_step_ends_with_its_stacks_in_the_log(tmp_path):
     assert json.loads((run / "result.json").read_text())["steps"] == 8
 
 
+@pytest.mark.fault(37)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_run_that_is_alive_is_not_continued_and_a_killed_one_is(tmp_path, capsys):
     run = tmp_path / "run"
