@@ -97,7 +97,7 @@ class LeanModule(Lean, LightningModule):
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
         if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
-            if self.guard and not self.train_loss.isfinite():  # on a CPU, where a look is free
+            if self.guard and self.guard.loses_loss(self.train_loss):  # on one CPU
                 self.zero_grad()
             return
         groups = optimizer.param_groups

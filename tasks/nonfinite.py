@@ -26,6 +26,7 @@ WINDOW = 100  # losses whose median is the usual one
 FEWEST = 10  # of them, before any loss is a spike
 SPIKE = 10.0  # times the median
 SHOWN = 100  # events that a result lists
+LEAST_SCALE = 1.0  # of fp16, below which a gradient that is not finite is lost
 
 
 class Guard(LeanCallback):
@@ -34,8 +35,9 @@ class Guard(LeanCallback):
     On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,
     and looked at where the run waits for the device anyway. The norm of the gradient tells, but
     not on one CPU where the run only stops and nothing is clipped: there the loss alone is looked
-    at before the update. Under fp16 the scaler leaves out steps and a norm that is not finite is
-    no news, so that the loss alone tells as well.
+    at before the update. Under fp16 a norm that is not finite is no news: the scaler leaves out
+    the step and halves its scale. There the loss tells, and a last step that was left out although
+    the scale had come below 1.
 
     Args:
         policy: what follows a lost step.
@@ -55,7 +57,7 @@ class Guard(LeanCallback):
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
         self.keeps = self.needs_norm = policy != "stop"
-        self.scaled = False
+        self.scaler: Any = None  # of fp16
         self.batches = 0
         self.unseen: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
         self.norm: Tensor | None = None
@@ -69,7 +71,7 @@ class Guard(LeanCallback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         alone = trainer.world_size == 1 and task.device.type == "cpu"
         self.every = 1 if alone else self.every
-        self.scaled = trainer.precision == "16-mixed"
+        self.scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.needs_norm = self.keeps or not alone
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
@@ -86,13 +88,13 @@ class Guard(LeanCallback):
             weights: with gradients.
             norm: of the whole gradient.
         """
-        self.norm = None if self.scaled else norm
+        self.norm = None if self.scaler else norm
         bad = ~(norm < math.inf)
         waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
-        if not self.scaled and (waits or not optimizer.param_groups[0].get("fused")):
+        if not self.scaler and (waits or not optimizer.param_groups[0].get("fused")):
             for weight in weights if bad else ():
                 weight.grad = None
-        elif not self.scaled:
+        elif not self.scaler:
             lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
             if self.policy != "skip" and self.lost is not None:
                 lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
@@ -100,6 +102,11 @@ class Guard(LeanCallback):
         for value, before in zip(self.statistics, self.good, strict=True):
             value.copy_(torch.where(bad, before, value))
             before.copy_(value)
+
+    def loses_loss(self, loss: Tensor) -> bool:
+        """Whether this loss or one before it in its step is lost; only where a look is free."""
+        losses = [loss, *(earlier for _, earlier, _ in self.unseen)]
+        return not all(bool(each.isfinite()) for each in losses)
 
     def spoiled(self, loss: Tensor) -> Tensor:
         """The loss, whose gradient is not finite either where the loss is not."""
@@ -138,6 +145,18 @@ class Guard(LeanCallback):
             elif step != missed:
                 missed = step
                 self.lose(trainer, task, step, batch, loss)
+        if self.scaler and step != missed:
+            state = self.scaler.state_dict()
+            if state["scale"] < LEAST_SCALE and not state["_growth_tracker"]:  # steps made since
+                self.lose(trainer, task, step, batch, loss)
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        """Tells of a run too short for fp16 to find its scale."""
+        if self.scaler and trainer.global_step:
+            untrained = self.scaler.get_backoff_factor() ** trainer.global_step
+            if self.scaler.get_scale() <= self.scaler._init_scale * untrained:
+                steps = trainer.global_step
+                log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
 
     def compare(self, step: int, loss: float) -> None:
         """Records a loss that is far above those before it."""
@@ -151,14 +170,19 @@ class Guard(LeanCallback):
     def lose(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
         """Acts on a lost step."""
         self.count += 1
+        saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
+        fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
         name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
-        number = batch + task.dropped_batches
-        origin = origin_of_lost(trainer, task, number)
-        what = f"{name} is not finite at step {step}, batch {number}{origin and ': '}{origin}"
+        if self.scaler and math.isfinite(loss):
+            name = f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
+            fix = "give trainer.precision=bf16-mixed or lower optimizer.lr"
+        number, before = batch + task.dropped_batches, (batch - 1) % trainer.accumulate_grad_batches
+        any_of_them = f"batches {number - before} to {number}"
+        place = any_of_them if before and math.isfinite(loss) else f"batch {number}"
+        place = origin_of_lost(trainer, task, range(number - before, number + 1)) or place
+        what = f"{name} is not finite at step {step}, {place}"
         if not self.keeps or self.count > self.limit:
             more = f" ({self.count} such steps)" if self.keeps else ""
-            saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
-            fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
             raise Diverged(what + more, "training", fix)
         if self.policy == "skip":
             self.happened(step, "skip", loss)

@@ -1,7 +1,8 @@
-"""Where a training step loses its numbers: its batch is run once more, and no trace stays."""
+"""Where a training step loses its numbers: its batches are run once more, and no trace stays."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,19 +13,26 @@ from pytorch_lightning import Trainer
 from zoo.nonfinite import origin_of_non_finite
 
 
-def origin_of_lost(trainer: Trainer, task: Any, number: int) -> str:
-    """Says where a batch loses its numbers, on all processes together; draws are other ones.
+def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
+    """Says which batch of a step first loses its numbers and where; draws are other ones.
 
     Args:
         trainer: of the run.
         task: that is trained.
-        number: of the batch, from 1 on.
+        numbers: of the step's batches, from 1 on.
+
+    Returns:
+        Words such as `batch 7: first in the loss`, in all processes the same; empty if each batch
+        alone keeps its numbers.
     """
     with undisturbed(task), trainer.precision_plugin.forward_context():
-        loader = task.train_loader(trainer.world_size, trainer.global_rank, number - 1)
-        batch = next(iter(loader))
-        words = origin_of_non_finite(task.model, lambda: task.loss(batch))
-    return agreed(trainer, words)
+        loader = task.train_loader(trainer.world_size, trainer.global_rank, numbers[0] - 1)
+        for number, batch in zip(numbers, loader, strict=False):  # there is no last batch
+            loss = functools.partial(task.loss, batch)
+            words = agreed(trainer, origin_of_non_finite(task.model, loss))
+            if words:
+                return f"batch {number}: {words}"
+    return ""
 
 
 def agreed(trainer: Trainer, words: str) -> str:

@@ -60,6 +60,7 @@ def run(runs, tmp_path):
     return copied
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_checkpoint_is_seen_and_the_one_before_it_taken(kind, run, capsys):
     folder = run("gnn")
@@ -77,6 +78,7 @@ USES = [("gnn", "test"), ("gnn", "predict"), ("diffusion", "sample", "count=1", 
 USES += [("diffusion", "export"), ("gnn", "fit", "trainer.max_steps=6")]
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("use", USES, ids=lambda use: use[1])
 def test_every_verb_says_what_it_takes_or_that_nothing_is_left(use, run, capsys):
     task, verb, *options = use
@@ -138,6 +140,7 @@ def test_a_run_without_digests_is_used_and_says_so(run, capsys):
     assert "last.ckpt has no digest" in capsys.readouterr().err
 
 
+@pytest.mark.fault(31)
 def test_no_code_runs_and_no_address_is_followed(run, tmp_path, capsys):
     folder, canary = run("gnn"), tmp_path / "canary"
 
@@ -176,6 +179,7 @@ def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
     assert load_last(folder)[0]["global_step"] == 3
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("place", ["pickle", "write", "link", "rename"])
 def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, tmp_path, capsys):

@@ -90,6 +90,7 @@ def test_the_command_of_a_cell_repeats_it(compared, tmp_path, capsys):
     assert result["branch_digest"] == row["branch_digest"]
 
 
+@pytest.mark.fault(38)
 def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tried, compared):
     _, _, listed, (statuses, report) = tried
     assert len(listed["cells"]) == 2
@@ -99,6 +100,7 @@ def test_a_dry_run_measures_and_a_hang_costs_only_its_cells(tried, compared):
     assert stands(compared)[0] == {"done"}
 
 
+@pytest.mark.fault(38)
 def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, compared):
     _, (_, report), _, _ = tried
     assert "could not be measured: no end after 0 s" in report
@@ -108,10 +110,14 @@ def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, comp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["connection=plain,plain"], "connection has plain twice"),
-        (["model.depth=range(3,3)"], "the axis model.depth is empty"),
-        (["seed=range(0,2000)"], "more than 2000"),
-        (["pairs=9000"], "more than 2000"),
+        pytest.param(
+            ["connection=plain,plain"], "connection has plain twice", marks=pytest.mark.fault(39)
+        ),
+        pytest.param(
+            ["model.depth=range(3,3)"], "the axis model.depth is empty", marks=pytest.mark.fault(39)
+        ),
+        pytest.param(["seed=range(0,2000)"], "more than 2000", marks=pytest.mark.fault(39)),
+        pytest.param(["pairs=9000"], "more than 2000", marks=pytest.mark.fault(39)),
         (["pairs=1000000000"], "pairs=1000000000 is refused"),
         (["model.depth=range(1,9000)", "data.train=range(1,9000)"], "more than 2000"),
         (["seed=abc"], "integers of at least 0"),

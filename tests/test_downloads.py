@@ -83,6 +83,7 @@ def kept(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("name", ["cora", "texas", "actor"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_damaged_file_is_refused_and_the_next_run_fetches_it_anew(name, fault, site, tmp_path):
@@ -130,6 +131,7 @@ def test_a_users_file_of_a_known_name_is_checked(name, site, tmp_path):
     assert not site.asked
 
 
+@pytest.mark.fault(22)
 def test_a_run_without_a_network_is_one_line(site, tmp_path, monkeypatch, capsys):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # nobody listens
@@ -143,6 +145,7 @@ def test_a_run_without_a_network_is_one_line(site, tmp_path, monkeypatch, capsys
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.fault(22)
 def test_a_server_that_says_nothing_is_left(site, monkeypatch):
     site.gate.clear()
     monkeypatch.setattr(raw, "SECONDS", 0.2)
@@ -150,6 +153,7 @@ def test_a_server_that_says_nothing_is_left(site, monkeypatch):
         load("texas")
 
 
+@pytest.mark.fault(21)
 def test_of_processes_that_fetch_at_once_one_does_and_the_others_wait(site, sets, tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / ".ind.cora.x.tmp1").write_bytes(b"of a process that was killed")
@@ -192,6 +196,7 @@ def test_digests_are_those_of_sha256_and_of_git():
     assert {raw.digest(io.BytesIO(b"hello world\n"), like) for like in hello} == hello
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("fault", ["a flipped bit", "a web page", "cut off, its length too"])
 def test_a_damaged_file_of_the_hub_is_not_kept(fault, tmp_path):
     """By the digest that the Hub itself tells: another one is fetched anew."""

@@ -1,10 +1,9 @@
-"""Every fault of faults.yaml: injected here, or by the tests that it names."""
+"""Every fault of faults.yaml is injected by a test that bears its number; many are here."""
 
 import errno
 import itertools
 import json
 import math
-import re
 import signal
 import sys
 from pathlib import Path
@@ -33,15 +32,6 @@ FAULTS = yaml.safe_load((HOME / "faults.yaml").read_text())
 TASKS = registry.names("task")
 IMAGES = ["task=cnn", "data=images", "model.depth=8", "model.width=4", "data.batch_size=4"]
 SHORT = ["trainer.max_steps=2", "trainer.validate_every=2", "logger=none", "optimizer.warmup=0"]
-INJECTED = {}
-
-
-def fault(number):
-    def keep(function):
-        INJECTED[number] = function
-        return function
-
-    return keep
 
 
 class Place:
@@ -89,42 +79,26 @@ def place(tmp_path, tmp_path_factory, capsys, monkeypatch):
     return Place(tmp_path, capsys, monkeypatch)
 
 
-def name(number):
-    return f"{number:02} {FAULTS[number]['fault']}"
+class Marks:
+    """Notes the faults whose numbers the collected tests bear."""
+
+    def pytest_collection_finish(self, session):
+        marks = (mark for test in session.items for mark in test.iter_markers("fault"))
+        self.faults = {number for mark in marks for number in mark.args}
 
 
-@pytest.mark.parametrize("number", FAULTS, ids=name)
-def test_a_fault_is_injected_by_a_test(number):
-    row = FAULTS[number]
-    assert row.get("here", False) == (number in INJECTED)
-    assert row.get("held") or number in INJECTED
-    for test in row.get("held", ()):
-        file, function, case = re.fullmatch(r"(\w+\.py)(?:::(\w+)(?:\[(.+)\])?)?", test).groups()
-        text = (HOME / file).read_text()
-        assert (f"\ndef {function}(" if function else "\ndef test_") in text
-        assert case is None or f'    "{case}": (' in text
-
-
-def test_the_table_is_whole():
+def test_every_fault_is_injected_and_every_mark_is_one_of_a_fault():
     assert list(FAULTS) == list(range(1, 41))
     for row in FAULTS.values():
-        assert {"fault", "then"} <= row.keys() <= {"fault", "then", "here", "held", "not"}
+        assert {"fault", "then"} <= row.keys() <= {"fault", "then", "not"}
+    marks = Marks()
+    given = ["--collect-only", "-q", "-n0", "-m=fault", str(HOME)]
+    assert pytest.main(given, plugins=[marks]) == pytest.ExitCode.OK
+    assert sorted(marks.faults) == list(FAULTS)
 
 
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(number, marks=pytest.mark.slow if number == 33 else (), id=name(number))
-        for number in FAULTS
-        if FAULTS[number].get("here")
-    ],
-)
-def test_a_fault_is_behaved(number, place):
-    INJECTED[number](place)
-
-
-@fault(3)
-def wrong_values(place):
+@pytest.mark.fault(3)
+def test_wrong_values(place):
     values = {
         "model.depth": ("0", "-3", "1e9", "ten"),
         "optimizer.lr": ("0", "nan", "inf", "-1"),
@@ -136,8 +110,8 @@ def wrong_values(place):
                 place.told(["fit", f"task={task}", f"{key}={value}"], 2, f"{key}=")
 
 
-@fault(4)
-def broken_yaml(place):
+@pytest.mark.fault(4)
+def test_broken_yaml(place):
     path = place.path / "mine.yaml"
     for text, said in {
         b"task: gnn\nmodel:\n\tdepth: 3\n": f"{path}:3",
@@ -150,8 +124,8 @@ def broken_yaml(place):
         place.told(["fit", f"config={path}"], 2, said, str(path))
 
 
-@fault(5)
-def code_in_a_configuration(place):
+@pytest.mark.fault(5)
+def test_code_in_a_configuration(place):
     path, canary = place.path / "mine.yaml", place.path / "canary"
     for text in (
         f"task: gnn\nmodel: {{_target_: os.system, command: 'touch {canary}'}}\n",
@@ -164,8 +138,8 @@ def code_in_a_configuration(place):
     assert not canary.exists()
 
 
-@fault(6)
-def options_that_conflict(place):
+@pytest.mark.fault(6)
+def test_options_that_conflict(place):
     for given, said in {
         "task=transformer model.width=10 model.heads=4": ("10", "4", "width=8 is near"),
         "task=gnn model.conv=gatv2 model.width=16 model.heads=7": ("16", "7", "width=14 is near"),
@@ -175,8 +149,8 @@ def options_that_conflict(place):
         place.told(["fit", *given.split()], 2, *said)
 
 
-@fault(8)
-def a_key_that_is_not_there(place):
+@pytest.mark.fault(8)
+def test_a_key_that_is_not_there(place):
     for task in TASKS:
         config, _ = load([f"task={task}"])
         keys = [key for key in flatten(config.plain()) if "." in key]
@@ -191,8 +165,8 @@ def a_key_that_is_not_there(place):
             place.told(["fit", f"config={path}"], 2, f"unknown option {key}x")
 
 
-@fault(9)
-def data_that_is_not_there(place):
+@pytest.mark.fault(9)
+def test_data_that_is_not_there(place):
     empty = place.path / "empty"
     empty.mkdir()
     of_task = {"cnn": ["images", "cifar10", "cifar100"], "unet": ["masks", "camvid", "pet"]}
@@ -205,8 +179,8 @@ def data_that_is_not_there(place):
                 place.told([*given, f"run.dir={place.path / 'run'}"], 3, str(path))
 
 
-@fault(10)
-def images_that_are_cut_off(place):
+@pytest.mark.fault(10)
+def test_images_that_are_cut_off(place):
     pets = place.path / "pets"
     write_tree(pets, {(s, c): 6 for s in ("train", "val", "test") for c in ("cat", "dog")})
     whole = (pets / "train" / "cat" / "1.png").read_bytes()
@@ -218,8 +192,8 @@ def images_that_are_cut_off(place):
     assert place.trained(*given, "data.on_bad=skip", name="skipped")["skipped"] == 2
 
 
-@fault(11)
-def images_of_every_mode(place):
+@pytest.mark.fault(11)
+def test_images_of_every_mode(place):
     modes = ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK"]
     folders = itertools.product(("train", "val", "test"), ("cat", "dog"))
     for number, (split, kind) in enumerate(folders):
@@ -244,15 +218,15 @@ def pairs(folder, count=8):
     return ["task=unet", "data=masks", f"data.path={folder}", *SHORT]
 
 
-@fault(12)
-def masks_of_other_values(place):
+@pytest.mark.fault(12)
+def test_masks_of_other_values(place):
     given = ["fit", *pairs(place.path / "streets"), f"run.dir={place.path / 'run'}"]
     labels(9, values=(0, 1, 77)).save(place.path / "streets" / "masks" / "3.png")
     place.told([*given, "data.classes=[sky,road,car]"], 3, "77")
 
 
-@fault(13)
-def masks_that_do_not_fit(place):
+@pytest.mark.fault(13)
+def test_masks_that_do_not_fit(place):
     given = ["fit", *pairs(place.path / "streets"), f"run.dir={place.path / 'run'}"]
     labels(9, size=(5, 4)).save(place.path / "streets" / "masks" / "3.png")
     place.told(given, 3, "its mask 4x5")
@@ -260,8 +234,8 @@ def masks_that_do_not_fit(place):
     place.told(given, 3, "3.png")
 
 
-@fault(14)
-def labels_that_are_no_class(place):
+@pytest.mark.fault(14)
+def test_labels_that_are_no_class(place):
     for label, said in {-1: "10 of 20 images of split train have no label", 2: "2"}.items():
         folder = place.path / f"of {label + 1}"
         features = {"image": IMAGE, "label": CLASSES}
@@ -270,8 +244,8 @@ def labels_that_are_no_class(place):
         place.told([*given, f"run.dir={place.path / 'run'}"], 3, said, str(folder))
 
 
-@fault(16)
-def odd_graphs(place):
+@pytest.mark.fault(16)
+def test_odd_graphs(place):
     given = ["task=gnn", "data=npz", "model.depth=3", "model.width=8", *SHORT]
     none = npz(place.path / "none.npz", edge_index=np.zeros((2, 0), int))
     place.trained(*given, f"data.path={none}", name="none")
@@ -283,8 +257,8 @@ def odd_graphs(place):
     place.told(["fit", *given, f"data.path={path}", f"run.dir={place.path / 'run'}"], 3, str(path))
 
 
-@fault(18)
-def odd_features(place):
+@pytest.mark.fault(18)
+def test_odd_features(place):
     given = ["task=gnn", "data=npz", "model.depth=3", "model.width=8", *SHORT]
     for value in (math.nan, math.inf, -math.inf):
         x = np.ones((12, 3), np.float32)
@@ -299,8 +273,8 @@ def odd_features(place):
     place.trained(*given, f"data.path={alike}")
 
 
-@fault(19)
-def odd_texts(place):
+@pytest.mark.fault(19)
+def test_odd_texts(place):
     given = ["fit", "task=transformer", "data=text", "model.context=64", *SHORT]
     path = place.path / "text.txt"
     for text, said in {
@@ -312,8 +286,8 @@ def odd_texts(place):
         place.told([*given, f"data.path={path}", f"run.dir={place.path / 'run'}"], 3, said)
 
 
-@fault(23)
-def a_last_batch_of_one(place):
+@pytest.mark.fault(23)
+def test_a_last_batch_of_one(place):
     pets = place.path / "pets"
     counts = {("train", "cat"): 3, ("train", "dog"): 2}
     write_tree(pets, counts | {(s, c): 1 for s in ("val", "test") for c in ("cat", "dog")})
@@ -345,8 +319,8 @@ def kept(place, step):
     assert main(["test", f"from={place.path / 'run'}"]) == 0
 
 
-@fault(26)
-def memory_that_ends(place):
+@pytest.mark.fault(26)
+def test_memory_that_ends(place):
     def full():
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
@@ -356,8 +330,8 @@ def memory_that_ends(place):
     kept(place, 3)
 
 
-@fault(27)
-def a_disk_that_is_full(place):
+@pytest.mark.fault(27)
+def test_a_disk_that_is_full(place):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -368,8 +342,8 @@ def a_disk_that_is_full(place):
     kept(place, 3)
 
 
-@fault(29)
-def signals(place):
+@pytest.mark.fault(29)
+def test_signals(place):
     codes = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 138}
     for number, code in codes.items():
         with place.patch.context() as patch:
@@ -389,8 +363,8 @@ def signals(place):
     kept(place, 3)
 
 
-@fault(32)
-def other_options(place):
+@pytest.mark.fault(32)
+def test_other_options(place):
     run = place.path / "finished"
     assert main(["fit", *words("gnn", "trainer.max_steps=2"), f"run.dir={run}"]) == 0
     for word in (
@@ -405,8 +379,9 @@ def other_options(place):
         place.told(["fit", f"from={run}", word], 2, word.partition("=")[0])
 
 
-@fault(33)
-def other_devices(place):
+@pytest.mark.slow
+@pytest.mark.fault(33)
+def test_other_devices(place):
     given = [*words("gnn", "model.dropout=0.0"), "trainer.accelerator=cpu"]
     place.trained(*given, "trainer.max_steps=8", name="one")
     place.trained(*given, "trainer.max_steps=4", name="two")
@@ -418,8 +393,8 @@ def other_devices(place):
         assert two == pytest.approx(one, rel=1e-3)
 
 
-@fault(34)
-def nothing_to_continue(place):
+@pytest.mark.fault(34)
+def test_nothing_to_continue(place):
     run = place.path / "finished"
     assert main(["fit", *words("gnn", "trainer.max_steps=2"), f"run.dir={run}"]) == 0
     before = content(run)
@@ -430,8 +405,8 @@ def nothing_to_continue(place):
     place.told(["fit", f"from={place.path / 'missing'}"], 5, "missing")
 
 
-@fault(36)
-def no_wandb(place):
+@pytest.mark.fault(36)
+def test_no_wandb(place):
     place.patch.setitem(sys.modules, "wandb", None)
     place.patch.delenv("WANDB_MODE", raising=False)
     given = [word for word in words("gnn", "trainer.max_steps=2") if word != "logger=none"]

@@ -190,6 +190,7 @@ def test_links_that_are_refused(folder, link, target, words):
     refused(folder, words)
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("place", ["", "train", "train/a"])
 def test_a_folder_that_cannot_be_read(folder, place, monkeypatch):
     write(folder, {"train": 8, "test": 4})

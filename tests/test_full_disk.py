@@ -34,6 +34,7 @@ def disk(tmp_path):
         subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("kilobytes", [12, 60, 110])
 def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(kilobytes, disk, tmp_path):
     place = disk(kilobytes)

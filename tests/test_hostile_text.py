@@ -99,6 +99,7 @@ def run(tmp_path_factory):
     return folder, process.stdout.decode(), process.stderr.decode()
 
 
+@pytest.mark.fault(40)
 def test_a_terminal_is_not_steered(run):
     folder, out, err = run
     codes = [int(line[5:]) for line in out.splitlines() if line.startswith("code ")]
@@ -113,6 +114,7 @@ def test_a_terminal_is_not_steered(run):
     assert done.stdout.decode() == f"from={folder}"
 
 
+@pytest.mark.fault(40)
 def test_files_of_a_run_hold_no_steering_letters(run):
     folder, _, _ = run
     read = [folder / "log.txt", folder / "config.yaml", folder / "result.json"]
@@ -128,6 +130,7 @@ def test_files_of_a_run_hold_no_steering_letters(run):
         assert_steady(text)
 
 
+@pytest.mark.fault(40)
 def test_figures_show_names_as_text(tmp_path):
     count, title = len(HOSTILE), "".join(HOSTILE)
     images = torch.zeros(count, 3, 8, 8, dtype=torch.uint8)
@@ -151,6 +154,7 @@ def test_figures_show_names_as_text(tmp_path):
     assert r"\$x^\$ \$\$" in ticks
 
 
+@pytest.mark.fault(40)
 def test_a_graphs_names_are_one_line(tmp_path):
     names = [*HOSTILE, "nul\x00in"]
     nodes = np.arange(3 * len(names))
@@ -163,6 +167,7 @@ def test_a_graphs_names_are_one_line(tmp_path):
         assert_steady(text)
 
 
+@pytest.mark.fault(40)
 @pytest.mark.filterwarnings("ignore:constrained_layout")
 def test_a_report_holds_names_as_text(tmp_path, capsys):
     names = [*HOSTILE, "nul\x00in"]

@@ -29,6 +29,7 @@ def half(mode="RGBA"):
     return image.convert(mode)
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     ("image", "kind", "rgb"),
     [
@@ -98,6 +99,7 @@ def test_images_of_several_sizes_need_a_size(tmp_path):
     assert Images(str(tmp_path), size=4).load().images.shape == (21, 3, 4, 4)
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize(
     "content",
     [

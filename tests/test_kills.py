@@ -47,6 +47,7 @@ CHAINS = {
 }
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("name", CHAINS)
 def test_every_file_is_that_of_the_whole_run(name, often):
     codes = chain(given("gnn", 0), often, CHAINS[name])

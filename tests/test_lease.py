@@ -47,6 +47,7 @@ def holder(tmp_path):
         process.kill()
 
 
+@pytest.mark.fault(37)
 def test_a_living_writer_is_named_and_a_dead_one_followed(holder, tmp_path):
     with (
         pytest.raises(ConfigError, match=f"process {holder.pid} on .* is writing"),
@@ -108,6 +109,7 @@ def test_a_process_that_lost_its_lease_ends(tmp_path):
     assert "elsewhere" in (tmp_path / ".writer").read_text()
 
 
+@pytest.mark.fault(21)
 def test_processes_that_race_for_a_lease_have_it_one_after_the_other(tmp_path):
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", COUNTS, str(tmp_path)]

@@ -237,6 +237,7 @@ def test_an_option_that_counts_for_nothing_is_told(words, said, tmp_path, capsys
     assert said in err if said else "counts for nothing" not in err
 
 
+@pytest.mark.fault(23)
 def test_a_batch_larger_than_the_data_is_told(tmp_path, capsys):
     given = words("unet", "data.batch_size=50", "trainer.max_steps=1", "trainer.validate_every=1")
     assert main(["fit", *given, f"run.dir={tmp_path / 'run'}"]) == 0
@@ -260,6 +261,7 @@ def test_what_comes_after_a_run_of_several_processes_is_whole(tmp_path):
     assert dropout(torch.ones(7, 3), 0.5, True).shape == (7, 3)
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_every_example_of_a_batch_is_of_one_process(world, count):

@@ -66,6 +66,7 @@ def test_split_folders_inside_images_are_refused(folder):
     assert "test/images and test/masks" in message
 
 
+@pytest.mark.fault(13)
 def test_files_that_make_no_pairs(folder):
     write(folder)
     (folder / "masks" / "2.png").unlink()

@@ -23,6 +23,7 @@ def limited(words, err):
     speak(words, err)
 
 
+@pytest.mark.fault(26)
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux")
 def test_a_run_out_of_memory_says_how_much_it_took_and_what_to_lower(tmp_path):
     given = ["fit", "task=transformer", "logger=none", "trainer.max_steps=2", "model.context=512"]

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 from forked import places, speak, start
+from pytorch_lightning.plugins.precision import MixedPrecision
 from test_run import weights
 from tiny_runs import words
 from torch import nn
@@ -16,6 +17,7 @@ from tasks import nonfinite
 from tasks.base import Task
 from tasks.cnn import ImageClassification
 from tasks.origin import origin_of_lost
+from tasks.trainer import Training
 from zoo.cli import main
 from zoo.folder import RunFolder
 from zoo.nonfinite import origin_of_non_finite
@@ -43,6 +45,23 @@ def planted(monkeypatch):
     return plant
 
 
+@pytest.fixture
+def steep(monkeypatch):
+    """Takes from some batches, counted from 1, the gradient of a loss that stays finite."""
+    loss = ImageClassification.loss
+
+    def plant(numbers):
+        def steep_loss(self, batch):
+            value = loss(self, batch)
+            if batch[0] + 1 not in numbers:
+                return value
+            return value + (0 * next(self.model.parameters())).sum().sqrt()  # 0, of endless slope
+
+        monkeypatch.setattr(ImageClassification, "loss", steep_loss)
+
+    return plant
+
+
 def fit(folder, *more, code=0, task="cnn"):
     assert main(["fit", *words(task, "trainer.max_steps=20", *more), f"run.dir={folder}"]) == code
     return RunFolder(folder).result()
@@ -59,6 +78,7 @@ def without_times(folder):
     return [{k: v for k, v in row.items() if k != "train/steps_per_second"} for row in rows]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
 def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint(
     clip, planted, tmp_path, capsys
@@ -73,6 +93,45 @@ def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
 
 
+ACCUMULATED = "trainer.accumulate=4 trainer.save_minutes=0"  # step 3 has the batches 9 to 12
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
+@pytest.mark.parametrize("number", [10, 12])
+def test_of_the_batches_of_a_step_the_one_that_lost_its_loss_is_named(
+    number, clip, planted, tmp_path, capsys
+):
+    planted({number: NAN})
+    fit(tmp_path / "run", ACCUMULATED, clip, code=4)
+    said = f"train/loss is not finite at step 3, batch {number}: first in the loss"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize(
+    ("lost", "policy"), [({9}, "stop"), ({10, 11}, "skip"), ({10, 12}, "rollback"), ({12}, "stop")]
+)
+def test_of_the_batches_of_a_step_the_first_that_lost_its_gradient_is_named(
+    lost, policy, steep, tmp_path, capsys
+):
+    steep(lost)
+    more = ["trainer.clip=1.0", f"trainer.on_nonfinite={policy}", "trainer.max_steps=4"]
+    fit(tmp_path / "run", ACCUMULATED, *more, code=4 if policy == "stop" else 0)
+    said = f"the norm of the gradient is not finite at step 3, batch {min(lost)}"
+    assert f"{said}: first in the gradient of the weights model.stem." in capsys.readouterr().err
+
+
+def test_where_no_batch_of_a_step_is_lost_alone_all_are_named(planted, tmp_path, capsys):
+    """Each gradient is finite, and the norm of their sum is not."""
+    planted(dict.fromkeys(range(9, 13), 1e38))
+    fit(tmp_path / "run", ACCUMULATED, "trainer.clip=1.0", code=4)
+    assert "the norm of the gradient is not finite at step 3, batches 9 to 12 --" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.fault(24)
 def test_a_step_too_large_is_told_by_the_weights_that_it_lost(tmp_path, capsys):
     fit(tmp_path / "run", "optimizer=sgd optimizer.lr=1e30 norm=none", code=4)
     said = capsys.readouterr().err
@@ -92,6 +151,7 @@ def on_the_device(monkeypatch):
     monkeypatch.setattr(nonfinite.Guard, "on_train_start", begin)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("device", [False, True])
 def test_a_step_left_out_is_a_step_that_never_was(
@@ -144,6 +204,7 @@ def reference(monkeypatch, lost):
     monkeypatch.setattr(ImageClassification, "optimizer_step", without)
 
 
+@pytest.mark.fault(24)
 def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypatch):
     """A batch of NaN reaches batch norm's statistics in the forward pass."""
     inputs = ImageClassification.inputs
@@ -158,6 +219,7 @@ def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypa
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values())
 
 
+@pytest.mark.fault(24)
 def test_lost_steps_are_bounded(planted, tmp_path, capsys):
     planted(dict.fromkeys((4, 6, 8), NAN))
     given = ["trainer.on_nonfinite=skip", "trainer.nonfinite_limit=2"]
@@ -166,6 +228,7 @@ def test_lost_steps_are_bounded(planted, tmp_path, capsys):
     assert "at step 8, batch 8" in capsys.readouterr().err
 
 
+@pytest.mark.fault(24)
 def test_a_run_returns_to_its_last_validation_and_goes_on_behind_the_lost_batch(
     planted, tmp_path, monkeypatch
 ):
@@ -218,6 +281,7 @@ def test_a_run_that_returned_and_was_interrupted_is_the_run(when, planted, tmp_p
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path):
     planted({9: NAN})
@@ -228,6 +292,7 @@ def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path
     assert (record["status"], event["step"], event.get("to", 8)) == ("done", 9, 8)
 
 
+@pytest.mark.fault(25)
 def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     planted({14: 100.0})
     record = fit(tmp_path / "run")
@@ -236,6 +301,67 @@ def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     assert event["value"] > 10 * event["median"]
     assert record["status"] == "done"
     assert "at step 14" in capsys.readouterr().err
+
+
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=[pytest.mark.gpu, NO_GPU])])
+def fp16(request, monkeypatch):
+    """Options of Lightning's fp16 with PyTorch's scaler, which runs on the CPU as well."""
+    if request.param == "gpu":
+        return ["trainer.accelerator=gpu", "trainer.precision=16-mixed"]
+    trainer = Training.trainer
+
+    def in_fp16(self, task, callbacks, plugins=()):
+        self.precision = None  # Lightning takes one of the two
+        fp16 = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+        return trainer(self, task, callbacks, [*plugins, fp16])
+
+    monkeypatch.setattr(Training, "trainer", in_fp16)
+    return ["trainer.accelerator=cpu"]
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("clip", ["trainer.clip=null", "trainer.clip=1.0"])
+def test_a_run_in_fp16_that_makes_no_step_has_diverged(clip, fp16, steep, tmp_path, capsys):
+    """The scaler would leave out every step of a finite loss and end with the weights it had."""
+    steep(range(1, 99))
+    record = fit(tmp_path / "run", *fp16, clip, code=4)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    step = 18 if "trainer.accelerator=gpu" in fp16 else 17  # on a GPU each second one is looked at
+    said = f"the gradient, scaled by {2.0 ** (16 - step):g} for fp16, is not finite at step {step}"
+    assert f"{said}, batch {step}" in line
+    assert "trainer.precision=bf16-mixed" in line
+    assert record["status"] == "diverged"
+    assert said in record["reason"]
+
+
+@pytest.mark.parametrize("lost", [5, 4])
+def test_a_run_too_short_for_the_scale_of_fp16_says_so(lost, fp16, steep, tmp_path, capsys):
+    steep(range(1, lost + 1))
+    fit(tmp_path / "run", *fp16, "trainer.max_steps=5")
+    assert ("fp16 left out all 5 steps" in capsys.readouterr().err) == (lost == 5)
+
+
+def test_a_scale_that_fp16_finds_is_no_news(fp16, steep, tmp_path):
+    """Steps are left out until the scale fits; a last one as well."""
+    steep({1, 2, 3, 4, 20})
+    record = fit(tmp_path / "run", *fp16)
+    assert (record["status"], record["lost_steps"], record["events"]) == ("done", 0, [])
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_a_scale_that_is_used_up_follows_the_policy(policy, fp16, steep, tmp_path):
+    steep(range(1, 19))
+    record = fit(tmp_path / "run", *fp16, f"trainer.on_nonfinite={policy}")
+    assert record["status"] == "done"
+    assert {event["kind"] for event in record["events"]} == {policy}
+    assert record["events"][0]["step"] in (17, 18)
+    steep(range(1, 999))
+    limit = "trainer.nonfinite_limit=2"
+    record = fit(tmp_path / "never", *fp16, f"trainer.on_nonfinite={policy}", limit, code=4)
+    assert (record["status"], record["lost_steps"]) == ("diverged", 3)
 
 
 def loses(words, place, err):
@@ -250,6 +376,7 @@ def loses(words, place, err):
     speak(words, err)
 
 
+@pytest.mark.fault(24)
 def test_processes_agree_on_a_lost_step(tmp_path):
     """The loss of one of two processes is lost; the sum of the gradients is, in both."""
     given = words("cnn", "trainer.max_steps=4 trainer.devices=2 trainer.accelerator=cpu")
@@ -316,7 +443,7 @@ def test_a_second_look_leaves_no_trace(tmp_path, monkeypatch):
     step = Task.training_step
 
     def looked(self, batch, index):
-        origin_of_lost(self.trainer, self, batch[0] + 1)
+        origin_of_lost(self.trainer, self, range(batch[0] + 1, batch[0] + 3))
         return step(self, batch, index)
 
     monkeypatch.setattr(Task, "training_step", looked)

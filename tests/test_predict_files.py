@@ -152,6 +152,7 @@ def test_a_graph_that_is_not_there_is_named(runs, tmp_path, capfd):
         assert f"{said} -- {path} -- give path=FILE.npz" in capfd.readouterr().err
 
 
+@pytest.mark.fault(40)
 def test_text_steers_no_terminal():
     assert "".join(map(harmless, "a\n\t\x1b[31m\r\x9b é\u3000")) == (
         "a\n\t\\x1b[31m\\r\\x9b é\u3000"

@@ -86,6 +86,7 @@ def test_another_package_adds_a_connection(lab):
     assert config.choices["connection"] == "half"
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     "dotted", ["os.system", "zoo.connections.additive.Residual", "builtins.eval"]
 )
@@ -104,6 +105,7 @@ def test_a_file_names_only_classes_that_are_defined_there(lab, dotted):
         registry.resolve("connection", "bad")
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -96,6 +96,7 @@ def test_config_of_a_run_repeats_it(tmp_path, monkeypatch, capsys):
     assert second["branch_digest"] == first["branch_digest"]
 
 
+@pytest.mark.fault(37)
 def test_a_folder_is_never_written_over(tmp_path, capsys):
     fit(tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
@@ -136,6 +137,7 @@ def test_a_longer_run_continues_where_the_shorter_one_ended(tmp_path, capsys):
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
 
 
+@pytest.mark.fault(34)
 def test_a_finished_run_is_left_alone(tmp_path, capsys):
     fit(tmp_path / "run")
     before = (tmp_path / "run" / "result.json").stat().st_mtime_ns
@@ -157,6 +159,7 @@ def test_continuing_with_other_options_is_refused(tmp_path, capsys):
 BAD_CHECKPOINTS = {"missing": None, "empty": b"", "text": b"not a checkpoint"}
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("case", [*BAD_CHECKPOINTS, "truncated", "malicious"])
 def test_bad_checkpoints_are_exit_code_5_and_run_nothing(case, tmp_path, capsys):
     fit(tmp_path / "run", "trainer.max_steps=2")
@@ -180,6 +183,7 @@ def test_bad_checkpoints_are_exit_code_5_and_run_nothing(case, tmp_path, capsys)
     assert not canary.exists()
 
 
+@pytest.mark.fault(24)
 def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
     words = ("optimizer.lr=1e30", "optimizer=sgd", "trainer.log_every=1")
     record = fit(tmp_path / "run", *words, code=4)
@@ -321,6 +325,7 @@ def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
     assert "-- training -- lower optimizer.lr" in said
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("where", ["weight", "buffer", "optimizer"])
 def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monkeypatch, capsys):
     step = NodeClassification.loss
@@ -354,6 +359,7 @@ def test_a_run_without_a_validation_still_has_a_best_step(tmp_path, capsys):
     assert best == pytest.approx(last)
 
 
+@pytest.mark.fault(32)
 def test_other_data_is_not_evaluated_silently(tmp_path, capsys):
     from test_cli import npz
 
@@ -374,6 +380,7 @@ def test_random_states_survive_a_checkpoint():
     assert torch.equal(torch.rand(3), first)
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsys):
     run, told = tmp_path / "run", tmp_path / "told.txt"
@@ -436,6 +443,7 @@ def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
     assert wandb.run is None
 
 
+@pytest.mark.fault(36)
 def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     key = "0123456789" * 4
     monkeypatch.delenv("WANDB_MODE", raising=False)

@@ -26,6 +26,7 @@ def kept(folder):
     return path.read_text().split() if path.is_file() else []
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.soak)])
 def test_nothing_is_lost_and_nothing_done_twice(count, tmp_path):
     """Five workers in a hundred cells are killed, and the parent three times."""
@@ -55,6 +56,7 @@ def test_two_parents_share_the_work(tmp_path):
     assert Counter(kept(tmp_path)) == Counter(f"cell{i}" for i in range(60))
 
 
+@pytest.mark.fault(26)
 def test_failures_cost_only_their_cell(tmp_path):
     names = ["good0", "bad", "huge", "endless", "good1"]
     tally = parent(tmp_path, names, 2, 0.0, 1.0)

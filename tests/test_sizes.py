@@ -81,6 +81,7 @@ def largest(model, option):
     return end
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("model", registry.names("model"))
 def test_a_depth_out_of_all_proportion_is_refused_at_once(model, capsys):
     assert main(["fit", f"task={task_of(model)}", "model.depth=1000000000"]) == 2

@@ -133,6 +133,7 @@ def test_byte_pairs_without_their_library(monkeypatch):
         build("data", "text", path="x", tokens="bpe")
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("content", "words"),
     [

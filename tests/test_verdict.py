@@ -73,6 +73,7 @@ def test_a_deviation_that_does_not_matter_is_no_outlier():
     assert words([0, 0, 0, 0, 0, 1 / 360, 0, 0]) == "equivalent within 0.01"
 
 
+@pytest.mark.fault(39)
 def test_few_pairs_show_no_interval():
     record = analysed(rows([[0.5] * 3, [0.4] * 3], [[0.9] * 3, [0.8] * 3]))
     gaps = [c["gap"] for p in record["places"] for c in p["contrasts"]]

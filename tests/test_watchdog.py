@@ -57,6 +57,7 @@ def the_error(said):
     return line
 
 
+@pytest.mark.fault(35)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_process_lost_before_the_first_step_is_told(tmp_path):
     run = tmp_path / "run"
@@ -122,6 +123,7 @@ def test_a_run_that_hangs_ends_with_its_stacks_in_the_log(name, call, when, step
     assert not (run / ".writer").exists()
 
 
+@pytest.mark.fault(37)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_run_that_is_alive_is_not_continued_and_a_killed_one_is(tmp_path, capsys):
     run = tmp_path / "run"

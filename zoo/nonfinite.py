@@ -30,7 +30,8 @@ def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
     """Says where a model's numbers stop being finite in one forward and backward pass.
 
     Looked at in this order: weights; the first module, as modules end, that makes of finite inputs
-    an output that is not finite; the loss; the output nearest to the loss whose gradient is not.
+    an output that is not finite; the loss; the output nearest to the loss whose gradient is not;
+    weights whose gradient is not.
     Gradients of the weights are gone afterwards; running statistics and random states move on.
 
     Args:
@@ -68,6 +69,8 @@ def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
             hooks.callback(handle.remove)
         value = loss()
         value.backward()  # whatever is lost already: processes may wait for each other in it
+    parameters = model.named_parameters(prefix="model")
+    steep = [name for name, weight in parameters if not is_finite(weight.grad)]
     model.zero_grad()
     if not all(inputs):
         return "the batch itself is not finite"
@@ -75,4 +78,6 @@ def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
         return f"first in the output of {outputs[0]}"
     if not is_finite(value):
         return "first in the loss, of finite outputs"
-    return f"first in the gradient of the output of {gradients[0]}" if gradients else ""
+    if gradients:
+        return f"first in the gradient of the output of {gradients[0]}"
+    return f"first in the gradient of the weights {first_of(steep)}" if steep else ""
