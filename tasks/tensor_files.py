@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from tasks.process import is_first
 from zoo.console import say
@@ -52,40 +51,45 @@ def write_sums(folder: Path, sums: list[tuple[str, str]]) -> None:
 
 
 class Writer:
-    """An open file that remembers what hindered a write.
+    """An open file that counts its bytes and remembers what hindered a write.
 
     Args:
-        file: open for bytes.
+        file: open for bytes; None: they are only counted.
     """
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO | None = None):
         self.file = file
+        self.size = 0
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
+        self.size += len(data)
         try:
-            return self.file.write(data)
+            return self.file.write(data) if self.file else len(data)
         except OSError as error:
             self.error = error
             raise
 
     def flush(self) -> None:
-        self.file.flush()
+        """Asked for by PyTorch; `write_tensors` does it."""
 
 
-def write_tensors(
-    path: Path, write: Callable[[Any], Any], size: int, kept: Path | None = None
-) -> None:
+def write_tensors(path: Path, write: Callable[[Any], Any], kept: Path | None = None) -> None:
     """Writes a file of tensors and its digest; a process that is killed leaves the old one whole.
 
     Args:
         path: of the file.
-        write: fills an open file.
-        size: of the tensors in bytes.
+        write: fills an open file, with the same bytes each time.
         kept: where the file that was there before stays.
     """
     folder, sums = path.parent, read_sums(path.parent)
     new_name = {path.name: kept.name} if kept and path.is_file() else {}
+
+    def size() -> int:
+        counter = Writer()
+        write(counter)
+        return counter.size
+
     with room_for(path, size), beside(path) as partial:
         with partial.open("wb") as file:
             writer = Writer(file)
@@ -107,7 +111,7 @@ def write_tensors(
 
 def copy_whole(path: Path, other: Path) -> None:
     """Gives the content of a file to another name as well, at no cost where the disk has links."""
-    with beside(other) as partial:
+    with room_for(other, lambda: path.stat().st_size), beside(other) as partial:
         try:
             os.link(path, partial)
         except OSError:
@@ -152,8 +156,7 @@ def save_whole(content: Any, path: Path, kept: Path | None = None) -> None:
         path: of its file.
         kept: where the checkpoint that was there before stays.
     """
-    size = sum(leaf.nbytes for leaf in tree_leaves(content) if isinstance(leaf, Tensor))
-    write_tensors(path, lambda file: torch.save(repeatable(content), file), size, kept)
+    write_tensors(path, lambda file: torch.save(repeatable(content), file), kept)
 
 
 def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any]) -> None:
@@ -169,7 +172,7 @@ def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[s
     dense = {"memory_format": torch.contiguous_format}  # the format has no other
     apart = {name: value.detach().cpu().clone(**dense) for name, value in weights.items()}
     data = save(apart, {"zoo": json.dumps(facts)})  # the order of several keys would be random
-    write_tensors(path, lambda file: file.write(data), len(data))
+    write_tensors(path, lambda file: file.write(data))
 
 
 def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
