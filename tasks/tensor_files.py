@@ -129,6 +129,14 @@ def put_back(path: Path, other: Path) -> None:
     write_sums(path.parent, [*(line for line in sums if line[1] != other.name), *same])
 
 
+def set_aside(path: Path) -> None:
+    """Gives a doubted file another name, in place of an earlier one of that name, and says so."""
+    if path.is_file():
+        aside = path.with_name(f"{path.name}.doubted")
+        move_whole(path, aside)
+        tell(f"the doubted file is kept as {aside}")
+
+
 def repeatable(content: Any) -> Any:
     """The same content in fresh containers and with equal texts as one, so equal bytes are written.
 
@@ -185,7 +193,9 @@ def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
         if path.name not in (name for _, name in sums):
             tell(f"{path} has no digest in {SUMS}, so damage may go unseen")
         elif found not in (known for known, _ in sums):
-            raise CheckpointError("it is damaged: its SHA-256 has changed", str(path), fix)
+            what = f"it or its line in {SUMS} is damaged: they differ"
+            fix += "; if the line alone is wrong, remove it"
+            raise CheckpointError(what, str(path), fix)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         missing = keys - checkpoint.keys()
         if missing:

@@ -30,6 +30,8 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "link": "os.link",
     "sums": "tasks.tensor_files.write_sums",
     "save": "tasks.tensor_files.save_whole",
+    "aside": "tasks.tensor_files.set_aside",
+    "back": "tasks.tensor_files.put_back",
     "load": "tasks.tensor_files.load_checkpoint",
     "weights": "tasks.loop.save_weights",
     "edit": "tasks.rollback.edit",
