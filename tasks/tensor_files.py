@@ -1,7 +1,8 @@
 """Files of tensors: written whole, with a digest beside them that is verified when they are read.
 
 `SHA256SUMS` holds a line `DIGEST  NAME` for each of them, as `sha256sum -c` reads it. A digest is
-written before its file and forgotten after it, so that no moment looks like damage.
+written before its file and forgotten after it, so that no moment looks like damage; a second line
+that a killed process left of a file goes with the next write.
 """
 
 from __future__ import annotations
@@ -44,10 +45,25 @@ def read_sums(folder: Path) -> list[tuple[str, str]]:
     return [(line[:64], line[66:]) for line in lines]
 
 
+def settled_sums(folder: Path) -> list[tuple[str, str]]:
+    """Digests and names of the files that are there, the true one where a file has several.
+
+    What it finds where a process was killed: an old and a new line of the file that was written,
+    and the line of the one before it. A damaged file keeps its lines.
+    """
+    sums = read_sums(folder)
+    there = [line for line in sums if (folder / line[1]).is_file()]
+    names = {name for _, name in there}
+    if len(names) == len(there):
+        return there
+    known, true = {found for found, _ in sums}, {name: digest(folder / name) for name in names}
+    return [(true[name] if true[name] in known else old, name) for old, name in there]
+
+
 def write_sums(folder: Path, sums: list[tuple[str, str]]) -> None:
     """Writes digests and names of the files in a folder."""
-    lines = (f"{found}  {name}\n" for found, name in sorted(sums, key=lambda line: line[1]))
-    write_whole(folder / SUMS, "".join(lines))
+    lines = sorted((name, found) for found, name in {*sums})
+    write_whole(folder / SUMS, "".join(f"{found}  {name}\n" for name, found in lines))
 
 
 class Writer:
@@ -82,7 +98,7 @@ def write_tensors(path: Path, write: Callable[[Any], Any], kept: Path | None = N
         write: fills an open file, with the same bytes each time.
         kept: where the file that was there before stays.
     """
-    folder, sums = path.parent, read_sums(path.parent)
+    folder, sums = path.parent, settled_sums(path.parent)
     new_name = {path.name: kept.name} if kept and path.is_file() else {}
 
     def size() -> int:
@@ -123,9 +139,10 @@ def copy_whole(path: Path, other: Path) -> None:
 
 def put_back(path: Path, other: Path) -> None:
     """Puts a good checkpoint, which stays where it is, in the place of a damaged one."""
-    copy_whole(path, other)
-    sums = read_sums(path.parent)
+    sums = settled_sums(path.parent)
     same = [(found, other.name) for found, name in sums if name == path.name]
+    write_sums(path.parent, [*sums, *same])
+    copy_whole(path, other)
     write_sums(path.parent, [*(line for line in sums if line[1] != other.name), *same])
 
 

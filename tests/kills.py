@@ -224,9 +224,19 @@ def unequal(home):
     for record in results:
         for name in TIMES:
             record.pop(name)
+    found += [line for w in ("whole", "run") for line in wrong_sums(home / w / "checkpoints")]
     found += ["result.json"] if results[0] != results[1] else []
     found += [path.name for path in (home / "run").rglob(".*.tmp*")]
     return found
+
+
+def wrong_sums(folder):
+    """The names in a folder's SHA256SUMS that lack, stand twice or have another digest."""
+    from tasks.tensor_files import digest, read_sums
+
+    files = (path for kind in ("*.ckpt", "*.safetensors") for path in folder.glob(kind))
+    right = [(digest(path), path.name) for path in files]
+    return [f"SHA256SUMS: {line}" for line in set(read_sums(folder)) ^ set(right)]
 
 
 if __name__ == "__main__":

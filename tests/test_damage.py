@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from kills import Blow, checkpoint, lived
+from kills import Blow, checkpoint, lived, wrong_sums
 from test_checkpoints import flipped
 from test_run import rows, weights
 from tiny_runs import words
@@ -65,7 +65,10 @@ def test_a_run_that_goes_on_without_a_checkpoint_keeps_it(damage, home, tmp_path
     assert doubted[0] != doubted[1]
 
 
-@pytest.mark.parametrize("blow", [Blow("aside", 0, True), Blow("back"), Blow("back", 0, True)])
+KILLS = [Blow("aside", 0, True), Blow("back"), Blow("sums", 0, True), Blow("sums", 1)]
+
+
+@pytest.mark.parametrize("blow", KILLS)
 def test_a_kill_on_the_way_loses_neither_file(blow, home, tmp_path):
     run, told = shutil.copytree(home / "3", tmp_path / "run"), tmp_path / "told.txt"
     flip_digest(run / "checkpoints")
@@ -74,6 +77,7 @@ def test_a_kill_on_the_way_loses_neither_file(blow, home, tmp_path):
     assert [lived(given, each, told) for each in (blow, None)] == [-9, 0]
     assert (run / "checkpoints" / "last.ckpt.doubted").read_bytes() == doubted
     assert rows(run) == rows(home / "4")
+    assert wrong_sums(run / "checkpoints") == []
 
 
 def test_a_flipped_bit_anywhere_in_the_digests_costs_one_checkpoint_at_most(tmp_path, capsys):

@@ -37,6 +37,7 @@ CHAINS = {
     "before the first checkpoint": [Blow("create"), Blow("config"), Blow("batch", 1, True)],
     "within a validation": [Blow("validation", 1), Blow("row", 5), Blow("offer", 1, True)],
     "within a write": [Blow("pickle", 90), Blow("write", 20), Blow("sums", 9), Blow("save", 3)],
+    "between digests": [Blow("sums", 21), Blow("sums", 1)],
     "between renames": [Blow("rename", 13), Blow("link", 2, True), Blow("rename", 6, True)],
     "while it goes on": [Blow("step", 4), Blow("load"), Blow("forget", 0, True), Blow("config")],
     "in the last evaluation": [Blow("evaluation"), Blow("evaluation", 0, True)],
