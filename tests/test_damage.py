@@ -65,7 +65,7 @@ def test_a_run_that_goes_on_without_a_checkpoint_keeps_it(damage, home, tmp_path
     assert doubted[0] != doubted[1]
 
 
-KILLS = [Blow("aside", 0, True), Blow("back"), Blow("sums", 0, True), Blow("sums", 1)]
+KILLS = [Blow("aside", 0, True), Blow("back"), Blow("sums", 0), Blow("sums", 1)]
 
 
 @pytest.mark.parametrize("blow", KILLS)
