@@ -73,10 +73,10 @@ def test_a_kill_on_the_way_loses_neither_file(blow, home, tmp_path):
     run, told = shutil.copytree(home / "3", tmp_path / "run"), tmp_path / "told.txt"
     flip_digest(run / "checkpoints")
     doubted = (run / "checkpoints" / "last.ckpt").read_bytes()
-    given = [f"from={run}", "trainer.max_steps=4"]
+    given = [f"from={run}", "trainer.max_steps=3"]
     assert [lived(given, each, told) for each in (blow, None)] == [-9, 0]
     assert (run / "checkpoints" / "last.ckpt.doubted").read_bytes() == doubted
-    assert rows(run) == rows(home / "4")
+    assert rows(run) == rows(home / "3")
     assert wrong_sums(run / "checkpoints") == []
 
 
