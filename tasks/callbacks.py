@@ -137,7 +137,7 @@ class Record(LeanCallback):
             return
         row = {"step": step, "epoch": round(self.epochs(step), 4), **values, **beside}
         line = json.dumps(row) + "\n"
-        with room_for(self.path, len(line)):
+        with room_for(self.path, lambda: len(line)):
             self.file.write(line)
             self.file.flush()
         self.mirror.row(row)

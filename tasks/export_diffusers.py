@@ -56,7 +56,7 @@ class ExportDiffusers:
         task.cpu()  # where float32 is exact
         unet: Any = unet_of(task.model, task.images.shape[1:])
         size = sum(weight.nbytes for weight in unet.state_dict().values())
-        with warnings.catch_warnings(), writing(place, "dir"), room_for(place, size):
+        with warnings.catch_warnings(), writing(place, "dir"), room_for(place, lambda: size):
             warnings.simplefilter("ignore")
             pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
             save(pipeline, fresh)

@@ -28,7 +28,7 @@ from tasks.loop import at_best, finite, measured, train
 from tasks.memory import refuse_beyond_memory
 from tasks.process import is_first, logged
 from tasks.result import Result, new_record
-from tasks.tensor_files import load_best, load_last, put_back
+from tasks.tensor_files import load_best, load_last, put_back, set_aside
 from tasks.trainer import Training
 from zoo import registry
 from zoo.config import CHANGEABLE, Config, from_file
@@ -145,6 +145,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
         folder.sweep()
         folder.create()
         if path != last:
+            set_aside(last)
             put_back(path, last)
         if done:  # no longer
             folder.write_result(record | {"status": "interrupted"})

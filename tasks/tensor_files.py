@@ -1,7 +1,8 @@
 """Files of tensors: written whole, with a digest beside them that is verified when they are read.
 
 `SHA256SUMS` holds a line `DIGEST  NAME` for each of them, as `sha256sum -c` reads it. A digest is
-written before its file and forgotten after it, so that no moment looks like damage.
+written before its file and forgotten after it, so that no moment looks like damage; a second line
+that a killed process left of a file goes with the next write.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from tasks.process import is_first
 from zoo.console import say
@@ -45,47 +45,67 @@ def read_sums(folder: Path) -> list[tuple[str, str]]:
     return [(line[:64], line[66:]) for line in lines]
 
 
+def settled_sums(folder: Path) -> list[tuple[str, str]]:
+    """Digests and names of the files that are there, the true one where a file has several.
+
+    What it finds where a process was killed: an old and a new line of the file that was written,
+    and the line of the one before it. A damaged file keeps its lines.
+    """
+    sums = read_sums(folder)
+    there = [line for line in sums if (folder / line[1]).is_file()]
+    names = {name for _, name in there}
+    if len(names) == len(there):
+        return there
+    known, true = {found for found, _ in sums}, {name: digest(folder / name) for name in names}
+    return [(true[name] if true[name] in known else old, name) for old, name in there]
+
+
 def write_sums(folder: Path, sums: list[tuple[str, str]]) -> None:
     """Writes digests and names of the files in a folder."""
-    lines = (f"{found}  {name}\n" for found, name in sorted(sums, key=lambda line: line[1]))
-    write_whole(folder / SUMS, "".join(lines))
+    lines = sorted((name, found) for found, name in {*sums})
+    write_whole(folder / SUMS, "".join(f"{found}  {name}\n" for name, found in lines))
 
 
 class Writer:
-    """An open file that remembers what hindered a write.
+    """An open file that counts its bytes and remembers what hindered a write.
 
     Args:
-        file: open for bytes.
+        file: open for bytes; None: they are only counted.
     """
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO | None = None):
         self.file = file
+        self.size = 0
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
+        self.size += len(data)
         try:
-            return self.file.write(data)
+            return self.file.write(data) if self.file else len(data)
         except OSError as error:
             self.error = error
             raise
 
     def flush(self) -> None:
-        self.file.flush()
+        """Asked for by PyTorch; `write_tensors` does it."""
 
 
-def write_tensors(
-    path: Path, write: Callable[[Any], Any], size: int, kept: Path | None = None
-) -> None:
+def write_tensors(path: Path, write: Callable[[Any], Any], kept: Path | None = None) -> None:
     """Writes a file of tensors and its digest; a process that is killed leaves the old one whole.
 
     Args:
         path: of the file.
-        write: fills an open file.
-        size: of the tensors in bytes.
+        write: fills an open file, with the same bytes each time.
         kept: where the file that was there before stays.
     """
-    folder, sums = path.parent, read_sums(path.parent)
+    folder, sums = path.parent, settled_sums(path.parent)
     new_name = {path.name: kept.name} if kept and path.is_file() else {}
+
+    def size() -> int:
+        counter = Writer()
+        write(counter)
+        return counter.size
+
     with room_for(path, size), beside(path) as partial:
         with partial.open("wb") as file:
             writer = Writer(file)
@@ -107,7 +127,7 @@ def write_tensors(
 
 def copy_whole(path: Path, other: Path) -> None:
     """Gives the content of a file to another name as well, at no cost where the disk has links."""
-    with beside(other) as partial:
+    with room_for(other, lambda: path.stat().st_size), beside(other) as partial:
         try:
             os.link(path, partial)
         except OSError:
@@ -119,10 +139,19 @@ def copy_whole(path: Path, other: Path) -> None:
 
 def put_back(path: Path, other: Path) -> None:
     """Puts a good checkpoint, which stays where it is, in the place of a damaged one."""
-    copy_whole(path, other)
-    sums = read_sums(path.parent)
+    sums = settled_sums(path.parent)
     same = [(found, other.name) for found, name in sums if name == path.name]
+    write_sums(path.parent, [*sums, *same])
+    copy_whole(path, other)
     write_sums(path.parent, [*(line for line in sums if line[1] != other.name), *same])
+
+
+def set_aside(path: Path) -> None:
+    """Gives a doubted file another name, in place of an earlier one of that name, and says so."""
+    if path.is_file():
+        aside = path.with_name(f"{path.name}.doubted")
+        move_whole(path, aside)
+        tell(f"the doubted file is kept as {aside}")
 
 
 def repeatable(content: Any) -> Any:
@@ -152,8 +181,7 @@ def save_whole(content: Any, path: Path, kept: Path | None = None) -> None:
         path: of its file.
         kept: where the checkpoint that was there before stays.
     """
-    size = sum(leaf.nbytes for leaf in tree_leaves(content) if isinstance(leaf, Tensor))
-    write_tensors(path, lambda file: torch.save(repeatable(content), file), size, kept)
+    write_tensors(path, lambda file: torch.save(repeatable(content), file), kept)
 
 
 def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any]) -> None:
@@ -169,7 +197,7 @@ def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[s
     dense = {"memory_format": torch.contiguous_format}  # the format has no other
     apart = {name: value.detach().cpu().clone(**dense) for name, value in weights.items()}
     data = save(apart, {"zoo": json.dumps(facts)})  # the order of several keys would be random
-    write_tensors(path, lambda file: file.write(data), len(data))
+    write_tensors(path, lambda file: file.write(data))
 
 
 def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
@@ -182,7 +210,9 @@ def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
         if path.name not in (name for _, name in sums):
             tell(f"{path} has no digest in {SUMS}, so damage may go unseen")
         elif found not in (known for known, _ in sums):
-            raise CheckpointError("it is damaged: its SHA-256 has changed", str(path), fix)
+            what = f"it or its line in {SUMS} is damaged: they differ"
+            fix += "; if the line alone is wrong, remove it"
+            raise CheckpointError(what, str(path), fix)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         missing = keys - checkpoint.keys()
         if missing:

@@ -12,9 +12,10 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from forked import start
+from forked import places, start
 
 ROOT = Path(__file__).parents[1]
 PLACES = {  # what is called there; a blow falls before or after one of the calls
@@ -30,6 +31,8 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "link": "os.link",
     "sums": "tasks.tensor_files.write_sums",
     "save": "tasks.tensor_files.save_whole",
+    "aside": "tasks.tensor_files.set_aside",
+    "back": "tasks.tensor_files.put_back",
     "load": "tasks.tensor_files.load_checkpoint",
     "weights": "tasks.loop.save_weights",
     "edit": "tasks.rollback.edit",
@@ -41,6 +44,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
 }
 FILES = [f"{name}.{kind}" for name in ("last", "best") for kind in ("ckpt", "safetensors")]
 LOST = "lost="  # begins the word that plants a loss of NaN in a batch, counted from 0
+NAN = float("nan")
 TIMES = ("seconds", "seconds_per_step", "peak_memory_bytes")  # of a result
 
 
@@ -105,25 +109,29 @@ def fall(blow):
 def lose(number):
     """Plants a loss of NaN in a batch of images."""
     from tasks.cnn import ImageClassification
+    from tasks.diffusion import Denoising
+    from tasks.unet import Segmentation
 
-    loss = ImageClassification.loss
+    def planted(loss):
+        return lambda self, batch: loss(self, batch) * (NAN if batch[0] == number else 1.0)
 
-    def planted(self, batch):
-        return loss(self, batch) * (float("nan") if batch[0] == number else 1.0)
-
-    ImageClassification.loss = planted
+    for each in (ImageClassification, Denoising, Segmentation):
+        each.loss = planted(each.loss)
 
 
-def life(words, blow, told, counts=None):
+def life(words, blow, told, counts, rank):
     """One process of a run: until it ends or the blow falls.
 
     Args:
         words: of the command line.
         blow: that falls, or None.
         told: the file for what it prints.
-        counts: the file for the number of calls of every place.
+        counts: the file for the number of calls of every place, or None.
+        rank: the variables of one of several processes.
     """
     import torch
+
+    os.environ.update(rank)
 
     from zoo.cli import main
 
@@ -165,44 +173,73 @@ def third(folder, blow):
 TWO = ["trainer.devices=2", "trainer.accelerator=cpu"]
 
 
-def lived(words, blow, told, counts=None, two=False):
-    """The exit code of a life in a process of its own, or in two."""
-    if two:
-        given = json.dumps(asdict(blow) if blow else None)
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        with told.open("a") as stream:
-            command = [sys.executable, __file__, given, *words]
-            return subprocess.run(command, env=env, stdout=stream, stderr=stream).returncode
-    process = start(life, words, blow, told, counts)
-    process.join()
-    return process.exitcode
+KNOWN = {0, 130, 143, -9, -2, -15}  # ends of a process
+LONELY = 6  # and of one that lost another
+PATIENCE = 30  # seconds of a process after another one fell, as torchrun has them
+
+
+def lived(words, blow, told, counts=None, world=1):
+    """The exit code of a life in a process of its own, or of the first of several."""
+    ranks = [{}] if world == 1 else places(world)
+    given = [(None if n else counts, rank) for n, rank in enumerate(ranks)]
+    lives = [start(life, words, blow, told, *each) for each in given]
+    left = {process.sentinel: process for process in lives}
+    while left:
+        fallen = any(process.exitcode for process in lives)
+        ended = wait(left, PATIENCE if fallen else None)
+        for sentinel in ended:
+            left.pop(sentinel).join()
+        for process in left.values() if fallen and not ended else ():
+            process.kill()
+    codes = [process.exitcode for process in lives]
+    known = KNOWN | ({LONELY} if world > 1 else set())
+    assert known.issuperset(codes), f"{codes}:\n{told.read_text()[-3000:]}"
+    return codes[0]
+
+
+def launched(words, blow, told, world):
+    """The exit code of a life in processes of which the first starts the others."""
+    given = json.dumps(asdict(blow) if blow else None)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with told.open("a") as stream:
+        command = [sys.executable, __file__, given, *words]
+        return subprocess.run(command, env=env, stdout=stream, stderr=stream).returncode
+
+
+def world_of(words):
+    """The processes of a run."""
+    return 2 if TWO[0] in words else 1
 
 
 def whole(words, home, counts=None):
     """A run that nothing stops, in the folder `whole` of a home."""
     run = home / "run"
-    told = home / "whole.txt"
-    assert lived([*words, f"run.dir={run}"], None, told, counts, TWO[0] in words) == 0
+    given = [*words, f"run.dir={run}"]
+    assert lived(given, None, home / "whole.txt", counts, world_of(words)) == 0
     return run.rename(home / "whole")
 
 
-def chain(words, home, blows):
+def chain(words, home, blows, live=lived):
     """A run that goes on after every blow, in the folder `run` of a home.
 
+    Args:
+        words: of the command line.
+        home: with the folder.
+        blows: that fall, one in each life.
+        live: gives the exit code of a life.
+
     Returns:
-        How each of its processes ended.
+        How each of its lives ended.
     """
     run, codes = home / "run", []
     shutil.rmtree(run, ignore_errors=True)
-    first, two, told = [*words, f"run.dir={run}"], TWO[0] in words, home / "told.txt"
+    told = home / "told.txt"
+    kept = [word for word in words if word.startswith(LOST)]
     blows = iter(blows)
     while not codes or codes[-1] != 0:
         begun = (run / "config.yaml").is_file()
-        lost = [word for word in words if word.startswith(LOST)]
-        given = [f"from={run}", *lost] if begun else first
-        codes.append(lived(given, next(blows, None), told, two=two))
-        known = {0, 130, 143, *(-number for number in (9, 2, 15))}
-        assert two or codes[-1] in known, f"{codes}:\n{told.read_text()[-3000:]}"
+        given = [f"from={run}", *kept] if begun else [*words, f"run.dir={run}"]
+        codes.append(live(given, next(blows, None), told, world=world_of(words)))
         assert len(codes) < 20, codes
     return codes
 
@@ -222,11 +259,21 @@ def unequal(home):
     for record in results:
         for name in TIMES:
             record.pop(name)
+    found += [line for w in ("whole", "run") for line in wrong_sums(home / w / "checkpoints")]
     found += ["result.json"] if results[0] != results[1] else []
     found += [path.name for path in (home / "run").rglob(".*.tmp*")]
     return found
 
 
+def wrong_sums(folder):
+    """The names in a folder's SHA256SUMS that lack, stand twice or have another digest."""
+    from tasks.tensor_files import digest, read_sums
+
+    files = (path for kind in ("*.ckpt", "*.safetensors") for path in folder.glob(kind))
+    right = [(digest(path), path.name) for path in files]
+    return [f"SHA256SUMS: {line}" for line in set(read_sums(folder)) ^ set(right)]
+
+
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    life(sys.argv[2:], Blow(**given) if given else None, Path(os.devnull))
+    life(sys.argv[2:], Blow(**given) if given else None, Path(os.devnull), None, {})

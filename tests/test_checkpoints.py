@@ -113,7 +113,7 @@ def test_damaged_best_weights_are_those_that_the_last_checkpoint_knows(run, caps
     assert load_best(folder, last)["step"] == last["callbacks"]["Best"]["step"]
     flipped(folder / "best.ckpt")
     assert load_best(folder, last) is last["callbacks"]["Best"]
-    assert "best.ckpt: it is damaged" in capsys.readouterr().err
+    assert "best.ckpt: it or its line in SHA256SUMS is damaged" in capsys.readouterr().err
 
 
 def test_a_better_step_after_best_ckpt_was_written_counts(tmp_path):

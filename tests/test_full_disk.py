@@ -1,6 +1,8 @@
 """A disk without room: one line, the files of before whole, the result somewhere."""
 
+import functools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,10 @@ from forked import speak, start
 from PIL import Image
 from tiny_runs import shrink, words
 
-from tasks.tensor_files import digest, read_sums
+from tasks.tensor_files import digest, read_sums, save_whole
 from zoo.cli import main
+from zoo.errors import ResourceError
+from zoo.folder import in_words
 
 
 @pytest.fixture
@@ -20,10 +24,11 @@ def disk(tmp_path):
     """Makes small disks; only the system's administrator may."""
     made = []
 
-    def make(size):
+    def make(size, files=0):
         place = tmp_path / f"disk{size}"
         place.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)]
+        options = f"size={size}k,nr_inodes={files}"
+        mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
         if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
             pytest.skip("small disks cannot be made here")
         made.append(place)
@@ -60,6 +65,33 @@ def test_a_full_disk_is_one_line_and_what_was_written_stays_whole(kilobytes, dis
         assert digest(path) in known.values()
         torch.load(path, weights_only=True)
     assert not list(place.rglob(".*.tmp*"))
+
+
+SMALL = {f"weight {number}": torch.ones(4) for number in range(100)}  # 1.6 kB in all
+
+
+@pytest.mark.parametrize("kilobytes", [4, 12, 20, 36, 44])
+def test_what_is_needed_are_the_bytes_of_the_file_and_more_than_is_free(kilobytes, disk, tmp_path):
+    save_whole(SMALL, tmp_path / "last.ckpt")
+    size = (tmp_path / "last.ckpt").stat().st_size
+    place = disk(kilobytes)
+    save = functools.partial(save_whole, SMALL, place / "last.ckpt", place / "previous.ckpt")
+    if kilobytes * 1024 > size:
+        save()
+    with pytest.raises(ResourceError) as told:
+        save()
+    free = re.search(r"full: (\S+) kB are free", told.value.what)[1]
+    assert told.value.what.endswith(f"{in_words(size)} are needed")
+    assert float(free) < size / 1e3
+
+
+def test_a_disk_that_takes_no_more_files_says_why_it_is_full(disk):
+    place = disk(400, files=4)
+    save_whole(SMALL, place / "last.ckpt")
+    with pytest.raises(ResourceError, match="but a quota or the number of files is used up"):
+        save_whole(SMALL, place / "last.ckpt", place / "previous.ckpt")
+    assert {path.name for path in place.iterdir()} == {"last.ckpt", "SHA256SUMS"}
+    assert digest(place / "last.ckpt") in dict(read_sums(place))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import random
 import signal
 
 import pytest
-from kills import LOST, PLACES, TWO, Blow, chain, unequal, whole
+from kills import LOST, PLACES, TWO, Blow, chain, launched, unequal, whole, world_of
 from tiny_runs import words
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -37,6 +37,7 @@ CHAINS = {
     "before the first checkpoint": [Blow("create"), Blow("config"), Blow("batch", 1, True)],
     "within a validation": [Blow("validation", 1), Blow("row", 5), Blow("offer", 1, True)],
     "within a write": [Blow("pickle", 90), Blow("write", 20), Blow("sums", 9), Blow("save", 3)],
+    "between digests": [Blow("sums", 21), Blow("sums", 1)],
     "between renames": [Blow("rename", 13), Blow("link", 2, True), Blow("rename", 6, True)],
     "while it goes on": [Blow("step", 4), Blow("load"), Blow("forget", 0, True), Blow("config")],
     "in the last evaluation": [Blow("evaluation"), Blow("evaluation", 0, True)],
@@ -83,39 +84,57 @@ def test_a_run_that_returns_to_an_earlier_step_is_killed_on_its_way(tmp_path):
     assert (event["kind"], event["to"], event["batches"]) == ("rollback", 9, [10, 11])
 
 
-def random_blows(draws, counts, count):
+def test_two_processes_are_killed_and_go_on(tmp_path):
+    """The first and the second one fall; a signal to the second one ends both after its step."""
+    two = given("gnn", 0, *TWO)
+    whole(two, tmp_path)
+    blows = [Blow("rename", 9), Blow("step", 3, rank=1), Blow("step", 2, number=INT, rank=1)]
+    assert chain(two, tmp_path, blows) == [-9, 6, 130, 0]
+    assert unequal(tmp_path) == []
+
+
+def random_blows(draws, counts, count, world):
     """Blows at places and calls that a whole run has, by the three signals."""
     found = []
     for _ in range(count):
         place = draws.choice([name for name in PLACES if counts[name]])
         number = draws.choice([signal.SIGKILL, signal.SIGKILL, TERM, INT])
         call, after = draws.randrange(counts[place]), draws.random() < 0.5
-        found.append(Blow(place, call, after, number, draws.choice([1, 1, 1, 2])))
+        times, rank = draws.choice([1, 1, 1, 2]), draws.randrange(world)
+        found.append(Blow(place, call, after, number, times, rank))
     return found
 
 
+SKIP, BACK = (f"{LOST}10 trainer.on_nonfinite={policy}" for policy in ("skip", "rollback"))
+PLANS = [(task, minutes, "") for task in OPTIONS for minutes in (0, 0.0005, 60)]
+PLANS += [(task, 0.0005, SKIP) for task in ("cnn", "unet", "diffusion")]
+PLANS += [(task, minutes, BACK) for task in ("cnn", "diffusion") for minutes in (0, 60)]
+PLANS += [("gnn", minutes, " ".join(TWO)) for minutes in (0, 60)]
+PLANS += [("cnn", 0, " ".join([*TWO, more])) for more in (SKIP, BACK)]
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("minutes", [0, 0.0005])
-@pytest.mark.parametrize("task", OPTIONS)
-def test_kills_at_random(task, minutes, tmp_path, capsys):
-    """Twenty interruptions for each of five tasks and two rates of saving."""
-    draws = random.Random(f"{task}{minutes}")
-    whole(given(task, minutes), tmp_path, tmp_path / "counts")
+@pytest.mark.parametrize(("task", "minutes", "more"), PLANS)
+def test_kills_at_random(task, minutes, more, tmp_path, capsys):
+    """Ten interruptions for each plan: tasks, rates of saving, lost steps, two processes."""
+    draws = random.Random(f"{task}{minutes}{more}")
+    words = given(task, minutes, more)
+    whole(words, tmp_path, tmp_path / "counts")
     files = {place: tmp_path / f"counts.{place}" for place in PLACES}
     counts = {place: file.stat().st_size if file.exists() else 0 for place, file in files.items()}
     counts |= {"load": 1, "forget": 1}
     ends = []
-    while sum(code != 0 for code in ends) < 20:
-        blows = random_blows(draws, counts, 4)
-        codes = chain(given(task, minutes), tmp_path, blows)
+    while sum(code != 0 for code in ends) < 10:
+        blows = random_blows(draws, counts, 4, world_of(words))
+        codes = chain(words, tmp_path, blows)
         ends += codes
         with capsys.disabled():
-            print(f"\n{task} {minutes}: {codes} {unequal(tmp_path) or 'equal'}")
+            print(f"\n{task} {minutes} {more}: {codes} {unequal(tmp_path) or 'equal'}")
         assert unequal(tmp_path) == [], blows
 
 
 @pytest.mark.soak
-def test_kills_of_two_processes(tmp_path, capsys):
+def test_kills_of_two_processes_of_which_one_starts_the_other(tmp_path, capsys):
     two = given("gnn", 0, *TWO)
     whole(two, tmp_path)
     plans = [
@@ -124,7 +143,7 @@ def test_kills_of_two_processes(tmp_path, capsys):
         [Blow("row", 3), Blow("pickle", 50, True), Blow("result")],
     ]
     for blows in plans:
-        codes = chain(two, tmp_path, blows)
+        codes = chain(two, tmp_path, blows, launched)
         with capsys.disabled():
             print(f"\ntwo processes: {codes} {unequal(tmp_path) or 'equal'}")
         assert unequal(tmp_path) == [], blows

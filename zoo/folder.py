@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/
 
 
 @contextlib.contextmanager
-def room_for(path: Path, size: int) -> Iterator[None]:
+def room_for(path: Path, size: Callable[[], int]) -> Iterator[None]:
     """Tells a full disk by the file that found no room.
 
     Args:
         path: of the file.
-        size: about its bytes.
+        size: gives its bytes, asked for when there was no room.
 
     Errors:
         ResourceError: the disk is full.
@@ -38,8 +38,9 @@ def room_for(path: Path, size: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        free = shutil.disk_usage(path.parent).free
-        what = f"the disk is full: {in_words(free)} are free, {in_words(size)} are needed"
+        free, needed = shutil.disk_usage(path.parent).free, size()
+        what = f"the disk is full: {in_words(free)} are free, {in_words(needed)} are needed"
+        what += ", but a quota or the number of files is used up" if needed <= free else ""
         raise ResourceError(what, str(path), "free some space") from None
 
 
@@ -78,7 +79,7 @@ def move_whole(partial: Path, path: Path) -> None:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file beside its place and moves it there."""
     data = content.encode() if isinstance(content, str) else content
-    with room_for(path, len(data)), beside(path) as partial:
+    with room_for(path, lambda: len(data)), beside(path) as partial:
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
