@@ -99,6 +99,7 @@ def sleeps(folder, err):
         threading.Event().wait()
 
 
+@pytest.mark.fault(37)
 def test_a_process_that_lost_its_lease_ends(tmp_path):
     process = start(sleeps, tmp_path, tmp_path / "told")
     process.join()

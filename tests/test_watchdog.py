@@ -59,6 +59,7 @@ def the_error(said):
 
 @pytest.mark.fault(35)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
+@pytest.mark.fault(35)
 def test_a_process_lost_before_the_first_step_is_told(tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
@@ -109,6 +110,7 @@ def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
         ("final", 1, "after step 4 (evaluation)", 4),
     ],
 )
+@pytest.mark.fault(35)
 def test_a_run_that_hangs_ends_with_its_stacks_in_the_log(name, call, when, steps, tmp_path):
     run, told = tmp_path / "run", tmp_path / "told.txt"
     given = ["trainer.validate_every=4", "trainer.max_steps=4"]
