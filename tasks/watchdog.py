@@ -116,8 +116,7 @@ class Watchdog(LeanCallback):
         why = self.why_lost(error) if self.ranks.world > 1 and is_lost_process(error) else ""
         self.ranks.kill()
         if why:
-            fix = f"continue by fit from={Path(self.stacks).parent}"
-            raise ResourceError(f"{why} {self.when()}", str(self.ranks), fix) from error
+            raise ResourceError(f"{why} {self.when()}", str(self.ranks), self.fix()) from error
 
     def why_lost(self, error: BaseException) -> str:
         """What ended the connection to the other processes."""
@@ -184,8 +183,12 @@ class Watchdog(LeanCallback):
         said = "process {} of {}: no step"
         return [rank for rank in ranks if said.format(rank, self.ranks.world) not in text]
 
+    def fix(self) -> str:
+        """How to go on; other processes than the first learn the run folder as training starts."""
+        return f"continue by fit from={Path(self.stacks).parent if self.stacks else 'FOLDER'}"
+
     def say(self, what: str) -> None:
         """The error as its one line."""
-        fix = f"the stacks are in {self.stacks}; continue by fit from={Path(self.stacks).parent}"
-        error = ResourceError(what, str(self.ranks), fix)
+        fix = f"the stacks are in {self.stacks}; " if self.stacks else ""
+        error = ResourceError(what, str(self.ranks), fix + self.fix())
         print(f"zoo: error: {error}", file=sys.stderr, flush=True)
