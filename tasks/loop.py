@@ -23,6 +23,7 @@ from tasks.loggers import NoLogger, identity
 from tasks.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.nonfinite import Guard
 from tasks.process import logged, seed_everything
+from tasks.ranks import STARTED
 from tasks.result import PARTS, Result, new_record
 from tasks.rollback import RolledBack
 from tasks.tensor_files import save_safetensors, save_whole
@@ -58,6 +59,7 @@ def train(
         checkpoint: to continue from.
         pictures: whether figures are drawn.
     """
+    STARTED.clear()
     with logged(folder):
         tell(config, task, training)
         while True:

@@ -58,6 +58,7 @@ class Guard(LeanCallback):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
         self.keeps = self.needs_norm = policy != "stop"
         self.scaler: Any = None  # of fp16
+        self.scale = math.inf  # of the scaler at the last look
         self.batches = 0
         self.unseen: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
         self.norm: Tensor | None = None
@@ -72,6 +73,7 @@ class Guard(LeanCallback):
         alone = trainer.world_size == 1 and task.device.type == "cpu"
         self.every = 1 if alone else self.every
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self.scale = self.scaler.get_scale() if self.scaler else math.inf
         self.needs_norm = self.keeps or not alone
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
@@ -146,8 +148,9 @@ class Guard(LeanCallback):
                 missed = step
                 self.lose(trainer, task, step, batch, loss)
         if self.scaler and step != missed:
-            state = self.scaler.state_dict()
-            if state["scale"] < LEAST_SCALE and not state["_growth_tracker"]:  # steps made since
+            state, before = self.scaler.state_dict(), self.scale
+            self.scale = state["scale"]  # falls where a step is left out, which starts the count
+            if self.scale < min(before, LEAST_SCALE) and not state["_growth_tracker"]:
                 self.lose(trainer, task, step, batch, loss)
 
     def on_train_end(self, trainer: Trainer, task: Any) -> None:

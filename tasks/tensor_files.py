@@ -52,7 +52,8 @@ def settled_sums(folder: Path) -> list[tuple[str, str]]:
     and the line of the one before it. A damaged file keeps its lines.
     """
     sums = read_sums(folder)
-    there = [line for line in sums if (folder / line[1]).is_file()]
+    files = {path.name for path in folder.iterdir()}
+    there = [line for line in sums if line[1] in files]
     names = {name for _, name in there}
     if len(names) == len(there):
         return there

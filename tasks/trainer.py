@@ -41,9 +41,9 @@ class Training:
         log_every: steps between two rows of the log.
         save_minutes: between checkpoints.
         hang_seconds: without a step after which a run is ended as hung, with the stacks of the
-            processes that still answer in its log; outside of steps, as at the start and in the
-            evaluation, ten times as many. None: ten median steps, and at least a minute; outside
-            of steps half an hour without a batch. 0: never.
+            processes that still answer in its log; at the start, in the first validation, in a
+            checkpoint and in the evaluation ten times as many, without a batch. None: ten median
+            steps, and at least a minute; outside of steps half an hour. 0: never.
         on_nonfinite: what follows a step whose loss or gradient is not finite. `stop`: the run has
             diverged. `skip`: the step is left out, weights and running statistics stay.
             `rollback`: the run returns to its last validation and goes on with the batches after

@@ -35,10 +35,10 @@ class Watchdog(LeanCallback):
     It counts its own looks, so that a machine or a process that slept for a while is no hang.
 
     Args:
-        seconds: without a step that are a hang; ten times as many are outside of steps, as at the
-            start and in the evaluation. None: ten median steps, and at least a minute; outside of
-            steps half an hour. 0: none are, as a debugger needs it. A validation may in any case
-            take ten times the longest so far.
+        seconds: without a step that are a hang; ten times as many outside of steps: at the start,
+            in the first validation, in a checkpoint and in the evaluation. None: ten median steps,
+            and at least a minute; outside of steps half an hour. A later validation may take as
+            long as a step, and ten times the longest so far. 0: none are, as a debugger needs it.
         log: of the run; None in all but the first process.
         fail: notes in the first process how the run ended.
     """
@@ -79,10 +79,14 @@ class Watchdog(LeanCallback):
     def on_validation_start(self, trainer: Trainer, task: Any) -> None:
         self.enter("validation")
 
+    def on_validation_end(self, trainer: Trainer, task: Any) -> None:
+        self.enter("step")
+
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         self.enter("checkpoint")
 
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+    def on_fit_end(self, trainer: Trainer, task: Any) -> None:
+        self.step = trainer.global_step
         self.enter("evaluation")
 
     def enter(self, phase: Phase) -> None:
@@ -90,7 +94,7 @@ class Watchdog(LeanCallback):
         now = time.perf_counter()
         if self.phase == "validation":
             self.longest = max(self.longest, now - self.began)
-        elif self.phase == phase == "step":
+        elif self.phase == "step" and phase != "validation":
             self.steps.append(now - self.began)
         self.phase, self.began = phase, now
         self.alive()

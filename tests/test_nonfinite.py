@@ -344,6 +344,18 @@ def test_a_run_too_short_for_the_scale_of_fp16_says_so(lost, fp16, steep, tmp_pa
     assert ("fp16 left out all 5 steps" in capsys.readouterr().err) == (lost == 5)
 
 
+def test_a_scale_below_1_that_grows_again_is_no_news(fp16, steep, tmp_path, monkeypatch):
+    """The scaler begins to count anew where it grows, as where it leaves out a step."""
+    made = torch.amp.GradScaler.__init__
+
+    def low(self, *given, **options):
+        made(self, *given, **options | {"init_scale": 0.25, "growth_interval": 6})
+
+    monkeypatch.setattr(torch.amp.GradScaler, "__init__", low)
+    steep([])
+    fit(tmp_path / "run", *fp16, "trainer.max_steps=7")
+
+
 def test_a_scale_that_fp16_finds_is_no_news(fp16, steep, tmp_path):
     """Steps are left out until the scale fits; a last one as well."""
     steep({1, 2, 3, 4, 20})

@@ -14,6 +14,7 @@ from conftest import until
 from forked import speak, start
 from tiny_runs import words
 
+from tasks.watchdog import Watchdog
 from zoo.cli import main
 
 GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
@@ -59,7 +60,6 @@ def the_error(said):
 
 @pytest.mark.fault(35)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-@pytest.mark.fault(35)
 def test_a_process_lost_before_the_first_step_is_told(tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
@@ -81,6 +81,7 @@ def test_a_process_lost_before_the_first_step_is_told(tmp_path):
         (signal.SIGSTOP, "no answer from process 1"),
     ],
 )
+@pytest.mark.fault(35)
 def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
@@ -126,6 +127,44 @@ def test_a_run_that_hangs_ends_with_its_stacks_in_the_log(name, call, when, step
 
 
 @pytest.mark.fault(37)
+@pytest.mark.parametrize(
+    ("seconds", "phases", "limit"),
+    [
+        (None, ["start"], 1800),
+        (None, ["step", "step", "validation"], 1800),
+        (None, ["step", "step", "validation", "step"], 60),
+        (None, ["step", "checkpoint", "step", "checkpoint", "step"], 60),
+        (None, ["step", "step", "checkpoint"], 1800),
+        (None, ["step", "step", "validation", "step", "validation"], 60),
+        (None, ["step", "step", "evaluation"], 1800),
+        (7, ["start"], 70),
+        (7, ["step"], 7),
+        (7, ["step", "validation"], 70),
+        (7, ["step", "validation", "step"], 7),
+        (7, ["step", "validation", "step", "validation"], 7),
+        (7, ["step", "checkpoint"], 70),
+        (7, ["evaluation"], 70),
+        (0, ["step", "step"], None),
+    ],
+)
+def test_how_long_a_run_may_be_silent(seconds, phases, limit):
+    watchdog = Watchdog(seconds, None, print)
+    for phase in phases:
+        watchdog.enter(phase)
+    assert watchdog.limit() == limit
+
+
+def test_slow_steps_and_validations_may_take_ten_times_as_long(monkeypatch):
+    now = iter([0, 0, 30, 60, 90, 290, 320])
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    watchdog = Watchdog(None, None, print)
+    limits = []
+    for phase in ("step", "step", "step", "validation", "step", "validation"):
+        watchdog.enter(phase)
+        limits.append(watchdog.limit())
+    assert limits == [1800, 300, 300, 1800, 300, 2000]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 def test_a_run_that_is_alive_is_not_continued_and_a_killed_one_is(tmp_path, capsys):
     run = tmp_path / "run"

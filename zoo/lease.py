@@ -19,7 +19,7 @@ from zoo.errors import ConfigError, ResourceError
 
 STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
 WRITER = ".writer"  # the lease of a run folder
-BEAT = 15.0  # seconds between two signs of life
+BEAT = 5.0  # seconds between two signs of life
 PAUSE = 0.1  # seconds until one who waits looks again
 
 
@@ -111,7 +111,7 @@ def read(file: TextIO) -> dict[str, Any]:
 
 def age(file: TextIO, folder: Path) -> float:
     """Seconds since a file was renewed, by the clock that its file system has for all machines."""
-    with tempfile.TemporaryFile(prefix=".", dir=folder) as fresh:
+    with tempfile.TemporaryFile(prefix=".lease.tmp", dir=folder) as fresh:
         return os.fstat(fresh.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
 
 
@@ -171,8 +171,10 @@ def held(lease: Lease) -> Iterator[None]:
     def beat() -> None:
         while not ended.wait(BEAT):
             if not lease.beat():
-                what = "this process was silent for too long, and another one took its place"
-                fix = "leave it to the other one"
+                what = (
+                    f"{lease.path.name} is gone, or of another process that took this one's place"
+                )
+                fix = "leave the folder to it, or continue by fit from= once it has ended"
                 say(f"error: {ResourceError(what, str(lease.path.parent), fix)}")
                 os._exit(ResourceError.code)
 
