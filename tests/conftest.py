@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.config.registry import maker, names, options
 from zoo.connection import Connection, Site
-from zoo.registry import maker, names, options
 from zoo.stack import Stack
 
 torch.set_num_threads(1)
@@ -95,7 +95,7 @@ class Subsample(nn.Module):
 
 def make_stack(name, kind, length=3, width=8, seed=0, **given):
     """A stack of one rule over branches of one kind, drawn from one seed."""
-    from zoo.init import redraw
+    from zoo.seeding import redraw
 
     connect = maker("connection", name, {**options("connection", name), **given})
     axis = -1 if kind in ("mlp", "graph") else -3

@@ -5,8 +5,14 @@ import os
 import socket
 
 SERVER = multiprocessing.get_context("forkserver")
-LOADED = ["tasks.run", "tasks.use", "tasks.loop", "tasks.diffusion", "tasks.data.graphs"]
-LOADED += ["zoo.pictures", "zoo.models.gnn", "hydra", "pydantic", "pytest"]
+LOADED = [
+    "tasks.training.run",
+    "tasks.inference.use",
+    "tasks.training.train",
+    "tasks.diffusion.task",
+    "tasks.data.graphs.sources",
+]
+LOADED += ["zoo.probes.plots", "zoo.models.gnn", "hydra", "pydantic", "pytest"]
 SERVER.set_forkserver_preload(LOADED)
 
 
@@ -18,8 +24,8 @@ def speak(words, err, out=os.devnull):
         err: the file or terminal for its messages.
         out: the file for what it prints.
     """
-    from zoo.cli import main
-    from zoo.console import settle
+    from zoo.cli.main import main
+    from zoo.system.console import settle
 
     for number, name in ((1, out), (2, err)):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOCTTY), number)

@@ -19,28 +19,28 @@ from forked import places, start
 
 ROOT = Path(__file__).parents[1]
 PLACES = {  # what is called there; a blow falls before or after one of the calls
-    "batch": "tasks.checkpoints.Keep.on_train_batch_end",
-    "step": "tasks.checkpoints.Keep.end_step",
-    "row": "tasks.callbacks.Record.row",
-    "offer": "tasks.callbacks.Best.offer",
-    "validation": "tasks.base.Task.validation_step",
-    "evaluation": "tasks.loop.measured",
+    "batch": "tasks.recovery.checkpoints.Keep.on_train_batch_end",
+    "step": "tasks.recovery.checkpoints.Keep.end_step",
+    "row": "tasks.training.callbacks.Record.row",
+    "offer": "tasks.training.callbacks.Best.offer",
+    "validation": "tasks.training.module.Task.validation_step",
+    "evaluation": "tasks.training.train.measured",
     "write": "os.fsync",
     "pickle": "torch._C.PyTorchFileWriter.write_record",
     "rename": "pathlib.Path.replace",
     "link": "os.link",
-    "sums": "tasks.tensor_files.write_sums",
-    "save": "tasks.tensor_files.save_whole",
-    "aside": "tasks.tensor_files.set_aside",
-    "back": "tasks.tensor_files.put_back",
-    "load": "tasks.tensor_files.load_checkpoint",
-    "weights": "tasks.loop.save_weights",
-    "edit": "tasks.rollback.edit",
-    "figures": "tasks.loop.draw",
-    "forget": "zoo.folder.RunFolder.forget_after",
-    "config": "zoo.folder.RunFolder.write_config",
-    "result": "zoo.folder.RunFolder.write_result",
-    "create": "zoo.folder.RunFolder.create",
+    "sums": "tasks.recovery.tensor_files.write_sums",
+    "save": "tasks.recovery.tensor_files.save_whole",
+    "aside": "tasks.recovery.tensor_files.set_aside",
+    "back": "tasks.recovery.tensor_files.put_back",
+    "load": "tasks.recovery.tensor_files.load_checkpoint",
+    "weights": "tasks.training.train.save_weights",
+    "edit": "tasks.recovery.rollback.edit",
+    "figures": "tasks.training.train.draw",
+    "forget": "zoo.run_folder.RunFolder.forget_after",
+    "config": "zoo.run_folder.RunFolder.write_config",
+    "result": "zoo.run_folder.RunFolder.write_result",
+    "create": "zoo.run_folder.RunFolder.create",
 }
 FILES = [f"{name}.{kind}" for name in ("last", "best") for kind in ("ckpt", "safetensors")]
 LOST = "lost="  # begins the word that plants a loss of NaN in a batch, counted from 0
@@ -108,9 +108,9 @@ def fall(blow):
 
 def lose(number):
     """Plants a loss of NaN in a batch of images."""
-    from tasks.cnn import ImageClassification
-    from tasks.diffusion import Denoising
-    from tasks.unet import Segmentation
+    from tasks.cnn.task import ImageClassification
+    from tasks.diffusion.task import Denoising
+    from tasks.unet.task import Segmentation
 
     def planted(loss):
         return lambda self, batch: loss(self, batch) * (NAN if batch[0] == number else 1.0)
@@ -133,10 +133,10 @@ def life(words, blow, told, counts, rank):
 
     os.environ.update(rank)
 
-    from zoo.cli import main
+    from zoo.cli.main import main
 
     torch.set_num_threads(1)
-    import tasks.use  # noqa: F401  (all places are there)
+    import tasks.inference.use  # noqa: F401  (all places are there)
 
     for word in words:
         if word.startswith(LOST):
@@ -164,7 +164,7 @@ def checkpoint(step):
 
 def third(folder, blow):
     """Writes a third checkpoint until the blow falls."""
-    import tasks.tensor_files as files
+    import tasks.recovery.tensor_files as files
 
     fall(blow)
     files.save_whole(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
@@ -267,7 +267,7 @@ def unequal(home):
 
 def wrong_sums(folder):
     """The names in a folder's SHA256SUMS that lack, stand twice or have another digest."""
-    from tasks.tensor_files import digest, read_sums
+    from tasks.recovery.tensor_files import digest, read_sums
 
     files = (path for kind in ("*.ckpt", "*.safetensors") for path in folder.glob(kind))
     right = [(digest(path), path.name) for path in files]

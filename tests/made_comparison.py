@@ -4,8 +4,8 @@ import json
 import math
 import random
 
-from zoo.compare.rebuild import PLAN
-from zoo.folder import SCHEMA, write_whole
+from zoo.compare.report.merge import PLAN
+from zoo.run_folder import SCHEMA, write_whole
 
 
 def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", recipe="", **changes):

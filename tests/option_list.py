@@ -1,6 +1,6 @@
 """What a change of an option needs beside its type, and the options that change no run."""
 
-from zoo import registry
+from zoo.config import registry
 
 BASE = {  # words that a name needs; {} stands for the folder of `make_files`
     "data.actor": ["data.path={}/webkb-first/actor"],

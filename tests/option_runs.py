@@ -10,14 +10,14 @@ from test_run import rows
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_leaves
 
-from tasks.loop import train
-from tasks.result import order_digest
-from tasks.run import prepare
-from tasks.use import use
-from zoo.config import change, load
+from tasks.inference.use import use
+from tasks.training.result import order_digest
+from tasks.training.run import prepare
+from tasks.training.train import train
+from zoo.config.compose import change, load
 from zoo.errors import ConfigError, DataError, Diverged
-from zoo.folder import RunFolder
-from zoo.init import redraw
+from zoo.run_folder import RunFolder
+from zoo.seeding import redraw
 
 STEPS = 3
 SHORT = [f"trainer.max_steps={STEPS}", "trainer.validate_every=5", "trainer.log_every=1"]

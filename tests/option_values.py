@@ -4,7 +4,7 @@ import types
 import typing
 from itertools import chain
 
-from zoo.options import checked
+from zoo.config.options import checked
 
 STEPS = (1, 2, 4, 8)  # by which whole numbers are moved
 LENGTHS = (1, 2, 3)  # of lists that stand in the place of none

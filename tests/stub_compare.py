@@ -7,10 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tasks.worker import die_with_parent
-from zoo.compare.engine import Local
-from zoo.compare.schedule import Job, run_all
-from zoo.compare.store import Store
+from tasks.worker.main import die_with_parent
+from zoo.compare.execution.engine import Local
+from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.store import Store
 
 
 def worker(kills):

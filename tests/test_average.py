@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tasks.average import Average
+from tasks.training.ema import Average
 
 
 class Run:

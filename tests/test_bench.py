@@ -9,12 +9,15 @@ from pytorch_lightning import Callback
 from test_domains import SMALL, TASKS
 from torch import nn
 
-from tasks import bench, bench_memory, bench_rules, bench_twin
-from tasks.process import logged
-from zoo import registry
-from zoo.cli import main
-from zoo.config import load
-from zoo.init import redraw
+from tasks.bench import fit as bench
+from tasks.bench import memory as bench_memory
+from tasks.bench import reference as bench_twin
+from tasks.bench import rules as bench_rules
+from tasks.training.process import logged
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.seeding import redraw
 
 LIMITS = ["trainer.max_steps=7", "trainer.max_epochs=null", "trainer.validate_every=3"]
 LIMITS += ["trainer.accelerator=cpu", "optimizer.schedule=cosine"]

@@ -18,10 +18,10 @@ from test_run import SMALL, rows, weights
 from tiny_runs import words
 
 import zoo
-from tasks.tensor_files import load_best, load_last, put_back, save_whole
-from zoo.cli import main
+from tasks.recovery.tensor_files import load_best, load_last, put_back, save_whole
+from zoo.cli.main import main
 from zoo.errors import CheckpointError
-from zoo.folder import RunFolder
+from zoo.run_folder import RunFolder
 
 
 def flipped(path):
@@ -262,7 +262,7 @@ def test_a_longer_run_that_is_killed_is_not_complete(tmp_path, monkeypatch, caps
     assert main(["fit", *given]) == 0
     longer = [f"from={folder}", "trainer.max_steps=30"]
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.run.train", lambda *_: None)
+        patch.setattr("tasks.training.run.train", lambda *_: None)
         main(["fit", *longer])
     assert main(["fit", f"from={folder}"]) == 0
     assert RunFolder(folder).result()["steps"] == 30

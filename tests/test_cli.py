@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from zoo.cli import main
+from zoo.cli.main import main
 
 FIT = ["fit", "task=gnn"]
 

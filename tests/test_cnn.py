@@ -11,15 +11,15 @@ from conftest import ACTS, Act
 from torch import nn
 
 from tasks.data.batches import Augment, Shuffled
-from zoo.branch_init import GPT2, Fixup, ZeroLast
+from zoo.config.registry import check as check_options
+from zoo.config.registry import maker, names, options
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
-from zoo.init import branch_digest, redraw
+from zoo.init import GPT2, Fixup, ZeroLast
 from zoo.models.cnn import CNN
-from zoo.models.conv_layers import BatchNorm, by_batch
+from zoo.models.layers.conv import BatchNorm, by_batch
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import check as check_options
-from zoo.registry import maker, names, options
+from zoo.seeding import branch_digest, redraw
 
 THREE = [16, 32, 64]
 FOUR = [64, 128, 256, 512]
@@ -67,7 +67,7 @@ def test_imagenet_counts(depth, parameters):
     [("wrn28_10", 10, 36_479_194), ("resnext50", 1000, 25_028_904), ("resnet", 10, 269_722)],
 )
 def test_counts_of_presets(preset, classes, parameters):
-    from zoo.config import load
+    from zoo.config.compose import load
 
     config, _ = load(["task=cnn", f"preset={preset}"])
     with torch.device("meta"):

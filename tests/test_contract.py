@@ -4,13 +4,13 @@ import sys
 
 import pytest
 
-from zoo import registry
-from zoo.cli import main
-from zoo.folder import RunFolder
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.run_folder import RunFolder
 
 DATA = """
-from tasks.data.graph import Graph
-from tasks.data.graphs import CSBM
+from tasks.data.graphs.dataset import Graph
+from tasks.data.graphs.sources import CSBM
 class Bare: pass
 class Silent:
     def load(self): return CSBM().load()
@@ -42,8 +42,8 @@ class Listed(Halved):
 """
 TASKS = """
 from typing import ClassVar
-from tasks.gnn import NodeClassification
-from tasks.base import Task
+from tasks.gnn.task import NodeClassification
+from tasks.training.module import Task
 from lab.data import Own
 class Stranger:
     def __init__(self, *facts, drop_edge: float = 0.0): pass
@@ -134,7 +134,9 @@ def lab(tmp_path, monkeypatch):
                 content = f"class: lab.{module}.{name}\n"
                 if group == "task":
                     usual = registry.find("task", "gnn").read_text()
-                    content = usual.replace("tasks.gnn.NodeClassification", f"lab.tasks.{name}")
+                    content = usual.replace(
+                        "tasks.gnn.task.NodeClassification", f"lab.tasks.{name}"
+                    )
                 if name in ("Plain", "Closed"):
                     content += "depth: 1\n"
                 (package / "configs" / group / f"{name.lower()}.yaml").write_text(content)

@@ -7,13 +7,13 @@ import torch
 from pytorch_lightning import Callback
 from test_run import SMALL, fit
 
-from tasks.callbacks import Record
-from tasks.loggers import NoLogger
-from tasks.process import logged
-from tasks.run import prepare
-from zoo.config import load
-from zoo.folder import RunFolder
-from zoo.pictures import curves_figure
+from tasks.training.callbacks import Record
+from tasks.training.loggers import NoLogger
+from tasks.training.process import logged
+from tasks.training.run import prepare
+from zoo.config.compose import load
+from zoo.probes.plots import curves_figure
+from zoo.run_folder import RunFolder
 
 STATED = {"train/lr", "train/grad_norm", "train/steps_per_second"}
 
@@ -79,6 +79,8 @@ def test_every_row_of_the_training_loss_has_them_and_no_figure_shows_them(tmp_pa
 
 def test_what_the_bar_shows_is_losses_and_metrics(tmp_path, monkeypatch):
     shown = set()
-    monkeypatch.setattr("tasks.progress.Progress.update", lambda s, step, v: shown.update(v))
+    monkeypatch.setattr(
+        "tasks.training.progress.Progress.update", lambda s, step, v: shown.update(v)
+    )
     fit(tmp_path / "run")
     assert shown == {"train/loss", "val/loss", "val/accuracy"}

@@ -9,8 +9,8 @@ from test_run import rows, weights
 from tiny_runs import words
 from torch import equal
 
-from tasks.tensor_files import load_checkpoint, load_last, save_whole
-from zoo.cli import main
+from tasks.recovery.tensor_files import load_checkpoint, load_last, save_whole
+from zoo.cli.main import main
 
 
 @pytest.fixture(scope="module")

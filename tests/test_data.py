@@ -11,9 +11,9 @@ import scipy.sparse
 import torch
 
 from tasks.data import raw
-from tasks.data.geom import Actor, WebKB
-from tasks.data.graphs import CSBM
-from tasks.data.planetoid import Planetoid
+from tasks.data.graphs.geom import Actor, WebKB
+from tasks.data.graphs.planetoid import Planetoid
+from tasks.data.graphs.sources import CSBM
 from zoo.errors import DataError
 
 
@@ -118,7 +118,7 @@ def write_texas(folder):
 
 def test_pyg_says_nothing_of_what_it_processes(tmp_path):
     write_texas(tmp_path)
-    code = "from tasks.data import geom, raw; raw.KNOWN.clear(); "
+    code = "from tasks.data import raw; from tasks.data.graphs import geom; raw.KNOWN.clear(); "
     code += f"geom.WebKB('texas', {str(tmp_path)!r}).load()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

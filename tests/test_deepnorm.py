@@ -6,20 +6,20 @@ from conftest import CONNECTIONS
 from test_run import weights
 from torch import nn
 
-from zoo.branch_init import DeepNorm
-from zoo.cli import main
-from zoo.config import load
+from zoo.cli.main import main
+from zoo.config.compose import load
+from zoo.config.registry import maker, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
-from zoo.init import branch_digest, redraw
+from zoo.init import DeepNorm
 from zoo.models.cnn import CNN
 from zoo.models.diffusion import Diffusion
 from zoo.models.gnn import GNN
-from zoo.models.timed import Attention
+from zoo.models.layers.time import Attention
 from zoo.models.transformer import Transformer
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre
-from zoo.registry import maker, options
+from zoo.seeding import branch_digest, redraw
 
 
 def started(model, seed=0):

@@ -9,10 +9,10 @@ import torch
 from scipy import linalg
 from torch import nn
 
-from tasks.data.images import Digits
-from tasks.frechet import frechet, trained
-from tasks.generate import guided
-from tasks.noise import BANDS, Fixed, Noise, within
+from tasks.data.images.sources import Digits
+from tasks.diffusion.frechet import frechet, trained
+from tasks.diffusion.noise_schedule import BANDS, Fixed, Noise, within
+from tasks.diffusion.sampling import guided
 
 SCHEDULES = ["linear", "cosine"]
 KINDS = ["epsilon", "v", "sample"]
@@ -138,7 +138,7 @@ def test_the_classifier_knows_the_digits():
 
 
 def test_the_classifier_is_the_same_every_time(monkeypatch):
-    monkeypatch.setattr("tasks.frechet.STEPS", 3)
+    monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 3)
     images = torch.randint(256, (50, 3, 20, 12), dtype=torch.uint8)
     state = torch.get_rng_state()
     first, again = (trained(images, torch.arange(50) % 3, 3).of(images) for _ in range(2))
@@ -165,7 +165,7 @@ def test_guidance_goes_from_none_through_the_class():
 def test_averages_are_those_of_diffusers():
     from diffusers.training_utils import EMAModel
 
-    from tasks.average import Average
+    from tasks.training.ema import Average
 
     class Fake:
         global_step = 0

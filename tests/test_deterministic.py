@@ -8,10 +8,10 @@ import pytest
 import torch
 from test_run import SMALL, weights
 
-from tasks.deterministic import deterministic
-from tasks.gnn import NodeClassification
-from zoo.cli import main
-from zoo.folder import RunFolder
+from tasks.gnn.task import NodeClassification
+from tasks.training.deterministic import deterministic
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 
 def settings():

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from tasks.diffusers_unet import unet_of
+from tasks.diffusion.unet2d import unet_of
+from zoo.config.registry import maker, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.errors import ConfigError
-from zoo.init import branch_digest, redraw
 from zoo.models.diffusion import Diffusion
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import maker, options
+from zoo.seeding import branch_digest, redraw
 
 TINY = {"depth": 2, "width": [4, 8], "blocks": 1, "groups": 2}
 
@@ -30,7 +30,7 @@ def test_ddpm_cifar10_has_the_published_count():
     """As diffusers' UNet2DModel with the configuration of google/ddpm-cifar10-32."""
     from diffusers import UNet2DModel
 
-    from zoo.config import load
+    from zoo.config.compose import load
 
     config, _ = load(["task=diffusion", "preset=ddpm_cifar10"])
     with torch.device("meta"):

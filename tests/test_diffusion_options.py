@@ -6,15 +6,15 @@ import pytest
 import torch
 from test_denoising import levels
 
-from tasks.data.images import Digits
-from tasks.diffusion import Denoising
-from tasks.noise import Noise
-from tasks.optim import AdamW
+from tasks.data.images.sources import Digits
+from tasks.diffusion.noise_schedule import Noise
+from tasks.diffusion.task import Denoising
+from tasks.training.optim import AdamW
 from zoo.connections.additive import Residual
 from zoo.connections.projected import Concat
-from zoo.init import redraw
 from zoo.models.diffusion import Diffusion
 from zoo.norm import Pre
+from zoo.seeding import redraw
 
 
 @pytest.mark.parametrize("timesteps", [20, 100, 1000])

@@ -6,9 +6,9 @@ from test_gnn import CONVS
 from torch_geometric.nn import GCN2Conv, GCNConv
 
 from zoo.connections.additive import Plain, Residual
-from zoo.init import redraw
 from zoo.models.gnn import GNN
 from zoo.norm import NoNorm
+from zoo.seeding import redraw
 
 EDGES = torch.tensor([[0, 1, 1, 3, 4], [1, 2, 3, 4, 5]])  # 0 -> 1 -> 2, 1 -> 3 -> 4 -> 5
 NODES = 7  # the last one is alone

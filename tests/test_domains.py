@@ -12,12 +12,12 @@ from forked import places, start
 from matplotlib.figure import Figure
 from test_run import rows, weights
 
-from tasks.run import prepare
-from zoo import registry
-from zoo.cli import main
-from zoo.config import load
-from zoo.folder import RunFolder
-from zoo.init import branch_digest, redraw
+from tasks.training.run import prepare
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.run_folder import RunFolder
+from zoo.seeding import branch_digest, redraw
 
 TASKS = registry.names("task")
 SMALL = {

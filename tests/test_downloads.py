@@ -15,9 +15,9 @@ from option_files import citations, webkb
 from small_site import FAULTS, PAGE, Hub, Site, served, sha256, whole
 
 from tasks.data import raw
-from tasks.data.geom import Actor, WebKB
-from tasks.data.planetoid import PARTS, Planetoid
-from zoo.cli import main
+from tasks.data.graphs.geom import Actor, WebKB
+from tasks.data.graphs.planetoid import PARTS, Planetoid
+from zoo.cli.main import main
 from zoo.errors import DataError
 
 FETCHES = """

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from zoo.init import redraw
+from zoo.seeding import redraw
 
 
 def test_layers_of_one_shape_have_draws_of_their_own():

@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tasks.data.graphs import CSBM
-from tasks.gnn import NodeClassification
-from tasks.optim import Adam
+from tasks.data.graphs.sources import CSBM
+from tasks.gnn.task import NodeClassification
+from tasks.training.optim import Adam
 from zoo.connections.additive import Residual
 from zoo.models.gnn import GNN
-from zoo.models.sparse import Sparse
+from zoo.models.layers.sparse import Sparse
 from zoo.norm import NoNorm
 
 

@@ -13,7 +13,7 @@ from zoo.connections.anchored import Initial
 from zoo.connections.gated import Highway
 from zoo.connections.history import DenseFormer
 from zoo.connections.streams import Hyper
-from zoo.probe import dirichlet_energy, mixing
+from zoo.probes.stream import dirichlet_energy, mixing
 from zoo.stack import Stack
 
 LOWER = torch.ones(4, 4).tril()

@@ -20,12 +20,12 @@ from test_run import command, rows
 from test_verify import content
 from tiny_runs import shrink, words
 
-from tasks.gnn import NodeClassification
-from zoo import registry
-from zoo.cli import main
-from zoo.config import load
-from zoo.folder import RunFolder
-from zoo.tree import flatten
+from tasks.gnn.task import NodeClassification
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.config.tree import flatten
+from zoo.run_folder import RunFolder
 
 HOME = Path(__file__).parent
 FAULTS = yaml.safe_load((HOME / "faults.yaml").read_text())

@@ -8,7 +8,7 @@ import pytest
 from image_files import encoded, photo, write_tree
 from PIL import Image
 
-from tasks.data.images import Images
+from tasks.data.images.sources import Images
 from zoo.errors import ConfigError, DataError
 
 

@@ -13,10 +13,10 @@ from forked import speak, start
 from PIL import Image
 from tiny_runs import shrink, words
 
-from tasks.tensor_files import digest, read_sums, save_whole
-from zoo.cli import main
+from tasks.recovery.tensor_files import digest, read_sums, save_whole
+from zoo.cli.main import main
 from zoo.errors import ResourceError
-from zoo.folder import in_words
+from zoo.run_folder import in_words
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch_geometric.nn import DeepGCNLayer, GCN2Conv, GCNConv
 
-from zoo.config import load
+from zoo.config.compose import load
+from zoo.config.registry import build, maker, names, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.anchored import Initial
-from zoo.init import branch_digest, redraw
-from zoo.models.dropout import dropout
 from zoo.models.gnn import GNN
-from zoo.models.sparse import Sparse
+from zoo.models.layers.dropout import dropout
+from zoo.models.layers.sparse import Sparse
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import build, maker, names, options
+from zoo.seeding import branch_digest, redraw
 
 NODES, FEATURES = 30, 6
 CONVS = ["gcn", "sage", "gatv2", "gin", "gen", "gcn2"]

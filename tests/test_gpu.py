@@ -6,8 +6,8 @@ from conftest import CONNECTIONS, make_input, make_stack
 from test_run import weights
 from tiny_runs import MIXED, OPTIONS, TINY, fit, goes_on_and_is_used, shrink, words
 
-from tasks.cells import measure, run_cell
-from zoo.config import load
+from tasks.worker.jobs import measure, run_cell
+from zoo.config.compose import load
 
 pytestmark = [
     pytest.mark.gpu,

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from zoo import registry, source
-from zoo.cli import main, split
-from zoo.compare.declared import Comparison
-from zoo.options import as_word
-from zoo.usage import VERBS as USAGE
-from zoo.verbs import VERBS
+from zoo.cli.main import main, split
+from zoo.cli.usage import VERBS as USAGE
+from zoo.cli.verbs import VERBS
+from zoo.compare.design.spec import Comparison
+from zoo.config import registry, source
+from zoo.config.options import as_word
 
 
 def page(capsys, *words):
@@ -33,8 +33,8 @@ def test_every_verb_has_a_page_that_all_three_spellings_print(capsys):
 
 @pytest.mark.parametrize("task", registry.names("task"))
 def test_a_page_shows_every_option_of_a_task_with_the_value_that_show_gives(task, capsys):
-    from zoo.config import load
-    from zoo.tree import flatten
+    from zoo.config.compose import load
+    from zoo.config.tree import flatten
 
     text = page(capsys, "fit", f"task={task}", "--help")
     config, _ = load([f"task={task}"])
@@ -69,7 +69,7 @@ def test_options_are_read_from_source_as_they_are_imported():
 
 def test_no_page_imports_anything_heavy():
     code = (
-        "import sys; from zoo.cli import main; from zoo.verbs import VERBS\n"
+        "import sys; from zoo.cli.main import main; from zoo.cli.verbs import VERBS\n"
         "for verb in VERBS: main([verb, 'task=cnn', '--help'])\n"
         "sys.exit(str([m for m in ('torch', 'numpy', 'hydra', 'pydantic') if m in sys.modules]))"
     )
@@ -78,7 +78,7 @@ def test_no_page_imports_anything_heavy():
 
 
 def test_the_examples_of_the_pages_are_accepted():
-    from zoo.config import load
+    from zoo.config.compose import load
 
     for verb, usage in USAGE.items():
         for words in usage.examples:

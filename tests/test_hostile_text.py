@@ -15,16 +15,16 @@ from image_files import write_tree
 from made_comparison import made
 from read_wandb import records
 
-from tasks.data.graphs import Npz
-from tasks.mask_pictures import batch_figure
-from tasks.pictures import confusion_figure, image_figure
-from tasks.process import logged
-from zoo.cli import main
-from zoo.console import Plain
+from tasks.data.graphs.sources import Npz
+from tasks.training.image_plots import confusion_figure, image_figure
+from tasks.training.process import logged
+from tasks.unet.plots import batch_figure
+from zoo.cli.main import main
 from zoo.errors import DataError, quoted
-from zoo.folder import RunFolder
-from zoo.pictures import curves_figure, depth_figure, save
-from zoo.spreadsheet import FORMULAS, spreadsheet
+from zoo.probes.plots import curves_figure, depth_figure, save
+from zoo.run_folder import RunFolder
+from zoo.system.console import Plain
+from zoo.system.spreadsheet import FORMULAS, spreadsheet
 
 FORGED = "zoo: error: forged"
 HOSTILE = [
@@ -46,8 +46,8 @@ HOSTILE = [
 ]
 RUNS = """
 import json, sys
-from zoo.cli import main
-from zoo.console import settle
+from zoo.cli.main import main
+from zoo.system.console import settle
 settle()
 for words in json.loads(sys.argv[1]):
     print("code", main(words))

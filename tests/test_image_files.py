@@ -9,8 +9,8 @@ from conftest import DATA
 from image_files import CLASSES, IMAGE, cells, pets, write_parquet, write_tree
 from PIL import Image
 
-from tasks.data.cifar import CIFAR10, CIFAR100
-from tasks.data.images import Images
+from tasks.data.images.cifar import CIFAR10, CIFAR100
+from tasks.data.images.sources import Images
 from zoo.errors import ConfigError, DataError
 
 

@@ -4,10 +4,10 @@ import pytest
 from image_files import pets
 
 from tasks.data import hub
-from tasks.data.cifar import CIFAR10
-from tasks.data.images import Images
+from tasks.data.images.cifar import CIFAR10
+from tasks.data.images.sources import Images
+from zoo.config.registry import build
 from zoo.errors import ConfigError, DataError
-from zoo.registry import build
 
 
 @pytest.fixture(autouse=True)

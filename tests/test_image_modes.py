@@ -6,7 +6,7 @@ from image_files import cells, encoded, pets, photo, write_parquet, write_tree
 from PIL import Image
 
 from tasks.data.decode import Encoded, pixels
-from tasks.data.images import Images
+from tasks.data.images.sources import Images
 from zoo.errors import DataError
 
 RGB = (200, 100, 50)

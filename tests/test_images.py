@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tasks.data.image_set import ImageSet, statistics, stratified
-from tasks.data.images import Digits
+from tasks.data.images.dataset import ImageSet, statistics, stratified
+from tasks.data.images.sources import Digits
 from zoo.errors import DataError
 
 
@@ -37,7 +37,7 @@ def test_the_split_of_digits_follows_from_its_seed():
 
 def test_digits_need_no_datasets_library():
     code = (
-        "import sys; from tasks.data.images import Digits; Digits().load();"
+        "import sys; from tasks.data.images.sources import Digits; Digits().load();"
         "print([m for m in ('datasets', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,10 +8,10 @@ from conftest import CONNECTIONS, make_input, make_stack, zero_branches
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from zoo.config.registry import maker, options
 from zoo.connection import Connection, Site
-from zoo.init import branch_digest
-from zoo.probe import mixing
-from zoo.registry import maker, options
+from zoo.probes.stream import mixing
+from zoo.seeding import branch_digest
 from zoo.stack import Stack
 
 KINDS = ["mlp", "conv", "stages", "reopened", "graph"]
@@ -243,7 +243,7 @@ def test_pairing(name, kind):
 @every_connection
 def test_pairing_over_several_stacks(name):
     def digest(rule_name):
-        from zoo.init import redraw
+        from zoo.seeding import redraw
 
         nested = [make_stack(rule_name, "mlp", 2) for _ in range(2)]
         connect = maker("connection", rule_name, options("connection", rule_name))

@@ -5,9 +5,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from tasks.lean import HOOKS, LeanCallback, LeanModule
-from tasks.process import logged
-from tasks.trainer import QUIET
+from tasks.training.lightning_fast import HOOKS, LeanCallback, LeanModule
+from tasks.training.process import logged
+from tasks.training.trainer import QUIET
 
 
 class Net(LeanModule):

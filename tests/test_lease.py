@@ -10,14 +10,14 @@ import threading
 import pytest
 from forked import start
 
-import zoo.lease as lease_file
+import zoo.system.lease as lease_file
 from zoo.errors import ConfigError
-from zoo.lease import STALE, Lease, only_writer
+from zoo.system.lease import STALE, Lease, only_writer
 
 HOLDS = """
 import sys
 from pathlib import Path
-from zoo.lease import Lease
+from zoo.system.lease import Lease
 lease = Lease(Path(sys.argv[1]))
 print(lease.take(), flush=True)
 sys.stdin.read()
@@ -25,7 +25,7 @@ sys.stdin.read()
 COUNTS = """
 import sys
 from pathlib import Path
-from zoo.lease import Lease
+from zoo.system.lease import Lease
 place, turns = Path(sys.argv[1]), 0
 while turns < 50:
     lease = Lease(place / "lease")

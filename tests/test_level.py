@@ -7,14 +7,14 @@ import torch
 from conftest import CONNECTIONS, Convolution
 from torch import nn
 
-from tasks.run import prepare
-from zoo.config import load
+from tasks.training.run import prepare
+from zoo.config.compose import load
+from zoo.config.registry import build, maker, options
 from zoo.connection import Site
-from zoo.init import branch_digest, redraw
-from zoo.models.conv_layers import Conv
-from zoo.models.level import Level, long_site
-from zoo.probe import net_mixing
-from zoo.registry import build, maker, options
+from zoo.models.layers.conv import Conv
+from zoo.models.layers.level import Level, long_site
+from zoo.probes.stream import net_mixing
+from zoo.seeding import branch_digest, redraw
 from zoo.stack import Stack
 
 

@@ -7,16 +7,17 @@ import torch
 from test_domains import words
 from test_run import rows, weights
 
-from tasks.image_task import ImageTask
-from tasks.lean import LeanModule
-from zoo import registry, shard
-from zoo.cli import main
-from zoo.compare.declared import declare
-from zoo.compare.plan import plan
-from zoo.compare.repeat import command
-from zoo.config import load
-from zoo.folder import RunFolder
-from zoo.models.dropout import dropout
+from tasks.training.image_module import ImageTask
+from tasks.training.lightning_fast import LeanModule
+from zoo import shard
+from zoo.cli.main import main
+from zoo.compare.design.command import command
+from zoo.compare.design.plan import plan
+from zoo.compare.design.spec import declare
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.models.layers.dropout import dropout
+from zoo.run_folder import RunFolder
 
 SMALL = ["model.depth=2", "model.width=8", "data.nodes=60", "data.train=20", "data.val=20"]
 SMALL += ["data.features=4", "logger=none"]

@@ -7,7 +7,7 @@ import pytest
 from image_files import photo
 from mask_files import labels
 
-from tasks.data.masks import Masks
+from tasks.data.masks.sources import Masks
 from zoo.errors import DataError
 
 

@@ -13,12 +13,12 @@ from mask_files import BOTH, cell, labels, write_masks
 from PIL import Image
 from scipy import ndimage
 
-from tasks.data.cells import Cells
-from tasks.data.mask_presets import CamVid, Pet
-from tasks.data.mask_set import UNLABELLED, MaskSet
-from tasks.data.masks import Masks
+from tasks.data.masks.cells import Cells
+from tasks.data.masks.dataset import UNLABELLED, MaskSet
+from tasks.data.masks.presets import CamVid, Pet
+from tasks.data.masks.sources import Masks
+from zoo.config.registry import build
 from zoo.errors import ConfigError, DataError
-from zoo.registry import build
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_cells_follow_from_their_seed_and_part():
 
 def test_cells_need_no_libraries_of_data():
     code = (
-        "import sys; from tasks.data.cells import Cells; Cells(2, 1, 1).load();"
+        "import sys; from tasks.data.masks.cells import Cells; Cells(2, 1, 1).load();"
         "print([m for m in ('datasets', 'PIL', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,9 +9,9 @@ import torch
 from forked import speak, start
 from tiny_runs import words
 
-from tasks.advice import remedies
-from zoo.cli import main
-from zoo.config import load
+from tasks.training.advice import remedies
+from zoo.cli.main import main
+from zoo.config.compose import load
 
 
 def limited(words, err):

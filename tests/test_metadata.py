@@ -5,7 +5,7 @@ import json
 import pytest
 from image_files import photo
 
-from tasks.data.images import Images
+from tasks.data.images.sources import Images
 from zoo.errors import ConfigError, DataError
 
 NAMES = [f"{i}.png" for i in range(12)]

@@ -6,14 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tasks.cnn import ImageClassification
+from tasks.cnn.task import ImageClassification
 from tasks.data.batches import Augment, cut_box
-from tasks.data.image_set import ImageSet
-from tasks.optim import SGD
+from tasks.data.images.dataset import ImageSet
+from tasks.training.optim import SGD
 from zoo.connections.additive import Residual
-from zoo.init import redraw
 from zoo.models.cnn import CNN
 from zoo.norm import NoNorm
+from zoo.seeding import redraw
 
 CLASSES, COUNT = 4, 24
 

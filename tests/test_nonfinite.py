@@ -13,14 +13,14 @@ from test_run import weights
 from tiny_runs import words
 from torch import nn
 
-from tasks import nonfinite
-from tasks.base import Task
-from tasks.cnn import ImageClassification
-from tasks.origin import origin_of_lost
-from tasks.trainer import Training
-from zoo.cli import main
-from zoo.folder import RunFolder
-from zoo.nonfinite import origin_of_non_finite
+from tasks.cnn.task import ImageClassification
+from tasks.recovery import nonfinite
+from tasks.recovery.origin import origin_of_lost
+from tasks.training.module import Task
+from tasks.training.trainer import Training
+from zoo.cli.main import main
+from zoo.probes.nonfinite import origin_of_non_finite
+from zoo.run_folder import RunFolder
 
 NAN = float("nan")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from zoo.cli import main
+from zoo.cli.main import main
 
 OLD = Path(__file__).with_name("old_runs")
 pytestmark = pytest.mark.filterwarnings("ignore:.*Sparse")

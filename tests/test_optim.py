@@ -6,14 +6,14 @@ import pytest
 import torch
 from conftest import CONNECTIONS
 
-from tasks.optim import SGD, Adam, AdamW
-from tasks.process import logged
-from tasks.run import prepare
-from zoo.config import load
-from zoo.init import redraw
+from tasks.training.optim import SGD, Adam, AdamW
+from tasks.training.process import logged
+from tasks.training.run import prepare
+from zoo.config.compose import load
+from zoo.config.registry import maker, options
 from zoo.models.transformer import Transformer
 from zoo.norm import Pre
-from zoo.registry import maker, options
+from zoo.seeding import redraw
 
 DECAYS = {"stem": 0.2, "body": 0.1, "head": 0.3}
 

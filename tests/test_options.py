@@ -12,11 +12,11 @@ from option_list import BASE, FIGURES, HOME, NEEDS, SILENT, SLOW, SYNONYMS, VALU
 from option_runs import SHORT, SMALL, Run, composed, difference, used
 from option_values import choice, others
 
-from tasks.run import prepare
-from zoo import registry
-from zoo.cli import main
+from tasks.training.run import prepare
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.config.options import fields
 from zoo.errors import ConfigError
-from zoo.options import fields
 
 
 def entry(table, group, name, option):

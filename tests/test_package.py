@@ -32,11 +32,11 @@ def test_wheel_runs_away_from_the_checkout(tmp_path):
 
 
 def test_the_readme_holds_the_catalogue():
-    from zoo.catalogue import page
+    from zoo.config.catalogue import page
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     table = text.partition("<!-- connections -->")[2].partition("<!-- /connections -->")[0]
-    assert table.strip() == page(), "write the output of zoo.catalogue.page() there"
+    assert table.strip() == page(), "write the output of zoo.config.catalogue.page() there"
 
 
 def test_the_files_that_the_readme_shows_are_there():

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tasks.segment_losses import SegmentationLoss
-from zoo.compare import statistics
+from tasks.unet.losses import SegmentationLoss
+from zoo.compare.analysis import statistics
 from zoo.connection import Site
 from zoo.connections.additive import Residual
 from zoo.connections.manifold import ManifoldHyper

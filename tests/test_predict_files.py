@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from tiny_runs import words
 
-from tasks.sample_text import harmless
-from zoo.cli import main
+from tasks.transformer.sample import harmless
+from zoo.cli.main import main
 
 NAMES = [b"=1+1.png", b"+a.png", b"-b.png", b"@c.png", b"\tt.png", b"\xff\xe9.png"]
 NAMES += [b"red \x1b[31m.png", b"line\nend.png", "日本 [1].png".encode()]

@@ -7,15 +7,15 @@ import torch
 from conftest import MLP, Convolution
 from torch import nn
 
-from tasks.run import prepare
-from zoo.config import load
+from tasks.training.run import prepare
+from zoo.config.compose import load
+from zoo.config.registry import names
 from zoo.connection import Site
 from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
-from zoo.memory import Live
 from zoo.models.unet import UNet
 from zoo.norm import Post
-from zoo.registry import names
+from zoo.probes.memory import Live
 from zoo.stack import Stack
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from zoo import catalogue, registry
+from zoo.config import catalogue, registry
+from zoo.config.yaml_file import read_yaml
 from zoo.connection import Connection, Site
 from zoo.errors import ConfigError
-from zoo.files import read_yaml
 
 NAMED = [
     (group, name)
@@ -80,7 +80,7 @@ def test_another_package_adds_a_connection(lab):
     assert "half" in registry.names("connection")
     rule = registry.build("connection", "half", Site(width=2))
     assert rule.write(torch.ones(2), torch.ones(2), None).tolist() == [1.5, 1.5]
-    from zoo.config import load
+    from zoo.config.compose import load
 
     config, _ = load(["task=gnn", "connection=half"])
     assert config.choices["connection"] == "half"
@@ -144,7 +144,7 @@ def task_of(preset):
 
 @pytest.mark.parametrize("name", registry.names("preset"))
 def test_presets_compose(name):
-    from zoo.config import load
+    from zoo.config.compose import load
 
     config, _ = load([f"task={task_of(name)}", f"preset={name}"])
     file = read_yaml(registry.find("preset", name))
@@ -163,7 +163,7 @@ RULED = [  # presets that choose a rule
 @pytest.mark.parametrize("preset", RULED)
 @pytest.mark.parametrize("name", ["hyper", "residual", "scaled", "skip_init"])
 def test_options_of_a_preset_are_not_for_another_rule(preset, name):
-    from zoo.config import load
+    from zoo.config.compose import load
 
     own = registry.read_yaml(registry.find("preset", preset))
     config, _ = load([f"task={task_of(preset)}", f"preset={preset}", f"connection={name}"])
@@ -172,7 +172,7 @@ def test_options_of_a_preset_are_not_for_another_rule(preset, name):
 
 
 def test_the_command_line_wins_over_a_file(tmp_path):
-    from zoo.config import load
+    from zoo.config.compose import load
 
     path = tmp_path / "mine.yaml"
     path.write_text("task: gnn\nconnection: plain\nseed: 4\n")
@@ -182,7 +182,7 @@ def test_the_command_line_wins_over_a_file(tmp_path):
 
 
 def test_options_of_a_file_are_not_for_another_choice(tmp_path):
-    from zoo.config import load
+    from zoo.config.compose import load
 
     path = tmp_path / "mine.yaml"
     chosen = "task: gnn\nchoices: {connection: rezero}\nconnection: {alpha: 0.5}\n"
@@ -214,7 +214,7 @@ def test_a_name_can_be_registered_for_this_process():
 
 
 def test_branch_digest_takes_scalars():
-    from zoo.init import branch_digest
+    from zoo.seeding import branch_digest
 
     module = torch.nn.Module()
     module.scale = torch.nn.Parameter(torch.tensor(1.0))
@@ -223,8 +223,8 @@ def test_branch_digest_takes_scalars():
 
 IMPORTS = {
     "import zoo": ["torch", "hydra", "omegaconf", "pydantic", "yaml"],
-    "from zoo.cli import main; main(['--help'])": ["torch", "hydra", "yaml"],
-    "from zoo.cli import main; main(['list', 'connection'])": ["torch", "hydra"],
+    "from zoo.cli.main import main; main(['--help'])": ["torch", "hydra", "yaml"],
+    "from zoo.cli.main import main; main(['list', 'connection'])": ["torch", "hydra"],
     "import zoo; zoo.Stack, zoo.mixing, zoo.redraw": [
         "hydra",
         "pytorch_lightning",
@@ -259,8 +259,8 @@ def test_only_config_and_words_know_hydra_and_zoo_never_knows_tasks():
 
 
 def test_show_is_enough_to_repeat_a_configuration(tmp_path, capsys):
-    from zoo.cli import main
-    from zoo.config import load
+    from zoo.cli.main import main
+    from zoo.config.compose import load
 
     assert main(["show", "task=gnn", "preset=gcnii", "connection=hyper", "model.depth=5"]) == 0
     path = tmp_path / "mine.yaml"

@@ -9,11 +9,11 @@ import pytest
 from made_comparison import made
 from read_page import Page
 
-from zoo.cli import main
-from zoo.compare.figures import learning
-from zoo.compare.figures_gaps import gaps
-from zoo.compare.published import checked
-from zoo.compare.rebuild import assemble, read, rows_of
+from zoo.cli.main import main
+from zoo.compare.report.figures import learning
+from zoo.compare.report.figures_gaps import gaps
+from zoo.compare.report.merge import assemble, read, rows_of
+from zoo.compare.report.published import checked
 from zoo.errors import ConfigError, shown
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]

@@ -8,7 +8,7 @@ import pytest
 from conftest import until
 from made_comparison import made
 
-from zoo.cli import main
+from zoo.cli.main import main
 
 pytestmark = pytest.mark.slow
 WIDTHS, SCHEMES = (360, 800, 1400), ("light", "dark")

@@ -18,14 +18,14 @@ from conftest import until
 from forked import speak, start
 from pytorch_lightning import Callback
 
-from tasks.checkpoints import Interrupts, Keep, WholeCheckpoints
-from tasks.gnn import NodeClassification
-from tasks.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
-from tasks.process import logged
-from tasks.run import prepare
-from zoo.cli import main
-from zoo.config import load
-from zoo.folder import RunFolder
+from tasks.gnn.task import NodeClassification
+from tasks.recovery.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.training.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.training.process import logged
+from tasks.training.run import prepare
+from zoo.cli.main import main
+from zoo.config.compose import load
+from zoo.run_folder import RunFolder
 
 SMALL = ["task=gnn", "model.depth=4", "model.width=16", "trainer.max_steps=20"]
 
@@ -250,7 +250,7 @@ def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
 GIVEN_BACK = """
 import ctypes
 from pathlib import Path
-from tasks.memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
+from tasks.training.memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
 
 LIBC.malloc.restype, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
@@ -295,7 +295,7 @@ def test_peak_memory_is_that_of_one_run():
 @pytest.mark.parametrize("again", [["run.dir={}"], ["from={}"]])
 def test_a_run_that_ended_while_its_folder_was_asked_for_stays(again, tmp_path, monkeypatch):
     """What is checked before the data are loaded is checked again before anything is written."""
-    from tasks import run as module
+    from tasks.training import run as module
 
     place, whole = tmp_path / "run", module.whole
     if "from" in again[0]:
@@ -449,7 +449,7 @@ def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("tasks.loggers.START_SECONDS", 3)
+    monkeypatch.setattr("tasks.training.loggers.START_SECONDS", 3)
     wandb.teardown()  # it keeps the settings of earlier runs
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     read, *lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]

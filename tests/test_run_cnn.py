@@ -9,8 +9,8 @@ import pytest
 from conftest import DATA
 from test_run import weights
 
-from zoo.cli import main
-from zoo.folder import RunFolder
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 SMALL = ["task=cnn", "model.depth=8", "model.width=8", "logger=none", "trainer.accelerator=cpu"]
 SMALL += ["trainer.max_epochs=null", "trainer.max_steps=6", "trainer.log_every=2"]
@@ -41,7 +41,7 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
     """On a machine without the run's GPUs too; what is no image is named."""
     from PIL import Image
 
-    from tasks.data.images import Digits
+    from tasks.data.images.sources import Digits
 
     folder, record = run
     shutil.copytree(folder, tmp_path / "run")
@@ -120,7 +120,7 @@ def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
 def test_learning_rate_grows_with_the_batch():
     from torch import nn
 
-    from tasks.optim import SGD
+    from tasks.training.optim import SGD
 
     built = SGD(lr=0.1, base_batch=256).build(nn.Linear(2, 2), 10, False, 1024)
     assert built["optimizer"].param_groups[0]["lr"] == pytest.approx(0.4)
@@ -128,7 +128,7 @@ def test_learning_rate_grows_with_the_batch():
 
 def test_step_schedule_of_he_2015():
     """32k and 48k of 64k steps."""
-    from tasks.optim import SGD
+    from tasks.training.optim import SGD
 
     sgd = SGD(schedule="step")
     factors = [sgd.factor(step, 64_000) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]

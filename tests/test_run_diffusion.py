@@ -11,13 +11,15 @@ import torch
 from PIL import Image
 from test_run import rows, weights
 
-from tasks import checkpoints, diffusion, export_diffusers
-from tasks.noise import Noise
-from tasks.run import prepare
-from tasks.tensor_files import save_whole
-from zoo.cli import main
-from zoo.config import load
-from zoo.folder import RunFolder
+from tasks.diffusion import export as export_diffusers
+from tasks.diffusion import task as diffusion
+from tasks.diffusion.noise_schedule import Noise
+from tasks.recovery import checkpoints
+from tasks.recovery.tensor_files import save_whole
+from tasks.training.run import prepare
+from zoo.cli.main import main
+from zoo.config.compose import load
+from zoo.run_folder import RunFolder
 
 SMALL = ["task=diffusion", "model.depth=2", "model.width=8", "model.blocks=1", "logger=none"]
 SMALL += ["trainer.accelerator=cpu", "trainer.max_steps=6", "trainer.log_every=2"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from conftest import DATA
 
-from zoo.cli import main
-from zoo.folder import RunFolder
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 SMALL = ["task=transformer", "model.depth=2", "model.width=16", "model.context=16"]
 SMALL += ["logger=none", "trainer.accelerator=cpu", "trainer.max_steps=6"]
@@ -79,9 +79,9 @@ def test_sample_continues_a_prompt(trained, capsys):
 
 def test_greedy_text_is_the_most_probable_one(trained, capsys):
     """Without a cache, while the context holds it; the best one of one is drawn alike."""
-    from tasks.run import load_weights, prepare
-    from tasks.tensor_files import load_checkpoint
-    from zoo.config import load
+    from tasks.recovery.tensor_files import load_checkpoint
+    from tasks.training.run import load_weights, prepare
+    from zoo.config.compose import load
 
     config, _ = load([f"from={trained}"])
     task = prepare(config)[1]()

@@ -14,8 +14,8 @@ from mask_files import write_masks
 from PIL import Image
 from test_run import rows
 
-from zoo.cli import main
-from zoo.folder import RunFolder
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 SMALL = ["task=unet", "model.depth=2", "model.width=4", "logger=none", "trainer.accelerator=cpu"]
 SMALL += ["trainer.max_epochs=null", "trainer.max_steps=4", "trainer.log_every=2"]
@@ -165,7 +165,7 @@ def test_predict(run, tmp_path, capsys):
 
 def test_masks_of_the_test_part_are_those_that_were_counted(run, tmp_path):
     """Accuracy from the written masks is the run's own."""
-    from tasks.data.cells import Cells
+    from tasks.data.masks.cells import Cells
 
     trained, record, _ = run
     data = Cells(12, 2, 4, 32).load()

@@ -5,8 +5,8 @@ import torch
 from scipy import stats
 from test_text import make_task, plain_text
 
-from tasks.sample_text import SampleText
-from zoo.init import generator, redraw
+from tasks.transformer.sample import SampleText
+from zoo.seeding import generator, redraw
 
 LOGITS = torch.tensor([0.3, 1.5, -0.2, 2.0, 1.1, -1.0])
 DRAWS = 1000

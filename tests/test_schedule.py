@@ -11,7 +11,7 @@ import pytest
 from conftest import until
 from stub_compare import parent
 
-from zoo.compare.store import Store
+from zoo.compare.execution.store import Store
 
 STUB = Path(__file__).with_name("stub_compare.py")
 

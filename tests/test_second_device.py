@@ -9,12 +9,12 @@ from conftest import CONNECTIONS, make_input, make_stack
 from second_device import HERE, Far, second_device
 from tiny_runs import DROPOUT, MIXED, OPTIONS, TINY, fit, goes_on_and_is_used, shrink, words
 
-from tasks import gnn
-from tasks.cells import measure, run_cell
-from tasks.gnn import NodeClassification
-from tasks.run import fit as fit_in_python
-from zoo.config import load
-from zoo.models.sparse import Sparse
+from tasks.gnn import task as gnn
+from tasks.gnn.task import NodeClassification
+from tasks.training.run import fit as fit_in_python
+from tasks.worker.jobs import measure, run_cell
+from zoo.config.compose import load
+from zoo.models.layers.sparse import Sparse
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 from sklearn.metrics import f1_score, jaccard_score
 
-from tasks.data.augment_masks import AugmentMasks
-from tasks.data.mask_set import UNLABELLED
-from tasks.segment_losses import SegmentationLoss, weights_of
-from tasks.segment_metrics import confusion, measures, rim_counts, rim_width, rims
+from tasks.data.masks.dataset import UNLABELLED
+from tasks.unet.augment import AugmentMasks
+from tasks.unet.losses import SegmentationLoss, weights_of
+from tasks.unet.metrics import confusion, measures, rim_counts, rim_width, rims
 
 
 def drawn(shape=(3, 6, 5), size=4, seed=0, unlabelled=0.2):
@@ -260,7 +260,7 @@ def test_light():
 def test_balanced_weights_are_scikit_learns():
     from sklearn.utils.class_weight import compute_class_weight
 
-    from tasks.data.cells import Cells
+    from tasks.data.masks.cells import Cells
 
     data = Cells(6, 1, 1).load()
     pixels = data.masks[data.train].flatten().numpy()

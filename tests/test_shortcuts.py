@@ -9,14 +9,14 @@ from conftest import ACTS
 from scipy import integrate
 from torch import nn
 
-from zoo.branch_init import ZeroLast
 from zoo.connections.additive import Residual
 from zoo.connections.projected import Concat
-from zoo.init import redraw
+from zoo.init import ZeroLast
 from zoo.models.cnn import CNN
-from zoo.models.conv_layers import ACTIVATIONS, Conv
+from zoo.models.layers.conv import ACTIVATIONS, Conv
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre, Sandwich
+from zoo.seeding import redraw
 from zoo.stack import Stack
 
 NETS = {

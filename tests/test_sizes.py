@@ -6,13 +6,13 @@ from importlib import import_module
 import pytest
 from annotated_types import Le, Lt
 
-from tasks.run import prepare
-from zoo import registry
-from zoo.cli import main
-from zoo.compare.declared import Comparison
-from zoo.config import load
+from tasks.training.run import prepare
+from zoo.cli.main import main
+from zoo.compare.design.spec import Comparison
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.config.options import fields
 from zoo.errors import ConfigError
-from zoo.options import fields
 
 STEPS = "a number of steps takes time alone, as much as its user asks for"
 UNBOUNDED = {

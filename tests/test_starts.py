@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.branch_init import DeepNorm, ZeroLast
 from zoo.connections.additive import Residual
 from zoo.connections.projected import Concat
-from zoo.init import redraw
+from zoo.init import DeepNorm, ZeroLast
 from zoo.models.cnn import CNN
 from zoo.models.diffusion import Diffusion
 from zoo.models.gnn import GNN
 from zoo.models.transformer import Transformer
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre, Sandwich
+from zoo.seeding import redraw
 from zoo.stack import Stack
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zoo.compare import statistics as ours
+from zoo.compare.analysis import statistics as ours
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ import pytest
 from forked import speak, start
 from made_comparison import made
 
-from zoo.cli import main
-from zoo.words import axes
+from zoo.cli.main import main
+from zoo.config.overrides import axes
 
 SMALL = ["task=gnn", "model.depth=1", "model.width=4", "data.nodes=60", "data.train=20"]
 SMALL += ["data.val=20", "data.features=4", "trainer.max_steps=2", "logger=none"]

@@ -5,8 +5,8 @@ import os
 import pytest
 from image_files import cells, pets
 
-from tasks.data.images import Images
-from tasks.data.texts import TextFile
+from tasks.data.images.sources import Images
+from tasks.data.text.sources import TextFile
 from zoo.errors import ConfigError, DataError
 
 

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data import pieces, tokens
-from tasks.data.symbols import Bytes, Characters, letters
-from tasks.data.text import Text, Windows
-from tasks.data.texts import PyDoc, Shakespeare, TextFile
-from tasks.optim import AdamW
-from tasks.transformer import Consecutive, LanguageModelling
+from tasks.data.text import text_stream as pieces
+from tasks.data.text import tokenize as tokens
+from tasks.data.text.dataset import Text, Windows
+from tasks.data.text.sources import PyDoc, Shakespeare, TextFile
+from tasks.data.text.tokenizers import Bytes, Characters, letters
+from tasks.training.optim import AdamW
+from tasks.transformer.task import Consecutive, LanguageModelling
+from zoo.config.registry import build
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError, DataError
 from zoo.models.transformer import Transformer
 from zoo.norm import Pre
-from zoo.registry import build
 
 SAMPLE = "Fjällräven ¿ 犬と猫 😀 and plain words.\n" * 40
 
@@ -358,7 +359,7 @@ def test_the_rate_falls_to_its_minimum():
 
 
 def test_text_needs_no_path_for_the_hub():
-    from tasks.data.texts import WikiText
+    from tasks.data.text.sources import WikiText
 
     assert WikiText().path == "Salesforce/wikitext"
     assert isinstance(WikiText(), TextFile)

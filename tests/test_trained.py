@@ -11,11 +11,11 @@ from tiny_runs import words
 from torch_geometric.data import Data
 
 import zoo
-from tasks.data.graphs import CSBM
-from tasks.data.images import Digits
-from zoo.cli import main
+from tasks.data.graphs.sources import CSBM
+from tasks.data.images.sources import Digits
+from zoo.cli.main import main
 from zoo.errors import CheckpointError, ConfigError, DataError
-from zoo.folder import RunFolder
+from zoo.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from conftest import CONNECTIONS
 from torch import nn
 
-from zoo.branch_init import GPT2
+from zoo.config.registry import maker, options
 from zoo.connections.additive import Plain, Residual
-from zoo.init import branch_digest, redraw
-from zoo.models.attention import STD, Attention, rotate, rotation
+from zoo.init import GPT2
+from zoo.models.layers.attention import STD, Attention, rotate, rotation
 from zoo.models.transformer import Transformer
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.probe import token_similarity
-from zoo.registry import maker, options
+from zoo.probes.stream import token_similarity
+from zoo.seeding import branch_digest, redraw
 
 SMALL = {"vocabulary": 11, "depth": 2, "width": 16, "heads": 2, "context": 12}
 every_connection = pytest.mark.parametrize("name", CONNECTIONS)
@@ -129,7 +129,7 @@ def test_blocks_are_those_of_pytorch(first):
 
 
 def test_gpt2_has_its_published_parameters():
-    from zoo.config import load
+    from zoo.config.compose import load
 
     config, _ = load(["task=transformer", "preset=gpt2", "data.path=text.txt"])
     with torch.device("meta"):

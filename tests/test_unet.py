@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from conftest import ACTS, CONNECTIONS, Act
 from torch import nn
 
+from zoo.config.registry import maker, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
-from zoo.init import branch_digest, redraw
-from zoo.models.conv_layers import UpConv
-from zoo.models.level import Level
+from zoo.models.layers.conv import UpConv
+from zoo.models.layers.level import Level
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.registry import maker, options
+from zoo.seeding import branch_digest, redraw
 from zoo.stack import Stack
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from zoo.compare.record import analyse, row_of
-from zoo.compare.statistics import holm, sign_flip_p
-from zoo.compare.verdict import Evidence, slope_verdict, verdict
+from zoo.compare.analysis.record import analyse, row_of
+from zoo.compare.analysis.statistics import holm, sign_flip_p
+from zoo.compare.analysis.verdict import Evidence, slope_verdict, verdict
 
 
 def words(differences, adjusted=0.01, hypotheses=1, **given):

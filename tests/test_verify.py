@@ -10,8 +10,8 @@ import pytest
 from test_run import command
 from tiny_runs import words
 
-from zoo import registry
-from zoo.cli import main
+from zoo.cli.main import main
+from zoo.config import registry
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

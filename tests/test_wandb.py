@@ -13,8 +13,8 @@ from forked import speak, start
 from read_wandb import uploaded
 from tiny_runs import words
 
-from zoo.cli import main
-from zoo.folder import RunFolder
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 GIVEN = words("diffusion", "task.sample_every=2", "trainer.save_minutes=0")
 GIVEN.remove("logger=none")

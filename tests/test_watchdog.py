@@ -14,16 +14,16 @@ from conftest import until
 from forked import speak, start
 from tiny_runs import words
 
-from tasks.watchdog import Watchdog
-from zoo.cli import main
+from tasks.recovery.watchdog import Watchdog
+from zoo.cli.main import main
 
 GIVEN = ["trainer.max_steps=100000", "trainer.accelerator=cpu", "trainer.hang_seconds=4"]
 
 
 def hangs(name, call, words, err):
     """A command of whose task a method does not return from one of its calls."""
-    from tasks import watchdog
-    from tasks.cnn import ImageClassification
+    from tasks.cnn.task import ImageClassification
+    from tasks.recovery import watchdog
 
     method, calls = getattr(ImageClassification, name), itertools.count(1)
 

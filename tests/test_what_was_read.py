@@ -9,13 +9,13 @@ import torch
 import yaml
 from image_files import write_tree
 
-from tasks.data.graphs import CSBM, Npz
-from tasks.data.image_set import ImageSet
-from tasks.data.images import Digits, Images
-from tasks.data.texts import PyDoc
-from zoo.cli import main
+from tasks.data.graphs.sources import CSBM, Npz
+from tasks.data.images.dataset import ImageSet
+from tasks.data.images.sources import Digits, Images
+from tasks.data.text.sources import PyDoc
+from zoo.cli.main import main
+from zoo.config.registry import build
 from zoo.errors import DataError
-from zoo.registry import build
 
 NODES = np.arange(12)
 

@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from test_run import weights
 
-from tasks import diffusion, frechet, noise
-from tasks.data.image_set import ImageSet
-from tasks.data.images import Digits
-from zoo.cli import main
-from zoo.folder import RunFolder
+from tasks.data.images.dataset import ImageSet
+from tasks.data.images.sources import Digits
+from tasks.diffusion import frechet
+from tasks.diffusion import noise_schedule as noise
+from tasks.diffusion import task as diffusion
+from zoo.cli.main import main
+from zoo.run_folder import RunFolder
 
 TINY = {
     "cnn": "model.depth=8 model.width=4",

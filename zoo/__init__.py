@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo.config.registry import build, names, register
     from zoo.connection import Connection, Pointwise, Site
-    from zoo.init import branch_digest, generator, redraw
-    from zoo.probe import dirichlet_energy, mixing
-    from zoo.registry import build, names, register
+    from zoo.probes.stream import dirichlet_energy, mixing
+    from zoo.seeding import branch_digest, generator, redraw
     from zoo.stack import Stack
     from zoo.trained import load
 
@@ -32,9 +32,9 @@ __all__ = [
 ]
 HOMES = {
     "zoo.connection": ("Connection", "Pointwise", "Site"),
-    "zoo.init": ("branch_digest", "generator", "redraw"),
-    "zoo.probe": ("dirichlet_energy", "mixing"),
-    "zoo.registry": ("build", "names", "register"),
+    "zoo.seeding": ("branch_digest", "generator", "redraw"),
+    "zoo.probes.stream": ("dirichlet_energy", "mixing"),
+    "zoo.config.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
     "zoo.trained": ("load",),
 }

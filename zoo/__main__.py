@@ -1,5 +1,5 @@
 """`python -m zoo`."""
 
-from zoo.cli import entry
+from zoo.cli.main import entry
 
 entry()

@@ -1,81 +1,182 @@
-"""Paired draws: what a parameter starts as depends on the seed and its own name only."""
+"""Rules for the start of branches, applied after the paired draws: an axis of its own.
+
+A rule sees every branch of every stack with its site, so it knows the number of writes in the net.
+What it draws depends on the seed and the name of the module, as the paired draws do. The
+connections' own parameters are theirs.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from zoo.connection import Connection
+from zoo.config.options import Needs
+from zoo.connection import Site
+from zoo.norm import FOLLOWING
+from zoo.seeding import common, generator
 from zoo.stack import Stack
 
+Gain = Annotated[float, Ge(0), Le(10)]
+Draws = Callable[[str], torch.Generator]  # the generator of a module of the branch, by its name
 
-def keyed_seed(seed: int, *names: str) -> int:
-    """A 63-bit seed for one named source of randomness.
 
-    >>> keyed_seed(0, "dropout") == keyed_seed(0, "dropout") != keyed_seed(0, "edges")
-    True
+class Default:
+    """The draws as they are.
+
+    >>> Default().apply(nn.Linear(2, 2))
     """
-    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        """Changes one branch in place."""
+
+    def shortcut(self, shortcut: nn.Module) -> None:
+        """Changes one shortcut in place."""
+
+    def head(self, head: nn.Module) -> None:
+        """Changes in place the model's head, if it has weights of its own."""
+
+    @torch.no_grad()
+    def apply(self, model: nn.Module, seed: int = 0) -> None:
+        """Changes the branches and shortcuts of all stacks in a model, and its head.
+
+        Args:
+            model: on the CPU.
+            seed: of what the rule draws; the run's.
+        """
+        for name, stack in model.named_modules():
+            if isinstance(stack, Stack):
+                for index, branch in enumerate(stack.branches):
+                    draws = partial(generator, seed, "init", f"{name}.branches.{index}")
+                    self.branch(branch, stack.sites[index].site, draws)  # type: ignore[arg-type]
+                for shortcut in filter(None, stack.shortcuts):
+                    self.shortcut(shortcut)
+        head, stem = getattr(model, "head", None), getattr(model, "stem", nn.Identity())
+        shared = {id(parameter) for parameter in stem.parameters()}
+        if isinstance(head, nn.Module) and shared.isdisjoint(map(id, head.parameters())):
+            self.head(head)
 
 
-def generator(seed: int, *names: str) -> torch.Generator:
-    """A CPU generator for one named source of randomness."""
-    return torch.Generator().manual_seed(keyed_seed(seed, *names))
-
-
-def redraw(model: nn.Module, seed: int) -> None:
-    """Draws every parameter again from a generator keyed by the seed and its module's name.
-
-    Modules are taken inner first, so that an outer module has the last word on its own start.
+class ZeroLast(Default):
+    """A start near zero of every branch: its closing norm's gain, else its last weights, scaled.
 
     Args:
-        model: a model on the CPU; each module with `reset_parameters` is drawn again.
-        seed: the run's seed.
+        gain: what they, with the bias beside them, are multiplied by: 0, or 0.1, or 1 as drawn.
+        shortcut: the start of the gain of the norm behind a projection.
+
+    Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1 (gain); Radford et al. 2019 and Ho et
+        al. 2020, arXiv:2006.11239 (weights).
     """
-    with torch.random.fork_rng(devices=[]):
-        for name, module in reversed(list(model.named_modules())):
-            reset = getattr(module, "reset_parameters", None)
-            if reset is not None:
-                torch.manual_seed(keyed_seed(seed, "init", name))
-                reset()
+
+    counts_with: ClassVar[Needs] = {
+        "shortcut": (
+            ("model.shortcut", ("B", "C")),
+            ("model.shortcut_norm", ("true",)),
+            FOLLOWING,
+        )
+    }
+
+    def __init__(self, gain: Gain = 0.0, shortcut: Gain = 1.0):
+        self.gain, self.start = gain, shortcut
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        for weight, bias in last(branch):
+            for parameter in (weight,) if bias is None else (weight, bias):
+                parameter.mul_(self.gain).add_(0.0)  # zeros without a sign
+
+    def shortcut(self, shortcut: nn.Module) -> None:
+        for weight, _ in factors(shortcut):
+            if weight.ndim == 1:
+                weight.fill_(self.start)
 
 
-def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Named parameters that every arm has, sorted by name.
+class GPT2(Default):
+    """The last weights of every branch divided by the square root of the number of writes.
 
-    Connections and shortcuts are left out, and where a module declares `extra` input channels,
-    what belongs to those.
+    Source: Radford et al. 2019, Language Models are Unsupervised Multitask Learners, section 2.3.
     """
-    modules = list(model.modules())
-    owners: list[nn.Module] = [module for module in modules if isinstance(module, Connection)]
-    owners += [module.shortcuts for module in modules if isinstance(module, Stack)]
-    owned = {id(parameter) for owner in owners for parameter in owner.parameters()}
-    for name, parameter in sorted(model.named_parameters()):
-        if id(parameter) not in owned:
-            yield name, common(model.get_submodule(name.rpartition(".")[0]), parameter)
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        for weight, _ in last(branch, 2):
+            weight.mul_(site.total**-0.5)
 
 
-def common(module: nn.Module, parameter: Tensor) -> Tensor:
-    """The part of a parameter that is not of its module's `extra` input channels."""
-    extra = getattr(module, "extra", 0)
-    if not extra or (parameter.ndim == 1 and isinstance(module, nn.Conv2d)):  # a bias of the output
-        return parameter
-    axis = min(parameter.ndim - 1, 1)
-    return parameter.narrow(axis, 0, parameter.shape[axis] - extra)
+class Fixup(Default):
+    """For nets without norms: inner weights scaled down, last ones and the head's zero.
 
+    With m weights in a branch and L writes, all but the last are multiplied by L^(-1 / (2 m - 2)).
+    The scalar biases and multipliers of the paper are the biases of the layers and the connection's
+    factor (`connection=skip_init connection.alpha=1`). A head that shares its weights with the stem
+    keeps them.
 
-def branch_digest(model: nn.Module) -> str:
-    """SHA-256 over name, shape and values of all parameters outside connections and shortcuts.
-
-    Two arms of a comparison start from the same branches if their digests are equal.
+    Source: Zhang et al. 2019, arXiv:1901.09321, section 3.
     """
-    digest = hashlib.sha256()
-    for name, parameter in branch_parameters(model):
-        digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        flat = parameter.detach().cpu().reshape(-1).contiguous()
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        outer = [weight for weight, _ in last(branch, 2)]
+        weights = [weight for weight, _ in factors(branch) if weight.ndim > 1]
+        inner = [weight for weight in weights if not any(weight is other for other in outer)]
+        for weight in inner:
+            weight.mul_(site.total ** (-1 / (2 * len(inner))))
+        for weight in outer:
+            weight.zero_()
+
+    def head(self, head: nn.Module) -> None:
+        for parameter in head.parameters():
+            parameter.zero_()
+
+
+class DeepNorm(Default):
+    """Xavier's normal draws with a gain of (4 L)^(-1/4), L writes (two for each encoder block).
+
+    The gain of queries and keys is 1. Maps that lie in one weight are drawn one by one, with the
+    fans of each; those of a convolution count its window.
+
+    Source: Wang et al. 2022, arXiv:2203.00555, figure 2, encoder-only with N = L / 2 blocks:
+        beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
+    """
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        beta = (4 * site.total) ** -0.25
+        for name, module in branch.named_modules():
+            weight = getattr(module, "weight", None)
+            if not isinstance(weight, nn.Parameter) or weight.ndim < 2:
+                continue
+            drawn, shared = draws(name), common(module, weight)
+            for number, rows in enumerate(shared.chunk(getattr(module, "maps", 1))):
+                xavier(rows, 1.0 if number < getattr(module, "queries", 0) else beta, drawn)
+            if shared.shape != weight.shape:
+                xavier(weight[:, shared.shape[1] :], beta, drawn)
+
+
+def xavier(weight: Tensor, gain: float, draws: torch.Generator) -> None:
+    """Draws a weight anew from a normal distribution (Glorot and Bengio 2010, eq. 12 and 16)."""
+    drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
+    weight.copy_(nn.init.xavier_normal_(drawn, gain, draws))
+
+
+def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Weight (or gain) and bias of every layer and norm of a branch, in order."""
+    for module in branch.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, nn.Parameter):
+            yield weight, getattr(module, "bias", None)
+
+
+def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]:
+    """The factor that ends a branch; those whose sum does, where a module names them in `ends`.
+
+    Args:
+        branch: the branch.
+        axes: at least so many of a weight; 2 passes over norms.
+    """
+    found = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
+    for module in branch.modules():
+        ends: tuple[str, ...] = getattr(module, "ends", ())
+        if ends and any(found[0][0] is parameter for parameter in module.parameters()):
+            return [factor for name in ends for factor in factors(module.get_submodule(name))]
+    return found

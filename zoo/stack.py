@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.autograd.checkpointing import checkpointed
+from zoo.autograd.reversible import Run, Step, undoable
+from zoo.config.sizes import Every
 from zoo.connection import Connection, State
-from zoo.recompute import checkpointed
-from zoo.reversal import Run, Step, undoable
-from zoo.sizes import Every
 
 
 class Stack(nn.Module):

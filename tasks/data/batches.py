@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.init import generator, keyed_seed
+from zoo.seeding import generator, keyed_seed
 
 
 class Shuffled:

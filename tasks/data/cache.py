@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from zoo.errors import ResourceError, as_zoo_error
-from zoo.places import user_folder
+from zoo.system.paths import user_folder
 
 FIX = "set XDG_CACHE_HOME to a folder where you may write"
 

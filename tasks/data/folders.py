@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo import errors
 from zoo.errors import DataError
-from zoo.places import expanded
+from zoo.system.paths import expanded
 
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems leave behind
 SHOWN = 3  # names in a message

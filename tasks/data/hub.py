@@ -11,9 +11,9 @@ from pathlib import Path
 from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, folder_at, shown, walk
 from tasks.data.network import SECONDS, within
-from tasks.data.parts import Given
 from tasks.data.raw import damage_at
 from tasks.data.readme import described
+from tasks.data.splits import Given
 from tasks.data.tables import Splits, load_tables, placed
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 

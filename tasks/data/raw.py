@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tasks.data.cache import made
 from tasks.data.network import SECONDS, within
-from zoo.console import say
+from zoo.config.yaml_file import read_yaml
 from zoo.errors import DataError
-from zoo.files import read_yaml
-from zoo.folder import sweep, write_whole
-from zoo.lease import turn
+from zoo.run_folder import sweep, write_whole
+from zoo.system.console import say
+from zoo.system.lease import turn
 
 KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))
 Content = io.BufferedReader | io.BytesIO

@@ -12,8 +12,8 @@ from torch import Tensor
 from tasks.data.folders import Folder, listed, shown, unread
 from tasks.data.hub import LAYOUT, TEXTS, hub_splits, local_splits, local_tree
 from tasks.data.metadata import NAMES
-from tasks.data.parts import Given, find_parts, split_folders, unused_splits
 from tasks.data.rows import Rows
+from tasks.data.splits import Given, find_parts, split_folders, unused_splits
 from tasks.data.tables import KINDS, tables_in
 from zoo.errors import ConfigError, DataError
 

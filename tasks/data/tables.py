@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.data.cache import cache_folder, made
 from tasks.data.folders import File, Folder, listed, shown
-from tasks.data.parts import Given, has_word, part_of, same_name
 from tasks.data.rows import refuse_repeats
+from tasks.data.splits import Given, has_word, part_of, same_name
 from zoo.errors import ConfigError, DataError, suggest
 
 if TYPE_CHECKING:

@@ -11,25 +11,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.compare.cell import Cell
-from zoo.compare.crew import local
-from zoo.compare.declared import Comparison, declare
-from zoo.compare.engine import Engine
-from zoo.compare.listing import listing
-from zoo.compare.matrix import Arm, Values
-from zoo.compare.measure import measured
-from zoo.compare.mirror import mirror
-from zoo.compare.outputs import write_all
-from zoo.compare.plan import Plan, plan
-from zoo.compare.progress import Progress
-from zoo.compare.rebuild import PLAN, assemble
-from zoo.compare.record import WAITING, Row, row_of
-from zoo.compare.repeat import command
-from zoo.compare.schedule import Job, run_all
-from zoo.compare.store import Store
-from zoo.console import OneLine
+from zoo.compare.analysis.record import WAITING, Row, row_of
+from zoo.compare.design.axes import Arm, Values
+from zoo.compare.design.cell import Cell
+from zoo.compare.design.command import command
+from zoo.compare.design.plan import Plan, plan
+from zoo.compare.design.spec import Comparison, declare
+from zoo.compare.execution.costs import measured
+from zoo.compare.execution.dry_run import listing
+from zoo.compare.execution.engine import Engine
+from zoo.compare.execution.local import local
+from zoo.compare.execution.progress import Progress
+from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.store import Store
+from zoo.compare.report.merge import PLAN, assemble
+from zoo.compare.report.wandb_sync import mirror
+from zoo.compare.report.write import write_all
 from zoo.errors import quoted
-from zoo.folder import SCHEMA, write_whole
+from zoo.run_folder import SCHEMA, write_whole
+from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
 SAME = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.config.sizes import Width
 from zoo.connection import Pointwise, Site, TensorFunction
 from zoo.connections.history import History, Remembered
-from zoo.sizes import Width
 
 
 class Dense(Remembered):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.config.sizes import Depth
 from zoo.connection import Connection, Site, TensorFunction
-from zoo.sizes import Depth
 
 History = tuple[tuple[Tensor, ...], Tensor]
 

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.config.sizes import Few
 from zoo.connection import Site
 from zoo.connections.streams import Mix, Streams
-from zoo.sizes import Few
 
 
 def sinkhorn(logits: Tensor, iterations: int) -> Tensor:

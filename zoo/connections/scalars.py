@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.config.sizes import Width
 from zoo.connection import Connection, Pointwise, Site
 from zoo.connections.additive import ReZero
-from zoo.sizes import Width
 
 
 class SkipInit(ReZero):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.config.sizes import Few
 from zoo.connection import Connection, Site, State, TensorFunction
-from zoo.sizes import Few
 
 Mix = tuple[Tensor, Tensor]
 

@@ -9,12 +9,12 @@ import torch
 from annotated_types import Len
 from torch import Tensor, nn
 
+from zoo.config.options import Needs
+from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.conv_layers import ACTIVATIONS, NORMS, Activation, Conv
-from zoo.models.shortcuts import NORMED, Kind, Shortcuts
+from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv
+from zoo.models.stages import NORMED, Kind, Shortcuts
 from zoo.norm import PLACED, Placement
-from zoo.options import Needs
-from zoo.sizes import Depth, Every, Few, Width
 from zoo.stack import Stack
 
 EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle

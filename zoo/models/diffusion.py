@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from annotated_types import Ge, Len, Lt
 from torch import Tensor, nn
 
+from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect
 from zoo.connections.additive import Plain
-from zoo.models.level import Level, long_site
-from zoo.models.timed import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
-from zoo.models.timed_units import Units
+from zoo.models.layers.level import Level, long_site
+from zoo.models.layers.time import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
+from zoo.models.layers.time_units import Units
 from zoo.norm import Chain, Placement
-from zoo.sizes import Every, Few, Index, Levels, Width
 
 
 class Diffusion(nn.Module):

@@ -11,8 +11,10 @@ from torch_geometric import nn as pyg
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import add_self_loops, remove_self_loops
 
+from zoo.config.options import Needs
+from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.graph_layers import (
+from zoo.models.layers.graph import (
     GCN,
     NORMS,
     SAGE,
@@ -24,10 +26,8 @@ from zoo.models.graph_layers import (
     gen,
     gin,
 )
-from zoo.models.sparse import Sparse
+from zoo.models.layers.sparse import Sparse
 from zoo.norm import PLACED, Placement
-from zoo.options import Needs
-from zoo.sizes import Depth, Every, Few, Width
 from zoo.stack import Stack
 
 Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features

@@ -7,12 +7,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
+from zoo.config.options import Needs
+from zoo.config.sizes import Context, Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.attention import Attention, Cache, Embedding, FeedForward, Kind, Linear, rotation
-from zoo.models.dropout import dropout as dropped
+from zoo.models.layers.attention import (
+    Attention,
+    Cache,
+    Embedding,
+    FeedForward,
+    Kind,
+    Linear,
+    rotation,
+)
+from zoo.models.layers.dropout import dropout as dropped
 from zoo.norm import PLACED, Placement
-from zoo.options import Needs
-from zoo.sizes import Context, Depth, Every, Few, Width
 from zoo.stack import Stack
 
 

@@ -12,14 +12,14 @@ import torch.nn.functional as F
 from annotated_types import Ge, Len, Lt
 from torch import Tensor, nn
 
+from zoo.config.options import Needs
+from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
-from zoo.models.conv_layers import ACTIVATIONS, NORMS, Activation, Conv, DropConv, UpConv
-from zoo.models.level import Level, long_site
-from zoo.models.shortcuts import NORMED, Kind, Shortcuts
+from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv, DropConv, UpConv
+from zoo.models.layers.level import Level, long_site
+from zoo.models.stages import NORMED, Kind, Shortcuts
 from zoo.norm import PLACED, Placement
-from zoo.options import Needs
-from zoo.sizes import Every, Few, Index, Levels, Width
 from zoo.stack import Stack
 
 

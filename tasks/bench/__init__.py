@@ -1,0 +1,1 @@
+"""The speed and memory of this project, beside a bare loop and beside others."""

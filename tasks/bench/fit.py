@@ -1,0 +1,197 @@
+"""What `fit` costs over a bare loop of the same model on the same tensors.
+
+One Lightning run trains in short blocks of steps. After every block a bare loop takes as many steps
+with a twin of the model on the same tensors, with the same validations, of which all blocks hold a
+whole number. Both are timed in process CPU time, so a drift of the machine falls on both, and the
+paired differences give an interval.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Trainer
+from tqdm import tqdm
+
+from tasks.recovery.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.training.callbacks import Best, Record
+from tasks.training.lightning_fast import LeanCallback
+from tasks.training.loggers import NoLogger
+from tasks.training.memory import keep_freed_memory
+from tasks.training.module import Task
+from tasks.training.process import logged, seed_everything
+from tasks.training.run import prepare
+from tasks.training.trainer import Training
+from zoo.config.compose import Config
+from zoo.errors import ConfigError
+from zoo.run_folder import RunFolder
+from zoo.seeding import redraw
+
+SECONDS = 0.1  # of process time that a block is meant to last
+BLOCKS = 12  # the fewest
+ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
+
+
+@dataclass
+class Report:
+    """Steps of both loops in milliseconds.
+
+    Args:
+        record: the figures.
+    """
+
+    record: dict[str, Any]
+
+    def table(self) -> str:
+        r = self.record
+        low, high = r["added_interval_ms"]
+        return "\n".join(
+            [
+                f"bare loop   {r['bare_ms']:8.3f} ms a step, mean of {r['blocks']} blocks",
+                f"fit         {r['fit_ms']:8.3f} ms a step",
+                f"added       {r['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
+                f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
+                f"            process time, {r['steps_a_block']} steps a block, "
+                f"{r['threads']} thread(s), torch {torch.__version__}",
+            ]
+        )
+
+
+class Bare:
+    """The plainest loop over the same model, data, optimiser and schedule, clipped and averaged.
+
+    Its average is of the parameters alone and decays evenly from the first step on.
+    """
+
+    def __init__(self, task: Task, steps: int, training: Training):
+        self.task, self.validate_every = task, training.validate_every
+        self.clip, self.ema = training.clip, training.ema
+        self.weights = list(task.model.parameters())
+        self.means = [weight.detach().clone() for weight in self.weights]
+        self.batches = iter(task.train_loader(1, 0))
+        self.validations = list(task.loader("val"))
+        epoch = task.batches_per_pass(1)
+        made = task.options.build(task.model, steps, True, task.batch_size, epoch)
+        self.optimizer = made["optimizer"]
+        self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
+        self.done = 0
+
+    def run(self, steps: int) -> None:
+        task, optimizer = self.task, self.optimizer
+        for batch in (next(self.batches) for _ in range(steps)):
+            task.loss(batch).backward()
+            if self.clip:
+                torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            if self.schedule:
+                self.schedule.step()
+            if self.ema:
+                with torch.no_grad():
+                    torch._foreach_lerp_(self.means, self.weights, 1 - self.ema)
+            self.done += 1
+            if self.done % self.validate_every == 0:
+                task.model.eval()
+                with torch.no_grad():
+                    for part in self.validations:
+                        [value.cpu() for value in task.totals(part).values()]
+                task.model.train()
+
+
+class Interleave(LeanCallback):
+    """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
+
+    def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
+        self.bare = bare
+        self.bar = bar
+        self.size = size
+        self.times: list[tuple[float, float]] = []
+        self.began: float | None = None
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step % self.size:
+            return
+        now = time.process_time()
+        if self.began is not None:
+            self.bare.run(self.size)
+            self.times.append((now - self.began, time.process_time() - now))
+            self.bar.update()
+        self.began = time.process_time()
+
+
+def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
+    """What `prepare` makes, on one thread of the CPU; ConfigError for anything else."""
+    training, make_task = prepare(config)
+    if training.devices > 1 or training.accelerator != "cpu":
+        raise ConfigError(
+            "bench measures one process on the CPU",
+            "bench",
+            "add trainer.accelerator=cpu trainer.devices=1",
+        )
+    if training.precision != "32-true" or training.accumulate > 1:
+        fix = "leave trainer.precision and trainer.accumulate out"
+        raise ConfigError("bench measures whole batches in float32", "bench", fix)
+    keep_freed_memory()
+    torch.set_num_threads(1)  # process time counts threads that only wait
+    return training, make_task
+
+
+def bench(config: Config) -> Report:
+    """Measures one configuration on one device; nothing of it is kept."""
+    training, make_task = one_process(config)
+    if training.compile:
+        fix = "leave it out, or see what rules cost compiled by of=rules"
+        raise ConfigError("both loops are eager", "trainer.compile=true", fix)
+    task = make_task()
+    redraw(task.model, config.seed)
+    task.setup("fit")
+    every = training.validate_every
+    probe = Bare(copy.deepcopy(task), 1_000_000, training)
+    probe.run(every)
+    began = time.process_time()
+    probe.run(every)
+    turn = (time.process_time() - began) / every
+    size = next((n for n in range(1, every) if every % n == 0 and n * turn >= SECONDS), every)
+    cycles = math.ceil(max(BLOCKS * size, ALL / 2 / turn) / every)
+    blocks = cycles * every // size
+    training.max_steps, training.max_epochs = size * (blocks + 1) + 1, None
+    training.patience = None
+    bar = tqdm(total=blocks + 1, unit="block", disable=None)
+    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
+    seed_everything(config.seed)
+    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None), bar:
+        folder = RunFolder(Path(scratch) / "bench")
+        folder.create()
+        recorder = Record(folder, NoLogger(), training.log_every, lambda steps: 0.0)
+        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, False)
+        callbacks = [interleave, recorder, Best(None), keep]
+        training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)
+        recorder.close()
+    return Report(summary(interleave.times[1:], size))
+
+
+def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:
+    """Means of both loops and a t interval of the paired difference, in milliseconds a step."""
+    from scipy import stats
+
+    fit, bare = 1e3 * np.array(times).T / size
+    added = fit - bare
+    half = stats.t.ppf(0.975, len(added) - 1) * added.std(ddof=1) / len(added) ** 0.5
+    return {
+        "fit_ms": float(fit.mean()),
+        "bare_ms": float(bare.mean()),
+        "added_ms": float(added.mean()),
+        "added_interval_ms": [float(added.mean() - half), float(added.mean() + half)],
+        "blocks": len(added),
+        "steps_a_block": size,
+        "threads": torch.get_num_threads(),
+    }

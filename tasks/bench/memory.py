@@ -1,0 +1,117 @@
+"""Activation memory and time by depth: kept, recomputed, or inverted by a reversible stream."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from tasks.bench.fit import one_process
+from tasks.training.run import prepare
+from zoo.config.compose import Config
+from zoo.errors import ConfigError
+from zoo.probes.memory import peak_bytes
+from zoo.seeding import redraw
+
+DEPTHS = {"cnn": (20, 56, 110, 218, 434, 866, 1202), "transformer": (3, 6, 12, 24, 48)}
+PICTURE = Path("runs/bench/memory.png")
+ROUNDS = 5  # of one step under each way
+WAYS = {  # name: connection and checkpointing
+    "residual": ("residual", False),
+    "residual, every third checkpointed": ("residual", 3),
+    "residual, every second checkpointed": ("residual", 2),
+    "residual, checkpointed": ("residual", True),
+    "reversible": ("reversible", False),
+}
+
+
+@dataclass
+class Memory:
+    """Peak bytes and time of a training step by depth.
+
+    Args:
+        record: the figures.
+    """
+
+    record: dict[str, Any]
+
+    def table(self) -> str:
+        ways = self.record["bytes"]
+        lines = [f"| depth | {' | '.join(ways)} |", "| --- " * (len(ways) + 1) + "|"]
+        for i, depth in enumerate(self.record["depths"]):
+            cells = " | ".join(
+                f"{found[i] / 2**20:.1f} MiB, {self.record['time'][name][i]:.2f}"
+                for name, found in ways.items()
+            )
+            lines.append(f"| {depth} | {cells} |")
+        batch, picture = self.record["batch"], self.record["picture"]
+        lines.append(f"a batch of {batch}; peak, and time against `residual`; picture: {picture}")
+        return "\n".join(lines)
+
+    def draw(self, path: Path) -> None:
+        """Writes the picture."""
+        from zoo.probes.plots import new_figure
+
+        figure = new_figure(5, 3.4)
+        axis = figure.subplots()
+        for name, found in self.record["bytes"].items():
+            axis.loglog(self.record["depths"], [b / 2**20 for b in found], marker="o", label=name)
+        axis.set_xlabel("depth")
+        axis.set_ylabel("peak of activations, MiB")
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+        figure.savefig(path)
+
+
+def bench(config: Config) -> Memory:
+    """Counts the peak of a step of one task at growing depths, without norms after the write."""
+    one_process(config)
+    task = config.choices["task"]
+    if config.choices["norm"] != "pre" or task not in DEPTHS:
+        what = f"memory is compared for {', '.join(DEPTHS)} without norms after the writes"
+        raise ConfigError(what, "bench", f"add task={task if task in DEPTHS else 'cnn'} norm=pre")
+    found: dict[str, list[int]] = {name: [] for name in WAYS}
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    batch = 0
+    for depth in tqdm(DEPTHS[task], unit="depth", disable=None):
+        losses = {}
+        for name, (connection, checkpoint) in WAYS.items():
+            losses[name], batch = loss_of(config, connection, depth, checkpoint)
+            losses[name]().backward()  # gradients have their memory before the count
+            found[name].append(peak_bytes(losses[name]))
+        rounds = np.array([[seconds(loss) for loss in losses.values()] for _ in range(ROUNDS)])
+        for name, ratio in zip(WAYS, np.median(rounds / rounds[:, :1], axis=0), strict=True):
+            times[name].append(float(ratio))
+    record = {"depths": DEPTHS[task], "bytes": found, "time": times}
+    memory = Memory({**record, "batch": batch, "picture": str(PICTURE)})
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    memory.draw(PICTURE)
+    return memory
+
+
+def loss_of(
+    config: Config, connection: str, depth: int, checkpoint: bool | int
+) -> tuple[Callable[[], Tensor], int]:
+    """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
+    arm = copy.deepcopy(config.under("connection", connection))
+    arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
+    _, make_task = prepare(arm)
+    task = make_task()
+    redraw(task.model, config.seed)
+    task.setup("fit")
+    return functools.partial(task.loss, next(iter(task.train_loader(1, 0)))), task.batch_size or 0
+
+
+def seconds(loss: Callable[[], Tensor]) -> float:
+    """Of a forward and a backward pass."""
+    began = time.process_time()
+    loss().backward()
+    return time.process_time() - began

@@ -1,0 +1,118 @@
+"""What every connection costs: time and memory of a training step against `residual`.
+
+Steps of a rule and of `residual` are timed in turn, in process CPU time, so that a drift of the
+machine falls on both. Memory is the most that was alive at once in an eager step, without the
+parameters, their gradients and the optimiser's state.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from tasks.bench.fit import one_process
+from tasks.training.run import prepare
+from zoo.config import registry
+from zoo.config.compose import Config
+from zoo.connection import Connection
+from zoo.errors import ConfigError
+from zoo.probes.memory import peak_bytes
+from zoo.seeding import redraw
+
+ROUNDS = 9
+REFERENCE = "residual"
+MANY = 1_000_000  # steps of a run that does not come
+
+
+@dataclass
+class Costs:
+    """Costs of every rule.
+
+    Args:
+        record: the figures.
+    """
+
+    record: dict[str, Any]
+
+    def table(self) -> str:
+        reference = self.record["rules"][REFERENCE]
+        head = (
+            f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
+            f"at the peak; {self.record['sites']} sites, "
+            f"{'compiled' if self.record['compiled'] else 'eager'}, "
+            f"{self.record['threads']} thread(s), torch {torch.__version__}"
+        )
+        lines = [
+            head,
+            "",
+            "| rule | time | memory | parameters a site |",
+            "| --- | --- | --- | --- |",
+        ]
+        for name, cost in self.record["rules"].items():
+            low, high = cost["time_range"]
+            lines.append(
+                f"| `{name}` | {cost['time']:.2f} ({low:.2f} to {high:.2f}) | {cost['memory']:.2f} "
+                f"| {cost['parameters_a_site']:,.0f} |"
+            )
+        return "\n".join(lines)
+
+
+class Arm:
+    """One training step, repeated, of the task under one rule."""
+
+    def __init__(self, config: Config, name: str):
+        training, make_task = prepare(config.under("connection", name))
+        self.task = make_task()
+        redraw(self.task.model, config.seed)
+        self.task.setup("fit")
+        self.batch = next(iter(self.task.train_loader(1, 0)))
+        steps = self.task.options.build(self.task.model, MANY, True, self.task.batch_size)
+        self.optimizer = steps["optimizer"]
+        self.step()
+        self.peak = peak_bytes(lambda: self.task.loss(self.batch))
+        if training.compile:
+            self.task.model.compile()
+            self.step()
+
+    def step(self) -> float:
+        """Milliseconds of one step."""
+        began = time.process_time()
+        self.optimizer.zero_grad()
+        self.task.loss(self.batch).backward()
+        self.optimizer.step()
+        return 1e3 * (time.process_time() - began)
+
+    def sites(self) -> list[Connection]:
+        """The connections of the model."""
+        return [m for m in self.task.model.modules() if isinstance(m, Connection)]
+
+
+def bench(config: Config) -> Costs:
+    """Measures every registered rule on one task; nothing of it is kept."""
+    one_process(config)
+    torch._dynamo.config.recompile_limit *= len(registry.names("connection"))  # one code for all
+    reference = Arm(config, REFERENCE)
+    if not reference.sites():
+        raise ConfigError("the model has no connections", "bench", "choose a deeper one")
+    rules: dict[str, dict[str, Any]] = {}
+    for name in tqdm(registry.names("connection"), unit="rule", disable=None):
+        arm = Arm(config, name)
+        pairs = np.array([[reference.step(), arm.step()] for _ in range(ROUNDS)])
+        ratios = pairs[:, 1] / pairs[:, 0]
+        sites = arm.sites()
+        low, high = np.percentile(ratios, [25, 75])
+        rules[name] = {
+            "ms": float(np.median(pairs[:, 1])),
+            "time": float(np.median(ratios)),
+            "time_range": [float(low), float(high)],
+            "bytes": arm.peak,
+            "memory": arm.peak / reference.peak,
+            "parameters_a_site": sum(p.numel() for s in sites for p in s.parameters()) / len(sites),
+        }
+    record = {"rules": rules, "sites": len(reference.sites()), "threads": torch.get_num_threads()}
+    return Costs({**record, "compiled": bool(config.sections["trainer"]["compile"])})

@@ -1,0 +1,165 @@
+"""Image classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Lt
+from torch import Tensor
+
+from tasks.data.batches import Augment, InOrder
+from tasks.data.images.dataset import ImageSet
+from tasks.training.image_module import ImageTask
+from tasks.training.module import MakeModel, Totals
+from tasks.training.optim import Optimizer
+from zoo.config.sizes import Pixels
+from zoo.models.layers.conv import by_batch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Alpha = Annotated[float, Ge(0)]
+AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
+SHOWN = 32  # images in a figure
+
+
+class ImageClassification(ImageTask):
+    """Classification of images.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the images.
+        optimizer: options of the optimiser.
+        seed: of order and augmentation.
+        crop: pixels of black at every side before a random window of the old size is cut.
+        flip: mirror an image or not, with equal chances.
+        cutout: side of a random square that is blanked.
+        mixup: parameter of mixup's Beta distribution, 0 for none.
+        cutmix: likewise of cutmix.
+        label_smoothing: share of the target that all classes divide.
+
+    Errors:
+        ValueError: a crop or cutout as large as the images.
+    """
+
+    takes = ImageSet
+    primary = ("accuracy", True)
+    asks = ("stem", "body")
+    trained = "tasks.inference.answers.TrainedLabels"
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.cnn.predict.PredictLabels"}
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: ImageSet,
+        optimizer: Optimizer,
+        seed: int,
+        crop: Pixels = 0,
+        flip: bool = False,
+        cutout: Pixels = 0,
+        mixup: Alpha = 0.0,
+        cutmix: Alpha = 0.0,
+        label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        height, width = data.images.shape[2:]
+        if max(crop, cutout) >= min(height, width):
+            raise ValueError(
+                f"crop={crop}, cutout={cutout} leave nothing of {height} x {width} pixels"
+            )
+        self.augment = Augment(crop, flip, cutout, mixup, cutmix)
+        self.label_smoothing = label_smoothing
+
+    def loader(self, part: str) -> Iterable[Tensor]:
+        return self.pieces(self.data.parts[part])
+
+    def pieces(self, examples: Tensor) -> InOrder:
+        """Examples in pieces for evaluation."""
+        most, pixels = AT_ONCE
+        height, width = self.data.images.shape[2:]
+        return InOrder(examples, max(1, min(most, pixels // (height * width))))
+
+    def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+        """This process's images of a batch, their labels, their partners' labels, and the share."""
+        height, width = self.images.shape[2:]
+        draws = self.augment.draw(self.seed, number, len(examples), height, width)
+        mine = self.mine(len(examples))
+
+        def changed(which: Tensor) -> Tensor:
+            images = self.augment.moved(self.images[examples[which]], draws, which)
+            return self.augment.cut(self.normalised(images), draws, which)
+
+        x, y = changed(mine), self.targets[examples[mine]]
+        if draws.share == 1.0:
+            return x, y, y, 1.0
+        other = draws.partner[mine]
+        if draws.box is None:
+            x = torch.lerp(changed(other), x, draws.share)
+        else:
+            x[:, :, *draws.box] = changed(other)[:, :, *draws.box]
+        return x, y, self.targets[examples[other]], draws.share
+
+    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+        number, examples = batch
+        x, y, other, share = self.inputs(number, examples)
+        logits = self.model(x).float()
+
+        def entropy(target: Tensor) -> Tensor:
+            return F.cross_entropy(
+                logits, target, reduction="sum", label_smoothing=self.label_smoothing
+            )
+
+        loss = entropy(y) if share == 1.0 else share * entropy(y) + (1 - share) * entropy(other)
+        return loss * (self.world / len(examples))
+
+    def logits(self, examples: Tensor) -> Tensor:
+        """`[B, classes]` of images as they are."""
+        return self.model(self.normalised(self.images[examples])).float()
+
+    def totals(self, batch: Tensor) -> Totals:
+        logits, y = self.logits(batch), self.targets[batch]
+        return {
+            "loss": F.cross_entropy(logits, y, reduction="sum"),
+            "accuracy": (logits.argmax(1) == y).sum(),
+            "count": torch.tensor(len(batch), device=self.device),
+        }
+
+    def chance(self) -> dict[str, float]:
+        """Of the class that is most frequent in the training part."""
+        guess = self.data.labels[self.data.train].mode().values
+        hits = self.data.labels[self.data.test] == guess
+        return {"test/accuracy": hits.double().mean().item()}
+
+    def curves(self) -> dict[str, list[float]]:
+        """The root mean square of the stream on validation images, normed by their statistics."""
+        x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
+        model = by_batch(self.model)
+        values = model.body.values(model.stem(x))
+        return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
+
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """A training batch, the confusion matrix, and the test images that are worst mistaken."""
+        from tasks.training.image_plots import confusion_figure, image_figure
+
+        names, test = self.data.classes, self.data.test
+        logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
+        y, guess = self.data.labels[test], logits.argmax(1)
+        wrong = torch.nonzero(guess != y)[:, 0]
+        worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]
+        worst = worst[:SHOWN]
+        figures = {"confusion": confusion_figure(y, guess, names, f"test images: {title}")}
+        if len(worst):
+            captions = [f"{names[y[i]]}\ntaken for {names[guess[i]]}" for i in worst.tolist()]
+            heading = f"{len(wrong)} of {len(test)} test images mistaken, worst first: {title}"
+            figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
+        self.world, self.rank = 1, 0
+        x, labels, other, _ = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
+        captions = [
+            names[a] if a == b else f"{names[a]} + {names[b]}"
+            for a, b in zip(labels.tolist(), other.tolist(), strict=True)
+        ]
+        figures["samples"] = image_figure(self.pixels(x), captions, f"a training batch: {title}")
+        return figures

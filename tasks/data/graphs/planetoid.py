@@ -1,0 +1,123 @@
+"""Cora, CiteSeer and PubMed with the public split, from their raw files.
+
+The raw files are pickles. They are read by an unpickler that knows arrays and sparse matrices and
+nothing else, so that a file cannot run code.
+"""
+
+from __future__ import annotations
+
+import collections
+import pickle
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from tasks.data.cache import cache_folder
+from tasks.data.graphs.dataset import Graph
+from tasks.data.raw import checked, fetched
+from zoo.errors import DataError
+
+PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+SPELLING = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
+rebuild = np.empty(0).__reduce__()[0]  # how numpy unpickles an array
+KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "defaultdict"): collections.defaultdict,
+    ("builtins", "list"): list,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): rebuild,
+    ("numpy._core.multiarray", "_reconstruct"): rebuild,
+    ("scipy.sparse.csr", "csr_matrix"): scipy.sparse.csr_matrix,
+    ("scipy.sparse._csr", "csr_matrix"): scipy.sparse.csr_matrix,
+}
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Reads arrays, sparse matrices, lists and mappings; refuses every other name."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        module_name = {"__builtin__": "builtins"}.get(module_name, module_name)
+        if (module_name, global_name) not in KNOWN:
+            raise pickle.UnpicklingError(f"{module_name}.{global_name} is not an array")
+        return KNOWN[module_name, global_name]
+
+
+def read(path: Path) -> Any:
+    """The content of one raw file."""
+    try:
+        if path.name.endswith(".index"):
+            return np.loadtxt(path, dtype=np.int64, ndmin=1)
+        with path.open("rb") as file:
+            return ArrayUnpickler(file, encoding="latin1").load()
+    except FileNotFoundError:
+        raise DataError("the file is missing", str(path), "copy all eight raw files") from None
+    except Exception as error:  # a broken pickle can fail in many ways
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise DataError(f"cannot be read ({reason})", str(path), "copy the file again") from None
+
+
+class Planetoid:
+    """Citation networks (Yang et al. 2016, arXiv:1603.08861): 20 training nodes a class, 500 for
+    validation, 1000 for the test. Features are divided by their row sums, as in the recipes.
+
+    Args:
+        name: `cora`, `citeseer` or `pubmed`.
+        path: folder with the raw files `ind.NAME.*`, or with `NAME/raw`; None: downloaded.
+    """
+
+    def __init__(
+        self, name: Literal["cora", "citeseer", "pubmed"] = "cora", path: str | None = None
+    ):
+        self.name = name
+        self.path = path
+
+    def folder(self) -> Path:
+        """The folder of the raw files, downloaded first if need be."""
+        if self.path is None:
+            return fetched(cache_folder("planetoid", SPELLING[self.name], "raw"), self.name)
+        given = Path(self.path)
+        candidates = [given, given / "raw", given / SPELLING[self.name] / "raw"]
+        for folder in candidates:
+            if (folder / f"ind.{self.name}.x").is_file():
+                return checked(folder, self.name)
+        layout = f"put ind.{self.name}.x and its seven companions there"
+        raise DataError(f"no raw files of {self.name}", str(candidates[-1]), layout)
+
+    def load(self) -> Graph:
+        folder = self.folder()
+        parts = {part: read(folder / f"ind.{self.name}.{part}") for part in PARTS}
+        try:
+            return self.assemble(parts, str(folder))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"the raw files do not fit together ({error})", str(folder), "copy them again"
+            ) from error
+
+    def assemble(self, parts: dict[str, Any], where: str) -> Graph:
+        """Puts the test rows where the test index says; rows that no file gives stay zero."""
+        index, rows = torch.from_numpy(parts["test.index"]), parts["allx"].shape[0]
+        nodes = max(int(index.max()) + 1, rows + index.numel())
+        x = torch.zeros(nodes, parts["allx"].shape[1])
+        y = torch.zeros(nodes, dtype=torch.long)
+        x[:rows] = dense(parts["allx"])
+        y[:rows] = torch.from_numpy(np.asarray(parts["ally"])).argmax(1)
+        x[index] = dense(parts["tx"])
+        y[index] = torch.from_numpy(np.asarray(parts["ty"])).argmax(1)
+        links = parts["graph"].items()
+        pairs = {(s, t) for s, targets in links for t in targets if s != t}
+        both = sorted(pairs | {(t, s) for s, t in pairs})
+        edge_index = torch.tensor(both, dtype=torch.long).reshape(-1, 2).T.contiguous()
+        train = torch.arange(parts["y"].shape[0])
+        val = torch.arange(len(train), len(train) + 500)
+        x = x / x.sum(1, keepdim=True).clamp(min=1)
+        return Graph(x, edge_index, y, train, val, index.sort().values, where).checked()
+
+
+def dense(matrix: Any) -> Tensor:
+    """The matrix as a tensor, its indices checked first: a wrong one would write anywhere."""
+    matrix.check_format(full_check=True)
+    return torch.from_numpy(matrix.toarray()).float()

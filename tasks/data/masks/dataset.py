@@ -1,0 +1,57 @@
+"""Images with a class for every pixel and a split, and what must hold of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tasks.data.images.labelled import Labelled
+
+UNLABELLED = 255  # in masks: no class is known, and no loss or metric sees the pixel
+
+
+@dataclass
+class MaskSet(Labelled):
+    """Images with masks; the targets are `[N, H, W]` uint8, classes from 0, or `UNLABELLED`.
+
+    Args:
+        shorter: pixels to which shorter sides were scaled; None: images are as they were.
+    """
+
+    batch_size: int = 8
+    shorter: int | None = None
+
+    @property
+    def masks(self) -> Tensor:
+        return self.targets
+
+    def counts(self, part: Tensor) -> Tensor:
+        """The pixels of each class in a part, `[classes]` long."""
+        counts = torch.zeros(256, dtype=torch.long)
+        for some in part.split(256):
+            counts += torch.bincount(self.masks[some].flatten(), minlength=256)
+        return counts[: len(self.classes)]
+
+    def checked(self) -> MaskSet:
+        """Itself, or DataError for the first thing that is wrong."""
+        self.check_images()
+        masks, classes = self.masks, len(self.classes)
+        count, _, *size = self.images.shape
+        shape = f"masks are {masks.dtype} of shape {[*masks.shape]}"
+        fits = masks.shape == (count, *size) and masks.dtype == torch.uint8
+        self.demand(fits, shape, f"give {[count, *size]} of uint8")
+        span = f"there are {classes} classes"
+        self.demand(1 < classes <= UNLABELLED, span, f"give 2 to {UNLABELLED}")
+        self.check_names()
+        self.check_split()
+        strange = [v for v in masks.unique().tolist() if classes <= v != UNLABELLED]
+        known = f"number the classes from 0 to {classes - 1}, and {UNLABELLED} for none"
+        self.demand(not strange, f"masks hold {strange} with {classes} classes", known)
+        for name, part in self.parts.items():
+            empty = not int(self.counts(part).sum())
+            what = f"no pixel of the {name} part has a class"
+            self.demand(not empty, what, "give labelled masks")
+        self.check_norms()
+        return self

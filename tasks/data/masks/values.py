@@ -1,0 +1,114 @@
+"""Masks as they are stored: pairs of files, and the classes that their values stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tasks.data.decode import Encoded, Extent, Mode, array, converted, read
+from tasks.data.masks.dataset import UNLABELLED
+from zoo.errors import DataError
+
+MANY = 20  # values that are listed in a message
+
+
+@dataclass
+class Pair(Encoded):
+    """An image before it is decoded, with its mask.
+
+    Args:
+        mask: likewise.
+    """
+
+    mask: Encoded
+
+
+def pair_pixels(pair: Pair, mode: Mode, size: Extent | None) -> np.ndarray | str:
+    """Image and mask as `[C + 1, H, W]` uint8, or the reason why they cannot be read.
+
+    The image is interpolated where its size changes; the mask takes the nearest pixel.
+    """
+    sizes: list[tuple[int, int]] = []
+
+    def noted(image: Image.Image) -> Image.Image:
+        sizes.append(image.size)
+        return image
+
+    image = read(pair, lambda image: array(converted(noted(image), mode), size))
+    if isinstance(image, str):
+        return image
+    nearest = Image.Resampling.NEAREST
+    mask = read(pair.mask, lambda image: array(numbers(noted(image)), size, nearest))
+    if isinstance(mask, str):
+        return f"its mask: {mask}"
+    if sizes[0] != sizes[1]:
+        (width, height), (wide, high) = sizes
+        return f"it is {height}x{width}, its mask {high}x{wide}"
+    return np.concatenate([image, mask])
+
+
+def numbers(image: Image.Image) -> Image.Image:
+    """The values of a mask, grey or of a palette, as an image of mode L."""
+    values = np.asarray(image)
+    if values.ndim == 3:
+        values = values[..., : sum(band != "A" for band in image.getbands())]
+        if (values != values[..., :1]).any():
+            raise ValueError("it is in colours; save class numbers, grey or with a palette")
+        values = values[..., 0]
+    if values.dtype.kind == "f" or values.min() < 0 or values.max() > 255:
+        raise ValueError("its values are not from 0 to 255")
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def as_classes(
+    values: Tensor,
+    images: Sequence[str],
+    names: Sequence[str] | None,
+    meant: Sequence[int] | None,
+    ignored: Sequence[int],
+    where: str,
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Masks with classes from 0 in place of what is stored, and the names of the classes.
+
+    Args:
+        values: `[N, H, W]` uint8, as stored.
+        images: what each image is called, for messages.
+        names: of the classes; None: their values.
+        meant: the value of each class; None: 0 and up, as many as there are names or values.
+        ignored: values without a class.
+        where: for messages.
+
+    Errors:
+        DataError: a mask holds a value that stands for no class.
+    """
+    if meant is None and names is None:
+        counts = sum(torch.bincount(part.flatten(), minlength=256) for part in values.split(64))
+        found = [
+            v for v in torch.as_tensor(counts).nonzero().flatten().tolist() if v not in ignored
+        ]
+        if found != list(range(len(found))):
+            listed = ", ".join(map(str, found[:MANY])) + (" ..." if len(found) > MANY else "")
+            several = f"give data.values=[{listed.replace(' ', '')}], a class each, or data.ignore"
+            fix = several if len(found) <= MANY else "save class numbers as PNG; JPEG blurs them"
+            raise DataError(f"masks hold {listed}, not classes from 0", where, fix)
+        meant = found
+    meant = list(range(len(names or ()))) if meant is None else meant
+    table = torch.full((256,), -1)
+    table[list(meant)] = torch.arange(len(meant))
+    table[list(ignored)] = UNLABELLED
+    masks = torch.empty_like(values)
+    for first in range(0, len(values), 64):
+        part = table[values[first : first + 64].long()]
+        wrong = (part < 0).flatten(1).any(1)
+        if wrong.any():
+            number = first + int(wrong.nonzero()[0])
+            strange = values[number][part[number - first] < 0].unique().tolist()
+            what = f"{images[number]} has a mask with {strange[:MANY]}, no class"
+            raise DataError(what, where, "give data.classes, data.values or data.ignore")
+        masks[first : first + 64] = part.to(torch.uint8)
+    return masks, tuple(names or map(str, meant))

@@ -1,0 +1,101 @@
+"""The verb `export` of diffusion runs: a pipeline folder of diffusers."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tasks.data.folders import shown
+from tasks.diffusion.task import Denoising
+from tasks.diffusion.unet2d import unet_of
+from tasks.inference.files import given_folder, writing
+from tasks.inference.use import Report
+from zoo.errors import ConfigError
+from zoo.run_folder import RunFolder, room_for
+
+TOLERANCE = 1e-5
+DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
+CLIPPED = "use_clipped_model_output=True"  # what `Noise.sample` gives the scheduler
+
+
+class ExportDiffusers:
+    """Writes a folder that `DDPMPipeline.from_pretrained` loads.
+
+    The written pipeline is loaded again and compared with the trained model before it counts. A
+    `DDIMPipeline` of it samples as the verb `sample` does when it is called with
+    `use_clipped_model_output=True`.
+
+    Args:
+        format: of the export.
+        dir: a new folder for it; None: `export/diffusers` in the run folder, written again.
+    """
+
+    def __init__(self, format: Literal["diffusers"] = "diffusers", dir: str | None = None):
+        self.format, self.dir = format, dir
+
+    def __call__(self, task: Denoising, folder: RunFolder) -> Report:
+        place = given_folder(self.dir, folder.path / "export" / "diffusers", "dir")
+        if self.dir is not None and place.exists():
+            raise ConfigError("something lies there", f"dir={shown(place)}", "name a new folder")
+        with passing(place.with_name(f".{place.name[:40]}.new")) as fresh:
+            return self.export(task, place, fresh)
+
+    def export(self, task: Denoising, place: Path, fresh: Path) -> Report:
+        """Writes the pipeline into a fresh folder, checks it there and moves it to its place."""
+        from diffusers import DDPMPipeline
+        from diffusers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
+        task.cpu()  # where float32 is exact
+        unet: Any = unet_of(task.model, task.images.shape[1:])
+        size = sum(weight.nbytes for weight in unet.state_dict().values())
+        with warnings.catch_warnings(), writing(place, "dir"), room_for(place, lambda: size):
+            warnings.simplefilter("ignore")
+            pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
+            save(pipeline, fresh)
+            loaded = DDPMPipeline.from_pretrained(fresh, low_cpu_mem_usage=False).unet
+        shape = (4, *task.images.shape[1:])
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(task.device)
+        t = torch.linspace(0, task.noise.timesteps - 1, 4).long().to(task.device)
+        ours, theirs = task.model(x, t), loaded.to(task.device)(x, t).sample
+        difference = float((ours - theirs).abs().max() / ours.abs().max())
+        if not difference <= TOLERANCE:
+            what = f"the written pipeline differs by {difference:.1g}"
+            raise ConfigError(what, str(place), "report this, with the run's config.yaml")
+        shutil.rmtree(place, ignore_errors=True)
+        fresh.rename(place)
+        record = {"export": shown(place), "difference": difference, "ddim": CLIPPED}
+        told = f"{shown(place)}: equal to the trained model to {difference:.1g}"
+        told += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
+        levels = task.noise.timesteps
+        if levels < DEFAULT_STEPS:
+            told += f"; call a pipeline with num_inference_steps={levels} or less"
+        return Report(record, told)
+
+
+@contextlib.contextmanager
+def passing(folder: Path) -> Iterator[Path]:
+    """A folder that is gone before and afterwards."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save(pipeline: Any, folder: Path) -> None:
+    """Writes a pipeline; an error of the disk is one of the system, which safetensors hides."""
+    from safetensors import SafetensorError
+
+    try:
+        pipeline.save_pretrained(folder)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]), str(error)) if number else error from None

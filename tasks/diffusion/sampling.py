@@ -1,0 +1,115 @@
+"""Images from a trained diffusion network, and how near they come to the data."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from tasks.diffusion.noise_schedule import Sampler
+from zoo.seeding import keyed_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tasks.diffusion.task import Denoising
+
+AT_ONCE = 256  # images that are sampled together
+STEPS = 50  # of sampling, where nothing else is said
+log = logging.getLogger("zoo")
+
+
+def guided(
+    model: nn.Module, x: Tensor, t: Tensor, labels: Tensor | None, none: int, guidance: float
+) -> Tensor:
+    """What a network predicts of noisy images, guided towards their classes.
+
+    Equation: f(x, none) + g (f(x, label) - f(x, none)), g = guidance
+    Source: Ho and Salimans 2022, arXiv:2207.12598, eq. 6 with g = 1 + w.
+    """
+    if labels is None or guidance == 1:
+        return model(x, t, labels).float()
+    named = torch.cat([labels, torch.full_like(labels, none)])
+    both = model(x.repeat(2, 1, 1, 1), t.repeat(2), named).float()
+    with_label, without = both.chunk(2)
+    return without + guidance * (with_label - without)
+
+
+@torch.no_grad()
+def sampled(
+    task: Denoising,
+    count: int,
+    seed: int,
+    scheduler: Sampler = "ddim",
+    steps: int = STEPS,
+    label: int | None = None,
+    guidance: float = 1.0,
+) -> Tensor:
+    """Images `[count, C, H, W]` of bytes, on the CPU; a conditional model draws all classes.
+
+    Args:
+        task: in evaluation.
+        count: of images.
+        seed: of the noise that they begin with.
+        scheduler: the sampler.
+        steps: that it takes; as many as there are levels of noise, if those are fewer.
+        label: the class of all images; None: each class in turn.
+        guidance: strength; 1 is the conditional model itself.
+    """
+    device, classes = task.device, len(task.data.classes)
+    draws = torch.Generator(device).manual_seed(keyed_seed(seed, "sample"))
+    labels = torch.arange(count) % classes if label is None else torch.full((count,), label)
+    made = []
+    for part in labels.to(device).split(AT_ONCE):
+        known = part if task.model.conditional else None
+        task.alive()
+
+        def predict(x: Tensor, t: Tensor, known: Tensor | None = known) -> Tensor:
+            return guided(task.model, x, t, known, classes, guidance)
+
+        shape = (len(part), *task.images.shape[1:])
+        taken = min(steps, task.noise.timesteps)
+        made.append(task.noise.sample(predict, shape, draws, scheduler, taken).cpu())
+    return torch.cat(made)
+
+
+def quality(task: Denoising, count: int) -> dict[str, float]:
+    """The Fréchet distance of samples to the training images, with what to hold beside it.
+
+    The test images against the training images are what a perfect network would reach, noise is
+    where one begins. The distance of few images is too large, so all three have the same number.
+
+    Args:
+        task: in evaluation.
+        count: of samples, at most as many as there are test images; two at least.
+    """
+    from tasks.diffusion.frechet import frechet, trained
+
+    data, images = task.data, task.images
+    count = min(count, len(data.test))
+    if count < 2:
+        log.warning("no Fréchet distance: there is one test image")
+        return {}
+    net = trained(images[data.train], task.targets[data.train], len(data.classes))
+    train = net.of(images[data.train])
+    draws = torch.Generator().manual_seed(0)
+    noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)
+    others: dict[str, Any] = {
+        "": sampled(task, count, 0),
+        "_train_against_test": images[data.test[:count]],
+        "_noise": (noise + 1) * 127.5,
+    }
+    return {
+        f"samples/frechet{name}": frechet(net.of(other.to(task.device)), train)
+        for name, other in others.items()
+    }
+
+
+def figure(task: Denoising, count: int, title: str) -> Figure:
+    """Samples side by side; of a conditional model the classes in turn."""
+    from tasks.training.image_plots import sheet_figure
+
+    steps = min(STEPS, task.noise.timesteps)
+    return sheet_figure(sampled(task, count, 0), f"{title}, DDIM with {steps} steps")

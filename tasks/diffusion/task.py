@@ -1,0 +1,180 @@
+"""Denoising diffusion of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor
+
+from tasks.data.batches import Augment
+from tasks.data.images.dataset import ImageSet
+from tasks.diffusion.noise_schedule import (
+    BANDS,
+    Fixed,
+    Noise,
+    Piece,
+    Prediction,
+    Schedule,
+    Variance,
+    within,
+)
+from tasks.diffusion.sampling import figure, quality
+from tasks.training.image_module import ImageTask
+from tasks.training.module import MakeModel, Totals
+from tasks.training.optim import Optimizer
+from zoo.seeding import generator, keyed_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DROP_LABEL = 0.1  # of Ho and Salimans 2022
+SHOWN = 36  # images in a figure
+SEEN = 10_000  # images of the training part that are evaluated, at most
+
+
+class Denoising(ImageTask):
+    """A network learns to tell noise from image at every level of noise; then it makes images.
+
+    The loss is the mean square of the error of what is predicted, all timesteps alike: no weights
+    are added. As an error of the image that weighs a timestep by its ratio of signal to noise
+    r = a^2 / s^2 for epsilon, by r + 1 for v and by 1 for sample (Salimans and Ho 2022,
+    arXiv:2202.00512, section 4). Batches, timesteps and noise follow from the seed and the number
+    of the batch.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the images.
+        optimizer: options of the optimiser.
+        seed: of order, timesteps and noise.
+        timesteps: levels of noise.
+        schedule: of their betas, `linear` or `cosine`.
+        prediction: what the network predicts: `epsilon` (the noise), `v` or `sample` (the image).
+        variance: of the steps of the sampler `ddpm`.
+        flip: mirror every second image.
+        drop_label: share of labels that a conditional model does not see in training (Ho and
+            Salimans 2022, arXiv:2207.12598).
+        sample_every: steps between two figures of samples on the way, each at the first validation
+            from there on; 0: none.
+        frechet_samples: images for the Fréchet distance at the end, at most one a test image.
+
+    Errors:
+        ValueError: a single sample for the distance; a drop_label where no labels are seen.
+    """
+
+    takes = ImageSet
+    primary = ("loss", False)
+    asks = ("conditional",)
+    trained = "tasks.inference.answers.TrainedImages"
+    verbs: ClassVar[dict[str, str]] = {
+        "sample": "tasks.diffusion.sample.SampleImages",
+        "export": "tasks.diffusion.export.ExportDiffusers",
+    }
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: ImageSet,
+        optimizer: Optimizer,
+        seed: int,
+        timesteps: Annotated[int, Ge(20), Le(100_000)] = 1000,
+        schedule: Schedule = "linear",
+        prediction: Prediction = "epsilon",
+        variance: Variance = "fixed_small",
+        flip: bool = False,
+        drop_label: Annotated[float, Ge(0), Le(1)] = DROP_LABEL,
+        sample_every: Annotated[int, Ge(0)] = 200,
+        frechet_samples: Annotated[int, Ge(0), Le(1_000_000)] = 500,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        self.noise = Noise(timesteps, schedule, prediction, variance)
+        self.augment = Augment(flip=flip)
+        if drop_label != DROP_LABEL and not self.model.conditional:
+            raise ValueError(f"drop_label={drop_label:g} is an option of model.conditional=true")
+        self.drop_label = drop_label
+        if frechet_samples == 1:
+            raise ValueError("frechet_samples=1: one image has no covariance; give 0 or more")
+        self.sample_every, self.frechet_samples = sample_every, frechet_samples
+
+    def setup(self, stage: str) -> None:
+        """Brings the images and the schedule to the device."""
+        super().setup(stage)
+        self.noise.to(self.device)
+
+    def loader(self, part: str) -> Iterable[Piece]:
+        examples = self.data.parts[part]
+        if len(examples) > SEEN and part == "train":
+            chosen = torch.randperm(len(examples), generator=generator(0, "evaluated"))[:SEEN]
+            examples = examples[chosen]
+        return Fixed(part, examples, self.noise.timesteps)
+
+    def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The mean squared error of each image `[B, C, H, W]` of bytes."""
+        x = images / 127.5 - 1
+        known = labels if self.model.conditional else None
+        guess = self.model(self.noise.noised(x, noise, t), t, known).float()
+        return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
+
+    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+        number, examples = batch
+        count, device = len(examples), self.device
+        mine = self.mine(count)
+        chosen = examples[mine]
+        images, labels = self.images[chosen], self.targets[chosen]
+        if self.augment.flip:
+            moves = self.augment.draw(self.seed, number, count, *images.shape[2:])
+            images = self.augment.moved(images, moves, mine)
+        draws = torch.Generator(device)
+        draws.manual_seed(keyed_seed(self.seed, "noise", str(number)))
+        t = torch.randint(self.noise.timesteps, (count,), generator=draws, device=device)
+        noise = torch.randn(count, *images.shape[1:], generator=draws, device=device)
+        if self.model.conditional:
+            unseen = torch.rand(count, generator=draws, device=device) < self.drop_label
+            labels = labels.masked_fill(unseen[mine], len(self.data.classes))
+        return self.errors(images, labels, t[mine], noise[mine]).sum() * (self.world / count)
+
+    def totals(self, batch: Piece) -> Totals:
+        images = self.images[batch.examples]
+        t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
+        errors = self.errors(images, self.targets[batch.examples], t, noise)
+        found = {"loss": errors.sum()}
+        for name in BANDS:
+            inside = within(t, name, self.noise.timesteps)
+            found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
+        return found | {"count": torch.tensor(len(t), device=self.device)}
+
+    def chance(self) -> dict[str, float]:
+        """Of zero, the mean of noise and of images about."""
+        self.noise.to(torch.device("cpu"))  # where the data is loaded
+        images, squares, count = self.data.images, 0.0, 0
+        for piece in self.loader("test"):
+            x = images[piece.examples] / 127.5 - 1
+            noise = piece.noise(x.shape)
+            squares += self.noise.target(x, noise, piece.t).double().square().sum().item()
+            count += x.numel()
+        return {"test/loss": squares / count}
+
+    def final(self) -> dict[str, float]:
+        """The Fréchet distance of samples, with its two reference lines."""
+        if not self.frechet_samples:
+            return {}
+        return quality(self, self.frechet_samples)
+
+    def glimpses(self, step: int) -> dict[str, Figure]:
+        """Samples on the way."""
+        trainer, every = self.trainer, self.sample_every
+        before = step - trainer.val_check_interval // trainer.accumulate_grad_batches
+        if not every or step // every == before // every:
+            return {}
+        title = f"samples at step {step}"
+        return {f"samples_{step:06d}": figure(self, SHOWN, title)}
+
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """Samples of the trained model, and training images beside them."""
+        from tasks.training.image_plots import sheet_figure
+
+        made = figure(self, SHOWN, f"samples: {title}")
+        real = self.data.images[self.data.train[:SHOWN]]
+        return {"samples": made, "data": sheet_figure(real, "training images")}

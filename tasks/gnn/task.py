@@ -1,0 +1,137 @@
+"""Node classification on one graph."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Ge, Lt
+from torch import Tensor
+from torch_geometric.utils import remove_self_loops, to_undirected
+
+from tasks.data.graphs.dataset import Graph
+from tasks.training.module import MakeModel, Task, Totals
+from tasks.training.optim import Optimizer
+from zoo.models.layers.sparse import Sparse
+from zoo.probes.stream import dirichlet_energy
+from zoo.seeding import generator
+from zoo.shard import WHOLE, set_shard
+
+
+class Repeat:
+    """The same batch a number of times."""
+
+    def __init__(self, batch: Any, times: int):
+        self.batch = batch
+        self.times = times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def __iter__(self) -> Iterator[Any]:
+        for _ in range(self.times):
+            yield self.batch
+
+
+class NodeClassification(Task):
+    """Full-batch node classification: every step sees the whole graph.
+
+    With several processes each one takes every n-th training node; the losses are weighted so
+    that the averaged gradient is that of one process.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the graph.
+        optimizer: options of the optimiser.
+        seed: of the edges that are dropped.
+        drop_edge: share of the edges left out of each training step (DropEdge, Rong et al. 2020,
+            arXiv:1907.10903); the rest is normalised again.
+    """
+
+    takes = Graph
+    facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
+    primary = ("accuracy", True)
+    asks = ("stem", "body", "prepare", "takes_sparse")
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
+    trained = "tasks.inference.answers.TrainedNodes"
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: Graph,
+        optimizer: Optimizer,
+        seed: int,
+        drop_edge: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        self.drop_edge = drop_edge
+        self.draws["edges"] = generator(seed, "edges")
+
+    def facts_of(self, data: Graph) -> dict[str, Any]:
+        return {"features": data.x.shape[1], "classes": data.classes}
+
+    def batches_per_pass(self, world: int) -> int:
+        return 1
+
+    def setup(self, stage: str) -> None:
+        """Brings the graph to the device, once."""
+        self.x, *edges = self.placed(self.data.x, self.data.edge_index)
+        self.edges = tuple(edges)
+        self.y = self.data.y.to(self.device)
+
+    def placed(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
+        """What the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
+        sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
+        edges = self.model.prepare(edge_index, len(x))
+        return tuple(part.to(self.device) for part in (Sparse.of_dense(x) if sparse else x, *edges))
+
+    def nodes(self, part: str) -> Tensor:
+        return self.data.parts[part].to(self.device)
+
+    def loader(self, part: str) -> Iterable[Tensor]:
+        return Repeat(self.nodes(part), 1)
+
+    def train_loader(
+        self, world: int, rank: int, number: int = 0
+    ) -> Iterable[tuple[Tensor, float]]:
+        nodes = self.nodes("train")[rank::world]
+        return itertools.repeat((nodes, world / len(self.data.train)))
+
+    def dropped_edges(self) -> tuple[Any, ...]:
+        """The edges of one training step."""
+        if not self.drop_edge:
+            return self.edges
+        edge_index = self.data.edge_index
+        kept = torch.rand(edge_index.shape[1], generator=self.draws["edges"]) >= self.drop_edge
+        edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
+        return tuple(edge.to(self.device) for edge in edges)
+
+    def loss(self, batch: tuple[Tensor, float]) -> Tensor:
+        nodes, weight = batch
+        set_shard(WHOLE)  # every process computes the whole graph
+        logits = self.model(self.x, *self.dropped_edges())[nodes]
+        return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
+
+    def totals(self, batch: Tensor) -> Totals:
+        logits = self.model(self.x, *self.edges)[batch].float()
+        y = self.y[batch]
+        return {
+            "loss": F.cross_entropy(logits, y, reduction="sum"),
+            "accuracy": (logits.argmax(1) == y).sum(),
+            "count": torch.tensor(len(batch), device=self.device),
+        }
+
+    def chance(self) -> dict[str, float]:
+        """Of the class that is most frequent in the training part."""
+        guess = self.data.y[self.data.train].mode().values
+        return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
+
+    def curves(self) -> dict[str, list[float]]:
+        """The normalised Dirichlet energy of the stream, edges taken in both directions."""
+        model = self.model
+        values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
+        edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
+        return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}

@@ -1,0 +1,1 @@
+"""Trained runs in use: verbs such as `predict`, and answers in Python."""

@@ -1,0 +1,215 @@
+"""Steps whose numbers are lost: told, and left out or gone back on where that is asked for."""
+
+from __future__ import annotations
+
+import logging
+import math
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+from tasks.recovery.origin import origin_of_lost
+from tasks.recovery.rollback import RolledBack, edit
+from tasks.recovery.tensor_files import load_checkpoint
+from tasks.training.lightning_fast import LeanCallback
+from tasks.training.trainer import OnNonFinite
+from zoo.errors import Diverged
+
+log = logging.getLogger("zoo")
+WINDOW = 100  # losses whose median is the usual one
+FEWEST = 10  # of them, before any loss is a spike
+SPIKE = 10.0  # times the median
+SHOWN = 100  # events that a result lists
+LEAST_SCALE = 1.0  # of fp16, below which a gradient that is not finite is lost
+
+
+class Guard(LeanCallback):
+    """Keeps a gradient that is not finite from the weights, and records losses out of the usual.
+
+    On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,
+    and looked at where the run waits for the device anyway. The norm of the gradient tells, but
+    not on one CPU where the run only stops and nothing is clipped: there the loss alone is looked
+    at before the update. Under fp16 a norm that is not finite is no news: the scaler leaves out
+    the step and halves its scale. There the loss tells, and a last step that was left out although
+    the scale had come below 1.
+
+    Args:
+        policy: what follows a lost step.
+        limit: lost steps, or returns, after which the run has diverged all the same.
+        every: steps between two looks that wait for a device or for other processes.
+        path: of the checkpoint to return to.
+
+    Attributes:
+        events: what happened, in the order of steps: `step`, `kind` (spike, skip, rollback),
+            `value` of the loss, null if it is lost; `median` of a spike; of a rollback `to`, the
+            step that the run returned to, and `batches`, the first and the last of those left out.
+        count: lost steps so far.
+    """
+
+    state_key = "Guard"  # in checkpoints
+
+    def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
+        self.policy, self.limit, self.every, self.path = policy, limit, every, path
+        self.keeps = self.needs_norm = policy != "stop"
+        self.scaler: Any = None  # of fp16
+        self.scale = math.inf  # of the scaler at the last look
+        self.batches = 0
+        self.unseen: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
+        self.norm: Tensor | None = None
+        self.usual: deque[float] = deque(maxlen=WINDOW)
+        self.events: list[dict[str, Any]] = []
+        self.count = 0
+        self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
+        self.statistics: list[Tensor] = []  # running ones, the model's own memory
+        self.good: list[Tensor] = []  # as they were before the step
+
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
+        alone = trainer.world_size == 1 and task.device.type == "cpu"
+        self.every = 1 if alone else self.every
+        self.scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self.scale = self.scaler.get_scale() if self.scaler else math.inf
+        self.needs_norm = self.keeps or not alone
+        self.batches = trainer.global_step * trainer.accumulate_grad_batches
+        task.guard = self
+        if self.policy == "skip":
+            stored = task.model.state_dict(keep_vars=True)
+            self.statistics = [b for name, b in task.model.named_buffers() if name in stored]
+            self.good = [value.clone() for value in self.statistics]
+
+    def leave_out(self, optimizer: Any, weights: Sequence[Tensor], norm: Tensor) -> None:
+        """Leaves out the update of a step whose gradient is not finite.
+
+        Args:
+            optimizer: about to make the update.
+            weights: with gradients.
+            norm: of the whole gradient.
+        """
+        self.norm = None if self.scaler else norm
+        bad = ~(norm < math.inf)
+        waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
+        if not self.scaler and (waits or not optimizer.param_groups[0].get("fused")):
+            for weight in weights if bad else ():
+                weight.grad = None
+        elif not self.scaler:
+            lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
+            if self.policy != "skip" and self.lost is not None:
+                lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
+            self.lost = optimizer.found_inf = lost
+        for value, before in zip(self.statistics, self.good, strict=True):
+            value.copy_(torch.where(bad, before, value))
+            before.copy_(value)
+
+    def loses_loss(self, loss: Tensor) -> bool:
+        """Whether this loss or one before it in its step is lost; only where a look is free."""
+        losses = [loss, *(earlier for _, earlier, _ in self.unseen)]
+        return not all(bool(each.isfinite()) for each in losses)
+
+    def spoiled(self, loss: Tensor) -> Tensor:
+        """The loss, whose gradient is not finite either where the loss is not."""
+        return loss * (1 + 0 * loss.detach()) if self.keeps else loss
+
+    def on_validation_start(self, trainer: Trainer, task: Any) -> None:
+        self.look(trainer, task)
+
+    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
+        self.batches += 1
+        whole = self.batches % trainer.accumulate_grad_batches == 0
+        loss, norm = task.train_loss, self.norm if whole else None
+        self.norm = None
+        self.unseen.append((self.batches, loss, loss if norm is None else norm))
+        if whole and self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
+            self.look(trainer, task)
+
+    def look(self, trainer: Trainer, task: Any) -> None:
+        """Looks at the losses and norms since the last look; waits for the device.
+
+        Errors:
+            Diverged: one of them is not finite, and the run is to stop or has lost too many.
+            RolledBack: one of them is not finite, and the run is to return.
+        """
+        unseen, self.unseen = self.unseen, []
+        if not unseen:
+            return
+        values = torch.stack([value for _, *pair in unseen for value in pair]).view(-1, 2)
+        if trainer.world_size > 1:
+            values = trainer.strategy.reduce(values, reduce_op="mean")
+        missed = 0
+        for (batch, *_), (loss, norm) in zip(unseen, values.tolist(), strict=True):
+            step = (batch - 1) // trainer.accumulate_grad_batches + 1
+            if math.isfinite(loss) and math.isfinite(norm):
+                self.compare(step, loss)
+            elif step != missed:
+                missed = step
+                self.lose(trainer, task, step, batch, loss)
+        if self.scaler and step != missed:
+            state, before = self.scaler.state_dict(), self.scale
+            self.scale = state["scale"]  # falls where a step is left out, which starts the count
+            if self.scale < min(before, LEAST_SCALE) and not state["_growth_tracker"]:
+                self.lose(trainer, task, step, batch, loss)
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        """Tells of a run too short for fp16 to find its scale."""
+        if self.scaler and trainer.global_step:
+            untrained = self.scaler.get_backoff_factor() ** trainer.global_step
+            if self.scaler.get_scale() <= self.scaler._init_scale * untrained:
+                steps = trainer.global_step
+                log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
+
+    def compare(self, step: int, loss: float) -> None:
+        """Records a loss that is far above those before it."""
+        if len(self.usual) >= FEWEST:
+            median = statistics.median(self.usual)
+            if loss > SPIKE * median > 0:
+                self.happened(step, "spike", loss, median=median)
+                log.warning("train/loss %.4g at step %d, usual are %.4g", loss, step, median)
+        self.usual.append(loss)
+
+    def lose(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
+        """Acts on a lost step."""
+        self.count += 1
+        saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
+        fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
+        name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
+        if self.scaler and math.isfinite(loss):
+            name = f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
+            fix = "give trainer.precision=bf16-mixed or lower optimizer.lr"
+        number, before = batch + task.dropped_batches, (batch - 1) % trainer.accumulate_grad_batches
+        any_of_them = f"batches {number - before} to {number}"
+        place = any_of_them if before and math.isfinite(loss) else f"batch {number}"
+        place = origin_of_lost(trainer, task, range(number - before, number + 1)) or place
+        what = f"{name} is not finite at step {step}, {place}"
+        if not self.keeps or self.count > self.limit:
+            more = f" ({self.count} such steps)" if self.keeps else ""
+            raise Diverged(what + more, "training", fix)
+        if self.policy == "skip":
+            self.happened(step, "skip", loss)
+            log.warning("%s; the step is left out", what)
+            return
+        path = Path(trainer.strategy.broadcast(str(self.path)))
+        to = load_checkpoint(path)["global_step"]
+        first = to * trainer.accumulate_grad_batches + task.dropped_batches + 1
+        self.happened(step, "rollback", loss, to=to, batches=[first, number])
+        log.warning("%s; back to step %d, without batches %d to %d", what, to, first, number)
+        if trainer.is_global_zero:
+            edit(path, self.state_dict(), number - first + 1 + task.dropped_batches)
+        trainer.strategy.barrier()
+        raise RolledBack(path.with_name("last.ckpt"), to)
+
+    def happened(self, step: int, kind: str, loss: float, **more: Any) -> None:
+        """Records an event, as long as there are few."""
+        value = loss if math.isfinite(loss) else None
+        if len(self.events) < SHOWN:
+            self.events.append({"step": step, "kind": kind, "value": value, **more})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"events": self.events, "count": self.count, "usual": list(self.usual)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.events[:], self.count = state_dict["events"], state_dict["count"]
+        self.usual.extend(state_dict["usual"])

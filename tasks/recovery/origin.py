@@ -1,0 +1,67 @@
+"""Where a training step loses its numbers: its batches are run once more, and no trace stays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+
+from zoo.probes.nonfinite import origin_of_non_finite
+
+
+def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
+    """Says which batch of a step first loses its numbers and where; draws are other ones.
+
+    Args:
+        trainer: of the run.
+        task: that is trained.
+        numbers: of the step's batches, from 1 on.
+
+    Returns:
+        Words such as `batch 7: first in the loss`, in all processes the same; empty if each batch
+        alone keeps its numbers.
+    """
+    with undisturbed(task), trainer.precision_plugin.forward_context():
+        loader = task.train_loader(trainer.world_size, trainer.global_rank, numbers[0] - 1)
+        for number, batch in zip(numbers, loader, strict=False):  # there is no last batch
+            loss = functools.partial(task.loss, batch)
+            words = agreed(trainer, origin_of_non_finite(task.model, loss))
+            if words:
+                return f"batch {number}: {words}"
+    return ""
+
+
+def agreed(trainer: Trainer, words: str) -> str:
+    """The words of the process whose own part of the batch is lost."""
+    if trainer.world_size == 1:
+        return words
+    found: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(found, words)
+    told = [f"{w} (process {rank})" for rank, w in enumerate(found) if w]
+    return min(told, key=lambda w: "gradient" in w, default="")  # others had it from there
+
+
+@contextmanager
+def undisturbed(task: Any) -> Iterator[None]:
+    """Within, a step can be taken again; buffers and random states are as before afterwards."""
+    buffers = {name: value.clone() for name, value in task.model.named_buffers()}
+    draws = {name: generator.get_state() for name, generator in task.draws.items()}
+    compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
+    training = task.model.training
+    task.model.train()
+    devices = [task.device] if task.device.type == "cuda" else []
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices):
+            yield
+    finally:
+        task.model.train(training)
+        task.model._compiled_call_impl = compiled
+        for name, generator in task.draws.items():
+            generator.set_state(draws[name])
+        for name, value in task.model.named_buffers():
+            value.copy_(buffers[name])
+        task.zero_grad()

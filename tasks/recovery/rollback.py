@@ -1,0 +1,37 @@
+"""The return of a run to an earlier step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tasks.recovery.tensor_files import load_checkpoint, put_back, save_whole
+
+
+class RolledBack(Exception):
+    """The run goes on from an earlier checkpoint, after the batches that it lost.
+
+    Args:
+        checkpoint: to go on from.
+        step: of it.
+    """
+
+    def __init__(self, checkpoint: Path, step: int):
+        super().__init__(f"back to step {step}")
+        self.checkpoint, self.step = checkpoint, step
+
+
+def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
+    """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
+
+    Args:
+        path: of the checkpoint.
+        guard: the state of the guard.
+        dropped_batches: training batches that the run leaves out from there on.
+    """
+    checkpoint = load_checkpoint(path)
+    checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
+    checkpoint["dropped_batches"] = dropped_batches
+    last = path.with_name("last.ckpt")
+    save_whole(checkpoint, last, path.with_name("previous.ckpt"))
+    put_back(last, path)

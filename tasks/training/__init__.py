@@ -1,0 +1,1 @@
+"""What all tasks share: the Lightning module, the run and its callbacks."""

@@ -1,0 +1,185 @@
+"""What a run asks of classes from other packages: the first lack is told in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from tasks.training.module import Task
+from tasks.training.result import PARTS
+from zoo.config import registry
+from zoo.config.compose import Config
+from zoo.errors import ConfigError
+
+DATA = ("parts", "notes", "summary", "digest")  # members of what a source loads
+USED = ("outline",)  # and of that of a task with verbs
+
+
+def loads(source: Any) -> Any:
+    """The class that a source's `load` is annotated with; None without one."""
+    with contextlib.suppress(AttributeError, NameError, TypeError):
+        return get_type_hints(source.load).get("return")
+    return None
+
+
+def required(function: Any) -> list[str]:
+    """The arguments that a function cannot be called without."""
+    parameters = inspect.signature(function).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+
+
+def refuse(kind: str, config: Config, cls: type, lost: str) -> None:
+    """ConfigError for a class that lacks something, if it does."""
+    if lost:
+        where = f"{kind}={config.choices[kind]}"
+        what = f"{cls.__module__}.{cls.__qualname__} lacks {lost}"
+        raise ConfigError(what, where, f"give it that, or choose another {kind}")
+
+
+def refuse_lacking_task(config: Config) -> None:
+    """ConfigError for a task that lacks a method or says too little of itself."""
+    found: Any = registry.resolve("task", config.choices["task"])
+    if not issubclass(found, Task):
+        refuse("task", config, found, "the base class tasks.training.module.Task")
+    lost = [n for n in dir(found) if getattr(getattr(found, n), "__isabstractmethod__", False)]
+    lost += ["takes"] if found.takes is object or not isinstance(found.takes, type) else []
+    lost += [
+        f"{n}, a mapping" for n in ("facts", "verbs") if not isinstance(getattr(found, n), Mapping)
+    ]
+    primary = found.primary
+    pair = isinstance(primary, tuple) and [*map(type, primary)] == [str, bool]
+    lost += [] if pair else ["primary = (METRIC, HIGHER_IS_BETTER)"]
+    refuse("task", config, found, ", ".join(lost))
+
+
+def refuse_lacking_source(config: Config) -> None:
+    """ConfigError for a data set without a `load`, or for one that another task takes."""
+    task = config.choices["task"]
+    found: Any = registry.resolve("data", config.choices["data"])
+    refuse("data", config, found, ", ".join(f"a default of {n}" for n in required(found)))
+    if not callable(getattr(found, "load", None)):
+        refuse("data", config, found, "load")
+    if required(found.load)[1:]:  # the first one is self
+        refuse("data", config, found, "a load that takes nothing")
+    if loads(found) is None:
+        refuse("data", config, found, "the class that load returns, as in def load(self) -> Graph")
+    if loads(found) is not takes(task):
+        what = f"task={task} cannot use data={config.choices['data']}"
+        raise ConfigError(what, "data", f"choose from {', '.join(usable(task))}")
+
+
+def refuse_lacking_model(config: Config, model: Any) -> None:
+    """ConfigError for a model without something that the task asks for."""
+    if "depth" not in config.sections["model"]:
+        refuse("model", config, type(model), "the option depth")
+    if not isinstance(model, nn.Module):
+        refuse("model", config, type(model), "the base class torch.nn.Module")
+    asks = registry.resolve("task", config.choices["task"]).asks  # type: ignore[attr-defined]
+    lost = [name for name in asks if not hasattr(model, name)]
+    if type(model).forward is nn.Module.forward:
+        lost.append("forward")
+    if lost:
+        what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
+        where = f"model={config.choices['model']} ({type(model).__name__})"
+        raise ConfigError(what, where, "give it that, or leave model out")
+
+
+def whole(config: Config, data: Any) -> Any:
+    """What a source has loaded; ConfigError where it lacks something."""
+    task: Any = registry.resolve("task", config.choices["task"])
+    if not isinstance(data, task.takes):
+        found: Any = registry.resolve("data", config.choices["data"])
+        lost = f"what its load promises: it gives {type(data).__name__}"
+        refuse("data", config, found, f"{lost}, not {task.takes.__name__}")
+    asked = DATA + (USED if task.verbs else ())
+    refuse("data", config, type(data), ", ".join(n for n in asked if not hasattr(data, n)))
+    parts = data.parts if isinstance(data.parts, Mapping) else {}
+    lost = ", ".join(part for part in PARTS if part not in parts)
+    refuse("data", config, type(data), lost and f"{lost} in parts, a mapping of examples")
+    return data
+
+
+@contextlib.contextmanager
+def owning(config: Config, data: Any) -> Iterator[None]:
+    """Turns the lack of a member of the data, while a task is made of it, into one line."""
+    try:
+        yield
+    except AttributeError as error:
+        if error.obj is data:
+            refuse("data", config, type(data), str(error.name))
+        raise
+
+
+def refuse_lacking_answers(config: Config, task: Task) -> None:
+    """ConfigError where a class of another package gives no batch, no loss or no metrics.
+
+    Each is asked once, in evaluation and without a trace in the random states.
+    """
+    groups = ("task", "model", "data")
+    homes = [registry.class_path(group, config.choices[group]) for group in groups]
+    if all(home.partition(".")[0] in ("zoo", "tasks") for home in homes):
+        return
+    if not hasattr(task, "model"):
+        refuse("task", config, type(task), "the call super().__init__(make_model, data, ...)")
+    draws = {name: each.get_state() for name, each in task.draws.items()}
+    with torch.random.fork_rng(devices=[]), task.evaluating():
+        refuse("task", config, type(task), lack_of_answers(task))
+    for name, state in draws.items():
+        task.draws[name].set_state(state)
+
+
+def lack_of_answers(task: Task) -> str:
+    """What a task that can be called does not give; empty where all is there."""
+    passes = task.batches_per_pass(1)
+    if not isinstance(passes, int) or passes < 1:
+        return "a number of at least 1 from batches_per_pass"
+    batch = first(task.train_loader(1, 0))
+    if batch is None:
+        return "a batch from train_loader"
+    loss = task.loss(batch)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        return "one number, in a tensor, from loss"
+    batch = first(task.loader("val"))
+    if batch is None:
+        return "a batch from loader"
+    totals = task.totals(batch)
+    if not isinstance(totals, dict) or not {"loss", "count"} <= totals.keys():
+        return "loss and count in totals"
+    lost = {"loss", task.primary[0]} - task.measures(totals).keys()
+    return f"{', '.join(sorted(lost))} in measures" if lost else ""
+
+
+def first(batches: Any) -> Any:
+    """The first of some batches; None where they are none."""
+    return next(iter(batches), None) if isinstance(batches, Iterable) else None
+
+
+def takes(task: str) -> Any:
+    """The class of data that a task takes."""
+    return registry.resolve("task", task).takes  # type: ignore[attr-defined]
+
+
+def usable(task: str) -> list[str]:
+    """The data sets that a task can use."""
+    return [n for n in registry.names("data") if loads(registry.resolve("data", n)) is takes(task)]
+
+
+def taking(task: str, option: str) -> list[str]:
+    """Those of them that have an option; first those that refuse to be without, for any data."""
+    found = [name for name in usable(task) if option in registry.options("data", name)]
+
+    def rank(name: str) -> tuple[bool, int, str]:
+        complete = True
+        try:
+            registry.build("data", name)
+        except ConfigError:
+            complete = False
+        return complete, len(registry.resolve("data", name).__mro__), name  # type: ignore[attr-defined]
+
+    return sorted(found, key=rank)

@@ -1,0 +1,65 @@
+"""What the tasks of images share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from tasks.data.batches import Shuffled
+from tasks.data.images.labelled import Labelled
+from tasks.training.module import MakeModel, Task
+from tasks.training.optim import Optimizer
+from zoo.shard import Shard, set_shard
+
+
+class ImageTask(Task):
+    """Images lie on the device as bytes, and batches of them are cut by index.
+
+    With several processes each one takes every n-th image of a batch, so that a run does not depend
+    on their number.
+    """
+
+    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
+
+    def __init__(self, make_model: MakeModel, data: Labelled, optimizer: Optimizer, seed: int):
+        super().__init__(make_model, data, optimizer, seed)
+        self.batch_size: int = self.shuffled().size
+
+    def facts_of(self, data: Labelled) -> dict[str, Any]:
+        return {"channels": data.images.shape[1], "classes": len(data.classes)}
+
+    def shuffled(self, number: int = 0) -> Shuffled:
+        """The training batches from one on."""
+        return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
+
+    def batches_per_pass(self, world: int) -> int:
+        return self.shuffled().per_pass
+
+    def setup(self, stage: str) -> None:
+        """Brings images and targets to the device, once."""
+        self.images = self.data.images.to(self.device)
+        self.targets = self.data.targets.to(self.device)
+        mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
+        self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
+        self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""
+        return images * self.scale + self.shift
+
+    def pixels(self, normalised: Tensor) -> Tensor:
+        """The bytes, on the CPU, that these floats stand for."""
+        return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
+
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
+        self.world, self.rank = world, rank
+        return self.shuffled(number)
+
+    def mine(self, count: int) -> Tensor:
+        """Which examples of a training batch are this process's, `[n]` long."""
+        share = Shard(self.rank, self.world, count)
+        set_shard(share)
+        return torch.tensor(share.rows, dtype=torch.long)

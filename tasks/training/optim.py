@@ -1,0 +1,245 @@
+"""Optimisers with the decay groups and schedules that every task shares."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import nn
+
+from zoo.config.options import Needs
+from zoo.config.sizes import Batch
+from zoo.connection import Connection
+from zoo.errors import ConfigError
+
+log = logging.getLogger("zoo")
+Rate = Annotated[float, Gt(0)]
+Decay = Annotated[float, Ge(0)]
+Epochs = Annotated[float, Gt(0)]
+Beta = Annotated[float, Ge(0), Lt(1)]
+Schedule = Literal["constant", "cosine", "linear"]
+StepSchedule = Literal["constant", "cosine", "linear", "step"]
+
+
+class Optimizer:
+    """Options of an optimiser; `build` gives it its parameters.
+
+    Weights (two or more axes) decay; biases and norms do not unless asked for, and the parameters
+    of connections never do.
+
+    Args:
+        lr: learning rate after warm-up.
+        weight_decay: of the model's body.
+        stem_decay: of its stem; None: weight_decay.
+        head_decay: of its head; None: weight_decay.
+        decay_biases: whether biases and norms decay as the weights beside them.
+        schedule: how the rate falls after warm-up, if it does.
+        warmup: steps of linear warm-up, at most half of the run.
+        warmup_epochs: its passes over the training data, instead of `warmup`.
+
+    Attributes:
+        min_lr: the rate at the end of a falling schedule.
+        base_batch: images of a batch for which `lr` is meant; it is scaled to the real number.
+        drops: shares of all steps at which the schedule `step` multiplies the rate by `drop`.
+        counts_with: for an option the key and its values with which alone it counts.
+    """
+
+    min_lr: float = 0.0
+    base_batch: int | None = None
+    drops: Sequence[float] = ()
+    drop: float = 1.0
+    kind: type[torch.optim.Optimizer]
+    counts_with: ClassVar[Needs] = {}
+
+    def __init__(
+        self,
+        lr: float,
+        weight_decay: float,
+        stem_decay: float | None,
+        head_decay: float | None,
+        decay_biases: bool,
+        schedule: StepSchedule,
+        warmup: int,
+        warmup_epochs: float | None,
+        **rest: Any,
+    ):
+        if warmup and warmup_epochs is not None:
+            raise ValueError(f"warmup={warmup} and warmup_epochs={warmup_epochs}: give one of them")
+        self.lr = lr
+        self.decays = {"stem": stem_decay, "body": weight_decay, "head": head_decay}
+        self.least_axes = 0 if decay_biases else 2  # of what decays
+        self.schedule = schedule
+        self.warmup, self.warmup_epochs = warmup, warmup_epochs
+        self.rest = rest
+
+    def groups(self, model: nn.Module) -> Iterator[dict[str, Any]]:
+        """Parameter groups by part of the model, those without decay last."""
+        bare = {id(p) for m in model.modules() if isinstance(m, Connection) for p in m.parameters()}
+        members: dict[float, list[nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            decay = self.decays.get(name.partition(".")[0])
+            decay = self.decays["body"] if decay is None else decay
+            decay = 0.0 if parameter.ndim < self.least_axes or id(parameter) in bare else decay
+            members.setdefault(float(decay or 0.0), []).append(parameter)
+        for decay, parameters in sorted(members.items(), reverse=True):
+            yield {"params": parameters, "weight_decay": decay}
+
+    def build(
+        self,
+        model: nn.Module,
+        steps: int,
+        fused: bool,
+        batch_size: int | None = None,
+        epoch: float = 1.0,
+    ) -> dict[str, Any]:
+        """The optimiser and its schedule, in Lightning's form.
+
+        Args:
+            model: whose parameters it moves.
+            steps: of the whole run.
+            fused: whether PyTorch moves all of them at once.
+            batch_size: examples of a step, where the data comes in batches.
+            epoch: steps of one pass over the training data.
+        """
+        lr = self.lr
+        if self.base_batch is not None:
+            if batch_size is None:
+                reason = "this task has no batches"
+                raise ConfigError(reason, "optimizer.base_batch", "leave it out")
+            lr *= batch_size / self.base_batch
+        asked = f"optimizer.warmup={self.warmup}"
+        if self.warmup_epochs is not None:
+            asked = f"optimizer.warmup_epochs={self.warmup_epochs}"
+            self.warmup = math.ceil(self.warmup_epochs * epoch)
+        if self.warmup > self.ramp(steps):
+            what = "warm-up takes half of the run, %d of %d steps, not %s"
+            log.info(what, self.ramp(steps), steps, asked)
+        optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
+        if self.schedule == "constant" and not self.warmup:
+            return {"optimizer": optimizer}
+        factor = functools.partial(self.factor, steps=steps)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        each_step = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": each_step}
+
+    def ramp(self, steps: int) -> int:
+        """The steps of warm-up: at most half of the run."""
+        return min(self.warmup, steps // 2)
+
+    def factor(self, step: int, steps: int) -> float:
+        """The share of the learning rate at a step.
+
+        >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
+        """
+        ramp = self.ramp(steps)
+        if step < ramp:
+            return (step + 1) / ramp
+        done = min(1.0, (step - ramp) / max(1, steps - ramp))
+        if self.schedule == "step":
+            return self.drop ** sum(step >= share * steps for share in self.drops)
+        falling = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+        }
+        lowest = self.min_lr / self.lr
+        return lowest + (1 - lowest) * falling[self.schedule]
+
+
+class Adam(Optimizer):
+    """Adam with L2 decay (Kingma and Ba 2015, arXiv:1412.6980)."""
+
+    kind = torch.optim.Adam
+
+    def __init__(
+        self,
+        lr: Rate = 0.01,
+        weight_decay: Decay = 5e-4,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        decay_biases: bool = False,
+        beta1: Beta = 0.9,
+        beta2: Beta = 0.999,
+        schedule: Schedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
+    ):
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101).
+
+    Args:
+        min_lr: the rate at the end of a falling schedule, at most `lr`.
+    """
+
+    kind = torch.optim.AdamW
+    counts_with: ClassVar[Needs] = {"min_lr": (("optimizer.schedule", ("cosine", "linear")),)}
+
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        weight_decay: Decay = 0.01,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        decay_biases: bool = False,
+        beta1: Beta = 0.9,
+        beta2: Beta = 0.999,
+        schedule: Schedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
+        min_lr: Decay = 0.0,
+    ):
+        if min_lr > lr:
+            raise ValueError(f"min_lr={min_lr} is above lr={lr}")
+        self.min_lr = min_lr
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum.
+
+    Args:
+        schedule: also `step`: at the shares `drops` of all steps the rate is multiplied by `drop`.
+        base_batch: the size of a batch for which `lr` is meant; the rate grows in proportion to
+            the real one (Goyal et al. 2017, arXiv:1706.02677). None: `lr` as it is.
+    """
+
+    kind = torch.optim.SGD
+    counts_with: ClassVar[Needs] = dict.fromkeys(
+        ("drops", "drop"), (("optimizer.schedule", ("step",)),)
+    )
+
+    def __init__(
+        self,
+        lr: Rate = 0.1,
+        weight_decay: Decay = 1e-4,
+        stem_decay: Decay | None = None,
+        head_decay: Decay | None = None,
+        decay_biases: bool = False,
+        momentum: Beta = 0.9,
+        nesterov: bool = True,
+        schedule: StepSchedule = "constant",
+        warmup: Annotated[int, Ge(0)] = 0,
+        warmup_epochs: Epochs | None = None,
+        drops: list[Annotated[float, Gt(0), Lt(1)]] = [0.5, 0.75],  # noqa: B006
+        drop: Annotated[float, Gt(0), Lt(1)] = 0.1,
+        base_batch: Batch | None = None,
+    ):
+        self.drops, self.drop, self.base_batch = drops, drop, base_batch
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        decays = (weight_decay, stem_decay, head_decay, decay_biases)
+        rates = (schedule, warmup, warmup_epochs)
+        super().__init__(lr, *decays, *rates, momentum=momentum, nesterov=nesterov)

@@ -1,0 +1,79 @@
+"""What a process is in a run: its rank, its seeds, where its messages go."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from zoo.run_folder import RunFolder
+from zoo.seeding import keyed_seed
+from zoo.system.console import OneLine, Plain
+
+log = logging.getLogger("zoo")
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a run: it alone writes and speaks."""
+    if "LOCAL_RANK" not in os.environ:
+        return True
+    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds the global generators, in all processes alike: draws are for whole batches."""
+    value = keyed_seed(seed, "train", "0")
+    torch.manual_seed(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+class LogFile(logging.FileHandler):
+    """A log on disk; a disk without room costs its lines, no run."""
+
+    def _open(self) -> Plain:
+        return Plain(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
+@contextlib.contextmanager
+def logged(folder: RunFolder | None) -> Iterator[None]:
+    """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
+    handlers: list[logging.Handler] = [logging.NullHandler()]
+    if folder is not None:
+        handlers = [logging.StreamHandler(sys.stderr), LogFile(folder.log)]
+        handlers[0].setFormatter(OneLine("zoo: %(message)s"))
+        handlers[0].addFilter(lambda record: not record.exc_info)
+        handlers[1].setFormatter(OneLine("%(asctime)s %(levelname)s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    for handler in handlers:
+        log.addHandler(handler)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        try:
+            yield
+        except BaseException:
+            log.exception("the run ended by an error")
+            raise
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()

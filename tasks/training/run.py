@@ -1,0 +1,262 @@
+"""A run from configuration to result: `fit`, its continuation and `test`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tasks.data.folders import folder_at
+from tasks.recovery.tensor_files import load_best, load_last, put_back, set_aside
+from tasks.training.contract import (
+    owning,
+    refuse_lacking_answers,
+    refuse_lacking_model,
+    refuse_lacking_source,
+    refuse_lacking_task,
+    whole,
+)
+from tasks.training.deterministic import deterministic
+from tasks.training.memory import refuse_beyond_memory
+from tasks.training.module import Task
+from tasks.training.process import is_first, logged
+from tasks.training.result import Result, new_record
+from tasks.training.train import at_best, finite, measured, train
+from tasks.training.trainer import Training
+from zoo.config import registry
+from zoo.config.compose import CHANGEABLE, Config, from_file
+from zoo.config.tree import flatten
+from zoo.errors import CheckpointError, ConfigError, shown
+from zoo.run_folder import RunFolder
+from zoo.system.console import say
+from zoo.system.lease import only_writer
+from zoo.system.paths import expanded
+
+
+def prepare(
+    config: Config, load: Callable[[Any], Any] = lambda source: source.load()
+) -> tuple[Training, Callable[[], Task]]:
+    """Everything that can be refused before data, device or folder is touched.
+
+    Args:
+        config: the configuration.
+        load: gives the data of a source; another one can remember it.
+    """
+    training = config.maker("trainer")()
+    optimizer = config.maker("optimizer")()
+    slots = {"connect": "connection", "long": "long"}
+    make_model = functools.partial(
+        config.maker("model"),
+        norm_placement=config.maker("norm")(),
+        **{slot: config.maker(group) for slot, group in slots.items() if group in config.choices},
+    )
+    task_class: Any = registry.resolve("task", config.choices["task"])
+    refuse_lacking_task(config)
+    refuse_lacking_source(config)
+    make_task, source = config.maker("task"), config.maker("data")()
+    try:
+        with torch.device("meta"):
+            model = make_model(**task_class.facts)
+    except TypeError as error:
+        what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
+        dotted = registry.class_path("model", config.choices["model"])
+        where = f"{dotted} ({' '.join(str(error).split())[:120]})"
+        raise ConfigError(what, where, "leave model out, or mend that class") from None
+    except (RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"the model cannot be built ({reason})", "model", "choose a smaller one"
+        ) from None
+    refuse_lacking_model(config, model)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")
+
+    def make() -> Task:
+        data = whole(config, load(source))
+        with owning(config, data):
+            task: Task = make_task(make_model, data, optimizer, seed=config.seed)
+        return task
+
+    return training, make
+
+
+def fit(config: Config) -> Result | None:
+    """Trains from the start in a fresh folder. None in all but the first process.
+
+    The same command again starts a run anew that was ended before its first checkpoint.
+    """
+    training, make_task = prepare(config)
+    name = config.run["id"] or secrets.token_hex(4)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
+        raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
+    where = config.sections["data"].get("path")
+    if where and folder_at(where).exists():  # for verbs that are called elsewhere
+        config.sections["data"]["path"] = str(folder_at(where).resolve())
+    place = config.run["dir"]
+    begun = RunFolder(Path(expanded(place, f"run.dir={place}"))) if place else None
+    if begun and is_first() and begun.is_at_start() and same_run(config, begun):
+        return start_again(config, begun)
+    config.run["id"] = str(name)
+    kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
+    folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
+    task = make_task()
+    refuse_lacking_answers(config, task)
+    if folder:
+        folder.create()
+    with only_writer(folder.path if folder else None):
+        if folder:
+            RunFolder.planned(kind, str(folder.path))  # another run may have had it meanwhile
+            folder.write_config(config.plain(), config.given)
+        return train(config, training, task, folder, None)
+
+
+def resume(config: Config, where: str) -> Result | None:
+    """Continues the run in a folder from its last good checkpoint, or from its start."""
+    folder = RunFolder(Path(str(where)))
+    refuse_changes(config, folder, CHANGEABLE)
+    record = folder.result()
+    done = record.get("status") == "done"
+    if done and not config.words("trainer.max_"):
+        return complete(record, folder)
+    if folder.is_at_start():
+        return start_again(config, folder)
+    with only_writer(folder.path if is_first() else None):
+        return go_on(config, folder, record, done)
+
+
+def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Result | None:
+    """Trains from the last good checkpoint in a folder."""
+    checkpoint, path = load_last(folder.checkpoints)
+    training, make_task = prepare(config)
+    task = same_data(make_task(), checkpoint, folder)
+    refuse_past(training.limits(task), checkpoint["global_step"], folder)
+    if done and training.steps(task) == checkpoint["global_step"]:
+        return complete(record, folder)
+    last = folder.checkpoints / "last.ckpt"
+    config.given = folder.words_with(config.given)
+    if is_first():
+        folder.sweep()
+        folder.create()
+        if path != last:
+            set_aside(last)
+            put_back(path, last)
+        if done:  # no longer
+            folder.write_result(record | {"status": "interrupted"})
+        folder.forget_after(checkpoint["global_step"])
+        folder.write_config(config.plain(), config.given)
+    return train(config, training, task, folder if is_first() else None, last)
+
+
+def start_again(config: Config, folder: RunFolder) -> Result | None:
+    """Trains from the start in the folder of a run that has no checkpoint."""
+    training, make_task = prepare(config)
+    task = make_task()
+    config.given = folder.words_with(config.given)
+    first = folder if is_first() else None
+    with only_writer(first.path if first else None):
+        if first:
+            if not first.is_at_start():  # another process had it meanwhile
+                fix = "give the command again"
+                raise ConfigError("the run has gone on", f"from={folder.path}", fix)
+            say("there is no checkpoint yet, so the run starts again")
+            first.sweep()
+            first.create()
+            first.forget_after(-1)
+            first.write_config(config.plain(), config.given)
+        return train(config, training, task, first, None)
+
+
+def same_run(config: Config, folder: RunFolder) -> bool:
+    """Whether a folder's run has this configuration; its drawn name is taken then."""
+    try:
+        stored = from_file(str(folder.path / "config.yaml"), {})
+    except ConfigError:  # of something else
+        return False
+    named = config.run["id"] or stored.run["id"]
+    same = {**config.plain(), "run": {**config.run, "id": named}} == stored.plain()
+    config.run["id"] = named if same else config.run["id"]
+    return same
+
+
+def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
+    """The result of a run that has nothing left to do, in its first process."""
+    if is_first():
+        say("already complete")
+    return Result(record, str(folder.path)) if is_first() else None
+
+
+def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
+    """ConfigError with a table where a configuration differs from its folder's.
+
+    Options that came after the run began have their defaults there.
+    """
+    old = flatten(from_file(str(folder.path / "config.yaml"), {}).plain())
+    new = flatten(config.plain())
+    changed = [
+        (key, old.get(key), new.get(key))
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not key.removeprefix("choices.").startswith(allowed)
+    ]
+    if changed:
+        if is_first():
+            for key, before, now in changed:
+                print(shown(f"  {key:<28} {before!s:<20} -> {now}"), file=sys.stderr)
+        keys = ", ".join(key for key, *_ in changed)
+        fix = f"only {', '.join(allowed)} may change"
+        raise ConfigError(f"{keys} would change", f"from={folder.path}", fix)
+
+
+def refuse_past(limits: dict[str, int], step: int, folder: RunFolder) -> None:
+    """ConfigError where a run has gone further than a limit."""
+    for words, steps in limits.items():
+        if steps < step:
+            what = f"the run is at step {step}, {words} ends at step {steps}"
+            raise ConfigError(what, f"from={folder.path}", f"give more than {step} steps")
+
+
+def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task:
+    """The task, or ConfigError where its data is not what the run was trained on."""
+    if checkpoint["data_digest"] != task.data_digest():
+        raise ConfigError("the data has changed since", str(folder.path), "give the same data")
+    return task
+
+
+def load_weights(task: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
+    """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
+    try:
+        task.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
+        ) from None
+
+
+def test(config: Config, where: str) -> Result | None:
+    """Evaluates the last and the best weights of a run again; nothing is written."""
+    folder = RunFolder(Path(str(where)))
+    allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
+    refuse_changes(config, folder, allowed)
+    checkpoint, _ = load_last(folder.checkpoints)
+    training, make_task = prepare(config)
+    task = same_data(make_task(), checkpoint, folder)
+    best = load_best(folder.checkpoints, checkpoint)
+    load_weights(task, checkpoint, folder)
+    for line in [task.data.summary(), *task.data.notes] if is_first() else []:
+        say(line)
+    with logged(None), deterministic(training.deterministic):
+        record = {**new_record(config, task), **folder.result()}
+        record["steps"] = checkpoint["global_step"]
+        record["best_step"] = best["step"]
+        metrics = measured(task, training)
+        better = {} if best["step"] == record["steps"] else best["weights"]
+        second = at_best(task, training, metrics, better)
+        with task.evaluating():
+            record["metrics"] = metrics | finite(task.final()) | second
+    return Result(record, str(folder.path)) if is_first() else None

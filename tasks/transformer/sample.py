@@ -1,0 +1,111 @@
+"""Text from a trained language model."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.use import Report
+from tasks.transformer.task import LanguageModelling
+from zoo.config.sizes import Count
+from zoo.errors import ConfigError
+from zoo.run_folder import RunFolder, write_whole
+from zoo.seeding import generator
+
+
+def harmless(letter: str) -> str:
+    """A letter, or the escape of one that steers a terminal."""
+    steers = unicodedata.category(letter) == "Cc" and letter not in "\n\t"
+    return ascii(letter)[1:-1] if steers else letter
+
+
+class SampleText:
+    """Continues a prompt, one symbol after the other, and writes the text to `samples/`.
+
+    When the context is full, the later half of it is read again and the earlier one forgotten.
+
+    Args:
+        prompt: what comes first; empty: a line end, or the first symbol where there is none.
+        tokens: symbols to add.
+        temperature: the logits are divided by it; 0 takes the most probable symbol.
+        top_k: only so many of the most probable symbols are drawn; None: all.
+        seed: of the draws.
+        dir: where the text is written; None: `samples` in the run folder.
+    """
+
+    def __init__(
+        self,
+        prompt: str = "",
+        tokens: Count = 200,
+        temperature: Annotated[float, Ge(0)] = 1.0,
+        top_k: Count | None = None,
+        seed: Annotated[int, Ge(0)] = 0,
+        dir: str | None = None,
+    ):
+        if not prompt.isascii() and prompt != prompt.encode("utf-8", "ignore").decode():
+            raise ValueError("the prompt is no text in UTF-8")
+        self.prompt, self.tokens, self.temperature = prompt, tokens, temperature
+        self.top_k, self.seed, self.dir = top_k, seed, dir
+
+    def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
+        text = self.prompt + self.continuation(task)
+        place = given_folder(self.dir, folder.path / "samples", "dir")
+        with writing(place, "dir"):
+            path = unused(place, f"text-{self.seed}", ".txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text + "\n")
+        record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
+        return Report(record, "".join(map(harmless, text)))
+
+    def continuation(self, task: LanguageModelling) -> str:
+        """What follows the prompt."""
+        symbols = task.data.symbols
+        return symbols.decode(self.added(task, self.given(task)))
+
+    def given(self, task: LanguageModelling) -> list[int]:
+        """The symbols of the prompt, or the one before a text that has none.
+
+        Errors:
+            ConfigError: a character of the prompt is no symbol.
+        """
+        try:
+            return task.data.symbols.encode(self.prompt).tolist() or [self.first(task)]
+        except ValueError as error:
+            fix = "write it with the characters of the training text"
+            raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
+
+    def first(self, task: LanguageModelling) -> int:
+        """The symbol before a text without a prompt."""
+        try:
+            return int(task.data.symbols.encode("\n")[0])
+        except ValueError:
+            return 0
+
+    def added(self, task: LanguageModelling, numbers: list[int]) -> list[int]:
+        """The symbols that follow; each is read once, but for the half of a full context."""
+        model, context = task.model, task.context
+        draws = generator(self.seed, "sample")
+        numbers, start = list(numbers), len(numbers)
+        cache, fresh = model.cache(), numbers[-context:]
+        while len(numbers) < start + self.tokens:
+            if cache.length + len(fresh) > context:
+                cache, fresh = model.cache(), numbers[-max(1, context // 2) :]
+            logits = model(torch.tensor([fresh], device=task.device), cache)[0, -1]
+            fresh = [self.choice(logits.float().cpu(), draws)]
+            numbers += fresh
+        return numbers[start:]
+
+    def choice(self, logits: Tensor, draws: torch.Generator) -> int:
+        """A symbol drawn from the logits `[V]`."""
+        if not self.temperature:
+            return int(logits.argmax())
+        if self.top_k is not None and self.top_k < len(logits):
+            least = logits.topk(self.top_k).values[-1]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        chances = ((logits.double() - logits.max()) / self.temperature).softmax(0)
+        return int(torch.multinomial(chances, 1, generator=draws))

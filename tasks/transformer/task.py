@@ -1,0 +1,161 @@
+"""Language modelling: the next symbol of a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tasks.data.text.dataset import Text, Windows
+from tasks.training.module import MakeModel, Task, Totals
+from tasks.training.optim import Optimizer
+from zoo.probes.stream import token_similarity
+from zoo.shard import Shard, set_shard
+
+AT_ONCE = 4096  # tokens of an evaluation batch
+SHOWN = 16  # windows of the curves
+HELD = 2**28  # tokens that are brought to the device
+
+
+class Consecutive:
+    """Windows side by side, so that each token but the first is a target once.
+
+    Args:
+        places: of the tokens.
+        context: of a window; the last one can be shorter.
+        limit: the most windows of full length; of more, some at equal distances are taken.
+    """
+
+    def __init__(self, places: range, context: int, limit: int | None = None):
+        short = (len(places) - 1) % context
+        starts = places[: len(places) - 1 - short : context]
+        if limit is not None and len(starts) > limit:
+            starts, short = starts[:: -(-len(starts) // limit)], 0
+        size = max(1, AT_ONCE // context)
+        self.pieces = [
+            (torch.tensor(starts[i : i + size]), context) for i in range(0, len(starts), size)
+        ]
+        if short:
+            self.pieces.append((torch.tensor([places[-1] - short]), short))
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return iter(self.pieces)
+
+
+class LanguageModelling(Task):
+    """Prediction of each symbol of a text from those before it in the same window.
+
+    Training batches are random windows. Evaluation reads a part in consecutive windows, of the
+    training part as many as of the longer one of the others. With several processes each one takes
+    every n-th window of a batch.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the text.
+        optimizer: options of the optimiser.
+        seed: of the windows.
+
+    Errors:
+        DataError: a part of the text is shorter than the model's context.
+    """
+
+    takes = Text
+    facts: ClassVar[dict[str, Any]] = {"vocabulary": 65}
+    primary = ("loss", False)
+    asks = ("context", "values")
+    trained = "tasks.inference.answers.TrainedText"
+    verbs: ClassVar[dict[str, str]] = {"sample": "tasks.transformer.sample.SampleText"}
+
+    def __init__(self, make_model: MakeModel, data: Text, optimizer: Optimizer, seed: int):
+        super().__init__(make_model, data, optimizer, seed)
+        self.batch_size: int = data.batch_size
+        self.context: int = self.model.context
+        data.fits(self.context)
+
+    def facts_of(self, data: Text) -> dict[str, Any]:
+        return {"vocabulary": len(data.symbols)}
+
+    def batches_per_pass(self, world: int) -> int:
+        return max(1, self.data.sizes[0] // (self.context * self.batch_size))
+
+    def setup(self, stage: str) -> None:
+        """Brings the tokens to the device, once, unless they are too many."""
+        tokens = self.data.tokens
+        self.tokens = tokens.to(self.device) if len(tokens) <= HELD else tokens
+        self.lengths = torch.tensor(self.data.symbols.lengths, device=self.device)
+        self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
+
+    def loader(self, part: str) -> Iterable[tuple[Tensor, int]]:
+        limit = None
+        if part == "train":
+            limit = -(-max(self.data.sizes[1:]) // self.context)
+        return Consecutive(self.data.parts[part], self.context, limit)
+
+    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
+        self.world, self.rank = world, rank
+        places = self.data.sizes[0] - self.context
+        return Windows(places, self.batch_size, self.seed, number)
+
+    def windows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Tokens `[B, length]` from these places on, and the tokens after each of them."""
+        places = starts.to(self.tokens.device)[:, None] + self.offsets[: length + 1]
+        tokens = self.tokens[places].to(self.device).long()
+        return tokens[:, :-1], tokens[:, 1:]
+
+    def loss(self, batch: Tensor) -> Tensor:
+        set_shard(Shard(self.rank, self.world, len(batch)))
+        x, y = self.windows(batch[self.rank :: self.world], self.context)
+        logits = self.model(x).float().flatten(0, 1)
+        loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
+        return loss * (self.world / (len(batch) * self.context))
+
+    def totals(self, batch: tuple[Tensor, int]) -> Totals:
+        x, y = self.windows(*batch)
+        logits = self.model(x).float().flatten(0, 1)
+        return {
+            "loss": F.cross_entropy(logits, y.flatten(), reduction="sum"),
+            "characters": self.lengths[y].sum(),
+            "count": torch.tensor(y.numel(), device=self.device),
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """Nats for each symbol, perplexity, and bits for each character of the text itself."""
+        if not self.measured:
+            means = super().metrics()
+            loss = means["loss"]
+            self.measured = {
+                "loss": loss,
+                "perplexity": math.exp(loss) if loss < 700 else math.inf,
+                "bits_per_character": loss / math.log(2) / means["characters"],
+            }
+        return self.measured
+
+    def chance(self) -> dict[str, float]:
+        """Of the frequencies in the training part; each symbol is counted once more there."""
+
+        def counts(part: str) -> Tensor:
+            places = self.data.parts[part]
+            tokens = self.data.tokens[places.start : places.stop].split(2**24)
+            size = len(self.data.symbols)
+            return sum(torch.bincount(some.long(), minlength=size) for some in tokens)  # type: ignore
+
+        train, test = counts("train") + 1, counts("test")
+        nats = -(train / train.sum()).double().log()
+        return {"test/loss": ((test * nats).sum() / test.sum()).item()}
+
+    def curves(self) -> dict[str, list[float]]:
+        """How alike the tokens of a validation window are, and the size of the stream."""
+        places = self.data.parts["val"]
+        starts = torch.linspace(places.start, places.stop - self.context - 1, SHOWN).long()
+        values = self.model.values(self.windows(starts, self.context)[0])
+        curves = {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
+        if self.context > 1:
+            curves["token_similarity"] = [token_similarity(value).item() for value in values]
+        return curves

@@ -1,0 +1,121 @@
+"""Figures of segmentation: image, truth, answer and difference side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tasks.data.masks.dataset import UNLABELLED, MaskSet
+from tasks.data.masks.palette import palette
+from tasks.unet.metrics import confusion
+from zoo.probes.plots import new_figure, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 4  # images of each kind
+SHORT = 12  # letters of a name of which six stand side by side
+WRONG = torch.tensor([230, 30, 30], dtype=torch.uint8)
+Picture = tuple[Tensor, str]  # `[H, W, 3]` uint8 and what stands above it
+
+
+def in_colour(image: Tensor) -> Tensor:
+    """`[H, W, 3]` of an image `[C, H, W]`."""
+    return image.expand(3, -1, -1).movedim(0, -1)
+
+
+def painted(mask: Tensor, size: int) -> Tensor:
+    """`[H, W, 3]` of a mask `[H, W]`; unlabelled pixels are white."""
+    colours = torch.full((256, 3), 255, dtype=torch.uint8)
+    colours[:size] = palette(size)
+    return colours[mask.long()]
+
+
+def difference(image: Tensor, mask: Tensor, guess: Tensor) -> Tensor:
+    """`[H, W, 3]`: the image in pale grey with mistaken pixels in red."""
+    grey = (image.float().mean(0) * 0.5 + 110).to(torch.uint8)
+    wrong = (mask != guess) & (mask != UNLABELLED)
+    return torch.where(wrong[..., None], WRONG, grey[..., None])
+
+
+def image_iou(mask: Tensor, guess: Tensor, size: int) -> float:
+    """Mean IoU of one image over the classes that it or the answer has."""
+    counts = confusion(mask, guess, size).double()
+    both, all_ = counts.diagonal(), counts.sum(0) + counts.sum(1)
+    return (both / (all_ - both))[all_ > 0].mean().nan_to_num(1.0).item()
+
+
+def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
+    """The worst test images at the left, those around the median at the right.
+
+    Args:
+        data: with N images in its test part.
+        guess: `[N, H, W]` uint8.
+        title: of the run.
+    """
+    size = len(data.classes)
+    masks = data.masks[data.test]
+    ious = torch.tensor([image_iou(y, g, size) for y, g in zip(masks, guess, strict=True)])
+    order = ious.argsort()
+    worst = order[:SHOWN].tolist()
+    middle = max(0, min(len(order) // 2 - SHOWN // 2, len(order) - SHOWN))
+    typical = order[middle : middle + SHOWN].tolist()
+    rows = []
+    for pair in zip(worst, typical, strict=True):
+        row: list[Picture] = []
+        for kind, number in zip(("worst", "typical"), pair, strict=True):
+            image, mask = data.images[data.test[number]], masks[number]
+            row += [
+                (in_colour(image), f"{kind}: test image {number}"),
+                (painted(mask, size), "truth"),
+                (painted(guess[number], size), f"answer: IoU {ious[number]:.2f}"),
+                (difference(image, mask, guess[number]), "mistaken"),
+            ]
+        rows.append(row)
+    return mask_figure(rows, data.classes, f"test images: {title}")
+
+
+def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str) -> Figure:
+    """A training batch `[B, C, H, W]` and `[B, H, W]` as the model sees it, two pairs in a row."""
+    shown: list[Picture] = []
+    for image, mask in zip(images, masks, strict=True):
+        shown += [(in_colour(image), "image"), (painted(mask, len(names)), "mask")]
+    rows = [shown[i : i + 4] for i in range(0, len(shown), 4)]
+    return mask_figure(rows, names, f"a training batch: {title}")
+
+
+def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: str) -> Figure:
+    """Rows of pictures of one size with the colours of the classes below.
+
+    All of them are one image: many axes would take seconds.
+    """
+    from matplotlib.patches import Patch
+
+    height, width = rows[0][0][0].shape[:2]
+    columns, side = max(map(len, rows)), 1.5 if width <= height else 1.9
+    inch = width / side
+    down, right = height + round(0.25 * inch), width + round(0.1 * inch)
+    page = torch.full((down * len(rows), right * columns, 3), 255, dtype=torch.uint8)
+    names = [plain(name, 24) for name in names]
+    across = 6 if max(map(len, names)) <= SHORT else 3
+    legend = 0.25 * (1 + len(names) // across)
+    figure = new_figure(page.shape[1] / inch, page.shape[0] / inch + 0.4 + legend)
+    axis = figure.subplots()
+    axis.axis("off")
+    for i, row in enumerate(rows):
+        for j, (pixels, caption) in enumerate(row):
+            top, left = (i + 1) * down - height, j * right
+            page[top : top + height, left : left + width] = pixels
+            axis.text(left + width / 2, top - 0.05 * inch, caption, ha="center", fontsize=7)
+    axis.imshow(page.numpy(), interpolation="nearest")
+    handles = [
+        Patch(facecolor=(r, g, b), edgecolor="0.6", label=name)
+        for name, (r, g, b) in zip(names, (palette(len(names)) / 255).tolist(), strict=True)
+    ]
+    form = {"ncols": across, "frameon": False, "fontsize": 7}
+    figure.legend(handles=handles, loc="outside lower center", **form)
+    figure.suptitle(plain(title, 70), fontsize=9)
+    return figure

@@ -1,0 +1,124 @@
+"""Masks for a folder of images, from a trained run."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tasks.data.decode import Encoded, Mode, array, converted, read
+from tasks.data.folders import folder_at, shown
+from tasks.data.masks.palette import palette
+from tasks.inference.files import Found, given_folder, images_in, writing
+from tasks.inference.use import Report
+from zoo.config.sizes import Width
+from zoo.errors import ConfigError, DataError
+from zoo.run_folder import RunFolder, write_whole
+
+
+class PredictMasks:
+    """Writes a mask for every image: a PNG of the image's own size whose values are classes.
+
+    A mask has its image's name with the ending `.png`; images whose names differ in the ending
+    alone keep theirs in front of it. Files that are no images are named in the report.
+
+    Args:
+        path: an image, or a folder of images; folders inside it are searched too.
+        out: where masks are written; None: `predictions` in the run folder.
+        size: pixels to which shorter sides are scaled before the net sees the images; None: as
+            in training.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        out: str | None = None,
+        size: Width | None = None,
+    ):
+        if path is None:
+            raise ValueError("predict needs path=IMAGES, an image or a folder of them")
+        self.path, self.out, self.size = folder_at(path), out, size
+
+    def __call__(self, task: Any, folder: RunFolder) -> Report:
+        out = given_folder(self.out, folder.path / "predictions", "out")
+        found = images_in(self.path)
+        targets = self.targets(found, out)
+        mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
+        shorter = self.size or task.data.shorter
+        names, colours = task.data.classes, palette(len(task.data.classes))
+        written = []
+        for file, target in zip(found.files, targets, strict=True):
+            encoded = Encoded(file, "path", 0)
+            pixels = read(encoded, lambda image: array(converted(image, mode), None))
+            if isinstance(pixels, str):
+                found.lose(file, pixels)
+                continue
+            shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
+            try:
+                with writing(target, "out"):
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+            except ConfigError as error:  # of this name alone, where others can be written
+                found.lose(file, f"its mask {str(error).partition(' -- ')[0]}")
+                continue
+            written.append({"image": shown(file.path), "mask": shown(target)})
+        if not written:
+            what = f"none of {len(targets)} files is an image whose mask can be written"
+            raise DataError(what, shown(self.path), "give path=FOLDER with images")
+        record = {"masks": written, "classes": list(names), "folder": shown(out)}
+        lines = found.lines() + [f"{number} {shown(name)}" for number, name in enumerate(names)]
+        lines.append(f"{len(written)} masks in {shown(out)}")
+        return Report(record | found.record(), "\n".join(lines))
+
+    def targets(self, found: Found, out: Path) -> list[Path]:
+        """For every file the mask that is written for it.
+
+        Errors:
+            ConfigError: masks would lie among the images.
+        """
+        if any(out.resolve().is_relative_to(folder) for folder in found.folders):
+            what = f"{shown(out)} is among the images"
+            raise ConfigError(what, f"path={shown(self.path)}", "give out=FOLDER elsewhere")
+        places = [Path(file.place) for file in found.files]
+        names = [place.with_name(f"{place.stem}.png") for place in places]
+        whole = [place.with_name(f"{place.name}.png") for place in places]
+        while True:  # a whole name can be what is left of another one
+            taken = Counter(names)
+            told = [w if taken[n] > 1 else n for n, w in zip(names, whole, strict=True)]
+            if told == names:
+                return [out / name for name in names]
+            names = told
+
+
+def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:
+    """The probability of every class at every pixel, `[classes, H, W]`.
+
+    Args:
+        task: the trained task.
+        image: `[C, H, W]` of bytes.
+        shorter: pixels to which its shorter side is scaled for the net; None: as it is.
+    """
+    x = task.normalised(image[None].to(task.device))
+    height, width = image.shape[1:]
+    if shorter is None or shorter == min(height, width):
+        return task.model(x)[0].float().softmax(0).cpu()
+    scale = shorter / min(height, width)
+    size = [max(1, round(side * scale)) for side in (height, width)]
+    x = F.interpolate(x, size, mode="bilinear", antialias=True)
+    logits = F.interpolate(task.model(x).float(), (height, width), mode="bilinear")
+    return logits[0].softmax(0).cpu()
+
+
+def png(mask: Tensor, colours: Tensor) -> bytes:
+    """A mask as a PNG with a palette; its values are the classes."""
+    image = Image.fromarray(mask.numpy())
+    image.putpalette(colours.flatten().tolist())
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

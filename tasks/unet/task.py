@@ -1,0 +1,172 @@
+"""Segmentation: a class for every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import torch
+from annotated_types import Ge, Gt, Len, Lt
+from torch import Tensor
+
+from tasks.data.batches import InOrder
+from tasks.data.masks.dataset import MaskSet
+from tasks.training.image_module import ImageTask
+from tasks.training.module import MakeModel, Totals
+from tasks.training.optim import Optimizer
+from tasks.unet.augment import AugmentMasks
+from tasks.unet.losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
+from tasks.unet.metrics import confusion, measures, rim_counts
+from zoo.config.sizes import Pixels
+from zoo.errors import ConfigError
+from zoo.models.layers.conv import refuse_single_values
+from zoo.stack import Stack
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Factor = Annotated[float, Ge(0)]
+GAMMA = 2.0  # of Lin et al. 2017, arXiv:1708.02002
+AT_ONCE = 2**18  # pixels of an evaluation batch, about
+SHOWN = 4  # images of each kind in a figure
+
+
+class Segmentation(ImageTask):
+    """Segmentation of images.
+
+    A loss can be a ratio of sums; with several processes the sums go over all of them.
+
+    Args:
+        make_model: the model's class with its options.
+        data: the images and masks.
+        optimizer: options of the optimiser.
+        seed: of order and augmentation.
+        loss: the loss, or several: their sum.
+        loss_weights: of each loss; None: 1.
+        class_weights: of each class in the losses; `balanced`: the inverse of its share of the
+            training part's pixels, `damped`: the root of that; both with a mean of 1 over the
+            pixels; None: 1.
+        gamma: of the focal loss.
+        flip: mirror every second image, left to right.
+        flip_vertical: likewise, top to bottom.
+        rotate: by quarter turns; windows must be square.
+        crop: side of a random square window; 0: the whole image.
+        scale: zoom by a random factor from 1 / scale to scale.
+        brightness: largest shift of all values, which lie between 0 and 1.
+        contrast: largest relative change.
+
+    Errors:
+        ValueError: a gamma without the focal loss.
+    """
+
+    takes = MaskSet
+    primary = ("mean_iou", True)
+    asks = ("depth",)
+    trained = "tasks.inference.answers.TrainedMasks"
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.unet.predict.PredictMasks"}
+
+    def __init__(
+        self,
+        make_model: MakeModel,
+        data: MaskSet,
+        optimizer: Optimizer,
+        seed: int,
+        loss: Kind | Annotated[list[Kind], Len(1)] = "cross_entropy",
+        loss_weights: list[Annotated[float, Gt(0)]] | None = None,
+        class_weights: list[Factor] | Balance | None = None,
+        gamma: Factor = GAMMA,
+        flip: bool = True,
+        flip_vertical: bool = False,
+        rotate: bool = False,
+        crop: Pixels = 0,
+        scale: Annotated[float, Ge(1)] = 1.0,
+        brightness: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        contrast: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ):
+        super().__init__(make_model, data, optimizer, seed)
+        if gamma != GAMMA and "focal" not in (loss if isinstance(loss, list) else [loss]):
+            raise ValueError(f"gamma={gamma:g} is an option of loss=focal")
+        self.augment = AugmentMasks(flip, flip_vertical, rotate, crop, scale, brightness, contrast)
+        height, width = self.augment.window(*data.masks.shape[1:])
+        if rotate and height != width:
+            what = f"windows of {height}x{width} cannot be turned by quarters"
+            raise ConfigError(what, "task.rotate", "give task.crop=PIXELS or task.rotate=false")
+        deepest = -(-height // 2**self.model.depth) * -(-width // 2**self.model.depth)
+        refuse_single_values(self.model, deepest * self.batch_size)
+        weights = weights_of(data, class_weights)
+        self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
+
+    def pieces(self, examples: Tensor) -> InOrder:
+        """Examples in pieces for evaluation."""
+        return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
+
+    def loader(self, part: str) -> Iterable[Tensor]:
+        return self.pieces(self.data.parts[part])
+
+    def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
+        """This process's images of a batch and their masks."""
+        draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
+        which = self.mine(len(examples))
+        images, masks = self.images[examples[which]], self.targets[examples[which]]
+        x, y = self.augment.moved(self.normalised(images), masks, draws, which)
+        return self.augment.lit(x, self.std, draws, which), y
+
+    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+        x, y = self.inputs(*batch)
+        sums = self.criterion.sums(self.model(x), y)
+        return self.criterion.value(over_processes(sums) if self.world > 1 else sums)
+
+    def logits(self, examples: Tensor) -> Tensor:
+        """`[B, classes, H, W]` of images as they are."""
+        return self.model(self.normalised(self.images[examples]))
+
+    def totals(self, batch: Tensor) -> Totals:
+        logits, y = self.logits(batch), self.targets[batch]
+        guess, size = logits.argmax(1), logits.shape[1]
+        sums = self.criterion.sums(logits, y)
+        return {
+            **{name: value.double() for name, value in sums.items()},
+            "confusion": confusion(y, guess, size),
+            "rims": rim_counts(y, guess, size),
+        }
+
+    def measures(self, totals: Totals) -> dict[str, float]:
+        counts, rims = totals.pop("confusion"), totals.pop("rims")
+        loss = self.criterion.value(totals).item()
+        return {"loss": loss, **measures(counts, rims, self.data.classes)}
+
+    def chance(self) -> dict[str, float]:
+        """Of the class with the most pixels in the training part."""
+        data: MaskSet = self.data
+        guess = int(data.counts(data.train).argmax())
+        counts = torch.zeros(len(data.classes), len(data.classes))
+        counts[:, guess] = data.counts(data.test)
+        found = measures(counts, torch.ones(3, len(data.classes)), data.classes)
+        return {f"test/{name}": found[name] for name in ("mean_iou", "accuracy")}
+
+    def curves(self) -> dict[str, list[float]]:
+        """The root mean square of the stream on validation images, through all levels."""
+        values: list[Tensor] = []
+
+        def note(stack: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+            values.extend(stack.values(*inputs)[bool(values) :])
+
+        stacks = [module for module in self.model.modules() if isinstance(module, Stack)]
+        hooks = [stack.register_forward_hook(note) for stack in stacks]
+        self.logits(next(iter(self.pieces(self.data.val))))
+        for hook in hooks:
+            hook.remove()
+        return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
+
+    def pictures(self, title: str) -> dict[str, Figure]:
+        """Test images, the worst and typical ones, with truth and answer; a training batch."""
+        from tasks.unet.plots import answers_figure, batch_figure
+
+        data: MaskSet = self.data
+        guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
+        self.world, self.rank = 1, 0
+        x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
+        return {
+            "answers": answers_figure(data, guess.to(torch.uint8), title),
+            "samples": batch_figure(self.pixels(x), masks.cpu(), data.classes, title),
+        }

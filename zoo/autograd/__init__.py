@@ -1,0 +1,1 @@
+"""Backward passes that spend time instead of memory."""

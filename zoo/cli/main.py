@@ -1,0 +1,97 @@
+"""The command line: flags, messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from zoo.cli.usage import overview
+from zoo.cli.verbs import VERBS, Flags
+from zoo.config.compose import GENERAL
+from zoo.config.registry import GROUPS
+from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
+from zoo.system.console import settle, spare_caches
+
+LIGHT = ("list", "show")  # verbs that need no library's cache
+
+
+def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
+    """Splits a command line into flags, verb and words."""
+    flags, rest = Flags(), []
+    for word in argv:
+        if word in ("--json", "--debug", "--help", "--version"):
+            setattr(flags, word[2:], True)
+        elif word == "-h":
+            flags.help = True
+        elif word.startswith("-"):
+            known = ("--json", "--debug", "--help", "--version")
+            bare = word.lstrip("-")
+            pair = "." in bare or bare.partition("=")[0] in (*GROUPS, *GENERAL)
+            near = f"write {bare.partition('=')[0]}=VALUE" if pair else suggest(word, known)
+            raise ConfigError(f"unknown flag {word}", "command line", near)
+        else:
+            rest.append(word)
+    if rest[:1] == ["help"]:
+        flags.help, rest = True, rest[1:]
+    return flags, rest[0] if rest else None, rest[1:]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command; errors are raised."""
+    flags, verb, words = split(argv)
+    if flags.version:
+        from zoo import __version__
+
+        print(__version__)
+    elif verb is None and flags.help:
+        print(overview())
+    elif verb is None:
+        raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
+    elif verb not in VERBS:
+        near = f"did you mean list {verb}?" if verb in GROUPS else suggest(verb, VERBS)
+        raise ConfigError(f"unknown verb {verb!r}", "command line", near)
+    elif flags.help:
+        from zoo.cli.manual import page
+
+        print(page(verb, words))
+    else:
+        if verb not in LIGHT:
+            spare_caches()
+        code = VERBS[verb](words, flags)
+        sys.stdout.flush()  # a full disk is told as any error
+        return code
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; errors are one line on stderr."""
+    try:
+        return run(argv)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if "--debug" in argv:
+            traceback.print_exc()
+        known = as_zoo_error(error)
+        line = str(known)
+        if not isinstance(known, ZooError):
+            reason = " ".join(line.split())[:300] or "no message"
+            hint = "run again with --debug for the traceback"
+            line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
+        rank = os.environ.get("LOCAL_RANK", "0")
+        if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
+            print(
+                f"zoo: error: {'' if rank == '0' else f'process {rank}: '}{line}", file=sys.stderr
+            )
+        return known.code if isinstance(known, ZooError) else 1
+
+
+def entry() -> None:
+    """The installed command `zoo`, and `python -m zoo`."""
+    settle()
+    sys.exit(main(sys.argv[1:]))

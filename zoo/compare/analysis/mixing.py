@@ -1,0 +1,49 @@
+"""The mixing matrices of the arms: what each branch of a short stack reads as training starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.analysis.aggregate import Row, grouped
+from zoo.config.yaml_file import read_yaml
+from zoo.errors import ConfigError
+
+LENGTH = 8  # branches
+
+
+def mechanisms(cells: Iterable[Row], folders: Sequence[Path]) -> dict[str, Row]:
+    """For each arm its rule, its matrix or None, and a remark; of arms that have a run."""
+    found = {}
+    for arm, rows in grouped(cells, "arm"):
+        paths = (folder / "cells" / row["id"] / "config.yaml" for row in rows for folder in folders)
+        path = next((path for path in paths if path.is_file()), None)
+        if path is not None:
+            config = read_yaml(path)
+            found[arm] = mechanism(config["choices"]["connection"], config["connection"])
+    return found
+
+
+def mechanism(rule: str, options: dict[str, Any]) -> Row:
+    """The matrix of one rule; only rules that are linear in their state have one."""
+    import torch
+
+    from zoo.config import registry
+    from zoo.connection import Site
+    from zoo.probes.stream import mixing
+
+    fixed = bool(options.get("dynamic"))
+    given = {**options, "dynamic": False} if fixed else options
+    try:
+        connect = registry.maker("connection", rule, given)
+    except ConfigError:
+        return {"rule": rule, "matrix": None, "note": "it is not registered here"}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        sites = [connect(site) for site in Site.line(4, LENGTH)]
+    if not all(site.linear for site in sites):
+        return {"rule": rule, "matrix": None, "note": "it is not linear in its state"}
+    matrix = [[round(value, 4) for value in row] for row in mixing(sites).tolist()]
+    note = "without the weights that depend on the data" if fixed else ""
+    return {"rule": rule, "matrix": matrix, "note": note}

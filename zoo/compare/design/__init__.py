@@ -1,0 +1,1 @@
+"""What a comparison declares, and the runs that follow from it."""

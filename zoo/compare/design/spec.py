@@ -1,0 +1,107 @@
+"""What a comparison declares before it runs: arms, places, pairs and the effects that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from zoo.compare.design.axes import Axes, Values
+from zoo.compare.report.published import checked as text_keys
+from zoo.config import registry
+from zoo.config.options import checked, fields
+from zoo.config.overrides import axes
+from zoo.config.yaml_file import read_yaml
+from zoo.errors import ConfigError, suggest
+
+Count = Annotated[int, Ge(1), Le(10_000)]
+
+
+class Comparison:
+    """Options of `compare`; a file `configs/compare/NAME.yaml` gives them, words change them.
+
+    Args:
+        arms: for each arm's name the words that make it; axes of the command line replace them.
+        tasks: for each task its words; lists are axes.
+        baseline: the arm, or value of an axis, that the others are compared with. None: `plain`,
+            or else the first one. Several values are those of one arm.
+        pairs: seeds 0 to pairs - 1 for every arm, where no `seed=` is given.
+        effects: for each task the smallest difference of its primary metric that matters.
+        references: for each task the value of its primary metric that counts as 1, chance being 0,
+            where scores are averaged over tasks.
+        published: for each task rows of papers, scores by depth, which figures show with the runs.
+        null: compare the baseline with itself under other seeds.
+        max_cells: more runs are refused.
+        engine: what runs them.
+        workers: processes; None: one for each GPU or core.
+        per_gpu: workers that share a GPU.
+        minutes: after which a run is taken to hang.
+        dry_run: print the runs with an estimate of their time, and run nothing.
+        dir: the folder; None: runs/compare-NAME.
+        mirror: whether W&B receives every run and the report.
+    """
+
+    def __init__(
+        self,
+        arms: dict[str, dict[str, Any]] = {},  # noqa: B006 (never changed)
+        tasks: dict[str, dict[str, Any]] = {},  # noqa: B006
+        baseline: Any = None,
+        pairs: Count = 3,
+        effects: dict[str, Annotated[float, Ge(0)]] = {},  # noqa: B006
+        references: dict[str, float] = {},  # noqa: B006
+        published: dict[str, dict[str, Any]] = {},  # noqa: B006
+        null: bool = False,
+        max_cells: Count = 2000,
+        engine: Literal["local"] = "local",
+        workers: Count | None = None,
+        per_gpu: Count = 1,
+        minutes: Annotated[float, Gt(0)] = 60.0,
+        dry_run: bool = False,
+        dir: str | None = None,
+        mirror: bool = True,
+    ):
+        self.arms, self.tasks, self.baseline, self.pairs = arms, tasks, baseline, pairs
+        self.effects, self.references, self.null = effects, references, null
+        self.published = text_keys(published)
+        self.max_cells, self.engine = max_cells, engine
+        self.workers, self.per_gpu = workers, per_gpu
+        self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror
+
+
+def names() -> list[str]:
+    """The comparisons that have a file."""
+    return sorted(path.stem for home in registry.homes() for path in (home / "compare").glob("*"))
+
+
+def find(name: str) -> Path:
+    """The file of a comparison; ConfigError with a suggestion where there is none."""
+    for home in registry.homes():
+        path = home / "compare" / f"{name}.yaml"
+        if name in names() and path.is_file():
+            return path
+    raise ConfigError(f"unknown comparison {name!r}", f"compare={name}", suggest(name, names()))
+
+
+def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
+    """The name and options of a comparison and the other words of the command line, as axes."""
+    given = axes([word.removeprefix("compare.") for word in words])
+    name = str(single(given, "compare", ["default"]))
+    known = fields(Comparison)
+    if "pairs" in given and "seed" in given:
+        raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
+    if len(named := given.get("baseline", [])) > 1:  # an arm by its values
+        given["baseline"] = [", ".join(map(str, named))]
+    own: Values = {key: single(given, key, given[key]) for key in list(given) if key in known}
+    content = read_yaml(find(name))
+    options = checked(Comparison, {**content, **own}, f"compare={name}")
+    return name, Comparison(**options), given
+
+
+def single(given: Axes, key: str, default: list[Any]) -> Any:
+    """Takes the one value of an option out of the words; ConfigError for several."""
+    values = given.pop(key, default)
+    if len(values) != 1:
+        raise ConfigError(f"{key} has {len(values)} values", f"{key}=...", "give one")
+    return values[0]

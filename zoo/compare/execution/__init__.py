@@ -1,0 +1,1 @@
+"""From planned runs to finished ones: workers, leases, retries, costs."""

@@ -1,0 +1,73 @@
+"""How far a comparison is, on stderr: one line that renews itself, or a line now and then."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TextIO
+
+from zoo.compare.execution.schedule import Tally
+
+EVERY = 15.0  # seconds between two lines where nobody looks
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them.
+
+    >>> duration(7.4), duration(95), duration(7300)
+    ('7 s', '1 min 35 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Progress:
+    """Shows a tally.
+
+    The time that is left is the estimate of what is not done, scaled by how the estimates of what
+    is done compare with the clock.
+
+    Args:
+        out: where to.
+    """
+
+    def __init__(self, out: TextIO):
+        self.out = out
+        self.began = self.shown = time.monotonic()
+        self.first: float | None = None
+        self.last = ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.last and self.out.isatty():
+            print(file=self.out)
+
+    def show(self, tally: Tally) -> None:
+        """Shows how far it is."""
+        now = time.monotonic()
+        self.first = tally.left if self.first is None else self.first
+        ended = self.first - tally.left
+        left = ""
+        if ended > 0 and tally.left:
+            left = f", about {duration((now - self.began) * tally.left / ended)} left"
+        failed = f", {len(tally.failed)} failed" if tally.failed else ""
+        line = (
+            f"zoo: {tally.done} of {tally.total} runs done, {tally.running} running{failed}{left}"
+        )
+        if self.out.isatty():
+            print(f"\r{line:<{len(self.last)}}", end="", file=self.out, flush=True)
+            self.last = line
+        elif now - self.shown > EVERY or tally.done == tally.total:
+            print(line, file=self.out, flush=True)
+            self.shown = now

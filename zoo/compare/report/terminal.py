@@ -1,0 +1,39 @@
+"""What the terminal shows of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo.compare.analysis.aggregate import Row
+from zoo.compare.report import tables as md
+from zoo.errors import cut, shown
+
+HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
+WIDEST = 80  # characters of a cell
+
+
+def terminal(record: Row, path: Path) -> str:
+    """Gaps in columns, a sentence for each family, and where the report lies.
+
+    Args:
+        record: of the comparison.
+        path: its folder.
+    """
+    keys = [md.GAPS.index(key) for key in ("place", "metric", "arm", "baseline", "gap", "verdict")]
+    rows = [
+        [cut(" ".join(row[key].split()), WIDEST) for key in keys] for row in md.gap_rows(record)[1]
+    ]
+    told = md.sentences(record)
+    lines = [*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"]
+    return "\n".join(map(shown, lines))
+
+
+def columns(rows: list[tuple[str, ...] | list[str]]) -> list[str]:
+    """Lines with the cells of each column under each other.
+
+    >>> columns([["a", "bcd"], ["ef", "g"]])
+    ['a   bcd', 'ef  g']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return ["  ".join(line).rstrip() for line in cells]

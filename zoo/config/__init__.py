@@ -1,0 +1,1 @@
+"""The registry of YAML files, and the configuration that words and files make."""

@@ -1,0 +1,109 @@
+"""What is registered, read from YAML files and docstrings without importing anything heavy."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from zoo.config import registry
+from zoo.config.source import docstring
+
+FIELDS = ("Equation", "State", "Start", "Cost", "Source")
+GROUPS = tuple(sorted((*registry.GROUPS, "compare")))  # that can be listed
+COMMENTED = ("preset", "compare")  # files that say what they are in their first lines
+COSTS = Path(__file__).with_name(
+    "costs.json"
+)  # times and memory of `--json bench of=rules task=cnn norm=pre`, by mode
+
+
+def fields(text: str) -> dict[str, str]:
+    """The first sentence and the labelled paragraphs of a docstring.
+
+    >>> fields("A rule.\\n\\nEquation: x' = x\\nState: one\\n    tensor.")
+    {'summary': 'A rule.', 'equation': "x' = x", 'state': 'one tensor.'}
+    """
+    found = {"summary": text.partition("\n\n")[0].replace("\n", " ")}
+    label = None
+    for line in text.splitlines():
+        head, colon, rest = line.partition(": ")
+        if colon and head in FIELDS:
+            label = head.lower()
+            found[label] = rest.strip()
+        elif label and line.startswith("    "):
+            found[label] += " " + line.strip()
+        else:
+            label = None
+    return found
+
+
+def group(name: str) -> list[dict[str, Any]]:
+    """An entry for every registered name of a group."""
+    entries = []
+    for entry in registry.names(name):
+        if name in COMMENTED:
+            lines = registry.find(name, entry).read_text(encoding="utf-8").splitlines()
+            comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
+            described = {
+                "summary": " ".join(
+                    line.lstrip("# ") for line in comments if "@package" not in line
+                )
+            }
+        else:
+            described = fields(docstring(registry.class_path(name, entry)))
+        given = {} if name in COMMENTED else registry.options(name, entry)
+        costs = {"measured": measured(entry)} if name == "connection" else {}
+        entries.append({"name": entry, **described, **costs, "options": given})
+    return entries
+
+
+def measured(rule: str) -> dict[str, float]:
+    """What a step costs under a rule against `residual`; nothing for rules that were not timed."""
+    found = {}
+    for mode, rules in json.loads(COSTS.read_text(encoding="utf-8")).items():
+        if rule in rules:
+            found[f"{mode} time"] = round(rules[rule]["time"], 2)
+            found["memory"] = round(rules[rule]["memory"], 2)
+    return found
+
+
+def page() -> str:
+    """The connections as a table in Markdown, with links to their papers; the README holds it."""
+    modes = ["eager time", "compiled time", "memory"]
+    heads = ["rule", "equation", "state", "start", "cost", *modes, "paper"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for entry in group("connection"):
+        papers = []
+        for author, number in re.findall(r"([^;]*?),? (?:arXiv:(\d{4}\.\d{4,5}))", entry["source"]):
+            papers.append(f"[{author.strip()}](https://arxiv.org/abs/{number})")
+        cells = [f"`{entry['name']}`"]
+        cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("equation", "state")]
+        cells += [entry[key].rstrip(".").replace("|", "\\|") for key in ("start", "cost")]
+        cells += [f"{entry['measured'].get(mode, '')}" for mode in modes]
+        lines.append("| " + " | ".join([*cells, ", ".join(papers)]) + " |")
+    return "\n".join(lines)
+
+
+def overview() -> list[dict[str, Any]]:
+    """An entry for every group: its names."""
+    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in GROUPS]
+
+
+def table(entries: list[dict[str, Any]]) -> str:
+    """Entries as lines of text."""
+    width = max((len(entry["name"]) for entry in entries), default=0) + 2
+    lines = []
+    for entry in entries:
+        lines.append(f"{entry['name']:<{width}}{entry['summary']}")
+        for label in FIELDS:
+            if label.lower() in entry:
+                lines.append(f"{'':<{width}}{label.lower() + ':':<10}{entry[label.lower()]}")
+        if entry.get("measured"):
+            costs = (f"{key} x{value}" for key, value in entry["measured"].items())
+            lines.append(f"{'':<{width}}{'measured:':<10}{'; '.join(costs)}; residual is x1")
+        if entry.get("options"):
+            given = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
+            lines.append(f"{'':<{width}}{'options:':<10}{given}")
+    return "\n".join(lines)

@@ -1,0 +1,246 @@
+"""From `key=value` words and YAML files to one checked configuration.
+
+A configuration is data: `choices` names one registered thing for each group, and every group has
+a section of plain values. Hydra composes the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.config import registry
+from zoo.config.limits import continue_limits, default_limits, settle_limits, settle_warmup
+from zoo.config.overrides import parse
+from zoo.config.presets import SLOTS, refuse_other_tasks, without_foreign
+from zoo.config.tree import flatten, refuse_code
+from zoo.config.yaml_file import read_yaml
+from zoo.errors import CheckpointError, ConfigError, close, suggest
+from zoo.run_folder import runs_in
+from zoo.system.console import say
+
+GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
+CHANGEABLE = (
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
+    *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
+    *("trainer.hang_seconds", "trainer.save_minutes"),
+)
+
+
+@dataclass
+class Config:
+    """A composed configuration.
+
+    Args:
+        choices: the chosen name of every group.
+        sections: the options of every group, without its class.
+        seed: the run's seed.
+        run: options of the run folder.
+        given: the words of the command line that gave values.
+    """
+
+    choices: dict[str, str]
+    sections: dict[str, dict[str, Any]]
+    seed: int = 0
+    run: dict[str, Any] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain containers, for YAML and JSON; `from_plain` reads it again."""
+        return {"choices": self.choices, "seed": self.seed, "run": self.run, **self.sections}
+
+    def maker(self, group: str) -> Any:
+        """The chosen class of a group with its options, waiting for its required arguments."""
+        return registry.maker(group, self.choices[group], self.sections[group])
+
+    def under(self, slot: str, rule: str) -> Config:
+        """The same with another rule in a slot; the rule that is there keeps its options."""
+        if rule == self.choices[slot]:
+            return self
+        sections = {**self.sections, slot: registry.options(slot, rule)}
+        return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
+
+    def words(self, prefix: str) -> list[str]:
+        """The words of the command line that begin so."""
+        return [word for word in self.given if word.startswith(prefix)]
+
+    def check_run(self) -> None:
+        """ConfigError where an option of the run folder is no name."""
+        for key, value in self.run.items():
+            if value is not None and not isinstance(value, str):
+                raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
+
+    def check(self) -> Config:
+        """Checks every value against the constructors; ConfigError for the first wrong one."""
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            what = f"seed={self.seed!r} is refused"
+            raise ConfigError(what, "seed", "give an integer of at least 0")
+        self.check_run()
+        for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
+            checked = registry.check(group, self.choices[group], self.sections[group])
+            words = {key: value for key, value in checked.items() if isinstance(value, str)}
+            self.sections[group].update(words)  # as they are spelled in the annotations
+        return self
+
+
+def compose(choices: dict[str, str]) -> Config:
+    """The configuration of some choices, with every default that follows from them."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    for group, name in choices.items():
+        read_yaml(registry.find(group, str(name)))  # a broken file is told in one line
+    refuse_other_tasks(choices)
+    first, *others = (str(home.resolve()) for home in registry.homes())
+    words = [f"{SLOTS.get(group, group)}={name}" for group, name in choices.items()]
+    if others:
+        words.append(f"hydra.searchpath=[{','.join(repr(f'file://{other}') for other in others)}]")
+    try:
+        with initialize_config_dir(first, version_base="1.3"):
+            composed = hydra_compose("run", words, return_hydra_config=True)
+    except HydraException as error:
+        reason = str(error).splitlines()[0]
+        lost = [group for group in registry.FOLDERS if f"override '{SLOTS[group]}'" in reason]
+        if lost:
+            what = f"task={choices['task']} has no {lost[0]} skips"
+            raise ConfigError(what, f"{lost[0]}={choices[lost[0]]}", "leave it out") from None
+        raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
+    chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
+    groups = {slot: group for group, slot in SLOTS.items()}
+    ours = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    tree = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+    assert isinstance(chosen, dict)
+    assert isinstance(tree, dict)
+    chosen = {groups.get(str(slot), str(slot)): name for slot, name in chosen.items()}
+    sections = {}
+    for group, section in {str(key): value for key, value in tree.items()}.items():
+        if group in chosen and group != "preset" and chosen[group] is not None:
+            own = registry.options(group, str(chosen[group]))  # a preset may say more
+            sections[group] = {key: value for key, value in section.items() if key in own}
+    if "preset" in choices:
+        sections = without_foreign(choices["preset"], chosen, sections)
+    names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}
+    return Config(names, sections, tree["seed"], tree["run"])
+
+
+def change(config: Config, values: dict[str, Any], where: str) -> None:
+    """Sets values in place; ConfigError with a suggestion for a key that is not there."""
+    refuse_code(values, where)
+    for key, value in values.items():
+        tree = config.plain()
+        known = {k: v for k, v in flatten(tree).items() if not k.startswith("choices.")}
+        if key == "seed":
+            config.seed = value
+        elif key in known:
+            *path, last = key.split(".")
+            section: dict[str, Any] = tree
+            for part in path:
+                section = section[part]
+            section[last] = value
+        else:
+            near = having(config, key) or suggest(key, [*known, *registry.GROUPS, *GENERAL])
+            raise ConfigError(f"unknown option {key}", where, near)
+    settle_warmup(config.sections["optimizer"], values)
+
+
+def having(config: Config, key: str) -> str:
+    """Which other choice of its group has an option; empty where none does."""
+    group, _, option = key.partition(".")
+    name = config.choices.get(group, "")
+    if group in ("model", "task", "trainer") or not option or not name:
+        return ""
+    others = [n for n in registry.names(group) if option in registry.options(group, n)]
+    if others and group == "data":
+        from importlib import import_module
+
+        others = import_module("tasks.training.contract").taking(config.choices["task"], option)
+    if others:
+        return f"{group}={name} has no {option}; choose {group}={' or '.join(others)}"
+    return "" if config.sections.get(group) else f"{group}={name} has no options"
+
+
+def chosen_names(tree: dict[str, Any]) -> dict[str, str]:
+    """Takes the choices out of a file's tree: `choices: {task: gnn}` or, shorter, `task: gnn`."""
+    given = tree.pop("choices", {})
+    choices = dict(given) if isinstance(given, dict) else {}
+    for group in registry.GROUPS:
+        if isinstance(tree.get(group), str):
+            choices[group] = tree.pop(group)
+    return choices
+
+
+def from_file(path: str, words: dict[str, str]) -> Config:
+    """The configuration that a file holds; `words` are choices of the command line, which win."""
+    rest = read_yaml(Path(path))
+    if "preset" in words:
+        raise ConfigError("a preset cannot change a file's values", path, "use one of the two")
+    stored = chosen_names(rest)
+    for group, name in words.items():
+        if stored.get(group, name) != name:  # options are for the choice that they stand beside
+            usual = registry.options(group, str(stored[group]))
+            lost = [k for k, v in rest.pop(group, {}).items() if usual.get(k) != v]
+            if lost:
+                lines = f"{group}={name} is not {stored[group]}: {', '.join(lost)} left out"
+                say(lines)
+    return from_plain(rest, {**stored, **words}, path)
+
+
+def from_plain(rest: dict[str, Any], choices: dict[str, str], where: str) -> Config:
+    """The configuration of choices and values, with defaults for what they leave out."""
+    refuse_code(flatten({**rest, "choices": choices}), where)
+    for group in choices:
+        if group not in registry.GROUPS:
+            raise ConfigError(f"unknown group {group}", where, suggest(group, registry.GROUPS))
+    if "task" not in choices:
+        refuse_misspelt(rest, where)
+        raise ConfigError("no task is chosen", where, f"write task: {registry.names('task')[0]}")
+    config = compose(choices)
+    change(config, flatten(rest), where)
+    return config
+
+
+def refuse_misspelt(values: Iterable[str], where: str) -> None:
+    """ConfigError for a key that is nearly a group or a general key."""
+    for key in values:
+        names = (*registry.GROUPS, *GENERAL)
+        if "." not in key and key not in names and close(key, names):
+            raise ConfigError(f"unknown option {key}", where, suggest(key, names))
+
+
+def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
+    """The checked configuration of a command line, and its general keys (`from`, `config`)."""
+    values = parse(words)
+    general: dict[str, Any] = {k: values.pop(k) for k in ("from", "config") if k in values}
+    source = general.get("config")
+    if source is None and "from" in general:
+        source = str(Path(str(general["from"])) / "config.yaml")
+    refuse_code(values, "command line")
+    choices = {key: str(values.pop(key)) for key in list(values) if key in registry.GROUPS}
+    if source is None:
+        if "task" not in choices:
+            refuse_misspelt(values, "command line")
+            names = registry.names("task")
+            near = f"add task={names[0]}; tasks are {', '.join(names)}"
+            raise ConfigError("no task is chosen", "command line", near)
+        config = compose(choices)
+    else:
+        if "from" in general and not Path(source).is_file():
+            raise CheckpointError(
+                "there is no run", str(general["from"]), runs_in(str(general["from"]))
+            )
+        config = from_file(str(source), choices)
+        if "config" in general:  # a repeated run gets a folder of its own
+            config.check_run()
+            config.run = dict.fromkeys(config.run)
+    before = dict(config.sections["trainer"])
+    change(config, values, "command line")
+    if "from" in general:
+        continue_limits(config.sections["trainer"], before, values)
+    else:
+        settle_limits(config.sections["trainer"], default_limits(config.choices), values, source)
+    config.given = list(words)
+    return config.check(), general

@@ -1,0 +1,163 @@
+"""Convolutions, norms and activations of image networks."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from zoo.models.layers.dropout import dropout
+from zoo.norm import MakeModule, MakeNorm
+from zoo.shard import sum_over_processes
+
+
+class Conv(nn.Conv2d):
+    """A padded convolution drawn as He et al. 2015, arXiv:1502.01852, eq. 14 (fan out).
+
+    Their gain of sqrt(2) is ReLU's; that of another activation f is 1 / sqrt(E f(z)^2) for a
+    standard normal z, so that the mean square is kept. The draws differ by this factor alone.
+
+    Args:
+        width: channels in.
+        out: channels out.
+        size: of the kernel, odd.
+        stride: of the positions that are kept.
+        groups: of channels that see each other.
+        bias: whether there is one; it starts at zero.
+        extra: channels in beside `width` that not every arm has, the last ones; those of `width`
+            have the same draws in every arm.
+        gain: of the activation that it goes with.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        out: int,
+        size: int,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        extra: int = 0,
+        gain: float = 2**0.5,
+    ):
+        self.extra, self.gain = extra, gain
+        super().__init__(width + extra, out, size, stride, size // 2, groups=groups, bias=bias)
+
+    def reset_parameters(self) -> None:
+        weight = self.weight.detach()
+        shared = weight.shape[1] - self.extra
+        for part in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
+            drawn = torch.empty_like(part, memory_format=torch.contiguous_format)
+            nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu")
+            part.copy_(drawn * (self.gain / 2**0.5))
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class DropConv(Conv):
+    """A convolution of size 3 of what dropout leaves of its input.
+
+    Args:
+        width: channels in.
+        out: channels out.
+        bias: whether there is one.
+        gain: of the activation that it goes with.
+        p: share of the input that is set to zero in training.
+    """
+
+    def __init__(self, width: int, out: int, bias: bool, gain: float, p: float):
+        super().__init__(width, out, 3, bias=bias, gain=gain)
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(dropout(input, self.p, self.training))
+
+
+class UpConv(nn.ConvTranspose2d):
+    """The learned up-convolution of size and stride 2: every pixel becomes four.
+
+    Args:
+        width: channels in.
+        out: channels out.
+    """
+
+    def __init__(self, width: int, out: int):
+        super().__init__(width, out, 2, 2)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=self.in_channels**-0.5)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm whose statistics are those of all processes' parts of a batch.
+
+    On GPUs Lightning replaces it by SyncBatchNorm, which knows no CPU; here the sums are reduced
+    over the processes with their gradients.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if not (self.training and distributed and torch.distributed.get_world_size() > 1):
+            return super().forward(input)
+        return self.synchronised(input)
+
+    def synchronised(self, x: Tensor) -> Tensor:
+        """Normalises by mean and variance over batch, positions and processes."""
+        x32 = x.float()
+        axes = (0, 2, 3)
+        count = x32.new_full((x.shape[1],), x.numel() / x.shape[1])
+        count, total = sum_over_processes(torch.stack([count, x32.sum(axes)])).unbind()
+        if count[0] < 2:
+            raise ValueError("batch norm needs more than one value for each channel in training")
+        mean = total / count
+        centred = x32 - mean[:, None, None]
+        variance = sum_over_processes(centred.square().sum(axes)) / count
+        rate = self.momentum or 0.0
+        with torch.no_grad():
+            unbiased = variance * count / (count - 1)
+            self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
+            self.running_var.lerp_(unbiased, rate)  # type: ignore[union-attr]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
+def refuse_single_values(model: nn.Module, values: int) -> None:
+    """ValueError where a batch norm would see so few values of each channel in training."""
+    if values < 2 and any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        raise ValueError("batch norm sees one value of a channel; give more data.batch_size")
+
+
+def by_batch(model: nn.Module) -> Any:
+    """A copy whose batch norms have no memory: also a fresh net is then normed in evaluation."""
+    model = copy.deepcopy(model)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean = module.running_var = None
+    return model
+
+
+def group_norm(width: int) -> nn.Module:
+    """Groups of 16 channels (Wu and He 2018, arXiv:1803.08494, table 3), fewer if 16 do not fit."""
+    return nn.GroupNorm(width // math.gcd(width, 16), width)
+
+
+def layer_norm(width: int) -> nn.Module:
+    """One group: channels and positions of an image together."""
+    return nn.GroupNorm(1, width)
+
+
+NORMS: dict[str, MakeNorm] = {"batch": BatchNorm, "group": group_norm, "layer": layer_norm}
+
+Activation = Literal["relu", "elu", "gelu", "silu"]
+ACTIVATIONS: dict[str, tuple[MakeModule, float]] = {  # with the gains of what is drawn for them
+    "relu": (nn.ReLU, 2**0.5),
+    "elu": (nn.ELU, 1.2451983),
+    "gelu": (nn.GELU, 1.5335304),
+    "silu": (nn.SiLU, 1.6765325),
+}

@@ -1,0 +1,111 @@
+"""Convolutions, maps and norms of graph networks, in the form that the streams use them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric import nn as pyg
+
+from zoo.models.layers.dropout import dropout
+from zoo.models.layers.sparse import Sparse
+
+
+class Linear(nn.Linear):
+    """A linear map of node features, sparse or dense."""
+
+    def forward(self, input: Tensor | Sparse, *edges: Any) -> Tensor:
+        if isinstance(input, Sparse):
+            out = input @ self.weight.T
+            return out if self.bias is None else out + self.bias
+        return super().forward(input)
+
+
+class GCN(pyg.GCNConv):
+    """PyG's GCNConv on a normalised adjacency that was computed once: P (x W) + b."""
+
+    def forward(self, x: Tensor | Sparse, propagation: Sparse) -> Tensor:
+        weight = self.lin.weight
+        product = x @ weight.T if isinstance(x, Sparse) else F.linear(x, weight)
+        return propagation @ product + self.bias
+
+
+class Propagation(nn.Module):
+    """P x, without weights: the branch of GCNII."""
+
+    def forward(self, x: Tensor, propagation: Sparse) -> Tensor:
+        return propagation @ x
+
+
+class IdentityMapping(nn.Module):
+    r"""GCNII's map of the stream after the write: act((1 - b) s + b s W), b = log(theta / l + 1).
+
+    Source: Chen et al. 2020, arXiv:2007.02133, eq. 5; the start, uniform within 1 / sqrt(C) of 0,
+        as in the authors' code.
+
+    Args:
+        width: channels C; W is `[C, C]`.
+        layer: l, counted from 1.
+        theta: strength; the paper's lambda.
+    """
+
+    def __init__(self, width: int, layer: int, theta: float):
+        super().__init__()
+        self.beta = math.log(theta / layer + 1)
+        self.weight = nn.Parameter(torch.empty(width, width))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        bound = len(self.weight) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        identity = torch.eye(len(self.weight), dtype=self.weight.dtype, device=x.device)
+        return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
+
+
+class Dropped(nn.Module):
+    """A convolution or linear map behind dropout of its input."""
+
+    def __init__(self, core: nn.Module, p: float):
+        super().__init__()
+        self.core = core
+        self.p = p
+
+    def forward(self, x: Tensor | Sparse, *edges: Any) -> Tensor:
+        if isinstance(x, Sparse):
+            return self.core(x.dropout(self.p, self.training), *edges)
+        return self.core(dropout(x, self.p, self.training), *edges)
+
+
+class SAGE(pyg.SAGEConv):
+    """GraphSAGE (Hamilton et al. 2017, arXiv:1706.02216)."""
+
+    ends = ("lin_l", "lin_r")  # the neighbours' map and the node's own are summed
+
+
+class GATv2(pyg.GATv2Conv):
+    """GATv2 (Brody et al. 2021, arXiv:2105.14491)."""
+
+    ends = ("lin_l",)  # the values; the other map only weighs them
+
+
+def gin(width: int, out: int) -> nn.Module:
+    return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
+
+
+def gen(width: int, out: int) -> nn.Module:
+    return pyg.GENConv(width, out, aggr="softmax", learn_t=True, norm="layer")
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+    "rms": nn.RMSNorm,
+    "graph": pyg.GraphNorm,
+    "pair": lambda width: pyg.PairNorm(),
+}

@@ -1,0 +1,101 @@
+"""Constant sparse matrices with a fast product: adjacency and bag-of-words features."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from zoo.models.layers.dropout import dropout
+
+Places = tuple[Tensor, Tensor]  # of values sorted by row: where each row begins, and columns
+
+
+class Sparse:
+    """A constant sparse matrix `[N, M]`, with its transpose for the product's gradient.
+
+    Args:
+        rows: places of the values.
+        columns: places of the transpose's values.
+        order: `[nnz]` the numbers of the transpose's values among the values.
+        value: `[nnz]`.
+
+    >>> matrix = Sparse.of(torch.tensor([[0, 1], [1, 0]]), torch.tensor([2.0, 3.0]), (2, 2))
+    >>> matrix @ torch.eye(2)
+    tensor([[0., 2.],
+            [3., 0.]])
+    """
+
+    def __init__(self, rows: Places, columns: Places, order: Tensor, value: Tensor):
+        self.rows, self.columns, self.order, self.value = rows, columns, order, value
+
+    @classmethod
+    def of(cls, position: Tensor, value: Tensor, size: tuple[int, int]) -> Sparse:
+        """From positions `[2, nnz]` (row, column) in any order and their values."""
+        order = torch.argsort(position[0] * size[1] + position[1])
+        (row, column), value = position[:, order], value[order]
+        turned = torch.argsort(column)
+        rows = begins(row, size[0]), column.int()
+        columns = begins(column, size[1]), row[turned].int()
+        return cls(rows, columns, turned, value)
+
+    @classmethod
+    def of_dense(cls, matrix: Tensor) -> Sparse:
+        position = matrix.nonzero().T.contiguous()
+        return cls.of(position, matrix[position[0], position[1]], (*matrix.shape,))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.rows[0]) - 1, len(self.columns[0]) - 1
+
+    @functools.cached_property
+    def matrix(self) -> Tensor:
+        return torch.sparse_csr_tensor(*self.rows, self.value, self.shape)
+
+    @functools.cached_property
+    def transpose(self) -> Tensor:
+        return torch.sparse_csr_tensor(*self.columns, self.value[self.order], self.shape[::-1])
+
+    @torch.compiler.disable  # the compiler has no sparse tensors
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """`[M, C]` to `[N, C]`, in float32 at least: sparse kernels have no bfloat16."""
+        wide = dense if dense.dtype == torch.float64 else dense.float()
+        return Product.apply(wide, self)
+
+    def dropout(self, p: float, training: bool) -> Sparse:
+        """Dropout of the stored values; zeros would stay zeros."""
+        value = dropout(self.value, p, training)
+        return self if value is self.value else Sparse(self.rows, self.columns, self.order, value)
+
+    def to(self, device: torch.device) -> Sparse:
+        rows, columns = ((a.to(device), b.to(device)) for a, b in (self.rows, self.columns))
+        return Sparse(rows, columns, self.order.to(device), self.value.to(device))
+
+
+class Product(torch.autograd.Function):
+    """Sparse times dense outside autocast, which would round the dense matrix alone."""
+
+    @staticmethod
+    def forward(ctx: Any, dense: Tensor, sparse: Sparse) -> Tensor:
+        ctx.sparse = sparse
+        matrix = sparse.matrix.to(dense.dtype)
+        with torch.autocast(dense.device.type, enabled=False):
+            if dense.device.type == "cpu":  # its fastest kernel
+                return torch.sparse.mm(matrix, dense, "sum")
+            return matrix @ dense
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (grad,) = grads
+        with torch.autocast(grad.device.type, enabled=False):
+            return ctx.sparse.transpose.to(grad.dtype) @ grad, None
+
+
+def begins(row: Tensor, rows: int) -> Tensor:
+    """Where each row begins among sorted values, and where the last one ends: `[rows + 1]`."""
+    return F.pad(torch.bincount(row, minlength=rows).cumsum(0), (1, 0)).int()

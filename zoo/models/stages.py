@@ -1,0 +1,61 @@
+"""Shortcuts of image networks: the maps of the state where branches change its shape."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.config.options import Needs
+from zoo.models.layers.conv import Conv
+from zoo.norm import FOLLOWING, MakeNorm, Placement
+
+Kind = Literal["A", "B", "C"]
+PROJECTED = ("model.shortcut", ("B", "C"))
+NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # what the option counts with
+
+
+class Subsample(nn.Module):
+    """Shortcut option A: positions left out, zeros for the new channels; no parameters.
+
+    Args:
+        extra: new channels; where negative, that many are cut off.
+        stride: of the positions that are kept.
+    """
+
+    def __init__(self, extra: int, stride: int):
+        super().__init__()
+        self.extra = extra
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[..., :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+
+class Shortcuts:
+    """Makes the shortcuts of one net (He et al. 2015, arXiv:1512.03385, section 4.1).
+
+    A projection is a convolution of size 1 without a bias: the branch beside it has one, or a norm.
+
+    Args:
+        kind: where the shape changes, `A` subsamples and pads with zeros, `B` projects; `C`
+            projects at every branch.
+        placement: a norm follows a projection where norms follow the layers of a branch.
+        norm: makes that norm; None: there is none.
+    """
+
+    def __init__(self, kind: Kind, placement: Placement, norm: MakeNorm | None):
+        self.kind = kind
+        self.norm = norm if placement.follows else None
+
+    def projects(self, width: int, out: int, stride: int = 1) -> bool:
+        """Whether a branch of this shape has a shortcut with weights."""
+        return self.kind == "C" or (self.kind == "B" and (stride > 1 or width != out))
+
+    def shortcut(self, width: int, out: int, stride: int = 1) -> nn.Module | None:
+        """The shortcut beside a branch of this shape, or None for the state as it is."""
+        if self.projects(width, out, stride):
+            conv = Conv(width, out, 1, stride)
+            return conv if self.norm is None else nn.Sequential(conv, self.norm(out))
+        return Subsample(out - width, stride) if stride > 1 or width != out else None

@@ -1,0 +1,187 @@
+"""What a stream does: the mixing matrix of a rule, and by depth how alike nodes or tokens are."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from zoo.connection import Connection, Site
+from zoo.models.layers.level import Level
+from zoo.stack import Stack
+
+
+@torch.no_grad()
+def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
+    """The mixing matrix M of a row of connections that are linear in their state.
+
+    Row l holds the input of branch l as a sum over j <= l of M[l, j] y_j, where y_0 is the
+    embedding and y_j the output of branch j - 1. The last row is the output of the stack.
+    Since a rule is pointwise, one pass with y_j = the j-th unit vector along the batch gives all
+    coefficients at once. Rules with a factor for every channel report the mean over channels.
+
+    Args:
+        sites: the connections of one stack, in order.
+
+    Returns:
+        `[L + 1, L + 1]`, lower triangular.
+
+    Errors:
+        ValueError: a rule is not linear in its state (its matrix would depend on the data).
+
+    >>> from zoo.connection import Site
+    >>> from zoo.connections.additive import Residual
+    >>> mixing([Residual(site) for site in Site.line(2, 2)])
+    tensor([[1., 0., 0.],
+            [1., 1., 0.],
+            [1., 1., 1.]])
+    """
+    walk = Walk(len(sites), next((p.device for s in sites for p in s.parameters()), None))
+    return walk.closed(walk.stack(list(sites), walk.unit(0)))  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+def net_mixing(model: nn.Module) -> Tensor | None:
+    """The mixing matrix of a whole net, or None where one of its rules is not linear.
+
+    In a U-Net the branches come in the order in which they are computed, and a level's long site
+    joins the stream that entered it with what the smaller U-Net gives back; what changes the size
+    of the image in between is taken as the identity. A rule that hands both on side by side, as
+    `concat`, gives each one half.
+
+    Args:
+        model: a net whose `body` holds its stacks, one by one or in levels.
+
+    Returns:
+        `[L + 1, L + 1]`, lower triangular; as of `mixing`.
+    """
+    body = getattr(model, "body", model)
+    stacks = [module for module in body.modules() if isinstance(module, Stack)]
+    levels = [module for module in body.modules() if isinstance(module, Level)]
+    sites = [site for stack in stacks for site in stack.sites]
+    if not sites or not all(rule.linear for rule in [*sites, *(level.site for level in levels)]):
+        return None
+    walk = Walk(len(sites), next(model.parameters()).device)
+    return walk.closed(walk.through(body, walk.unit(0)))
+
+
+class Walk:
+    """A walk through a net that notes what the input of each branch is made of.
+
+    Args:
+        branches: L, how many there are.
+        device: where the rules compute.
+    """
+
+    def __init__(self, branches: int, device: torch.device | None):
+        self.units = torch.eye(branches + 1, device=device)
+        self.rows: list[Tensor] = []
+
+    def unit(self, j: int) -> Tensor:
+        """The coefficients `[L + 1]` of y_j."""
+        return self.units[j]
+
+    def closed(self, row: Tensor) -> Tensor:
+        """All rows, with the output's last."""
+        return torch.stack([*self.rows, row])
+
+    def through(self, module: nn.Module, row: Tensor) -> Tensor:
+        """What a module gives; one without streams, its input."""
+        if isinstance(module, Stack):
+            return self.stack(list(module.sites), row)  # type: ignore[arg-type]
+        if isinstance(module, Level):
+            return self.level(module, row)
+        for child in module.children():
+            row = self.through(child, row)
+        return row
+
+    def stack(self, sites: list[Connection], row: Tensor) -> Tensor:
+        """What branches in a row give."""
+        rules = [fixed(site) for site in sites]
+        state = rules[0].open(spread(row, rules[0].site.width, rules[0].site)) if rules else row
+        for rule in rules:
+            site = rule.site
+            x, mix = rule.read(state)
+            self.rows.append(averaged(x))
+            if site.out is not None or 0 < site.start == site.index:
+                state = rule.change(functools.partial(widened, site=site), state)
+            y = spread(self.unit(len(self.rows)), site.written, site)
+            state = rule.write(state, y, mix)
+        return averaged(rules[-1].close(state)) if rules else row
+
+    def level(self, level: Level, row: Tensor) -> Tensor:
+        """What a level of a U-Net gives."""
+        rule, site = fixed(level.site), level.site.site
+        state = rule.open(spread(self.through(level.enter, row), site.width, site))
+        x, mix = rule.read(state)
+        inner = self.through(level.inner, averaged(x))
+        if site.out is not None:
+            state = rule.change(functools.partial(widened, site=site), state)
+        state = rule.write(state, spread(inner, site.written, site), mix)
+        return self.through(level.leave, averaged(rule.close(state)))
+
+
+def fixed(rule: Connection) -> Connection:
+    """A copy in evaluation: a random mask is no part of a rule."""
+    return copy.deepcopy(rule).eval()
+
+
+def spread(row: Tensor, width: int, site: Site) -> Tensor:
+    """Coefficients `[L + 1]` along the batch, the same in each of `width` channels."""
+    return row.view(-1, *[1] * -site.axis).repeat(1, width, *[1] * (-site.axis - 1))
+
+
+def averaged(x: Tensor) -> Tensor:
+    """The mean over channels, `[L + 1]`."""
+    return x.reshape(len(x), -1).mean(1)
+
+
+def widened(x: Tensor, site: Site) -> Tensor:
+    """The mean over channels in every channel that the site writes."""
+    return x.mean(site.axis, keepdim=True).repeat_interleave(site.written, site.axis)
+
+
+def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:
+    r"""Normalised Dirichlet energy of node features: near 0 where neighbours have become alike.
+
+    Equation: tr(X^T (I - D^-1/2 A D^-1/2) X) / ||X||_F^2, where A has self-loops
+    Source: Cai and Wang 2020, arXiv:2006.13318, definition 3.1, divided by the squared norm
+        because the energy alone grows with the scale of the features.
+
+    Args:
+        x: `[N, C]` node features.
+        edge_index: `[2, E]` edges, both directions listed, without self-loops.
+
+    >>> ring = torch.tensor([[0, 1, 2, 3, 1, 2, 3, 0], [1, 2, 3, 0, 0, 1, 2, 3]])
+    >>> round(dirichlet_energy(torch.ones(4, 1), ring).item(), 6)
+    0.0
+    """
+    x = x.detach().double()
+    source, target = edge_index
+    degree = torch.bincount(target, minlength=x.shape[0]).double() + 1
+    scaled = x / degree.sqrt()[:, None]
+    smooth = (scaled[source] * scaled[target]).sum() + scaled.square().sum()
+    norm = x.square().sum()
+    return torch.where(norm > 0, 1 - smooth / norm, 0.0).clamp(min=0).float()
+
+
+def token_similarity(x: Tensor) -> Tensor:
+    r"""Mean cosine of two tokens of one text: near 1 where attention has made them alike.
+
+    Equation: mean over texts and pairs s != t of x_s . x_t / (|x_s| |x_t|)
+    Source: the rank collapse of Dong et al. 2021, arXiv:2103.03404, measured as by Noci et al.
+        2022, arXiv:2206.03126.
+
+    Args:
+        x: `[B, T, C]` with T > 1.
+
+    >>> token_similarity(torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]])).item()
+    0.3333333333333333
+    """
+    unit = nn.functional.normalize(x.detach().double(), dim=-1)
+    count = x.shape[1]
+    squared = unit.square().sum((1, 2))
+    return ((unit.sum(1).square().sum(1) - squared) / (count * (count - 1))).mean()

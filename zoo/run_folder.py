@@ -1,0 +1,210 @@
+"""The run folder: the record of a run. Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import FULL, ConfigError, ResourceError
+from zoo.system.lease import WRITER
+from zoo.system.paths import expanded
+
+SCHEMA = 1
+ENDED = ("done", "diverged")  # statuses of a run that is a result
+PARTIAL = ".*.tmp*"  # files that are being written
+BEGUN = "# fit "  # before the words of a command
+AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
+
+
+@contextlib.contextmanager
+def room_for(path: Path, size: Callable[[], int]) -> Iterator[None]:
+    """Tells a full disk by the file that found no room.
+
+    Args:
+        path: of the file.
+        size: gives its bytes, asked for when there was no room.
+
+    Errors:
+        ResourceError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free, needed = shutil.disk_usage(path.parent).free, size()
+        what = f"the disk is full: {in_words(free)} are free, {in_words(needed)} are needed"
+        what += ", but a quota or the number of files is used up" if needed <= free else ""
+        raise ResourceError(what, str(path), "free some space") from None
+
+
+def in_words(size: int) -> str:
+    """A number of bytes in the unit that suits it.
+
+    >>> in_words(900), in_words(12_345_678)
+    ('0.9 kB', '12.3 MB')
+    """
+    return f"{size / 1e3:,.1f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A place on the same disk for the new content of a file; what is still there then goes."""
+    partial = path.with_name(f".{path.name[:40]}.tmp{os.getpid()}")  # names have an end
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def move_whole(partial: Path, path: Path) -> None:
+    """Puts new content in its place, so that a reader sees the old or the new file, never a part.
+
+    It stays so if the machine loses power.
+    """
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file beside its place and moves it there."""
+    data = content.encode() if isinstance(content, str) else content
+    with room_for(path, lambda: len(data)), beside(path) as partial:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        move_whole(partial, path)
+
+
+def sweep(place: Path) -> None:
+    """Removes what killed processes left half written in a folder."""
+    for partial in place.glob(PARTIAL):
+        partial.unlink(missing_ok=True)
+
+
+def is_content(path: Path) -> bool:
+    """Whether this is anything but a folder, a lease or a file that was being written."""
+    return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
+
+
+def runs_in(place: str) -> str:
+    """What to name where a run folder is wanted: the newest one in a place, if it has some."""
+    found = [p.parent for p in Path(place).glob("*/config.yaml")] if place.strip() else []
+    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return f"name a run folder, such as {newest}" if newest else "name a run folder"
+
+
+class RunFolder:
+    """`config.yaml`, `metrics.jsonl`, `result.json`, `checkpoints/`, `figures/`, `log.txt`.
+
+    Args:
+        path: the folder; `create` makes a fresh one.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.figures = path / "figures"
+        self.log = path / "log.txt"
+        self.metrics = path / "metrics.jsonl"
+
+    @classmethod
+    def planned(cls, name: str, where: str | None) -> RunFolder:
+        """The folder `where` or `runs/NAME`, not made yet; ConfigError where it holds a file."""
+        path = Path(expanded(where or f"runs/{name}", f"run.dir={where}"))
+        try:
+            taken = path.exists() and (not path.is_dir() or any(map(is_content, path.rglob("*"))))
+        except OSError as error:
+            raise ConfigError(str(error.strerror), f"run.dir={path}", "name another") from None
+        if taken:
+            is_run = (path / "config.yaml").is_file()
+            fix = "name another folder" + is_run * f", or continue it: fit from={path}"
+            raise ConfigError("the folder is not empty", f"run.dir={path}", fix)
+        return cls(path)
+
+    def create(self) -> None:
+        """Makes the folder."""
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.figures.mkdir(exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or "cannot be made"
+            fix = "name one that can be written: run.dir=FOLDER"
+            raise ConfigError(reason, f"run.dir={self.path.absolute()}", fix) from None
+
+    def is_at_start(self) -> bool:
+        """Whether a run was begun and then ended by force before it wrote a checkpoint."""
+        begun = (self.path / "config.yaml").is_file() and not any(self.checkpoints.glob("*.ckpt"))
+        return begun and self.result().get("status") not in ENDED
+
+    def sweep(self) -> None:
+        """Removes what killed processes left half written."""
+        for place in (self.path, self.checkpoints):
+            sweep(place)
+
+    def write_config(self, tree: dict[str, Any], words: list[str]) -> None:
+        """Writes `config.yaml`, in its first line the words of the command that began the run."""
+        import yaml
+
+        first = f"{BEGUN}{json.dumps(words)}\n" if words else ""
+        write_whole(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
+
+    def words_with(self, words: list[str]) -> list[str]:
+        """The words that began the run, with those that change it now in their places."""
+        with (self.path / "config.yaml").open(encoding="utf-8") as file:
+            first = file.readline()
+        begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
+        if not begun or not any(word.startswith("from=") for word in words):
+            return words
+        new = {word.partition("=")[0]: word for word in words if not word.startswith("from=")}
+        return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
+
+    def write_result(self, record: dict[str, Any]) -> None:
+        """Writes `result.json`, beside the system's temporary files where the disk is full.
+
+        Errors:
+            ResourceError: it had to be written there.
+        """
+        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        try:
+            write_whole(self.path / "result.json", text)
+        except ResourceError as error:
+            other = Path(tempfile.gettempdir()) / f"{self.path.name}-result.json"
+            write_whole(other, text)
+            fix = f"{error.fix}; the result lies in {other}"
+            raise ResourceError(error.what, error.where, fix) from None
+
+    def result(self) -> dict[str, Any]:
+        """The written result, or an empty mapping where there is none or it is broken."""
+        try:
+            return json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The lines of `metrics.jsonl` with their rows; a last one that was cut off is left out."""
+        if self.metrics.is_file():
+            for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
+                if not line.endswith("\n"):
+                    return
+                yield line, json.loads(line)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of `metrics.jsonl`."""
+        return (row for _, row in self.lines())
+
+    def forget_after(self, step: int) -> None:
+        """Drops the rows of steps that a continued run will take again."""
+        kept = [line for line, row in self.lines() if row["step"] <= step]
+        write_whole(self.metrics, "".join(kept))

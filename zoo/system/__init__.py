@@ -1,0 +1,1 @@
+"""What touches the machine: terminals, folders of the user, locks, spreadsheets."""
