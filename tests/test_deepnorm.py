@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import CONNECTIONS
-from test_run import weights
+from small_runs import weights
 from torch import nn
 
 from zoo.cli.main import main

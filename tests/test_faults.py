@@ -15,9 +15,8 @@ import yaml
 from image_files import CLASSES, IMAGE, cells, photo, write_parquet, write_tree
 from mask_files import labels
 from PIL import Image
-from test_cli import npz
-from test_run import command, rows
-from test_verify import content
+from small_graphs import npz
+from small_runs import command, content, rows
 from tiny_runs import shrink, words
 
 from tasks.gnn.task import NodeClassification

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import CONNECTIONS, make_input, make_stack
-from test_run import weights
+from small_runs import weights
 from tiny_runs import MIXED, OPTIONS, TINY, fit, goes_on_and_is_used, shrink, words
 
 from tasks.worker.jobs import measure, run_cell

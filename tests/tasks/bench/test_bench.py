@@ -1,0 +1,159 @@
+"""`bench`: every kind measures what it says, here with budgets of moments."""
+
+import copy
+import json
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+from small_domains import SMALL, TASKS
+from torch import nn
+
+from tasks.bench import fit as bench
+from tasks.bench import memory as bench_memory
+from tasks.bench import reference as bench_twin
+from tasks.bench import rules as bench_rules
+from tasks.training.process import logged
+from zoo.cli.main import main
+from zoo.config import registry
+from zoo.config.compose import load
+from zoo.seeding import redraw
+
+LIMITS = ["trainer.max_steps=7", "trainer.max_epochs=null", "trainer.validate_every=3"]
+LIMITS += ["trainer.accelerator=cpu", "optimizer.schedule=cosine"]
+
+
+def sgd(model):
+    return torch.optim.SGD(model.parameters(), 0.1)
+
+
+def measured(capsys, *words):
+    assert main(["--json", "bench", *words, "trainer.accelerator=cpu"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SECONDS", 0.0)
+    monkeypatch.setattr(bench, "BLOCKS", 3)
+    monkeypatch.setattr(bench, "ALL", 0.0)
+    found = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
+    assert (found["blocks"], found["steps_a_block"]) == (4, 1)
+    low, high = found["added_interval_ms"]
+    assert low < found["added_ms"] < high
+    assert found["added_ms"] == pytest.approx(found["fit_ms"] - found["bare_ms"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_bare_loop_trains_the_same_weights(task):
+    """Schedule and clipping included, whatever gradients were there: `fit` adds cost alone."""
+    options = ["optimizer=sgd", "optimizer.warmup=2", "trainer.clip=0.01", *LIMITS]
+    config, _ = load([f"task={task}", *SMALL[task], *options])
+    training, make_task = bench.one_process(config)
+    task = make_task()
+    redraw(task.model, 0)
+    task.setup("fit")
+    bare = bench.Bare(copy.deepcopy(task), training.steps(task), training)
+    torch.manual_seed(0)
+    bare.run(training.steps(task))
+    torch.manual_seed(0)
+    training.ema = None  # the weights would be the averages at the end
+    for parameter in task.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    with logged(None):
+        training.trainer(task, []).fit(task)
+    ours, theirs = task.model.state_dict(), bare.task.model.state_dict()
+    torch.testing.assert_close(dict(ours), dict(theirs), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
+    class Look(Callback):
+        def on_train_batch_end(self, trainer, task, *_):
+            held.append(any(p.grad is not None for p in task.model.parameters()))
+
+    held: list[bool] = []
+    config, _ = load(["task=cnn", *SMALL["cnn"], *LIMITS])
+    training, make_task = bench.one_process(config)
+    training.max_steps, training.accumulate = 2, 3
+    task = make_task()
+    with logged(None):
+        training.trainer(task, [Look()]).fit(task)
+    assert held == [True, True, False] * 2
+
+
+def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
+    monkeypatch.setattr(bench_rules, "ROUNDS", 1)
+    found = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
+    assert list(found) == registry.names("connection")
+    assert found["residual"]["memory"] == 1.0
+    assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
+
+
+@pytest.mark.parametrize(
+    ("task", "depths"),
+    [("cnn", (8, 20, 56)), pytest.param("transformer", (3, 9, 27), marks=pytest.mark.slow)],
+)
+def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
+    """Less is kept the more is computed again, and nothing grows where all is undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench_memory, "DEPTHS", {task: depths})
+    monkeypatch.setattr(bench_memory, "ROUNDS", 1)
+    found = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
+    kept = found["bytes"]
+    shares = [kept[name][2] for name in list(kept)[:4]]
+    assert shares == sorted(shares, reverse=True)
+    assert len(set(shares)) == 4
+    assert {name: len(ratios) for name, ratios in found["time"].items()} == dict.fromkeys(kept, 3)
+    assert kept["residual"][2] > 2 * kept["residual"][1]
+    assert kept["reversible"][2] < 1.2 * kept["reversible"][1]
+    assert kept["reversible"][2] < kept["residual, checkpointed"][2] < kept["residual"][2]
+    assert (tmp_path / found["picture"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "arms"),
+    [("cnn", [], 4), ("transformer", [], 3), ("transformer", ["trainer.compile=true"], 4)],
+)
+def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
+    monkeypatch.setattr(bench_twin, "SECONDS", 0.0)
+    monkeypatch.setattr(bench_twin, "ROUNDS", 1)
+    monkeypatch.setattr(bench_twin, "BATCH", 2)
+    monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
+    monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
+    assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
+    for made in bench_twin.KNOWN[task](sgd, sgd).values():
+        shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
+        assert all(found == shapes[0] for found in shapes)
+
+
+@pytest.mark.parametrize(
+    ("task", "word"), [("cnn", "optimizer.momentum=0.7"), ("transformer", "optimizer.beta1=0.7")]
+)
+def test_twins_train_as_the_run_does(task, word):
+    """With the optimiser of `fit`; plain PyTorch has no groups, so norms and biases decay too."""
+    words = ["optimizer.lr=0.03", "optimizer.weight_decay=0.02", "optimizer.schedule=constant"]
+    config, _ = load([f"task={task}", *words, "optimizer.warmup=0", word])
+    net = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
+    run = config.maker("optimizer")().build(net, 10, True)["optimizer"].param_groups
+    (plain,), ours = (build(net).param_groups for build in bench_twin.builders(config))
+    assert [group.pop("params") for group in ours] == [group.pop("params") for group in run]
+    assert ours == run
+    apart = ("params", "fused", "foreach")
+    assert all(run[0][name] == value for name, value in plain.items() if name not in apart)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["of=twn"], "did you mean twin"),
+        (["of=twin", "task=unet"], "use task=cnn or task=transformer"),
+        (["of=memory", "task=gnn"], "add task=cnn norm=pre"),
+        (["of=rules", "task=gnn", "trainer.precision=bf16-mixed"], "in float32"),
+        (["task=gnn", "trainer.compile=true"], "both loops are eager"),
+    ],
+)
+def test_mistakes_are_one_line(words, said, capsys):
+    assert main(["bench", *words, "trainer.accelerator=cpu"]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
