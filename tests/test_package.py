@@ -6,7 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from ledger import MARKS, claims
+from ledger import table as ledger
+
+from zoo.config import registry
+
 ROOT = Path(__file__).parents[1]
+PAGES = [path for path in ROOT.rglob("*.md") if not {".venv", "runs", "old_runs"} & {*path.parts}]
 
 
 def test_wheel_runs_away_from_the_checkout(tmp_path):
@@ -31,16 +38,26 @@ def test_wheel_runs_away_from_the_checkout(tmp_path):
     assert not (site / "tests").exists()
 
 
-def test_the_readme_holds_the_catalogue():
+def test_the_page_of_connections_holds_the_catalogue():
     from zoo.config.catalogue import page
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "zoo/connections/README.md").read_text(encoding="utf-8")
     table = text.partition("<!-- connections -->")[2].partition("<!-- /connections -->")[0]
     assert table.strip() == page(), "write the output of zoo.config.catalogue.page() there"
+    known = {f"`{name}`" for name in registry.names("connection")}
+    which = text.partition("## Which rule for what")[2].partition("\n## ")[0]
+    assert known == {word for word in re.findall(r"`[a-z_]+`", which) if word in known}
 
 
-def test_the_files_that_the_readme_shows_are_there():
-    linked = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    local = [name for name in linked if "://" not in name]
-    assert len(local) > 5
-    assert [name for name in local if not (ROOT / name).is_file()] == []
+def test_the_front_page_holds_the_ledger_and_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition(MARKS[0])[2].partition(MARKS[1])[0]
+    assert table.strip() == ledger(), "run python tests/helpers/ledger.py"
+    assert len(claims()) <= 12
+    assert len(text.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_files_that_a_page_links_are_there(page):
+    linked = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [n for n in linked if "://" not in n and not (page.parent / n).is_file()] == []

@@ -70,7 +70,7 @@ def measured(rule: str) -> dict[str, float]:
 
 
 def page() -> str:
-    """The connections as a table in Markdown, with links to their papers; the README holds it."""
+    """The connections as a table in Markdown, with links to their papers; their page holds it."""
     modes = ["eager time", "compiled time", "memory"]
     heads = ["rule", "equation", "state", "start", "cost", *modes, "paper"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]

@@ -37,8 +37,8 @@ def load(place, task, **options):
 
 
 def test_the_script_of_the_readme_runs(place, monkeypatch, capsys):
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = page.partition("### A trained run\n")[2].partition("\n## ")[0]
+    page = (ROOT / "zoo" / "README.md").read_text(encoding="utf-8")
+    section = page.partition("## A trained run\n")[2].partition("\n## ")[0]
     script = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
     assert len(section.splitlines()) <= 35
     assert len(script.splitlines()) <= 30

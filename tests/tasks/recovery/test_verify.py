@@ -144,8 +144,8 @@ def test_a_run_that_diverged_diverges_again(tmp_path, capsys):
     assert verified(capsys, run)["equal"]
 
 
-def test_the_tests_that_the_readme_names_are_there():
-    named = re.findall(r"([\w/]+\.py)::(\w+)", (ROOT / "README.md").read_text())
+def test_the_tests_that_the_page_of_recovery_names_are_there():
+    named = re.findall(r"([\w/]+\.py)::(\w+)", (ROOT / "tasks/recovery/README.md").read_text())
     assert named
     for file, name in named:
         assert f"\ndef {name}(" in next((ROOT / "tests").rglob(file)).read_text()
