@@ -108,7 +108,7 @@ def labels_to_numpy(self, batch):
 
 
 def drawn_on_cpu(self):
-    noise = torch.rand(self.y.shape, generator=self.draws["edges"], device=self.device)
+    noise = torch.rand(self.y.shape, generator=self.generators["edges"], device=self.device)
     assert noise is not None
     return self.edges
 
@@ -118,9 +118,9 @@ def inside_autocast(self, dense):
 
 
 FAULTS = {
-    "curves": (NodeClassification, "curves", edges_stay, "same device"),
+    "curves": (NodeClassification, "depth_profiles", edges_stay, "same device"),
     "labels": (NodeClassification, "setup", labels_stay, "same device"),
-    "numpy": (NodeClassification, "totals", labels_to_numpy, "numpy"),
+    "numpy": (NodeClassification, "eval_sums", labels_to_numpy, "numpy"),
     "generator": (NodeClassification, "dropped_edges", drawn_on_cpu, "generator is on cpu"),
     "sparse": (Sparse, "__matmul__", inside_autocast, "BFloat16"),
 }

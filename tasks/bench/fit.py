@@ -22,15 +22,15 @@ import torch
 from pytorch_lightning import Trainer
 from tqdm import tqdm
 
-from tasks.recovery.checkpoints import Interrupts, Keep, WholeCheckpoints
-from tasks.training.callbacks import Best, Record
-from tasks.training.lightning_fast import LeanCallback
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.training.callbacks import BestWeights, MetricsLogger
+from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.memory import keep_freed_memory
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.run import prepare
-from tasks.training.trainer import Training
+from tasks.training.trainer import TrainerOptions
 from zoo.config.compose import Config
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
@@ -72,7 +72,7 @@ class Bare:
     Its average is of the parameters alone and decays evenly from the first step on.
     """
 
-    def __init__(self, task: Task, steps: int, training: Training):
+    def __init__(self, task: Task, steps: int, training: TrainerOptions):
         self.task, self.validate_every = task, training.validate_every
         self.clip, self.ema = training.clip, training.ema
         self.weights = list(task.model.parameters())
@@ -103,11 +103,11 @@ class Bare:
                 task.model.eval()
                 with torch.no_grad():
                     for part in self.validations:
-                        [value.cpu() for value in task.totals(part).values()]
+                        [value.cpu() for value in task.eval_sums(part).values()]
                 task.model.train()
 
 
-class Interleave(LeanCallback):
+class Interleave(FastCallback):
     """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
 
     def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
@@ -128,7 +128,7 @@ class Interleave(LeanCallback):
         self.began = time.process_time()
 
 
-def one_process(config: Config) -> tuple[Training, Callable[[], Task]]:
+def one_process(config: Config) -> tuple[TrainerOptions, Callable[[], Task]]:
     """What `prepare` makes, on one thread of the CPU; ConfigError for anything else."""
     training, make_task = prepare(config)
     if training.devices > 1 or training.accelerator != "cpu":
@@ -168,13 +168,15 @@ def bench(config: Config) -> Report:
     bar = tqdm(total=blocks + 1, unit="block", disable=None)
     interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
     seed_everything(config.seed)
-    with tempfile.TemporaryDirectory() as scratch, Interrupts() as interrupts, logged(None), bar:
+    with tempfile.TemporaryDirectory() as scratch, SignalHandler() as interrupts, logged(None), bar:
         folder = RunFolder(Path(scratch) / "bench")
         folder.create()
-        recorder = Record(folder, NoLogger(), training.log_every, lambda steps: 0.0)
-        keep = Keep(Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, False)
-        callbacks = [interleave, recorder, Best(None), keep]
-        training.trainer(task, callbacks, [WholeCheckpoints()]).fit(task)
+        recorder = MetricsLogger(folder, NoLogger(), training.log_every, lambda steps: 0.0)
+        keep = Checkpointer(
+            Path(scratch) / "last.ckpt", training.save_minutes, interrupts, 10, False
+        )
+        callbacks = [interleave, recorder, BestWeights(None), keep]
+        training.trainer(task, callbacks, [AtomicCheckpointIO()]).fit(task)
         recorder.close()
     return Report(summary(interleave.times[1:], size))
 

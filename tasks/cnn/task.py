@@ -119,7 +119,7 @@ class ImageClassification(ImageTask):
         """`[B, classes]` of images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
-    def totals(self, batch: Tensor) -> Totals:
+    def eval_sums(self, batch: Tensor) -> Totals:
         logits, y = self.logits(batch), self.targets[batch]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
@@ -127,20 +127,20 @@ class ImageClassification(ImageTask):
             "count": torch.tensor(len(batch), device=self.device),
         }
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Of the class that is most frequent in the training part."""
         guess = self.data.labels[self.data.train].mode().values
         hits = self.data.labels[self.data.test] == guess
         return {"test/accuracy": hits.double().mean().item()}
 
-    def curves(self) -> dict[str, list[float]]:
+    def depth_profiles(self) -> dict[str, list[float]]:
         """The root mean square of the stream on validation images, normed by their statistics."""
         x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
         model = by_batch(self.model)
         values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
-    def pictures(self, title: str) -> dict[str, Figure]:
+    def figures(self, title: str) -> dict[str, Figure]:
         """A training batch, the confusion matrix, and the test images that are worst mistaken."""
         from tasks.training.image_plots import confusion_figure, image_figure
 

@@ -127,7 +127,7 @@ class Noise:
 
 
 @dataclass
-class Piece:
+class EvalBatch:
     """Part of an evaluation: the same timesteps and the same noise in every run.
 
     Args:
@@ -146,7 +146,7 @@ class Piece:
         return torch.randn(shape, generator=generator(0, "evaluate", *self.key))
 
 
-class Fixed:
+class EvalBatches:
     """One pass over a part of the data at timesteps that are spread evenly.
 
     Args:
@@ -166,10 +166,10 @@ class Fixed:
     def __len__(self) -> int:
         return -(-len(self.examples) // AT_ONCE)
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[EvalBatch]:
         pieces = zip(self.examples.split(AT_ONCE), self.t.split(AT_ONCE), strict=True)
         for number, (examples, t) in enumerate(pieces):
-            yield Piece((self.part, str(number)), examples, t, self.shares)
+            yield EvalBatch((self.part, str(number)), examples, t, self.shares)
 
 
 def within(t: Tensor, band: str, timesteps: int) -> Tensor:

@@ -13,9 +13,9 @@ from tasks.data.batches import Augment
 from tasks.data.images.dataset import ImageSet
 from tasks.diffusion.noise_schedule import (
     BANDS,
-    Fixed,
+    EvalBatch,
+    EvalBatches,
     Noise,
-    Piece,
     Prediction,
     Schedule,
     Variance,
@@ -103,12 +103,12 @@ class Denoising(ImageTask):
         super().setup(stage)
         self.noise.to(self.device)
 
-    def loader(self, part: str) -> Iterable[Piece]:
+    def loader(self, part: str) -> Iterable[EvalBatch]:
         examples = self.data.parts[part]
         if len(examples) > SEEN and part == "train":
             chosen = torch.randperm(len(examples), generator=generator(0, "evaluated"))[:SEEN]
             examples = examples[chosen]
-        return Fixed(part, examples, self.noise.timesteps)
+        return EvalBatches(part, examples, self.noise.timesteps)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The mean squared error of each image `[B, C, H, W]` of bytes."""
@@ -135,7 +135,7 @@ class Denoising(ImageTask):
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
         return self.errors(images, labels, t[mine], noise[mine]).sum() * (self.world / count)
 
-    def totals(self, batch: Piece) -> Totals:
+    def eval_sums(self, batch: EvalBatch) -> Totals:
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
         errors = self.errors(images, self.targets[batch.examples], t, noise)
@@ -145,7 +145,7 @@ class Denoising(ImageTask):
             found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
         return found | {"count": torch.tensor(len(t), device=self.device)}
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Of zero, the mean of noise and of images about."""
         self.noise.to(torch.device("cpu"))  # where the data is loaded
         images, squares, count = self.data.images, 0.0, 0
@@ -156,13 +156,13 @@ class Denoising(ImageTask):
             count += x.numel()
         return {"test/loss": squares / count}
 
-    def final(self) -> dict[str, float]:
+    def final_metrics(self) -> dict[str, float]:
         """The Fréchet distance of samples, with its two reference lines."""
         if not self.frechet_samples:
             return {}
         return quality(self, self.frechet_samples)
 
-    def glimpses(self, step: int) -> dict[str, Figure]:
+    def progress_figures(self, step: int) -> dict[str, Figure]:
         """Samples on the way."""
         trainer, every = self.trainer, self.sample_every
         before = step - trainer.val_check_interval // trainer.accumulate_grad_batches
@@ -171,7 +171,7 @@ class Denoising(ImageTask):
         title = f"samples at step {step}"
         return {f"samples_{step:06d}": figure(self, SHOWN, title)}
 
-    def pictures(self, title: str) -> dict[str, Figure]:
+    def figures(self, title: str) -> dict[str, Figure]:
         """Samples of the trained model, and training images beside them."""
         from tasks.training.image_plots import sheet_figure
 

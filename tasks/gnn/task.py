@@ -52,7 +52,7 @@ class NodeClassification(Task):
     """
 
     takes = Graph
-    facts: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
+    example_model_args: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
     asks = ("stem", "body", "prepare", "takes_sparse")
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
@@ -68,9 +68,9 @@ class NodeClassification(Task):
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.drop_edge = drop_edge
-        self.draws["edges"] = generator(seed, "edges")
+        self.generators["edges"] = generator(seed, "edges")
 
-    def facts_of(self, data: Graph) -> dict[str, Any]:
+    def model_args(self, data: Graph) -> dict[str, Any]:
         return {"features": data.x.shape[1], "classes": data.classes}
 
     def batches_per_pass(self, world: int) -> int:
@@ -105,7 +105,7 @@ class NodeClassification(Task):
         if not self.drop_edge:
             return self.edges
         edge_index = self.data.edge_index
-        kept = torch.rand(edge_index.shape[1], generator=self.draws["edges"]) >= self.drop_edge
+        kept = torch.rand(edge_index.shape[1], generator=self.generators["edges"]) >= self.drop_edge
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
@@ -115,7 +115,7 @@ class NodeClassification(Task):
         logits = self.model(self.x, *self.dropped_edges())[nodes]
         return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
 
-    def totals(self, batch: Tensor) -> Totals:
+    def eval_sums(self, batch: Tensor) -> Totals:
         logits = self.model(self.x, *self.edges)[batch].float()
         y = self.y[batch]
         return {
@@ -124,12 +124,12 @@ class NodeClassification(Task):
             "count": torch.tensor(len(batch), device=self.device),
         }
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Of the class that is most frequent in the training part."""
         guess = self.data.y[self.data.train].mode().values
         return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
 
-    def curves(self) -> dict[str, list[float]]:
+    def depth_profiles(self) -> dict[str, list[float]]:
         """The normalised Dirichlet energy of the stream, edges taken in both directions."""
         model = self.model
         values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)

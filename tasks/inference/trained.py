@@ -59,8 +59,8 @@ class Trained(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Moves the net, and with it the place where inputs are put."""
         super()._apply(fn, recurse)
-        self.learned.home = next(self.parameters()).device
-        self.learned.to(self.learned.home)
+        self.learned.compute_device = next(self.parameters()).device
+        self.learned.to(self.learned.compute_device)
         return self
 
     def __repr__(self) -> str:
@@ -81,8 +81,8 @@ def load(
     with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten
         learned = restored(config, place, weights)
     try:
-        learned.home = torch.device(device) if device else learned.home
-        learned.to(learned.home)
+        learned.compute_device = torch.device(device) if device else learned.compute_device
+        learned.to(learned.compute_device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0][:120]
         raise ConfigError(reason, f"device={device}", "give cpu, or leave it out") from None

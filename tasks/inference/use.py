@@ -82,7 +82,7 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
 
     def data(source: Any) -> Any:
         if "outline" in checkpoint:
-            return task_class.takes.of_outline(checkpoint["outline"])
+            return task_class.data_type.of_outline(checkpoint["outline"])
         return source.load()  # a run of before, or data of another package
 
     config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}

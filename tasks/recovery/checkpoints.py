@@ -15,12 +15,12 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.recovery.tensor_files import put_back, save_whole
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 from zoo.errors import Diverged
 from zoo.probes.nonfinite import first_of
 
 
-class Interrupts:
+class SignalHandler:
     """Notes a signal and lets the step end; a second one stops at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -29,7 +29,7 @@ class Interrupts:
         self.received: int | None = None
         self.previous: dict[int, Any] = {}
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> SignalHandler:
         self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
         self.listen()
         return self
@@ -49,7 +49,7 @@ class Interrupts:
         self.received = number
 
 
-class Keep(LeanCallback):
+class Checkpointer(FastCallback):
     """Saves `last.ckpt` every few minutes, when interrupted and at the end, with random states.
 
     A step is over when its validation is, so that a run which goes on has lost none of it.
@@ -67,7 +67,7 @@ class Keep(LeanCallback):
     state_key = "Keep"  # in checkpoints
 
     def __init__(
-        self, path: Path, minutes: float, interrupts: Interrupts, every: int, anchors: bool
+        self, path: Path, minutes: float, interrupts: SignalHandler, every: int, anchors: bool
     ):
         self.path = path
         self.seconds = 60 * minutes
@@ -172,7 +172,7 @@ def is_real(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
-class WholeCheckpoints(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's checkpoints, each one whole, with its digest and the one before it."""
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:

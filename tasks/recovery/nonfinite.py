@@ -17,7 +17,7 @@ from torch import Tensor
 from tasks.recovery.origin import origin_of_lost
 from tasks.recovery.rollback import RolledBack, edit
 from tasks.recovery.tensor_files import load_checkpoint
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 from tasks.training.trainer import OnNonFinite
 from zoo.errors import Diverged
 
@@ -29,7 +29,7 @@ SHOWN = 100  # events that a result lists
 LEAST_SCALE = 1.0  # of fp16, below which a gradient that is not finite is lost
 
 
-class Guard(LeanCallback):
+class NonFiniteGuard(FastCallback):
     """Keeps a gradient that is not finite from the weights, and records losses out of the usual.
 
     On one CPU every step is looked at as it ends; elsewhere a lost step is left out on the device,

@@ -49,7 +49,7 @@ def agreed(trainer: Trainer, words: str) -> str:
 def undisturbed(task: Any) -> Iterator[None]:
     """Within, a step can be taken again; buffers and random states are as before afterwards."""
     buffers = {name: value.clone() for name, value in task.model.named_buffers()}
-    draws = {name: generator.get_state() for name, generator in task.draws.items()}
+    draws = {name: generator.get_state() for name, generator in task.generators.items()}
     compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
     training = task.model.training
     task.model.train()
@@ -60,7 +60,7 @@ def undisturbed(task: Any) -> Iterator[None]:
     finally:
         task.model.train(training)
         task.model._compiled_call_impl = compiled
-        for name, generator in task.draws.items():
+        for name, generator in task.generators.items():
             generator.set_state(draws[name])
         for name, value in task.model.named_buffers():
             value.copy_(buffers[name])

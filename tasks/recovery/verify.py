@@ -12,7 +12,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 
 from tasks.inference.use import Report
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 from tasks.training.process import is_first
 from tasks.training.result import machine, versions
 from tasks.training.run import prepare, refuse_changes
@@ -36,7 +36,7 @@ DIGESTS = {  # what a run began with, in the order in which it is made
 }
 
 
-class Until(LeanCallback):
+class Until(FastCallback):
     """Ends a run after a step as a signal does, without its final evaluation.
 
     Args:

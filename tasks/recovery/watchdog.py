@@ -19,7 +19,7 @@ from pytorch_lightning import Trainer
 
 from tasks.recovery.ranks import Ranks, is_lost_process
 from tasks.recovery.rollback import RolledBack
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 from zoo.errors import ResourceError
 
 TICK = 0.5  # seconds between two looks
@@ -29,7 +29,7 @@ GRACE = 5.0  # seconds in which the other processes write down their stacks
 Phase = Literal["start", "step", "validation", "checkpoint", "evaluation"]
 
 
-class Watchdog(LeanCallback):
+class Watchdog(FastCallback):
     """Ends all processes of a run that hangs; those that still answer leave stacks in its log.
 
     It counts its own looks, so that a machine or a process that slept for a while is no hang.

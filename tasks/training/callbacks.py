@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.module import Task
 from tasks.training.progress import Progress
@@ -27,7 +27,7 @@ from zoo.run_folder import RunFolder, room_for
 NOTHING: Mapping[str, float | None] = {}
 
 
-class Record(LeanCallback):
+class MetricsLogger(FastCallback):
     """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
 
     Beside the training loss a row has `train/lr`, the learning rate of its step, which all
@@ -70,7 +70,7 @@ class Record(LeanCallback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         if self.file and not trainer.global_step:
             with task.evaluating():
-                self.shown = {"curves": task.curves(), "mixing": net_mixing(task.model)}
+                self.shown = {"curves": task.depth_profiles(), "mixing": net_mixing(task.model)}
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.watch_every = self.every
         self.began = self.ended = self.since = (trainer.global_step, time.perf_counter())
@@ -115,7 +115,7 @@ class Record(LeanCallback):
         if trainer.state.fn == TrainerFn.FITTING:
             self.row(trainer, {f"val/{name}": v for name, v in task.metrics().items()})
             if self.folder:
-                for name, figure in task.glimpses(trainer.global_step).items():
+                for name, figure in task.progress_figures(trainer.global_step).items():
                     path = self.folder.figures / f"{name}.png"
                     save(figure, path)
                     self.mirror.figure(name, path, trainer.global_step)
@@ -169,7 +169,7 @@ def train_loss(trainer: Trainer, task: Task) -> float:
     return float(loss)
 
 
-class Best(LeanCallback):
+class BestWeights(FastCallback):
     """Keeps the weights of the lowest validation loss and ends training without a better one.
 
     Args:
@@ -188,7 +188,7 @@ class Best(LeanCallback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        self.offer(task.metrics()["loss"], trainer.global_step, task)
+        self.update(task.metrics()["loss"], trainer.global_step, task)
         self.end(trainer, trainer.global_step)
 
     def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
@@ -204,7 +204,7 @@ class Best(LeanCallback):
         if self.patience and step - self.step >= self.patience:
             trainer.should_stop = True
 
-    def offer(self, loss: float, step: int, task: Task) -> bool:
+    def update(self, loss: float, step: int, task: Task) -> bool:
         """Takes the task's weights if their loss is the lowest so far."""
         better = loss < self.loss
         if better:

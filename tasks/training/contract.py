@@ -48,9 +48,13 @@ def refuse_lacking_task(config: Config) -> None:
     if not issubclass(found, Task):
         refuse("task", config, found, "the base class tasks.training.module.Task")
     lost = [n for n in dir(found) if getattr(getattr(found, n), "__isabstractmethod__", False)]
-    lost += ["takes"] if found.takes is object or not isinstance(found.takes, type) else []
+    lost += (
+        ["data_type"] if found.data_type is object or not isinstance(found.data_type, type) else []
+    )
     lost += [
-        f"{n}, a mapping" for n in ("facts", "verbs") if not isinstance(getattr(found, n), Mapping)
+        f"{n}, a mapping"
+        for n in ("example_model_args", "verbs")
+        if not isinstance(getattr(found, n), Mapping)
     ]
     primary = found.primary
     pair = isinstance(primary, tuple) and [*map(type, primary)] == [str, bool]
@@ -69,7 +73,7 @@ def refuse_lacking_source(config: Config) -> None:
         refuse("data", config, found, "a load that takes nothing")
     if loads(found) is None:
         refuse("data", config, found, "the class that load returns, as in def load(self) -> Graph")
-    if loads(found) is not takes(task):
+    if loads(found) is not data_type(task):
         what = f"task={task} cannot use data={config.choices['data']}"
         raise ConfigError(what, "data", f"choose from {', '.join(usable(task))}")
 
@@ -93,10 +97,10 @@ def refuse_lacking_model(config: Config, model: Any) -> None:
 def whole(config: Config, data: Any) -> Any:
     """What a source has loaded; ConfigError where it lacks something."""
     task: Any = registry.resolve("task", config.choices["task"])
-    if not isinstance(data, task.takes):
+    if not isinstance(data, task.data_type):
         found: Any = registry.resolve("data", config.choices["data"])
         lost = f"what its load promises: it gives {type(data).__name__}"
-        refuse("data", config, found, f"{lost}, not {task.takes.__name__}")
+        refuse("data", config, found, f"{lost}, not {task.data_type.__name__}")
     asked = DATA + (USED if task.verbs else ())
     refuse("data", config, type(data), ", ".join(n for n in asked if not hasattr(data, n)))
     parts = data.parts if isinstance(data.parts, Mapping) else {}
@@ -127,11 +131,11 @@ def refuse_lacking_answers(config: Config, task: Task) -> None:
         return
     if not hasattr(task, "model"):
         refuse("task", config, type(task), "the call super().__init__(make_model, data, ...)")
-    draws = {name: each.get_state() for name, each in task.draws.items()}
+    draws = {name: each.get_state() for name, each in task.generators.items()}
     with torch.random.fork_rng(devices=[]), task.evaluating():
         refuse("task", config, type(task), lack_of_answers(task))
     for name, state in draws.items():
-        task.draws[name].set_state(state)
+        task.generators[name].set_state(state)
 
 
 def lack_of_answers(task: Task) -> str:
@@ -148,10 +152,10 @@ def lack_of_answers(task: Task) -> str:
     batch = first(task.loader("val"))
     if batch is None:
         return "a batch from loader"
-    totals = task.totals(batch)
+    totals = task.eval_sums(batch)
     if not isinstance(totals, dict) or not {"loss", "count"} <= totals.keys():
         return "loss and count in totals"
-    lost = {"loss", task.primary[0]} - task.measures(totals).keys()
+    lost = {"loss", task.primary[0]} - task.metrics_from_sums(totals).keys()
     return f"{', '.join(sorted(lost))} in measures" if lost else ""
 
 
@@ -160,14 +164,16 @@ def first(batches: Any) -> Any:
     return next(iter(batches), None) if isinstance(batches, Iterable) else None
 
 
-def takes(task: str) -> Any:
+def data_type(task: str) -> Any:
     """The class of data that a task takes."""
-    return registry.resolve("task", task).takes  # type: ignore[attr-defined]
+    return registry.resolve("task", task).data_type  # type: ignore[attr-defined]
 
 
 def usable(task: str) -> list[str]:
     """The data sets that a task can use."""
-    return [n for n in registry.names("data") if loads(registry.resolve("data", n)) is takes(task)]
+    return [
+        n for n in registry.names("data") if loads(registry.resolve("data", n)) is data_type(task)
+    ]
 
 
 def taking(task: str, option: str) -> list[str]:

@@ -8,10 +8,10 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from tasks.training.lightning_fast import LeanCallback
+from tasks.training.lightning_fast import FastCallback
 
 
-class Average(LeanCallback):
+class EMA(FastCallback):
     """Averages weights and buffers after every step; validation, result and checkpoint show it.
 
     Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.data.batches import Shuffled
-from tasks.data.images.labelled import Labelled
+from tasks.data.images.labelled import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
 from zoo.shard import Shard, set_shard
@@ -22,13 +22,13 @@ class ImageTask(Task):
     on their number.
     """
 
-    facts: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
+    example_model_args: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
 
-    def __init__(self, make_model: MakeModel, data: Labelled, optimizer: Optimizer, seed: int):
+    def __init__(self, make_model: MakeModel, data: ImageDataset, optimizer: Optimizer, seed: int):
         super().__init__(make_model, data, optimizer, seed)
         self.batch_size: int = self.shuffled().size
 
-    def facts_of(self, data: Labelled) -> dict[str, Any]:
+    def model_args(self, data: ImageDataset) -> dict[str, Any]:
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
 
     def shuffled(self, number: int = 0) -> Shuffled:

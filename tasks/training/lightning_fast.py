@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 if TYPE_CHECKING:
-    from tasks.recovery.nonfinite import Guard
+    from tasks.recovery.nonfinite import NonFiniteGuard
 
 HOOKS = (
     "on_train_batch_start",
@@ -35,7 +35,7 @@ def nothing() -> None:
     """Does nothing."""
 
 
-class Lean:
+class Fast:
     """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
 
     Those that a class or a parent of it defines are called as ever.
@@ -52,11 +52,11 @@ class Lean:
         return self
 
 
-class LeanCallback(Lean, Callback):
+class FastCallback(Fast, Callback):
     """A callback without Lightning's empty hooks."""
 
 
-class LeanModule(Lean, LightningModule):
+class FastModule(Fast, LightningModule):
     """A module with data on its device, whose gradients are freed right after the step.
 
     Attributes:
@@ -67,7 +67,7 @@ class LeanModule(Lean, LightningModule):
         alive: called again and again outside of steps, for a watchdog that would miss them.
     """
 
-    guard: Guard | None = None
+    guard: NonFiniteGuard | None = None
     alive: Callable[[], None] = staticmethod(nothing)
     train_loss: Tensor
     watch_every = 0

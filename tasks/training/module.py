@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from tasks.training.lightning_fast import LeanModule, signed
+from tasks.training.lightning_fast import FastModule, signed
 from tasks.training.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def follow(scheduler: LambdaLR) -> None:
         group["lr"] = rate * factor(scheduler.last_epoch)
 
 
-class Task(LeanModule):
-    """A model, its data and its loss. A subclass gives `loss`, `totals` and the loaders.
+class Task(FastModule):
+    """A model, its data and its loss. A subclass gives `loss`, `eval_sums` and the loaders.
 
     Where several processes share a batch, `loss` tells by `zoo.shard.set_shard` which rows are
     computed here: draws are for the whole batch, and random states are alike in all processes.
@@ -76,8 +76,8 @@ class Task(LeanModule):
         trained: the class that answers new inputs in Python, which `zoo.load` gives.
     """
 
-    takes: ClassVar[type] = object
-    facts: ClassVar[dict[str, Any]] = {}
+    data_type: ClassVar[type] = object
+    example_model_args: ClassVar[dict[str, Any]] = {}
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     batch_size: int | None = None
     asks: ClassVar[tuple[str, ...]] = ()
@@ -88,20 +88,20 @@ class Task(LeanModule):
         super().__init__()
         self.seed = seed
         self.data = data
-        self.model: Any = make_model(**self.facts_of(data))
+        self.model: Any = make_model(**self.model_args(data))
         self.options = optimizer
         self.train_loss = torch.tensor(torch.nan)
         self.trained_on = ""  # the digest of the data, of a run that is used
-        self.draws: dict[str, torch.Generator] = {}
+        self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
-        self.home = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     # What a subclass gives.
 
     @abstractmethod
-    def facts_of(self, data: Any) -> dict[str, Any]:
+    def model_args(self, data: Any) -> dict[str, Any]:
         """What the model must know of the data."""
         raise NotImplementedError
 
@@ -111,11 +111,11 @@ class Task(LeanModule):
         raise NotImplementedError
 
     @abstractmethod
-    def totals(self, batch: Any) -> Totals:
+    def eval_sums(self, batch: Any) -> Totals:
         """Sums over the examples of a batch: loss, other metrics and `count`."""
         raise NotImplementedError
 
-    def measures(self, totals: Totals) -> dict[str, float]:
+    def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         """The metrics from the totals of all batches: means over the examples."""
         sums = {name: value.item() for name, value in totals.items()}
         count = sums.pop("count")
@@ -136,23 +136,23 @@ class Task(LeanModule):
         """The batches of one process in one pass over the training data."""
         raise NotImplementedError
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Test metrics of the best answer that ignores the input."""
         return {}
 
-    def curves(self) -> dict[str, list[float]]:
+    def depth_profiles(self) -> dict[str, list[float]]:
         """What the stream shows by depth: values before the first and after every branch."""
         return {}
 
-    def final(self) -> dict[str, float]:
+    def final_metrics(self) -> dict[str, float]:
         """Metrics of the finished run that belong to no part of the data, as `group/name`."""
         return {}
 
-    def glimpses(self, step: int) -> dict[str, Figure]:
+    def progress_figures(self, step: int) -> dict[str, Figure]:
         """Figures on the way, asked for after every validation."""
         return {}
 
-    def pictures(self, title: str) -> dict[str, Figure]:
+    def figures(self, title: str) -> dict[str, Figure]:
         """Figures of the data and of what the model makes of it."""
         return {}
 
@@ -166,11 +166,12 @@ class Task(LeanModule):
     def evaluating(self) -> Iterator[None]:
         """Data and model where the run computes, the model in evaluation; also without a trainer.
 
-        A trainer that has ended takes the model off its device. `curves`, `final` and `pictures`
-        are called in here as a whole, so that in them `self.device` is where everything lies.
+        A trainer that has ended takes the model off its device. `depth_profiles`, `final_metrics`
+        and `figures` are called in here as a whole, so that in them `self.device` is where
+        everything lies.
         """
         before, training = self.device, self.model.training
-        self.to(self.home)
+        self.to(self.compute_device)
         self.setup("evaluate")
         self.model.eval()
         try:
@@ -181,7 +182,7 @@ class Task(LeanModule):
             self.to(before)
 
     def on_fit_start(self) -> None:
-        self.home = self.device
+        self.compute_device = self.device
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -190,7 +191,7 @@ class Task(LeanModule):
                 follow(config.scheduler)
 
     def on_validation_start(self) -> None:
-        self.home = self.device
+        self.compute_device = self.device
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
@@ -216,7 +217,7 @@ class Task(LeanModule):
 
     def validation_step(self, batch: Any, index: int) -> None:
         self.alive()
-        for name, value in self.totals(batch).items():
+        for name, value in self.eval_sums(batch).items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def metrics(self) -> dict[str, float]:
@@ -227,7 +228,7 @@ class Task(LeanModule):
                 flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
             parts = flat.cpu().split([value.numel() for value in self.sums.values()])
             sums = self.sums.items()
-            self.measured = self.measures(
+            self.measured = self.metrics_from_sums(
                 {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
             )
         return self.measured
@@ -237,11 +238,11 @@ class Task(LeanModule):
         if hasattr(self.data, "outline"):  # a trained model is used without its data
             checkpoint["outline"] = self.data.outline()
         checkpoint["dropped_batches"] = self.dropped_batches
-        checkpoint["draws"] = {name: draws.get_state() for name, draws in self.draws.items()}
+        checkpoint["draws"] = {name: draws.get_state() for name, draws in self.generators.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.dropped_batches = checkpoint.get("dropped_batches", 0)
-        for name, draws in self.draws.items():
+        for name, draws in self.generators.items():
             draws.set_state(checkpoint["draws"][name].cpu())
 
     def configure_optimizers(self) -> Any:

@@ -154,7 +154,7 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "depth": config.sections["model"]["depth"],
         "seed": config.seed,
         "metrics": {},
-        "chance": task.chance(),
+        "chance": task.chance_metrics(),
         "examples": {part: len(places) for part, places in task.data.parts.items()},
         "skipped": getattr(task.data, "skipped", 0),
         "data_notes": list(task.data.notes),

@@ -29,7 +29,7 @@ from tasks.training.module import Task
 from tasks.training.process import is_first, logged
 from tasks.training.result import Result, new_record
 from tasks.training.train import at_best, finite, measured, train
-from tasks.training.trainer import Training
+from tasks.training.trainer import TrainerOptions
 from zoo.config import registry
 from zoo.config.compose import CHANGEABLE, Config, from_file
 from zoo.config.tree import flatten
@@ -42,7 +42,7 @@ from zoo.system.paths import expanded
 
 def prepare(
     config: Config, load: Callable[[Any], Any] = lambda source: source.load()
-) -> tuple[Training, Callable[[], Task]]:
+) -> tuple[TrainerOptions, Callable[[], Task]]:
     """Everything that can be refused before data, device or folder is touched.
 
     Args:
@@ -63,7 +63,7 @@ def prepare(
     make_task, source = config.maker("task"), config.maker("data")()
     try:
         with torch.device("meta"):
-            model = make_model(**task_class.facts)
+            model = make_model(**task_class.example_model_args)
     except TypeError as error:
         what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
         dotted = registry.class_path("model", config.choices["model"])
@@ -258,5 +258,5 @@ def test(config: Config, where: str) -> Result | None:
         better = {} if best["step"] == record["steps"] else best["weights"]
         second = at_best(task, training, metrics, better)
         with task.evaluating():
-            record["metrics"] = metrics | finite(task.final()) | second
+            record["metrics"] = metrics | finite(task.final_metrics()) | second
     return Result(record, str(folder.path)) if is_first() else None

@@ -14,21 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.recovery.checkpoints import Interrupts, Keep, WholeCheckpoints
-from tasks.recovery.nonfinite import Guard
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
 from tasks.recovery.tensor_files import save_safetensors, save_whole
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory, small_batch
-from tasks.training.callbacks import Best, Record
+from tasks.training.callbacks import BestWeights, MetricsLogger
 from tasks.training.deterministic import deterministic
 from tasks.training.loggers import NoLogger, identity
 from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.result import PARTS, Result, new_record
-from tasks.training.trainer import Training
+from tasks.training.trainer import TrainerOptions
 from zoo.config.compose import Config
 from zoo.config.idle import idle
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
@@ -43,7 +43,7 @@ log = logging.getLogger("zoo")
 
 def train(
     config: Config,
-    training: Training,
+    training: TrainerOptions,
     task: Task,
     folder: RunFolder | None,
     checkpoint: Path | None,
@@ -73,7 +73,7 @@ def train(
 
 def attempt(
     config: Config,
-    training: Training,
+    training: TrainerOptions,
     task: Task,
     folder: RunFolder | None,
     checkpoint: Path | None,
@@ -93,15 +93,17 @@ def attempt(
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
     repeating = deterministic(training.deterministic)
-    with Interrupts() as interrupts, repeating as unrepeatable:
+    with SignalHandler() as interrupts, repeating as unrepeatable:
         mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
-        recorder = Record(folder, mirror, training.log_every, epochs, pictures)
-        best = Best(training.patience)
+        recorder = MetricsLogger(folder, mirror, training.log_every, epochs, pictures)
+        best = BestWeights(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         policy, every = training.on_nonfinite, training.log_every
-        guard = Guard(policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt"))
-        keep = Keep(last, training.save_minutes, interrupts, every, policy == "rollback")
+        guard = NonFiniteGuard(
+            policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt")
+        )
+        keep = Checkpointer(last, training.save_minutes, interrupts, every, policy == "rollback")
         record["events"] = guard.events
 
         def hung(what: str) -> None:
@@ -112,7 +114,7 @@ def attempt(
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
         callbacks = [guard, recorder, best, keep, watchdog]
-        trainer = training.trainer(task, callbacks, [WholeCheckpoints()])
+        trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
         if folder:
             mirror.start(folder.path, config.plain(), identity(config))
         figures: dict[str, Path] = {}
@@ -150,7 +152,7 @@ def attempt(
         return Result(record, str(folder.path), code) if folder else None
 
 
-def tell(config: Config, task: Task, training: Training) -> None:
+def tell(config: Config, task: Task, training: TrainerOptions) -> None:
     """Says what was read, what is odd in it, and what is about to be trained.
 
     Named as well are options that are without effect or unwise.
@@ -164,7 +166,7 @@ def tell(config: Config, task: Task, training: Training) -> None:
     log.info("%s", announcement(new_record(config, task), training.limits(task), training))
 
 
-def announcement(record: dict[str, Any], limits: dict[str, int], training: Training) -> str:
+def announcement(record: dict[str, Any], limits: dict[str, int], training: TrainerOptions) -> str:
     """What is about to be trained and which limit ends it, in one line."""
     ends = min(limits, key=lambda words: limits[words])
     longer = "".join(f", before {words}" for words in limits if words != ends)
@@ -176,7 +178,9 @@ def announcement(record: dict[str, Any], limits: dict[str, int], training: Train
 
 
 @contextlib.contextmanager
-def outcome(record: dict[str, Any], keep: Keep, config: Config, task: Task) -> Iterator[None]:
+def outcome(
+    record: dict[str, Any], keep: Checkpointer, config: Config, task: Task
+) -> Iterator[None]:
     """Notes how training ended and how long it took; errors that have a remedy get it."""
     began = time.perf_counter()
     try:
@@ -202,19 +206,19 @@ def outcome(record: dict[str, Any], keep: Keep, config: Config, task: Task) -> I
         record["seconds"] += time.perf_counter() - began
 
 
-def finish(record: dict[str, Any], task: Task, training: Training, best: Best) -> None:
+def finish(record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights) -> None:
     """Evaluates a run that reached its end, at its last step and at its best one."""
     metrics = measured(task, training)
-    best.offer(metrics["val/loss"], record["steps"], task)
+    best.update(metrics["val/loss"], record["steps"], task)
     better = {} if best.step == record["steps"] else best.weights
     with task.evaluating():
-        final, record["curves"] = finite(task.final()), task.curves()
+        final, record["curves"] = finite(task.final_metrics()), task.depth_profiles()
     record["metrics"] = metrics | final | at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
 
 
-def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Best) -> None:
+def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
     """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
     facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
     weights = {"last": (record["steps"], task.model.state_dict())}
@@ -226,7 +230,7 @@ def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Be
         save_safetensors(values, path, facts | {"step": step})
 
 
-def measured(task: Task, training: Training) -> dict[str, float]:
+def measured(task: Task, training: TrainerOptions) -> dict[str, float]:
     """Every metric on every part of the data with the present weights."""
     found: dict[str, float] = {}
     for part in PARTS:
@@ -244,7 +248,7 @@ def finite(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def at_best(
-    task: Task, training: Training, metrics: dict[str, float], best: dict[str, Tensor]
+    task: Task, training: TrainerOptions, metrics: dict[str, float], best: dict[str, Tensor]
 ) -> dict[str, float]:
     """The metrics with the weights of lowest validation loss; the present ones come back.
 
@@ -272,7 +276,7 @@ def draw(
     after = f"step {record['steps']}"
     with task.evaluating():
         curves = curves_figure(list(folder.rows()), title, record["events"])
-        figures = {"curves": curves, **task.pictures(title)}
+        figures = {"curves": curves, **task.figures(title)}
     for name, values in record["curves"].items():
         start = record["curves_at_start"].get(name)
         lines = {"start": start, after: values} if start else {after: values}

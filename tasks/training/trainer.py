@@ -19,7 +19,7 @@ Steps = Annotated[int, Ge(1)]
 OnNonFinite = Literal["stop", "skip", "rollback"]
 
 
-class Training:
+class TrainerOptions:
     """How long, on what and how precisely to train.
 
     Args:
@@ -128,7 +128,7 @@ class Training:
         from pytorch_lightning import Trainer
         from pytorch_lightning.profilers import PassThroughProfiler
 
-        from tasks.training.ema import Average
+        from tasks.training.ema import EMA
 
         class Unprofiled(PassThroughProfiler):
             """One empty context for all actions, where Lightning makes 36 a step."""
@@ -136,7 +136,7 @@ class Training:
             def profile(self, action_name: str) -> Any:
                 return NOTHING
 
-        averaging = [Average(self.ema)] if self.ema else []
+        averaging = [EMA(self.ema)] if self.ema else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(

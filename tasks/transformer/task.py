@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tasks.data.text.dataset import Text, Windows
+from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from zoo.probes.stream import token_similarity
@@ -21,7 +21,7 @@ SHOWN = 16  # windows of the curves
 HELD = 2**28  # tokens that are brought to the device
 
 
-class Consecutive:
+class SequentialWindows:
     """Windows side by side, so that each token but the first is a target once.
 
     Args:
@@ -67,7 +67,7 @@ class LanguageModelling(Task):
     """
 
     takes = Text
-    facts: ClassVar[dict[str, Any]] = {"vocabulary": 65}
+    example_model_args: ClassVar[dict[str, Any]] = {"vocabulary": 65}
     primary = ("loss", False)
     asks = ("context", "values")
     trained = "tasks.inference.answers.TrainedText"
@@ -79,7 +79,7 @@ class LanguageModelling(Task):
         self.context: int = self.model.context
         data.fits(self.context)
 
-    def facts_of(self, data: Text) -> dict[str, Any]:
+    def model_args(self, data: Text) -> dict[str, Any]:
         return {"vocabulary": len(data.symbols)}
 
     def batches_per_pass(self, world: int) -> int:
@@ -96,12 +96,12 @@ class LanguageModelling(Task):
         limit = None
         if part == "train":
             limit = -(-max(self.data.sizes[1:]) // self.context)
-        return Consecutive(self.data.parts[part], self.context, limit)
+        return SequentialWindows(self.data.parts[part], self.context, limit)
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
         self.world, self.rank = world, rank
         places = self.data.sizes[0] - self.context
-        return Windows(places, self.batch_size, self.seed, number)
+        return RandomWindows(places, self.batch_size, self.seed, number)
 
     def windows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Tokens `[B, length]` from these places on, and the tokens after each of them."""
@@ -116,7 +116,7 @@ class LanguageModelling(Task):
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
         return loss * (self.world / (len(batch) * self.context))
 
-    def totals(self, batch: tuple[Tensor, int]) -> Totals:
+    def eval_sums(self, batch: tuple[Tensor, int]) -> Totals:
         x, y = self.windows(*batch)
         logits = self.model(x).float().flatten(0, 1)
         return {
@@ -137,7 +137,7 @@ class LanguageModelling(Task):
             }
         return self.measured
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Of the frequencies in the training part; each symbol is counted once more there."""
 
         def counts(part: str) -> Tensor:
@@ -150,7 +150,7 @@ class LanguageModelling(Task):
         nats = -(train / train.sum()).double().log()
         return {"test/loss": ((test * nats).sum() / test.sum()).item()}
 
-    def curves(self) -> dict[str, list[float]]:
+    def depth_profiles(self) -> dict[str, list[float]]:
         """How alike the tokens of a validation window are, and the size of the stream."""
         places = self.data.parts["val"]
         starts = torch.linspace(places.start, places.stop - self.context - 1, SHOWN).long()

@@ -120,7 +120,7 @@ class Segmentation(ImageTask):
         """`[B, classes, H, W]` of images as they are."""
         return self.model(self.normalised(self.images[examples]))
 
-    def totals(self, batch: Tensor) -> Totals:
+    def eval_sums(self, batch: Tensor) -> Totals:
         logits, y = self.logits(batch), self.targets[batch]
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
@@ -130,12 +130,12 @@ class Segmentation(ImageTask):
             "rims": rim_counts(y, guess, size),
         }
 
-    def measures(self, totals: Totals) -> dict[str, float]:
+    def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         counts, rims = totals.pop("confusion"), totals.pop("rims")
         loss = self.criterion.value(totals).item()
         return {"loss": loss, **measures(counts, rims, self.data.classes)}
 
-    def chance(self) -> dict[str, float]:
+    def chance_metrics(self) -> dict[str, float]:
         """Of the class with the most pixels in the training part."""
         data: MaskSet = self.data
         guess = int(data.counts(data.train).argmax())
@@ -144,7 +144,7 @@ class Segmentation(ImageTask):
         found = measures(counts, torch.ones(3, len(data.classes)), data.classes)
         return {f"test/{name}": found[name] for name in ("mean_iou", "accuracy")}
 
-    def curves(self) -> dict[str, list[float]]:
+    def depth_profiles(self) -> dict[str, list[float]]:
         """The root mean square of the stream on validation images, through all levels."""
         values: list[Tensor] = []
 
@@ -158,7 +158,7 @@ class Segmentation(ImageTask):
             hook.remove()
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
-    def pictures(self, title: str) -> dict[str, Figure]:
+    def figures(self, title: str) -> dict[str, Figure]:
         """Test images, the worst and typical ones, with truth and answer; a training batch."""
         from tasks.unet.plots import answers_figure, batch_figure
 

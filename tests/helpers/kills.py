@@ -19,10 +19,10 @@ from forked import places, start
 
 ROOT = Path(__file__).parents[2]
 PLACES = {  # what is called there; a blow falls before or after one of the calls
-    "batch": "tasks.recovery.checkpoints.Keep.on_train_batch_end",
-    "step": "tasks.recovery.checkpoints.Keep.end_step",
-    "row": "tasks.training.callbacks.Record.row",
-    "offer": "tasks.training.callbacks.Best.offer",
+    "batch": "tasks.recovery.checkpoints.Checkpointer.on_train_batch_end",
+    "step": "tasks.recovery.checkpoints.Checkpointer.end_step",
+    "row": "tasks.training.callbacks.MetricsLogger.row",
+    "offer": "tasks.training.callbacks.BestWeights.update",
     "validation": "tasks.training.module.Task.validation_step",
     "evaluation": "tasks.training.train.measured",
     "write": "os.fsync",

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tasks.data.text.dataset import Text
-from tasks.data.text.tokenizers import Characters
+from tasks.data.text.tokenizers import CharTokenizer
 from tasks.training.optim import AdamW
 from tasks.transformer.task import LanguageModelling
 from zoo.connections.additive import Residual
@@ -20,7 +20,7 @@ def make_task(data, context=8):
 
 
 def plain_text(content, symbols=None, sizes=None):
-    symbols = symbols or Characters(content)
+    symbols = symbols or CharTokenizer(content)
     tokens = torch.from_numpy(symbols.encode(content).astype(np.int16))
     third = len(tokens) // 3
     return Text(tokens, sizes or (len(tokens) - 2 * third, third, third), symbols, "here")

@@ -24,7 +24,7 @@ from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
 
-class Tokens(nn.Module):
+class TokenEmbedding(nn.Module):
     """The stem: a vector for each token, and one for each position where these are learned.
 
     Shapes: tokens `[B, T]` to `[B, T, C]`.
@@ -43,7 +43,7 @@ class Tokens(nn.Module):
         return dropped(x, self.dropout, self.training)
 
 
-class Tied(nn.Module):
+class TiedHead(nn.Module):
     """A head whose rows are the vectors of the tokens; they are drawn where they stand."""
 
     def __init__(self, token: Embedding):
@@ -124,7 +124,7 @@ class Transformer(nn.Module):
             ]
             return [norm_placement.branch(core, make_norm, nn.Identity) for core in cores]
 
-        self.stem = Tokens(vocabulary, width, context * (position == "learned"), dropout)
+        self.stem = TokenEmbedding(vocabulary, width, context * (position == "learned"), dropout)
         self.body = Stack(
             [branch for block in range(depth) for branch in branches(block)],
             [connect(site) for site in Site.line(width, 2 * depth)],
@@ -132,7 +132,7 @@ class Transformer(nn.Module):
             checkpoint=checkpoint,
         )
         self.close = norm_placement.close(make_norm, nn.Identity)
-        self.head = Tied(self.stem.token) if tie else Linear(width, vocabulary, False)
+        self.head = TiedHead(self.stem.token) if tie else Linear(width, vocabulary, False)
         turns = rotation(context, width // heads) if position == "rotary" else None
         self.register_buffer("turns", turns, persistent=False)
 

@@ -11,14 +11,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Live(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):
     """Counts the bytes of tensors that were made inside and are still alive.
 
     Attributes:
         bytes: alive now.
         peak: most that were alive at once.
 
-    >>> with Live() as live:
+    >>> with LiveBytes() as live:
     ...     _ = torch.zeros(8).exp().exp()
     >>> live.peak
     64
@@ -61,6 +61,6 @@ def is_dense(x: Any) -> bool:
 
 def peak_bytes(step: Callable[[], torch.Tensor]) -> int:
     """Most bytes alive at once while a loss is computed and sent backward."""
-    with Live() as live:
+    with LiveBytes() as live:
         step().backward()
     return live.peak

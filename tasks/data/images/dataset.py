@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.data.images.labelled import Labelled
+from tasks.data.images.labelled import ImageDataset
 from zoo.seeding import generator
 
 
 @dataclass
-class ImageSet(Labelled):
+class ImageSet(ImageDataset):
     """Images with a class each; the targets are `[N]` long, from 0."""
 
     @property

@@ -15,7 +15,7 @@ from zoo.errors import DataError, shown
 
 
 @dataclass
-class Labelled:
+class ImageDataset:
     """Images of one size, a target for each, and a split.
 
     Args:

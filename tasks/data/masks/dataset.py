@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.data.images.labelled import Labelled
+from tasks.data.images.labelled import ImageDataset
 
 UNLABELLED = 255  # in masks: no class is known, and no loss or metric sees the pixel
 
 
 @dataclass
-class MaskSet(Labelled):
+class MaskSet(ImageDataset):
     """Images with masks; the targets are `[N, H, W]` uint8, classes from 0, or `UNLABELLED`.
 
     Args:

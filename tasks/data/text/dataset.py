@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.data.alike import sized_parts
 from tasks.data.folders import counted
-from tasks.data.text.tokenizers import Symbols, symbols_of
+from tasks.data.text.tokenizers import Tokenizer, symbols_of
 from zoo.errors import DataError
 from zoo.seeding import generator
 
@@ -36,7 +36,7 @@ class Text:
 
     tokens: Tensor
     sizes: tuple[int, int, int]
-    symbols: Symbols
+    symbols: Tokenizer
     where: str
     batch_size: int = 16
     notes: list[str] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Text:
                 raise DataError(what, self.where, "give a longer text or a smaller model.context")
 
 
-class Windows:
+class RandomWindows:
     """Batches of random windows without end, each following from the seed and its number alone.
 
     Args:

@@ -16,7 +16,7 @@ import torch
 
 from tasks.data.cache import cache_folder, made
 from tasks.data.text.dataset import Text
-from tasks.data.text.tokenizers import BytePairs, Bytes, Characters, Kind, Symbols
+from tasks.data.text.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Kind, Tokenizer
 from zoo.errors import DataError
 
 Pieces = Callable[[], Iterator[str]]  # a part of a text, read anew by each call
@@ -66,10 +66,14 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
     """
     seen = Survey.of(parts, where, kind == "characters")
 
-    def symbols() -> Symbols:
+    def symbols() -> Tokenizer:
         if kind == "characters":
-            return Characters(seen.characters)
-        return Bytes() if kind == "bytes" else BytePairs.trained(parts["train"](), vocabulary)
+            return CharTokenizer(seen.characters)
+        return (
+            ByteTokenizer()
+            if kind == "bytes"
+            else BPETokenizer.trained(parts["train"](), vocabulary)
+        )
 
     if sum(seen.sizes) >= LARGE:
         name = f"{seen.digest[:16]}-{kind}" + (f"-{vocabulary}" if kind == "bpe" else "")
@@ -83,7 +87,7 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
 
 
 def mapped(
-    parts: dict[str, Pieces], seen: Survey, symbols: Callable[[], Symbols], home: Path, where: str
+    parts: dict[str, Pieces], seen: Survey, symbols: Callable[[], Tokenizer], home: Path, where: str
 ) -> Text:
     """The text whose tokens lie in a folder, which is made where it is not there, whole."""
     if not home.is_dir():
@@ -93,26 +97,26 @@ def mapped(
             known = symbols()
             with (fresh / "tokens.bin").open("wb") as file:
                 sizes = write(parts, known, file)
-            pairs = known.state() if isinstance(known, BytePairs) else None
+            pairs = known.state() if isinstance(known, BPETokenizer) else None
             (fresh / "parts.json").write_text(json.dumps({"sizes": sizes, "pairs": pairs}))
             if not home.is_dir():  # another process may have been faster
                 fresh.rename(home)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     about = json.loads((home / "parts.json").read_text())
-    known = BytePairs(about["pairs"]) if about["pairs"] else symbols()
+    known = BPETokenizer(about["pairs"]) if about["pairs"] else symbols()
     kind = torch.int16 if width(known) is np.int16 else torch.int32
     path = str(home / "tokens.bin")
     tokens = torch.from_file(path, shared=False, size=sum(about["sizes"]), dtype=kind)
     return Text(tokens, tuple(about["sizes"]), known, where)
 
 
-def width(symbols: Symbols) -> type[np.signedinteger]:
+def width(symbols: Tokenizer) -> type[np.signedinteger]:
     """The smallest kind of number for so many symbols."""
     return np.int16 if len(symbols) < 2**15 else np.int32
 
 
-def write(parts: dict[str, Pieces], symbols: Symbols, file: IO[bytes]) -> tuple[int, int, int]:
+def write(parts: dict[str, Pieces], symbols: Tokenizer, file: IO[bytes]) -> tuple[int, int, int]:
     """Writes the tokens of all parts, and gives the number of each."""
     sizes = []
     for pieces in parts.values():

@@ -16,7 +16,7 @@ Numbers = np.ndarray[Any, np.dtype[Any]]
 CONTINUES = range(0x80, 0xC0)  # bytes of UTF-8 in which no character begins
 
 
-class Symbols(ABC):
+class Tokenizer(ABC):
     """A vocabulary.
 
     Attributes:
@@ -43,17 +43,17 @@ class Symbols(ABC):
         """All that `symbols_of` needs to make it again."""
 
 
-def symbols_of(kind: Kind, state: str) -> Symbols:
+def symbols_of(kind: Kind, state: str) -> Tokenizer:
     """The vocabulary of a kind that had this state."""
     if kind == "bytes":
-        return Bytes()
-    return Characters(state) if kind == "characters" else BytePairs(state)
+        return ByteTokenizer()
+    return CharTokenizer(state) if kind == "characters" else BPETokenizer(state)
 
 
-class Characters(Symbols):
+class CharTokenizer(Tokenizer):
     """A symbol for each character of a text, in the order of Unicode.
 
-    >>> symbols = Characters("hello")
+    >>> symbols = CharTokenizer("hello")
     >>> symbols.encode("hole").tolist(), symbols.decode([1, 0])
     ([1, 3, 2, 0], 'he')
     """
@@ -80,10 +80,10 @@ class Characters(Symbols):
         return "".join(self.characters)
 
 
-class Bytes(Symbols):
+class ByteTokenizer(Tokenizer):
     """The 256 bytes of UTF-8.
 
-    >>> Bytes().encode("é").tolist()
+    >>> ByteTokenizer().encode("é").tolist()
     [195, 169]
     """
 
@@ -102,7 +102,7 @@ class Bytes(Symbols):
         return ""
 
 
-class BytePairs(Symbols):
+class BPETokenizer(Tokenizer):
     """Byte-pair encoding of UTF-8 as in GPT-2, through the library `tokenizers`.
 
     Source: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019, section 2.2.
@@ -121,7 +121,7 @@ class BytePairs(Symbols):
         self.lengths = [sum(letter not in continues for letter in piece) for piece in pieces]
 
     @classmethod
-    def trained(cls, text: Iterable[str], size: int) -> BytePairs:
+    def trained(cls, text: Iterable[str], size: int) -> BPETokenizer:
         """The encoding of the most frequent pairs of a text, with at most `size` symbols."""
         lib = library()
         tokenizer = lib.Tokenizer(lib.models.BPE())

@@ -12,7 +12,7 @@ from torch import nn
 
 from tasks.data.images.sources import Digits
 from tasks.diffusion.frechet import frechet, trained
-from tasks.diffusion.noise_schedule import BANDS, Fixed, within
+from tasks.diffusion.noise_schedule import BANDS, EvalBatches, within
 from tasks.diffusion.sampling import guided
 
 SCHEDULES = ["linear", "cosine"]
@@ -93,14 +93,14 @@ def test_a_clipped_image_keeps_its_noise_consistent():
 
 
 def test_evaluation_sees_all_levels_in_every_run():
-    first, again = (Fixed("val", torch.arange(100, 244), 1000) for _ in range(2))
+    first, again = (EvalBatches("val", torch.arange(100, 244), 1000) for _ in range(2))
     pieces = list(first)
     examples = torch.cat([piece.examples for piece in pieces])
     t = torch.cat([piece.t for piece in pieces])
     assert examples.unique(return_counts=True)[1].tolist() == [4] * 144
     assert torch.equal(t.sort().values, ((torch.arange(576) + 0.5) * 1000 / 576).long())
     assert torch.equal(t, again.t)
-    assert not torch.equal(t, Fixed("test", torch.arange(100, 244), 1000).t)
+    assert not torch.equal(t, EvalBatches("test", torch.arange(100, 244), 1000).t)
     shape = torch.Size([2, 1, 2, 2])
     assert torch.equal(pieces[0].noise(shape), next(iter(again)).noise(shape))
     assert not torch.equal(pieces[0].noise(shape), pieces[1].noise(shape))
@@ -141,7 +141,7 @@ def test_the_classifier_is_the_same_every_time(monkeypatch):
     assert first.shape == (50, 32)
 
 
-class Labelled(nn.Module):
+class ImageDataset(nn.Module):
     """Predicts the number of the class."""
 
     def forward(self, x, t, labels):
@@ -151,7 +151,7 @@ class Labelled(nn.Module):
 def test_guidance_goes_from_none_through_the_class():
     x, labels = torch.zeros(2, 1, 1, 1), torch.tensor([1, 4])
     for guidance in (0.0, 1.0, 3.0):
-        found = guided(Labelled(), x, torch.zeros(2), labels, 10, guidance)
+        found = guided(ImageDataset(), x, torch.zeros(2), labels, 10, guidance)
         expected = [10 + guidance * (label - 10) for label in (1, 4)]
         assert found.flatten().tolist() == pytest.approx(expected)
 
@@ -159,14 +159,14 @@ def test_guidance_goes_from_none_through_the_class():
 def test_averages_are_those_of_diffusers():
     from diffusers.training_utils import EMAModel
 
-    from tasks.training.ema import Average
+    from tasks.training.ema import EMA
 
     class Fake:
         global_step = 0
         device = torch.device("cpu")
         model = nn.Linear(3, 2)
 
-    fake, average = Fake(), Average(0.8)
+    fake, average = Fake(), EMA(0.8)
     average.on_fit_start(fake, fake)
     average.on_train_start(fake, fake)
     theirs = EMAModel(copy.deepcopy(fake.model).parameters(), decay=0.8)

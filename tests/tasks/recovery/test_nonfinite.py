@@ -17,7 +17,7 @@ from tasks.cnn.task import ImageClassification
 from tasks.recovery import nonfinite
 from tasks.recovery.origin import origin_of_lost
 from tasks.training.module import Task
-from tasks.training.trainer import Training
+from tasks.training.trainer import TrainerOptions
 from zoo.cli.main import main
 from zoo.probes.nonfinite import origin_of_non_finite
 from zoo.run_folder import RunFolder
@@ -141,14 +141,14 @@ def test_a_step_too_large_is_told_by_the_weights_that_it_lost(tmp_path, capsys):
 
 def on_the_device(monkeypatch):
     """Looks as where a look waits for a device: every few steps."""
-    start = nonfinite.Guard.on_train_start
+    start = nonfinite.NonFiniteGuard.on_train_start
 
     def begin(self, trainer, task):
         every = self.every
         start(self, trainer, task)
         self.every = every
 
-    monkeypatch.setattr(nonfinite.Guard, "on_train_start", begin)
+    monkeypatch.setattr(nonfinite.NonFiniteGuard, "on_train_start", begin)
 
 
 @pytest.mark.fault(24)
@@ -311,14 +311,14 @@ def fp16(request, monkeypatch):
     """Options of Lightning's fp16 with PyTorch's scaler, which runs on the CPU as well."""
     if request.param == "gpu":
         return ["trainer.accelerator=gpu", "trainer.precision=16-mixed"]
-    trainer = Training.trainer
+    trainer = TrainerOptions.trainer
 
     def in_fp16(self, task, callbacks, plugins=()):
         self.precision = None  # Lightning takes one of the two
         fp16 = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
         return trainer(self, task, callbacks, [*plugins, fp16])
 
-    monkeypatch.setattr(Training, "trainer", in_fp16)
+    monkeypatch.setattr(TrainerOptions, "trainer", in_fp16)
     return ["trainer.accelerator=cpu"]
 
 

@@ -107,8 +107,8 @@ def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
     [
         ("loss", 1, "at the start", 0),
         ("loss", 4, "after step 3", 3),
-        ("totals", 1, "after step 4 (validation)", 4),
-        ("final", 1, "after step 4 (evaluation)", 4),
+        ("eval_sums", 1, "after step 4 (validation)", 4),
+        ("final_metrics", 1, "after step 4 (evaluation)", 4),
     ],
 )
 @pytest.mark.fault(35)

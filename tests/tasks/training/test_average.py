@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from tasks.training.ema import Average
+from tasks.training.ema import EMA
 
 
 class Run:
@@ -17,7 +17,7 @@ class Run:
 
 
 def test_buffers_are_averaged_as_weights_are():
-    run, average = Run(), Average(0.6)
+    run, average = Run(), EMA(0.6)
     average.on_fit_start(run, run)
     average.on_train_start(run, run)
     draws = torch.Generator().manual_seed(0)

@@ -48,21 +48,21 @@ from lab.data import Own
 class Stranger:
     def __init__(self, *facts, drop_edge: float = 0.0): pass
 class Unsaid(NodeClassification):
-    takes = object
+    data_type = object
 class Worded(NodeClassification):
     primary = "accuracy"
 class Idle(Task):
-    takes = Own
+    data_type = Own
     def __init__(self, *facts, drop_edge: float = 0.0): pass
 class Owning(NodeClassification):
-    takes = Own
+    data_type = Own
     verbs: ClassVar[dict[str, str]] = {}
 class Alike(NodeClassification):
     pass
 class Lossless(NodeClassification):
     def loss(self, batch): return None
 class Uncounted(NodeClassification):
-    def totals(self, batch): return {"loss": super().totals(batch)["loss"]}
+    def eval_sums(self, batch): return {"loss": super().eval_sums(batch)["loss"]}
 class Promising(NodeClassification):
     primary = ("fame", True)
 class Unloaded(NodeClassification):
@@ -96,7 +96,7 @@ LACKS = {
     "a load that asks": (["task=owning", "data=asking"], "lab.data.Asking lacks a load that takes"),
     "data without what the task reads": (["task=owning", "data=barren"], "lab.data.Own lacks x"),
     "a task without a loss": (["task=lossless"], "lab.tasks.Lossless lacks one number"),
-    "totals without a count": (["task=uncounted"], "lab.tasks.Uncounted lacks loss and count in"),
+    "sums without a count": (["task=uncounted"], "lab.tasks.Uncounted lacks loss and count in"),
     "a metric that is not there": (
         ["task=promising"],
         "lab.tasks.Promising lacks fame",
@@ -112,7 +112,7 @@ LACKS = {
         "lab.models.Closed (Closed.__init__() got",
     ),
     "no task at all": (["task=stranger"], "lab.tasks.Stranger lacks the base class"),
-    "a task that takes nothing": (["task=unsaid"], "lab.tasks.Unsaid lacks takes"),
+    "a task that takes nothing": (["task=unsaid"], "lab.tasks.Unsaid lacks data_type"),
     "a metric without direction": (["task=worded"], "lab.tasks.Worded lacks primary"),
     "a task without methods": (["task=idle", "data=halved"], "lab.tasks.Idle lacks batches_per"),
     "a model without depth": (["model=flat"], "lab.models.Flat lacks the option depth"),

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Callback
 from small_runs import SMALL, fit
 
-from tasks.training.callbacks import Record
+from tasks.training.callbacks import MetricsLogger
 from tasks.training.loggers import NoLogger
 from tasks.training.process import logged
 from tasks.training.run import prepare
@@ -38,7 +38,7 @@ def course(folder, *words, spoil=1.0):
     training, make_task = prepare(config)
     watch, folder = Watch(spoil), RunFolder(folder / "run")
     folder.create()
-    recorder = Record(folder, NoLogger(), training.log_every, float)
+    recorder = MetricsLogger(folder, NoLogger(), training.log_every, float)
     with logged(None):
         training.trainer(None, [watch, recorder]).fit(make_task())
     recorder.close()

@@ -5,12 +5,12 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from tasks.training.lightning_fast import HOOKS, LeanCallback, LeanModule
+from tasks.training.lightning_fast import HOOKS, FastCallback, FastModule
 from tasks.training.process import logged
 from tasks.training.trainer import QUIET
 
 
-class Net(LeanModule):
+class Net(FastModule):
     def __init__(self):
         super().__init__()
         self.model = nn.Linear(2, 1)
@@ -48,7 +48,7 @@ class Counts(Callback):
         self.calls += 1
 
 
-class Parent(LeanCallback, Counts):
+class Parent(FastCallback, Counts):
     def on_before_optimizer_step(self, *given):
         super().on_before_optimizer_step(*given)
         self.calls += 10
@@ -62,7 +62,7 @@ def test_hooks_of_a_class_and_its_parents_are_called():
     assert callback.calls == 33
 
 
-@pytest.mark.parametrize("kind", [LeanModule, LeanCallback])
+@pytest.mark.parametrize("kind", [FastModule, FastCallback])
 def test_hooks_that_lightning_leaves_empty_are_hidden(kind):
     class Own(kind):
         def on_after_backward(self, *_):
@@ -74,7 +74,7 @@ def test_hooks_that_lightning_leaves_empty_are_hidden(kind):
 
 
 def test_a_plain_attribute_may_become_a_parameter():
-    module = LeanModule()
+    module = FastModule()
     module.scale = None
     module.scale = nn.Parameter(torch.ones(1))
     assert [name for name, _ in module.named_parameters()] == ["scale"]

@@ -20,7 +20,7 @@ from pytorch_lightning import Callback
 from small_runs import SMALL, command, fit, rows, weights
 
 from tasks.gnn.task import NodeClassification
-from tasks.recovery.checkpoints import Interrupts, Keep, WholeCheckpoints
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
 from tasks.training.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.process import logged
 from tasks.training.run import prepare
@@ -343,7 +343,7 @@ def test_other_data_is_not_evaluated_silently(tmp_path, capsys):
 
 
 def test_random_states_survive_a_checkpoint():
-    keep = Keep(Path(), 1.0, None, 1, False)
+    keep = Checkpointer(Path(), 1.0, None, 1, False)
     state = keep.state_dict()
     first = torch.rand(3)
     keep.load_state_dict(state)
@@ -379,9 +379,9 @@ def test_a_run_ends_between_two_steps(tmp_path):
     words = [*SMALL, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.accumulate=3"]
     training, make_task = prepare(load(words)[0])
     task = make_task()
-    with logged(None), Interrupts() as interrupts:
-        keep = Keep(tmp_path / "last.ckpt", 1.0, interrupts, 1, False)
-        trainer = training.trainer(task, [Signal(), keep], [WholeCheckpoints()])
+    with logged(None), SignalHandler() as interrupts:
+        keep = Checkpointer(tmp_path / "last.ckpt", 1.0, interrupts, 1, False)
+        trainer = training.trainer(task, [Signal(), keep], [AtomicCheckpointIO()])
         trainer.fit(task)
     assert (keep.batches, trainer.global_step) == (3, 1)
 

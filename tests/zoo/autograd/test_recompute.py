@@ -15,7 +15,7 @@ from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
 from zoo.models.unet import UNet
 from zoo.norm import Post
-from zoo.probes.memory import Live
+from zoo.probes.memory import LiveBytes
 from zoo.stack import Stack
 
 
@@ -286,7 +286,7 @@ def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length)
     def kept(every):
         torch.manual_seed(0)
         stack = stack_of([MLP(8) for _ in range(length)], Residual, checkpoint=every)
-        with Live() as live:
+        with LiveBytes() as live:
             out = stack(torch.randn(64, 8))
         assert out.requires_grad
         return live.bytes

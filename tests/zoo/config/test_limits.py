@@ -8,7 +8,7 @@ from small_domains import words
 from small_runs import rows, weights
 
 from tasks.training.image_module import ImageTask
-from tasks.training.lightning_fast import LeanModule
+from tasks.training.lightning_fast import FastModule
 from zoo import shard
 from zoo.cli.main import main
 from zoo.compare.design.command import command
@@ -132,13 +132,13 @@ def test_accumulated_steps_are_continued(accumulate, cuts, tmp_path):
 @pytest.mark.parametrize("task", registry.names("task"))
 def test_every_step_of_every_task_is_made_of_as_many_batches(task, tmp_path, monkeypatch):
     steps = []
-    taken = LeanModule.optimizer_step
+    taken = FastModule.optimizer_step
 
     def counted(self, *args, **kwargs):
         steps.append(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
         return taken(self, *args, **kwargs)
 
-    monkeypatch.setattr(LeanModule, "optimizer_step", counted)
+    monkeypatch.setattr(FastModule, "optimizer_step", counted)
     count = 340 if task == "gnn" else 5  # beyond 1000 batches
     run = words(task, "trainer.accumulate=3", f"trainer.max_steps={count}", "task.drop_edge=0.0")
     run = run if task == "gnn" else run[:-1]

@@ -50,7 +50,7 @@ class TimeEmbedding(nn.Module):
         return F.silu(embedded)
 
 
-class Shifted(nn.Module):
+class AddTimeEmbedding(nn.Module):
     """A layer to whose output the embedding is added: additive conditioning.
 
     Source: Ho et al. 2020, arXiv:2006.11239, appendix B.
@@ -109,7 +109,7 @@ class Convolution(Conv):
             nn.init.zeros_(self.bias)
 
 
-class DroppedConv(Convolution):
+class DropoutConv(Convolution):
     """A convolution behind dropout of its input."""
 
     def __init__(self, width: int, out: int, size: int, p: float):

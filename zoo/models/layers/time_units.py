@@ -11,7 +11,7 @@ from torch import nn
 
 from zoo.config.sizes import Every
 from zoo.connection import Connect, Site
-from zoo.models.layers.time import Attention, Convolution, DroppedConv, FiLM, Shifted
+from zoo.models.layers.time import AddTimeEmbedding, Attention, Convolution, DropoutConv, FiLM
 from zoo.norm import Placement
 from zoo.stack import Stack
 
@@ -94,8 +94,8 @@ class Units:
         """Two convolutions; the embedding of time comes in between."""
         first: nn.Module = Convolution(width, out, 3, extra=extra)
         if self.embedding == "additive":
-            first = Shifted(first, self.time, out)
-        second = DroppedConv(out, out, 3, self.dropout)
+            first = AddTimeEmbedding(first, self.time, out)
+        second = DropoutConv(out, out, 3, self.dropout)
         widths = [width + extra, out, out]
         chain = self.placement.chain([first, second], widths, self.norm, nn.SiLU)
         if self.placement.leads:

@@ -10,11 +10,11 @@ from small_texts import make_task, plain_text
 
 from tasks.data.text import text_stream as pieces
 from tasks.data.text import tokenize as tokens
-from tasks.data.text.dataset import Text, Windows
+from tasks.data.text.dataset import RandomWindows, Text
 from tasks.data.text.sources import PyDoc, Shakespeare, TextFile
-from tasks.data.text.tokenizers import Bytes, Characters, letters
+from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
 from tasks.training.optim import AdamW
-from tasks.transformer.task import Consecutive
+from tasks.transformer.task import SequentialWindows
 from zoo.config.registry import build
 from zoo.errors import ConfigError, DataError
 
@@ -93,7 +93,7 @@ def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
 
 def test_characters_of_symbols():
     """Every character begins in one symbol, so lengths add up to the text."""
-    for symbols in (Characters(SAMPLE), Bytes()):
+    for symbols in (CharTokenizer(SAMPLE), ByteTokenizer()):
         lengths = np.array(symbols.lengths)
         assert lengths[symbols.encode(SAMPLE)].sum() == len(SAMPLE)
         assert symbols.decode(symbols.encode(SAMPLE).tolist()) == SAMPLE
@@ -212,13 +212,13 @@ def test_splits_that_are_not_there_are_shares(tmp_path):
 def test_every_token_but_the_first_is_a_target_once(size, context):
     places = range(100, 100 + size)
     targets = []
-    for starts, length in Consecutive(places, context):
+    for starts, length in SequentialWindows(places, context):
         targets += (starts[:, None] + torch.arange(1, length + 1)).flatten().tolist()
     assert targets == list(places)[1:]
 
 
 def test_windows_of_a_limited_evaluation_are_spread():
-    pieces = list(Consecutive(range(1000), 10, 7))
+    pieces = list(SequentialWindows(range(1000), 10, 7))
     starts = torch.cat([starts for starts, _ in pieces])
     assert len(starts) <= 7
     assert starts[0] == 0
@@ -227,12 +227,14 @@ def test_windows_of_a_limited_evaluation_are_spread():
 
 
 def test_batches_follow_from_their_number():
-    first = list(zip(range(30), Windows(50, 8, seed=1), strict=False))
-    for (_, expected), batch in zip(first[20:], Windows(50, 8, seed=1, number=20), strict=False):
+    first = list(zip(range(30), RandomWindows(50, 8, seed=1), strict=False))
+    for (_, expected), batch in zip(
+        first[20:], RandomWindows(50, 8, seed=1, number=20), strict=False
+    ):
         assert torch.equal(expected, batch)
     seen = torch.cat([batch for _, batch in first])
     assert (int(seen.min()), int(seen.max())) == (0, 49)
-    assert not torch.equal(Windows(50, 8, seed=2).batch(0), first[0][1])
+    assert not torch.equal(RandomWindows(50, 8, seed=2).batch(0), first[0][1])
 
 
 # The task.
@@ -276,7 +278,7 @@ def test_shakespeare_is_found_in_its_folder(tmp_path):
         Shakespeare(str(tmp_path / "..")).load()
 
 
-@pytest.mark.parametrize("symbols", [None, Bytes()])
+@pytest.mark.parametrize("symbols", [None, ByteTokenizer()])
 def test_metrics_of_a_uniform_model(symbols):
     """Its loss is the logarithm of the vocabulary; bits count characters, not bytes."""
     data = plain_text("äöü€" * 30, symbols)
@@ -309,7 +311,7 @@ def test_loss_is_that_of_windows_read_one_by_one():
 
 def test_chance_is_the_unigram_loss():
     data = plain_text("aab" * 10 + "ab" * 20 + "b" * 20, sizes=(30, 40, 20))
-    assert make_task(data).chance() == {"test/loss": pytest.approx(-math.log(11 / 32))}
+    assert make_task(data).chance_metrics() == {"test/loss": pytest.approx(-math.log(11 / 32))}
 
 
 @pytest.mark.parametrize("name", ["train", "val", "test"])
