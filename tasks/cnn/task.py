@@ -45,7 +45,7 @@ class ImageClassification(ImageTask):
         ValueError: a crop or cutout as large as the images.
     """
 
-    takes = ImageSet
+    data_type = ImageSet
     primary = ("accuracy", True)
     asks = ("stem", "body")
     trained = "tasks.inference.answers.TrainedLabels"

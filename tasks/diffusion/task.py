@@ -64,7 +64,7 @@ class Denoising(ImageTask):
         ValueError: a single sample for the distance; a drop_label where no labels are seen.
     """
 
-    takes = ImageSet
+    data_type = ImageSet
     primary = ("loss", False)
     asks = ("conditional",)
     trained = "tasks.inference.answers.TrainedImages"

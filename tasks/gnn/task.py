@@ -51,7 +51,7 @@ class NodeClassification(Task):
             arXiv:1907.10903); the rest is normalised again.
     """
 
-    takes = Graph
+    data_type = Graph
     example_model_args: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
     asks = ("stem", "body", "prepare", "takes_sparse")

@@ -66,7 +66,7 @@ class LanguageModelling(Task):
         DataError: a part of the text is shorter than the model's context.
     """
 
-    takes = Text
+    data_type = Text
     example_model_args: ClassVar[dict[str, Any]] = {"vocabulary": 65}
     primary = ("loss", False)
     asks = ("context", "values")

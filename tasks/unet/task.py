@@ -59,7 +59,7 @@ class Segmentation(ImageTask):
         ValueError: a gamma without the focal loss.
     """
 
-    takes = MaskSet
+    data_type = MaskSet
     primary = ("mean_iou", True)
     asks = ("depth",)
     trained = "tasks.inference.answers.TrainedMasks"
