@@ -220,7 +220,7 @@ def finish(record: dict[str, Any], task: Task, training: TrainerOptions, best: B
 
 def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
     """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
-    example_model_args = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
+    facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
     weights = {"last": (record["steps"], task.model.state_dict())}
     if best.weights:
         save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")

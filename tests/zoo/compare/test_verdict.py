@@ -265,7 +265,7 @@ def test_a_lower_loss_is_a_positive_gap():
 def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     known = ("place", "task", "family", "depth", "settings", "arm", "id")
-    example_model_args = {key: found[0][key] for key in known}
+    facts = {key: found[0][key] for key in known}
     found[0] = row_of(None, {**facts, "pair": 0, "flops": 10}, "it was lost")
     (contrast,) = analysed(found)["places"][0]["contrasts"]
     assert contrast["seeds"] == [1, 2]
