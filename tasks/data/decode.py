@@ -13,12 +13,11 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from tasks.data.folders import File, counted, listed, shown
+from tasks.data.folders import IMAGE_FORMATS, File, counted, listed, shown
 from zoo.errors import DataError
 
 Mode = Literal["rgb", "grey"]
 Extent = int | tuple[int, int]  # pixels of each side, or height and width
-KINDS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # no scripts
 
 
 @dataclass
@@ -96,7 +95,7 @@ def pixels(encoded: Encoded, mode: Mode, size: Extent | None) -> np.ndarray | st
 def read(encoded: Encoded, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray | str:
     """What is made of an upright image, or the reason why it cannot be read."""
     try:
-        with Image.open(encoded.file(), formats=KINDS) as opened:
+        with Image.open(encoded.file(), formats=IMAGE_FORMATS) as opened:
             return use(upright(opened))
     except MemoryError:
         raise

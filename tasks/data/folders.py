@@ -12,6 +12,7 @@ from zoo import errors
 from zoo.errors import DataError
 from zoo.system.paths import expanded
 
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 SYSTEM = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # folders that systems leave behind
 SHOWN = 3  # names in a message
 
@@ -158,9 +159,8 @@ def suffixes() -> frozenset[str]:
     """The ends of the names of images, in small letters."""
     from PIL import Image
 
-    from tasks.data.decode import KINDS
-
-    return frozenset(end for end, kind in Image.registered_extensions().items() if kind in KINDS)
+    ends = Image.registered_extensions().items()
+    return frozenset(end for end, kind in ends if kind in IMAGE_FORMATS)
 
 
 def is_image(file: File) -> bool:
