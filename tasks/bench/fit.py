@@ -31,7 +31,7 @@ from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.run import prepare
 from tasks.training.trainer import TrainerOptions
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw

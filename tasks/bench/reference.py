@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from tasks.bench.fit import one_process
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError
 from zoo.models.cnn import CNN

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tasks.bench.fit import one_process
 from tasks.training.run import prepare
 from zoo.config import registry
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.connection import Connection
 from zoo.errors import ConfigError
 from zoo.probes.memory import peak_bytes

@@ -13,7 +13,8 @@ from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.run import load_weights, prepare
 from zoo.config import registry
-from zoo.config.compose import Config, from_file
+from zoo.config.compose import from_file
+from zoo.config.config import Config
 from zoo.config.options import checked, fields
 from zoo.config.overrides import parse
 from zoo.errors import CheckpointError, ConfigError

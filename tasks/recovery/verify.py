@@ -19,7 +19,8 @@ from tasks.training.run import prepare, refuse_changes
 from tasks.training.train import train
 from tasks.training.trainer import Steps
 from zoo.config import registry
-from zoo.config.compose import Config, from_file
+from zoo.config.compose import from_file
+from zoo.config.config import Config
 from zoo.errors import CheckpointError, ConfigError, Diverged
 from zoo.run_folder import RunFolder
 

@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tasks.training.memory import memory_bytes, peak_memory_bytes
 from tasks.training.module import Task
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.errors import ResourceError
 
 FEW = 8  # images of a batch under which batch norm costs points of error, group norm none

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.errors import ConfigError
 
 DATA = ("parts", "notes", "summary", "digest")  # members of what a source loads

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.errors import quoted, shown
 from zoo.run_folder import RunFolder
 

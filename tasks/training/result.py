@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from zoo.config import registry
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.errors import quoted, shown
 from zoo.run_folder import AT_BEST, SCHEMA
 from zoo.seeding import branch_digest

@@ -31,7 +31,8 @@ from tasks.training.result import Result, new_record
 from tasks.training.train import at_best, finite, measured, train
 from tasks.training.trainer import TrainerOptions
 from zoo.config import registry
-from zoo.config.compose import CHANGEABLE, Config, from_file
+from zoo.config.compose import from_file
+from zoo.config.config import CHANGEABLE, Config
 from zoo.config.tree import flatten
 from zoo.errors import CheckpointError, ConfigError, shown
 from zoo.run_folder import RunFolder

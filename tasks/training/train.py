@@ -29,7 +29,7 @@ from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.result import PARTS, Result, new_record
 from tasks.training.trainer import TrainerOptions
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.config.idle import idle
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
 from zoo.probes.stream import net_mixing

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tasks.training.module import Task
 from tasks.training.run import prepare
 from tasks.training.train import train
-from zoo.config.compose import Config, from_plain
+from zoo.config.compose import from_plain
+from zoo.config.config import Config
 from zoo.errors import Diverged
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw

@@ -1,17 +1,13 @@
-"""From `key=value` words and YAML files to one checked configuration.
-
-A configuration is data: `choices` names one registered thing for each group, and every group has
-a section of plain values. Hydra composes the files.
-"""
+"""From `key=value` words and YAML files, which Hydra composes, to one checked configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.config import registry
+from zoo.config.config import Config
 from zoo.config.limits import continue_limits, default_limits, settle_limits, settle_warmup
 from zoo.config.overrides import parse
 from zoo.config.presets import SLOTS, refuse_other_tasks, without_foreign
@@ -22,67 +18,6 @@ from zoo.run_folder import runs_in
 from zoo.system.console import say
 
 GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to no group
-CHANGEABLE = (
-    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
-    *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
-    *("trainer.hang_seconds", "trainer.save_minutes"),
-)
-
-
-@dataclass
-class Config:
-    """A composed configuration.
-
-    Args:
-        choices: the chosen name of every group.
-        sections: the options of every group, without its class.
-        seed: the run's seed.
-        run: options of the run folder.
-        given: the words of the command line that gave values.
-    """
-
-    choices: dict[str, str]
-    sections: dict[str, dict[str, Any]]
-    seed: int = 0
-    run: dict[str, Any] = field(default_factory=dict)
-    given: list[str] = field(default_factory=list)
-
-    def plain(self) -> dict[str, Any]:
-        """As plain containers, for YAML and JSON; `from_plain` reads it again."""
-        return {"choices": self.choices, "seed": self.seed, "run": self.run, **self.sections}
-
-    def maker(self, group: str) -> Any:
-        """The chosen class of a group with its options, waiting for its required arguments."""
-        return registry.maker(group, self.choices[group], self.sections[group])
-
-    def under(self, slot: str, rule: str) -> Config:
-        """The same with another rule in a slot; the rule that is there keeps its options."""
-        if rule == self.choices[slot]:
-            return self
-        sections = {**self.sections, slot: registry.options(slot, rule)}
-        return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
-
-    def words(self, prefix: str) -> list[str]:
-        """The words of the command line that begin so."""
-        return [word for word in self.given if word.startswith(prefix)]
-
-    def check_run(self) -> None:
-        """ConfigError where an option of the run folder is no name."""
-        for key, value in self.run.items():
-            if value is not None and not isinstance(value, str):
-                raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
-
-    def check(self) -> Config:
-        """Checks every value against the constructors; ConfigError for the first wrong one."""
-        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
-            what = f"seed={self.seed!r} is refused"
-            raise ConfigError(what, "seed", "give an integer of at least 0")
-        self.check_run()
-        for group in sorted(self.sections, key=lambda g: g == "task"):  # the slowest import last
-            checked = registry.check(group, self.choices[group], self.sections[group])
-            words = {key: value for key, value in checked.items() if isinstance(value, str)}
-            self.sections[group].update(words)  # as they are spelled in the annotations
-        return self
 
 
 def compose(choices: dict[str, str]) -> Config:

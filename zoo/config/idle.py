@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.config import registry
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.config.options import as_word
 from zoo.config.tree import flatten
 

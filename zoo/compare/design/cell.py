@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from zoo.compare.design.axes import Place, Values
-from zoo.config.compose import Config
+from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
 

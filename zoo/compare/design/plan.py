@@ -22,7 +22,8 @@ from zoo.compare.design.cell import Cell, digest
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import refuse, refuse_doubles, refuse_size
 from zoo.config import registry
-from zoo.config.compose import Config, change, compose, having
+from zoo.config.compose import change, compose, having
+from zoo.config.config import Config
 from zoo.config.limits import LIMITS, default_limits, settle_limits
 from zoo.config.options import fields
 from zoo.config.tree import flatten
