@@ -82,6 +82,20 @@ def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
     return figure
 
 
+def together(matrices: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices of which equal ones stand once, under their joined names."""
+    names: dict[int, list[str]] = {}
+    values = list(matrices.values())
+    for name, matrix in matrices.items():
+        first = next(
+            number
+            for number, other in enumerate(values)
+            if other.shape == matrix.shape and other.allclose(matrix, atol=1e-6)
+        )
+        names.setdefault(first, []).append(name)
+    return {", ".join(alike): values[number] for number, alike in names.items()}
+
+
 def rules_figure(length: int = 8) -> Figure:
     """The mixing matrix that every registered rule starts with, where it has one."""
     from zoo.config import registry
@@ -97,7 +111,7 @@ def rules_figure(length: int = 8) -> Figure:
         sites = [connect(site) for site in Site.line(4, length)]
         if all(site.linear for site in sites):
             matrices[name] = mixing(sites)
-    return mixing_figure(matrices)
+    return mixing_figure(together(matrices))
 
 
 def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) -> Figure:
