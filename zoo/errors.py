@@ -161,9 +161,9 @@ def close(word: str, choices: Iterable[str]) -> list[str]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory could not be had, on the CPU or on a GPU."""
-    said = str(error).lower()
+    text = str(error).lower()
     lost = ("can't allocate memory", "not enough memory", "out of memory", "status_alloc_failed")
-    return isinstance(error, MemoryError) or any(words in said for words in lost)
+    return isinstance(error, MemoryError) or any(words in text for words in lost)
 
 
 def as_zoo_error(error: BaseException) -> BaseException:

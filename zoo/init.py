@@ -174,9 +174,9 @@ def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]
         branch: the branch.
         axes: at least so many of a weight; 2 passes over norms.
     """
-    found = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
+    factor_of_end = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
     for module in branch.modules():
         ends: tuple[str, ...] = getattr(module, "ends", ())
-        if ends and any(found[0][0] is parameter for parameter in module.parameters()):
+        if ends and any(factor_of_end[0][0] is parameter for parameter in module.parameters()):
             return [factor for name in ends for factor in factors(module.get_submodule(name))]
-    return found
+    return factor_of_end

@@ -100,8 +100,8 @@ def is_content(path: Path) -> bool:
 
 def runs_in(place: str) -> str:
     """What to name where a run folder is wanted: the newest one in a place, if it has some."""
-    found = [p.parent for p in Path(place).glob("*/config.yaml")] if place.strip() else []
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    runs = [p.parent for p in Path(place).glob("*/config.yaml")] if place.strip() else []
+    newest = max(runs, key=lambda path: path.stat().st_mtime, default=None)
     return f"name a run folder, such as {newest}" if newest else "name a run folder"
 
 

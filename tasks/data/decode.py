@@ -187,20 +187,20 @@ def decode(
     with bar, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, on odd metadata
         for number, encoded in enumerate(bar):
-            found = pixels(encoded, mode, size)
-            if isinstance(found, str):
+            image = pixels(encoded, mode, size)
+            if isinstance(image, str):
                 if on_bad == "error":
-                    what = f"{encoded.name} cannot be read ({found})"
+                    what = f"{encoded.name} cannot be read ({image})"
                     raise DataError(what, where, "repair it, or give data.on_bad=skip")
-                bad.append(f"{encoded.short} ({found})")
+                bad.append(f"{encoded.short} ({image})")
                 continue
             if not done:
-                filled, first = np.empty((count, *found.shape), np.uint8), encoded.name
-            if found.shape != filled.shape[1:]:
-                height, width = found.shape[1:]
+                filled, first = np.empty((count, *image.shape), np.uint8), encoded.name
+            if image.shape != filled.shape[1:]:
+                height, width = image.shape[1:]
                 what = f"{encoded.name} is {height}x{width}, {first} {filled.shape[2]}x"
                 raise DataError(f"{what}{filled.shape[3]}", where, "give data.size=PIXELS")
-            filled[done] = found
+            filled[done] = image
             kept[number] = True
             sources.append(encoded.bare())
             done += 1

@@ -54,10 +54,10 @@ class Folder:
 
     def all(self) -> list[File]:
         """The files in it and in all folders inside it, in the order of their paths."""
-        found = [*self.files]
+        files = [*self.files]
         for folder in self.folders.values():
-            found += folder.all()
-        return sorted(found, key=lambda file: file.place)
+            files += folder.all()
+        return sorted(files, key=lambda file: file.place)
 
     def all_folders(self) -> list[Folder]:
         """It and all folders inside it."""
@@ -139,14 +139,14 @@ def add(
     if entry.name.startswith(".") or entry.name in SYSTEM:
         folder.passed.append(f"{where}/" if is_folder else where)
         return
-    own = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
-    if is_folder and own in above:
-        what = f"the link leads back to {shown(own)}, in which it lies"
+    real_path = os.path.realpath(entry.path) if is_link else os.path.join(real, entry.name)
+    if is_folder and real_path in above:
+        what = f"the link leads back to {shown(real_path)}, in which it lies"
         raise DataError(what, shown(entry.path), "remove the link")
     if is_folder:
-        folder.folders[entry.name] = scan(entry.path, where, own, above, lost)
+        folder.folders[entry.name] = scan(entry.path, where, real_path, above, lost)
     elif entry.is_file():
-        folder.files.append(File(entry.path, where, own))
+        folder.files.append(File(entry.path, where, real_path))
     elif is_link:
         what = f"the link leads nowhere: to {shown(os.readlink(entry.path))}"
         raise DataError(what, shown(entry.path), "correct or remove the link")

@@ -70,11 +70,11 @@ def local_splits(
     """
     where = shown(path)
     with readable(where), quiet():
-        told = described(folder_at(path), tree, name)
-        used, features = told or (placed(files, given, name, where), None)
+        from_readme = described(folder_at(path), tree, name)
+        used, features = from_readme or (placed(files, given, name, where), None)
         splits = load_tables(used, features, where)
     read = [file for some in used.values() for file in some]
-    return splits, read + [file for file in tree.files if told and file.name == "README.md"]
+    return splits, read + [file for file in tree.files if from_readme and file.name == "README.md"]
 
 
 def answers(path: str) -> bool:

@@ -43,15 +43,15 @@ def metadata_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[
         if lost:
             what = f"{counted(len(lost), 'image')} without a row in {tables[split].place}"
             raise DataError(f"{what}: {listed(lost)}", where, "add rows, or move them away")
-    names = {split: sorted(own) for split, own in columns.items()}
+    names = {split: sorted(named) for split, named in columns.items()}
     if len({*map(tuple, names.values())}) > 1:
-        listing = "; ".join(f"{shown(split)} {', '.join(own)}" for split, own in names.items())
+        listing = "; ".join(f"{shown(split)} {', '.join(named)}" for split, named in names.items())
         raise DataError(f"splits differ in columns: {listing}", where, "give all the same columns")
     kinds = {}
     for name in next(iter(columns.values())):
-        values = [value for own in columns.values() for value in own[name]]
+        values = [value for named in columns.values() for value in named[name]]
         kinds[name] = feature_of(values)
-    return {split: Rows(own, kinds) for split, own in columns.items()}
+    return {split: Rows(named, kinds) for split, named in columns.items()}
 
 
 def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, File]:
@@ -63,18 +63,18 @@ def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict
     every = {file: None for folder in used.values() for file in folder.all()}
     every |= dict.fromkeys(tree.files)
     tables = [file for file in every if file.name in NAMES]
-    found = {
+    tables_of = {
         split: [file for file in tables if file in (*folder.files, *tree.files)]
         for split, folder in used.items()
     }
-    placed = {file for own in found.values() for file in own}
+    placed = {file for files in tables_of.values() for file in files}
     deeper = [file.place for file in tables if file not in placed]
-    if deeper or (tables and {len(own) for own in found.values()} != {1}):
-        counts = [f"{len(own)} for {shown(split)}" for split, own in found.items()]
+    if deeper or (tables and {len(files) for files in tables_of.values()} != {1}):
+        counts = [f"{len(files)} for {shown(split)}" for split, files in tables_of.items()]
         what = f"{', '.join(counts)}" + (f", others deeper inside: {listed(deeper)}" * bool(deeper))
         fix = "put one at the top, or one into each split folder"
         raise DataError(f"tables of metadata: {what}", where, fix)
-    return {split: own[0] for split, own in found.items()} if tables else {}
+    return {split: files[0] for split, files in tables_of.items()} if tables else {}
 
 
 def with_files(table: File, known: Mapping[str, File]) -> dict[str, list[Any]]:
@@ -84,18 +84,18 @@ def with_files(table: File, known: Mapping[str, File]) -> dict[str, list[Any]]:
         table: its file.
         known: all files of the data by their places.
     """
-    found = {}
+    columns = {}
     home = posixpath.dirname(table.place)
     for name, values in read_table(table).items():
         short = name
         if name == KEY or name.endswith(f"_{KEY}"):
             short = name.removesuffix(KEY).removesuffix("_") or "image"
             values = [named(v, home, known, table, n) for n, v in enumerate(values, 1)]
-        if short in found:
+        if short in columns:
             what = f"two columns are {short}"
             raise DataError(what, shown(table.path), "rename one of them")
-        found[short] = values
-    return found
+        columns[short] = values
+    return columns
 
 
 def read_table(file: File) -> dict[str, list[Any]]:

@@ -63,9 +63,9 @@ def fetched(folder: Path, name: str) -> Path:
 
 def known(folder: Path, name: str) -> Iterator[tuple[Path, str, str]]:
     """The place of each file in a folder, where it comes from, and its digest."""
-    told = KNOWN.get(name, {"files": {}})
-    for place, expected in told["files"].items():
-        yield folder / place.rpartition("/")[2], f"{told['source']}/{place}", expected
+    entry = KNOWN.get(name, {"files": {}})
+    for place, expected in entry["files"].items():
+        yield folder / place.rpartition("/")[2], f"{entry['source']}/{place}", expected
 
 
 def lacking(folder: Path, name: str) -> list[tuple[Path, str, str]]:
@@ -104,13 +104,13 @@ def damage_at(path: Path, expected: str) -> str:
 
 def damage(file: Content, expected: str) -> str:
     """What is wrong with a content; nothing where it has this digest."""
-    found = digest(file, expected)
-    if found == expected:
+    actual = digest(file, expected)
+    if actual == expected:
         return ""
     file.seek(0)
     is_page = file.read(1000).lstrip().lower().startswith((b"<!doctype", b"<html"))
     kind = "is a web page" if is_page else "is damaged"
-    return f"{kind}: {file.seek(0, io.SEEK_END):,} bytes of digest {found}, expected {expected}"
+    return f"{kind}: {file.seek(0, io.SEEK_END):,} bytes of digest {actual}, expected {expected}"
 
 
 def digest(file: Content, like: str) -> str:

@@ -52,8 +52,8 @@ def split_folders(tree: Folder, given: Given, where: str) -> dict[str, Folder]:
     Errors:
         DataError: something else lies beside split folders.
     """
-    own = {same_name(name, tree.folders) for name in given if name is not None}
-    splits = {n: folder for n, folder in tree.folders.items() if part_of(n) or n in own}
+    named = {same_name(name, tree.folders) for name in given if name is not None}
+    splits = {n: folder for n, folder in tree.folders.items() if part_of(n) or n in named}
     if not splits:
         return {"train": tree}
     beside = [f"{name}/" for name in tree.folders if name not in splits]
@@ -100,12 +100,12 @@ def find_parts(
     if given["train"] is None:
         what = f"no split train, only {listed(splits)}"
         raise ConfigError(what, where, f"give data.train_split={'|'.join(map(shown, splits))}")
-    found = {part: name for part, name in given.items() if name is not None}
-    found = {k: name for k, name in found.items() if k == "train" or name != found["train"]}
-    if "val" in found and found["val"] == found.get("test"):
-        both = f"val_split and test_split are both {found['val']!r}"
+    parts = {part: name for part, name in given.items() if name is not None}
+    parts = {k: name for k, name in parts.items() if k == "train" or name != parts["train"]}
+    if "val" in parts and parts["val"] == parts.get("test"):
+        both = f"val_split and test_split are both {parts['val']!r}"
         raise ConfigError(both, where, "name two splits, or leave one to a share")
-    return found
+    return parts
 
 
 def unused_splits(splits: Map[str, Sized | Folder], parts: Map[str, str]) -> Iterator[str]:

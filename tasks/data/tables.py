@@ -64,20 +64,20 @@ def placed(files: list[File], given: Given, name: str | None, where: str) -> dic
         ConfigError: the configuration is not there or must be named.
         DataError: a file tells no split where others do, or where its name has a word for one.
     """
-    found: dict[str, list[File]] = {}
+    by_split: dict[str, list[File]] = {}
     rest = []
     for file, path in configured(files, given, name, where).items():
         split = split_of(path, given)
         if split is None:
             rest.append(file)
         else:
-            found.setdefault(split, []).append(file)
+            by_split.setdefault(split, []).append(file)
     likely = [file for file in rest if has_word(file.name)]
-    if rest and (found or likely):
+    if rest and (by_split or likely):
         what = f"no split is told by {listed(file.place for file in likely or rest)}"
         end = os.path.splitext(rest[0].name)[1]
         raise DataError(what, where, f"name them train{end}, test{end} ..., or move them away")
-    return found or {"train": rest}
+    return by_split or {"train": rest}
 
 
 def configured(
@@ -92,15 +92,15 @@ def configured(
     """
     paths = {file: file.place.split("/") for file in files}
     tops = {path[0] if len(path) > 1 else "" for path in paths.values()}
-    own = sorted(top for top in tops if top not in ("", "data") and not is_split(top, given))
-    if name is not None and name not in own:
-        fix = suggest(name, own) if own else "leave it null"
+    names = sorted(top for top in tops if top not in ("", "data") and not is_split(top, given))
+    if name is not None and name not in names:
+        fix = suggest(name, names) if names else "leave it null"
         raise ConfigError(f"no configuration {name!r}", f"{where} data.name=", fix)
-    if name is None and own and tops != {*own[:1]}:
+    if name is None and names and tops != {*names[:1]}:
         beside = listed(f"{top}/" if top else "the folder itself" for top in sorted(tops))
-        fix = f"give data.name={'|'.join(map(shown, own))}, or make folders train/ and test/"
+        fix = f"give data.name={'|'.join(map(shown, names))}, or make folders train/ and test/"
         raise ConfigError(f"tables in {beside}", where, fix)
-    around = {name or next(iter(own), None), "data"}
+    around = {name or next(iter(names), None), "data"}
     return {
         file: path[1:] if len(path) > 1 and path[0] in around else path
         for file, path in paths.items()

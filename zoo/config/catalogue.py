@@ -25,18 +25,18 @@ def fields(text: str) -> dict[str, str]:
     >>> fields("A rule.\\n\\nEquation: x' = x\\nState: one\\n    tensor.")
     {'summary': 'A rule.', 'equation': "x' = x", 'state': 'one tensor.'}
     """
-    found = {"summary": text.partition("\n\n")[0].replace("\n", " ")}
+    entry = {"summary": text.partition("\n\n")[0].replace("\n", " ")}
     label = None
     for line in text.splitlines():
         head, colon, rest = line.partition(": ")
         if colon and head in FIELDS:
             label = head.lower()
-            found[label] = rest.strip()
+            entry[label] = rest.strip()
         elif label and line.startswith("    "):
-            found[label] += " " + line.strip()
+            entry[label] += " " + line.strip()
         else:
             label = None
-    return found
+    return entry
 
 
 def group(name: str) -> list[dict[str, Any]]:
@@ -61,12 +61,12 @@ def group(name: str) -> list[dict[str, Any]]:
 
 def measured(rule: str) -> dict[str, float]:
     """What a step costs under a rule against `residual`; nothing for rules that were not timed."""
-    found = {}
+    costs = {}
     for mode, rules in json.loads(COSTS.read_text(encoding="utf-8")).items():
         if rule in rules:
-            found[f"{mode} time"] = round(rules[rule]["time"], 2)
-            found["memory"] = round(rules[rule]["memory"], 2)
-    return found
+            costs[f"{mode} time"] = round(rules[rule]["time"], 2)
+            costs["memory"] = round(rules[rule]["memory"], 2)
+    return costs
 
 
 def page() -> str:

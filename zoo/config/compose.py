@@ -54,8 +54,8 @@ def compose(choices: dict[str, str]) -> Config:
     sections = {}
     for group, section in {str(key): value for key, value in tree.items()}.items():
         if group in chosen and group != "preset" and chosen[group] is not None:
-            own = registry.options(group, str(chosen[group]))  # a preset may say more
-            sections[group] = {key: value for key, value in section.items() if key in own}
+            options = registry.options(group, str(chosen[group]))  # a preset may say more
+            sections[group] = {key: value for key, value in section.items() if key in options}
     if "preset" in choices:
         sections = without_foreign(choices["preset"], chosen, sections)
     names = {str(g): str(n) for g, n in chosen.items() if g in registry.GROUPS and n is not None}

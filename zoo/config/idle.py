@@ -14,7 +14,7 @@ def idle(config: Config) -> list[str]:
     A class says by `counts_with` for which of its options there are keys, of any group, with whose
     values alone the option counts.
     """
-    flat, found = flatten(config.plain()), []
+    flat, notes = flatten(config.plain()), []
     for group, section in config.sections.items():
         usual = registry.options(group, config.choices[group])
         needs = getattr(registry.resolve(group, config.choices[group]), "counts_with", {})
@@ -23,5 +23,5 @@ def idle(config: Config) -> list[str]:
             lost = [f"{key}={'|'.join(values)}" for key, values in keys if given[key] not in values]
             if section[option] != usual[option] and lost:
                 what = f"{group}.{option}={as_word(section[option])} counts for nothing"
-                found.append(f"{what}: it is for {' '.join(lost)}")
-    return found
+                notes.append(f"{what}: it is for {' '.join(lost)}")
+    return notes

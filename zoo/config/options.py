@@ -18,15 +18,15 @@ Needs = dict[str, tuple[Need, ...]]  # for an option all that it needs to count
 
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Type and default of every option of a constructor; ConfigError for one without a type."""
-    found = {}
+    options = {}
     for parameter in inspect.signature(target, eval_str=True).parameters.values():
         if parameter.default is not parameter.empty:
             if parameter.annotation is parameter.empty:
                 bare = f"the option {parameter.name} has no type"
                 where = f"{target.__module__}.{target.__qualname__}"
                 raise ConfigError(bare, where, f"annotate it: {parameter.name}: float")
-            found[parameter.name] = (parameter.annotation, parameter.default)
-    return found
+            options[parameter.name] = (parameter.annotation, parameter.default)
+    return options
 
 
 def checked(target: Callable[..., Any], given: Options, where: str, prefix: str = "") -> Options:

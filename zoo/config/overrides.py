@@ -17,10 +17,10 @@ DATA = "data.path"  # likewise, which may be an axis
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
     values = {}
-    for key, found in axes(words, (*PATHS, DATA)).items():
-        if isinstance(found, Sweep):
+    for key, value in axes(words, (*PATHS, DATA)).items():
+        if isinstance(value, Sweep):
             raise ConfigError(f"{key} gives several values", f"{key}=...", "give one value")
-        values[key] = found[0]
+        values[key] = value[0]
     return values
 
 

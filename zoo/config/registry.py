@@ -44,12 +44,12 @@ SESSION: dict[tuple[str, str], Path] = {}  # folders made by `register`
 def homes() -> dict[Path, str]:
     """Config folders, each with the package whose classes its files may name."""
     shipped = HERE / "configs"
-    found = {shipped if shipped.is_dir() else HERE.parent / "configs": "zoo"}
+    packages = {shipped if shipped.is_dir() else HERE.parent / "configs": "zoo"}
     for point in entry_points(group="zoo.configs"):
         spec = find_spec(point.value)
         for folder in (spec.submodule_search_locations if spec else None) or []:
-            found[Path(folder)] = point.value.split(".")[0]
-    return found
+            packages[Path(folder)] = point.value.split(".")[0]
+    return packages
 
 
 def register(group: str, name: str, cls: type) -> None:
@@ -120,15 +120,15 @@ def resolve(group: str, name: str) -> Callable[..., Any]:
     """The class of a name: only one that is defined in the module that its path names."""
     module, _, attribute = class_path(group, name).rpartition(".")
     try:
-        found = getattr(import_module(module), attribute, None)
+        target = getattr(import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             raise  # of something that the module imports
-        found = None
-    if not inspect.isclass(found) or found.__module__ != module:
+        target = None
+    if not inspect.isclass(target) or target.__module__ != module:
         where = f"{find(group, name)}"
         raise ConfigError(f"no class {module}.{attribute}", where, "name a class defined there")
-    return found
+    return target
 
 
 def options(group: str, name: str) -> Options:

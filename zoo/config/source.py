@@ -52,8 +52,8 @@ def meanings(text: str) -> dict[str, str]:
     """
     _, _, section = text.partition("Args:\n")
     section = re.split(r"\n(?=\S)", section)[0]
-    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
-    return {name: sentence(words) for name, words in found}
+    pairs = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: sentence(words) for name, words in pairs}
 
 
 def sentence(text: str) -> str:

@@ -81,16 +81,16 @@ def stratified(
     Returns:
         The numbers of both parts, in the order of `among`.
     """
-    own = labels[among]
-    values, sizes = own.unique(return_counts=True)
-    exact = sizes.double() * (count / max(1, len(own)))
+    classes = labels[among]
+    values, sizes = classes.unique(return_counts=True)
+    exact = sizes.double() * (count / max(1, len(classes)))
     quota = torch.minimum(exact.floor().long(), sizes - 1)
     order = (exact - quota).argsort(descending=True, stable=True)
     spare = order[(quota < sizes - 1)[order]]
     quota[spare[: count - int(quota.sum())]] += 1
     draws = generator(seed, "split", name)
-    taken = torch.zeros(len(own), dtype=torch.bool)
+    taken = torch.zeros(len(classes), dtype=torch.bool)
     for value, share in zip(values, quota.tolist(), strict=True):
-        members = (own == value).nonzero().flatten()
+        members = (classes == value).nonzero().flatten()
         taken[members[torch.randperm(len(members), generator=draws)[:share]]] = True
     return among[~taken], among[taken]

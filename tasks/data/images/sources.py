@@ -43,8 +43,8 @@ def shares(
     for part, size, key in (("test", test, 0), ("val", val, seed)):
         if part not in parts:
             train = parts["train"]
-            rest, own = stratified(labels, train, share(size, train), key, part)
-            parts |= {"train": rest, part: own}
+            rest, taken = stratified(labels, train, share(size, train), key, part)
+            parts |= {"train": rest, part: taken}
     return parts
 
 

@@ -82,14 +82,14 @@ class Pet(Masks):
     ):
         if path is None:
             raise ValueError(f"data=pet needs data.path=FOLDER with both archives of {PETS}")
-        own = border == "class"
+        has_border = border == "class"
         super().__init__(
             path,
             val=val,
             seed=seed,
-            classes=["background", "pet", "border"][: 2 + own],
-            values=[2, 1, 3][: 2 + own],
-            ignore=[] if own else [3],
+            classes=["background", "pet", "border"][: 2 + has_border],
+            values=[2, 1, 3][: 2 + has_border],
+            ignore=[] if has_border else [3],
             size=size,
             on_bad=on_bad,
             batch_size=batch_size,
@@ -102,7 +102,7 @@ class Pet(Masks):
         from tasks.data.source import Source
 
         root = folder_at(self.path)
-        found: dict[str, Any] = {}
+        rows: dict[str, Any] = {}
         for split, name in {"train": "trainval", "test": "test"}.items():
             try:
                 text = (root / "annotations" / f"{name}.txt").read_text(encoding="utf-8")
@@ -115,8 +115,8 @@ class Pet(Masks):
                 "mask": [f"annotations/trimaps/{name}.png" for name in names],
             }
             files = {key: [file_in(root, place) for place in some] for key, some in places.items()}
-            found[split] = Rows(files, {"image": Image(), "mask": Image()})
-        return Source(found, {"train": "train", "test": "test"})
+            rows[split] = Rows(files, {"image": Image(), "mask": Image()})
+        return Source(rows, {"train": "train", "test": "test"})
 
 
 def file_in(root: Path, place: str) -> File:

@@ -34,11 +34,11 @@ def mask_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str,
         return rows
     from datasets import Image
 
-    found = {split: pairs(folder, where) for split, folder in used.items()}
+    paired = {split: pairs(folder, where) for split, folder in used.items()}
     kinds = {"image": Image(), "mask": Image()}
     return {
         split: Rows({"image": [i for i, _ in both], "mask": [m for _, m in both]}, kinds)
-        for split, both in found.items()
+        for split, both in paired.items()
     }
 
 
@@ -76,13 +76,13 @@ def pairs(top: Folder, where: str) -> list[tuple[File, File]]:
 
 def stems(folder: Folder, where: str) -> dict[str, File]:
     """The images of a folder by their paths inside it without endings; DataError for two of one."""
-    found: dict[str, File] = {}
+    by_stem: dict[str, File] = {}
     twice = []
     for file in folder.images():
         stem = os.path.splitext(file.place[len(folder.place) + 1 :])[0]
-        twice += [file.place] if stem in found else []
-        found[stem] = file
+        twice += [file.place] if stem in by_stem else []
+        by_stem[stem] = file
     if twice:
         what = f"{counted(len(twice), 'file')} like others but for the ending: {listed(twice)}"
         raise DataError(what, where, "leave one of each")
-    return found
+    return by_stem

@@ -88,15 +88,15 @@ def as_classes(
     """
     if meant is None and names is None:
         counts = sum(torch.bincount(part.flatten(), minlength=256) for part in values.split(64))
-        found = [
+        present = [
             v for v in torch.as_tensor(counts).nonzero().flatten().tolist() if v not in ignored
         ]
-        if found != list(range(len(found))):
-            listed = ", ".join(map(str, found[:MANY])) + (" ..." if len(found) > MANY else "")
+        if present != list(range(len(present))):
+            listed = ", ".join(map(str, present[:MANY])) + (" ..." if len(present) > MANY else "")
             several = f"give data.values=[{listed.replace(' ', '')}], a class each, or data.ignore"
-            fix = several if len(found) <= MANY else "save class numbers as PNG; JPEG blurs them"
+            fix = several if len(present) <= MANY else "save class numbers as PNG; JPEG blurs them"
             raise DataError(f"masks hold {listed}, not classes from 0", where, fix)
-        meant = found
+        meant = present
     meant = list(range(len(names or ()))) if meant is None else meant
     table = torch.full((256,), -1)
     table[list(meant)] = torch.arange(len(meant))
