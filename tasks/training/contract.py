@@ -5,19 +5,75 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
+from tasks.training import protocols
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.compose import Config
+from zoo.connection import Connection
 from zoo.errors import ConfigError
 
-DATA = ("parts", "notes", "summary", "digest")  # members of what a source loads
-USED = ("outline",)  # and of that of a task with verbs
+if TYPE_CHECKING:
+    from tasks.training.loggers import NoLogger
+    from tasks.training.optim import Optimizer
+    from zoo.init import Default
+    from zoo.norm import Placement
+
+BASES: dict[type, type] = {
+    protocols.TaskClass: Task,
+    protocols.ModelClass: nn.Module,
+    protocols.Rule: Connection,
+}  # what a class of a kind must inherit
+BESIDE: dict[str, type] = {
+    "connection": protocols.Rule,
+    "long": protocols.Rule,
+    "norm": protocols.NormPlacement,
+    "init": protocols.Init,
+    "optimizer": protocols.OptimizerOptions,
+    "logger": protocols.Logger,
+}  # kinds that a run chooses beside task, data and model
+PROMISES = (Connection.write, nn.Module.forward)  # methods of a base that a class must give
+
+
+def lacking(found: Any, protocol: type) -> list[str]:
+    """What a class, or an object of one, lacks of a protocol: a base class, or names."""
+    base = BASES.get(protocol, object)
+    if isinstance(found, type) and not issubclass(found, base):
+        return [f"the base class {base.__module__}.{base.__qualname__}"]
+    return [name for name in protocols.members(protocol) if not gives(found, protocol, name)]
+
+
+def gives(found: Any, protocol: type, name: str) -> bool:
+    """Whether a class, or an object of one, has a member of a protocol and not only its promise."""
+    member = getattr(found, name, None)
+    method = inspect.isfunction(getattr(protocol, name, None))
+    promise = getattr(member, "__isabstractmethod__", False) or any(member is p for p in PROMISES)
+    return (callable(member) if method else member is not None) and not promise
+
+
+if TYPE_CHECKING:  # the base classes keep what the protocols say
+
+    def kept(
+        task: Task,
+        rule: Connection,
+        norm: Placement,
+        init: Default,
+        optimizer: Optimizer,
+        logger: NoLogger,
+    ) -> tuple[
+        protocols.TaskClass,
+        protocols.Rule,
+        protocols.NormPlacement,
+        protocols.Init,
+        protocols.OptimizerOptions,
+        protocols.Logger,
+    ]:
+        return task, rule, norm, init, optimizer, logger
 
 
 def loads(source: Any) -> Any:
@@ -42,12 +98,20 @@ def refuse(kind: str, config: Config, cls: type, lost: str) -> None:
         raise ConfigError(what, where, f"give it that, or choose another {kind}")
 
 
+def refuse_lacking_rest(config: Config) -> None:
+    """ConfigError for a choice beside task, data and model that lacks a member of its kind."""
+    for kind, protocol in BESIDE.items():
+        if kind in config.choices:
+            found: Any = registry.resolve(kind, config.choices[kind])
+            refuse(kind, config, found, ", ".join(lacking(found, protocol)))
+
+
 def refuse_lacking_task(config: Config) -> None:
     """ConfigError for a task that lacks a method or says too little of itself."""
     found: Any = registry.resolve("task", config.choices["task"])
+    lost = lacking(found, protocols.TaskClass)
     if not issubclass(found, Task):
-        refuse("task", config, found, "the base class tasks.training.module.Task")
-    lost = [n for n in dir(found) if getattr(getattr(found, n), "__isabstractmethod__", False)]
+        refuse("task", config, found, ", ".join(lost))
     lost += (
         ["data_type"] if found.data_type is object or not isinstance(found.data_type, type) else []
     )
@@ -67,8 +131,7 @@ def refuse_lacking_source(config: Config) -> None:
     task = config.choices["task"]
     found: Any = registry.resolve("data", config.choices["data"])
     refuse("data", config, found, ", ".join(f"a default of {n}" for n in required(found)))
-    if not callable(getattr(found, "load", None)):
-        refuse("data", config, found, "load")
+    refuse("data", config, found, ", ".join(lacking(found, protocols.DataSource)))
     if required(found.load)[1:]:  # the first one is self
         refuse("data", config, found, "a load that takes nothing")
     if loads(found) is None:
@@ -82,12 +145,11 @@ def refuse_lacking_model(config: Config, model: Any) -> None:
     """ConfigError for a model without something that the task asks for."""
     if "depth" not in config.sections["model"]:
         refuse("model", config, type(model), "the option depth")
+    lost = lacking(type(model), protocols.ModelClass)
     if not isinstance(model, nn.Module):
-        refuse("model", config, type(model), "the base class torch.nn.Module")
+        refuse("model", config, type(model), ", ".join(lost))
     asks = registry.resolve("task", config.choices["task"]).asks  # type: ignore[attr-defined]
-    lost = [name for name in asks if not hasattr(model, name)]
-    if type(model).forward is nn.Module.forward:
-        lost.append("forward")
+    lost = [*(name for name in asks if not hasattr(model, name)), *lost]
     if lost:
         what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
         where = f"model={config.choices['model']} ({type(model).__name__})"
@@ -101,8 +163,8 @@ def whole(config: Config, data: Any) -> Any:
         found: Any = registry.resolve("data", config.choices["data"])
         lost = f"what its load promises: it gives {type(data).__name__}"
         refuse("data", config, found, f"{lost}, not {task.data_type.__name__}")
-    asked = DATA + (USED if task.verbs else ())
-    refuse("data", config, type(data), ", ".join(n for n in asked if not hasattr(data, n)))
+    asked = protocols.OutlinedData if task.verbs else protocols.Data
+    refuse("data", config, type(data), ", ".join(lacking(data, asked)))
     parts = data.parts if isinstance(data.parts, Mapping) else {}
     lost = ", ".join(part for part in PARTS if part not in parts)
     refuse("data", config, type(data), lost and f"{lost} in parts, a mapping of examples")
