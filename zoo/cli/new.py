@@ -46,6 +46,7 @@ INSTALL = ("pip", "install", "--no-build-isolation", "-e")  # PyTorch brings wha
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 READ = ("null", "true", "false", "yes", "no", "on", "off", "inf", "nan")  # as other than a name
+IMPORTS = re.compile(r"(?:^from \S+ import .*\n)+", re.MULTILINE)
 GROUP = '[project.entry-points."zoo.configs"]'
 
 
@@ -211,8 +212,9 @@ def declared(project: Path) -> Home:
 
 
 def filled(name: str, values: dict[str, str]) -> str:
-    """A template with the names in their places."""
-    return Template((TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")).substitute(values)
+    """A template with the names in their places, and its imports in their order."""
+    text = Template((TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")).substitute(values)
+    return IMPORTS.sub(lambda block: "".join(sorted(block[0].splitlines(keepends=True))), text)
 
 
 def refuse_taken(paths: Sequence[Path]) -> None:
