@@ -5,30 +5,19 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from tasks.training import protocols
+from tasks.training.lacking import lacking
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.compose import Config
-from zoo.connection import Connection
 from zoo.errors import ConfigError
 
-if TYPE_CHECKING:
-    from tasks.training.loggers import NoLogger
-    from tasks.training.optim import Optimizer
-    from zoo.init import Default
-    from zoo.norm import Placement
-
-BASES: dict[type, type] = {
-    protocols.TaskClass: Task,
-    protocols.ModelClass: nn.Module,
-    protocols.Rule: Connection,
-}  # what a class of a kind must inherit
 BESIDE: dict[str, type] = {
     "connection": protocols.Rule,
     "long": protocols.Rule,
@@ -37,43 +26,6 @@ BESIDE: dict[str, type] = {
     "optimizer": protocols.OptimizerOptions,
     "logger": protocols.Logger,
 }  # kinds that a run chooses beside task, data and model
-PROMISES = (Connection.write, nn.Module.forward)  # methods of a base that a class must give
-
-
-def lacking(found: Any, protocol: type) -> list[str]:
-    """What a class, or an object of one, lacks of a protocol: a base class, or names."""
-    base = BASES.get(protocol, object)
-    if isinstance(found, type) and not issubclass(found, base):
-        return [f"the base class {base.__module__}.{base.__qualname__}"]
-    return [name for name in protocols.members(protocol) if not gives(found, protocol, name)]
-
-
-def gives(found: Any, protocol: type, name: str) -> bool:
-    """Whether a class, or an object of one, has a member of a protocol and not only its promise."""
-    member = getattr(found, name, None)
-    method = inspect.isfunction(getattr(protocol, name, None))
-    promise = getattr(member, "__isabstractmethod__", False) or any(member is p for p in PROMISES)
-    return (callable(member) if method else member is not None) and not promise
-
-
-if TYPE_CHECKING:  # the base classes keep what the protocols say
-
-    def kept(
-        task: Task,
-        rule: Connection,
-        norm: Placement,
-        init: Default,
-        optimizer: Optimizer,
-        logger: NoLogger,
-    ) -> tuple[
-        protocols.TaskClass,
-        protocols.Rule,
-        protocols.NormPlacement,
-        protocols.Init,
-        protocols.OptimizerOptions,
-        protocols.Logger,
-    ]:
-        return task, rule, norm, init, optimizer, logger
 
 
 def loads(source: Any) -> Any:

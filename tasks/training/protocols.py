@@ -168,15 +168,3 @@ class Logger(Protocol):
 
     def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""
-
-
-def members(protocol: type) -> list[str]:
-    """The names that a protocol lists, those of its bases first.
-
-    >>> members(OutlinedData)
-    ['parts', 'notes', 'summary', 'digest', 'outline']
-    """
-    listed = [
-        [*vars(base).get("__annotations__", {}), *vars(base)] for base in reversed(protocol.__mro__)
-    ]
-    return [name for names in listed for name in names if not name.startswith("_")]

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from tasks.training import protocols
-from tasks.training.contract import BESIDE, lacking
+from tasks.training.contract import BESIDE
+from tasks.training.lacking import lacking, members
 from zoo.cli.main import main
 from zoo.config import registry
 from zoo.run_folder import RunFolder
@@ -200,7 +201,7 @@ def test_every_class_of_the_zoo_has_what_its_kind_must_have(group):
     for name in registry.names(group):
         found = registry.resolve(group, name)
         assert lacking(found, kinds[group]) == []
-        for member in protocols.members(kinds[group]):  # and all of it is asked for
+        for member in members(kinds[group]):  # and all of it is asked for
             less = type("Less", (found,), {member: None})
             assert lacking(less, kinds[group]) == [member]
 
