@@ -35,6 +35,9 @@ def test_wheel_runs_away_from_the_checkout(tmp_path):
     assert str(site) in run("-c", "import zoo; print(zoo.__file__)", **where)
     words = ["-m", "zoo", "fit", "task=gnn", "trainer.max_steps=2", "logger=none"]
     assert "run folder: runs/gnn-residual-" in run(*words, **where)
+    assert "wrote lab/pyproject.toml" in run(
+        *words[:2], "new", "task", "tides", "package=lab", **where
+    )
     assert not (site / "tests").exists()
 
 

@@ -10,14 +10,22 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor, nn
 
+from tasks.training import protocols
+from tasks.training.lacking import lacking
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 
-DATA = ("parts", "notes", "summary", "digest")  # members of what a source loads
-USED = ("outline",)  # and of that of a task with verbs
+BESIDE: dict[str, type] = {
+    "connection": protocols.Rule,
+    "long": protocols.Rule,
+    "norm": protocols.NormPlacement,
+    "init": protocols.Init,
+    "optimizer": protocols.OptimizerOptions,
+    "logger": protocols.Logger,
+}  # kinds that a run chooses beside task, data and model
 
 
 def loads(source: Any) -> Any:
@@ -42,12 +50,20 @@ def refuse(kind: str, config: Config, cls: type, lost: str) -> None:
         raise ConfigError(what, where, f"give it that, or choose another {kind}")
 
 
+def refuse_lacking_rest(config: Config) -> None:
+    """ConfigError for a choice beside task, data and model that lacks a member of its kind."""
+    for kind, protocol in BESIDE.items():
+        if kind in config.choices:
+            found: Any = registry.resolve(kind, config.choices[kind])
+            refuse(kind, config, found, ", ".join(lacking(found, protocol)))
+
+
 def refuse_lacking_task(config: Config) -> None:
     """ConfigError for a task that lacks a method or says too little of itself."""
     found: Any = registry.resolve("task", config.choices["task"])
+    lost = lacking(found, protocols.TaskClass)
     if not issubclass(found, Task):
-        refuse("task", config, found, "the base class tasks.training.module.Task")
-    lost = [n for n in dir(found) if getattr(getattr(found, n), "__isabstractmethod__", False)]
+        refuse("task", config, found, ", ".join(lost))
     lost += (
         ["data_type"] if found.data_type is object or not isinstance(found.data_type, type) else []
     )
@@ -67,8 +83,7 @@ def refuse_lacking_source(config: Config) -> None:
     task = config.choices["task"]
     found: Any = registry.resolve("data", config.choices["data"])
     refuse("data", config, found, ", ".join(f"a default of {n}" for n in required(found)))
-    if not callable(getattr(found, "load", None)):
-        refuse("data", config, found, "load")
+    refuse("data", config, found, ", ".join(lacking(found, protocols.DataSource)))
     if required(found.load)[1:]:  # the first one is self
         refuse("data", config, found, "a load that takes nothing")
     if loads(found) is None:
@@ -82,12 +97,11 @@ def refuse_lacking_model(config: Config, model: Any) -> None:
     """ConfigError for a model without something that the task asks for."""
     if "depth" not in config.sections["model"]:
         refuse("model", config, type(model), "the option depth")
+    lost = lacking(type(model), protocols.ModelClass)
     if not isinstance(model, nn.Module):
-        refuse("model", config, type(model), "the base class torch.nn.Module")
+        refuse("model", config, type(model), ", ".join(lost))
     asks = registry.resolve("task", config.choices["task"]).asks  # type: ignore[attr-defined]
-    lost = [name for name in asks if not hasattr(model, name)]
-    if type(model).forward is nn.Module.forward:
-        lost.append("forward")
+    lost = [*(name for name in asks if not hasattr(model, name)), *lost]
     if lost:
         what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
         where = f"model={config.choices['model']} ({type(model).__name__})"
@@ -101,8 +115,8 @@ def whole(config: Config, data: Any) -> Any:
         found: Any = registry.resolve("data", config.choices["data"])
         lost = f"what its load promises: it gives {type(data).__name__}"
         refuse("data", config, found, f"{lost}, not {task.data_type.__name__}")
-    asked = DATA + (USED if task.verbs else ())
-    refuse("data", config, type(data), ", ".join(n for n in asked if not hasattr(data, n)))
+    asked = protocols.OutlinedData if task.verbs else protocols.Data
+    refuse("data", config, type(data), ", ".join(lacking(data, asked)))
     parts = data.parts if isinstance(data.parts, Mapping) else {}
     lost = ", ".join(part for part in PARTS if part not in parts)
     refuse("data", config, type(data), lost and f"{lost} in parts, a mapping of examples")

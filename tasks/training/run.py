@@ -19,6 +19,7 @@ from tasks.training.contract import (
     owning,
     refuse_lacking_answers,
     refuse_lacking_model,
+    refuse_lacking_rest,
     refuse_lacking_source,
     refuse_lacking_task,
     whole,
@@ -59,6 +60,7 @@ def prepare(
         **{slot: config.maker(group) for slot, group in slots.items() if group in config.choices},
     )
     task_class: Any = registry.resolve("task", config.choices["task"])
+    refuse_lacking_rest(config)
     refuse_lacking_task(config)
     refuse_lacking_source(config)
     make_task, source = config.maker("task"), config.maker("data")()

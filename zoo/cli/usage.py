@@ -79,6 +79,16 @@ VERBS = {
         ("task=gnn", "of=rules task=cnn"),
         {"of": "what is measured, one of the four below", **FILE},
     ),
+    "new": Usage(
+        "a skeleton of your own that runs as it is: its class, its options in YAML, a test",
+        ("connection momentum", "task tides package=lab"),
+        {
+            "KIND": "connection, model, data or task; a task comes with its own data and model",
+            "NAME": "what it will be called, in small letters, digits and _",
+            "package": "folder of a package of your own, made or extended; else the zoo itself",
+        },
+        "KIND NAME [package=DIR]",
+    ),
     "list": Usage("what is registered", ("", "connection"), takes="[GROUP]"),
     "show": Usage("the composed configuration", ("task=gnn", "task=gnn preset=gcnii"), FILE),
 }

@@ -130,6 +130,13 @@ def bench(words: Sequence[str], flags: Flags) -> int:
     return 0
 
 
+def new(words: Sequence[str], flags: Flags) -> int:
+    from importlib import import_module
+
+    emit(flags, *import_module("zoo.cli.new").new(words))
+    return 0
+
+
 def list_(words: Sequence[str], flags: Flags) -> int:
     from zoo.config import catalogue
 
@@ -168,6 +175,7 @@ VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
     "compare": compare,
     "report": report,
     "bench": bench,
+    "new": new,
     "list": list_,
     "show": show,
 }

@@ -4,6 +4,9 @@ import sys
 
 import pytest
 
+from tasks.training import protocols
+from tasks.training.contract import BESIDE
+from tasks.training.lacking import lacking, members
 from zoo.cli.main import main
 from zoo.config import registry
 from zoo.run_folder import RunFolder
@@ -82,6 +85,18 @@ class Closed(nn.Module):
 class Plain:
     def __init__(self, *facts, depth: int = 1, **more): pass
 """
+REST = {  # kinds beside those, and a class of each that lacks something
+    "connection": "class Unwritten(Connection): pass\nclass Foreign:\n    def write(self): pass",
+    "norm": "class Halfway(Placement):\n    post = None",
+    "init": "class Inert: pass",
+    "optimizer": "class Stuck: pass",
+    "logger": "class Mute(NoLogger):\n    row = None",
+}
+IMPORTS = """
+from tasks.training.loggers import NoLogger
+from zoo.connection import Connection
+from zoo.norm import Placement
+"""
 LACKS = {
     "no load": (["data=bare"], "lab.data.Bare lacks load"),
     "a load that says nothing": (["data=silent"], "lab.data.Silent lacks the class that load"),
@@ -117,6 +132,12 @@ LACKS = {
     "a task without methods": (["task=idle", "data=halved"], "lab.tasks.Idle lacks batches_per"),
     "a model without depth": (["model=flat"], "lab.models.Flat lacks the option depth"),
     "a model that is no module": (["model=plain"], "lab.models.Plain lacks the base class"),
+    "a rule that writes nothing": (["connection=unwritten"], "Unwritten lacks write"),
+    "a rule that is none": (["connection=foreign"], "lacks the base class zoo.connection.Conn"),
+    "a placement without an end": (["norm=halfway"], "lab.norms.Halfway lacks post"),
+    "an init that does nothing": (["init=inert"], "lab.inits.Inert lacks apply"),
+    "an optimiser that builds none": (["optimizer=stuck"], "lab.optimizers.Stuck lacks build"),
+    "a logger that takes no rows": (["logger=mute"], "lab.loggers.Mute lacks row"),
 }
 
 
@@ -124,7 +145,8 @@ LACKS = {
 def lab(tmp_path, monkeypatch):
     """A package with configurations for all classes above."""
     package = tmp_path / "lab"
-    for group, text in {"data": DATA, "task": TASKS, "model": MODELS}.items():
+    rest = {group: IMPORTS + text for group, text in REST.items()}
+    for group, text in {"data": DATA, "task": TASKS, "model": MODELS, **rest}.items():
         module = group if group == "data" else f"{group}s"
         (package / "configs" / group).mkdir(parents=True)
         (package / f"{module}.py").write_text(text)
@@ -166,10 +188,22 @@ def test_a_lack_is_one_line_that_names_class_and_member(case, lab, tmp_path, mon
     monkeypatch.chdir(tmp_path / "here")
     words, hint = LACKS[case]
     task = [] if words[0].startswith("task=") else ["task=gnn"]
-    assert main(["fit", *task, *words, "logger=none"]) == 2
+    logger = [] if words[0].startswith("logger=") else ["logger=none"]
+    assert main(["fit", *task, *words, *logger]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert hint in line
     assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("group", [*BESIDE, "task", "data"])
+def test_every_class_of_the_zoo_has_what_its_kind_must_have(group):
+    kinds = {**BESIDE, "task": protocols.TaskClass, "data": protocols.DataSource}
+    for name in registry.names(group):
+        found = registry.resolve(group, name)
+        assert lacking(found, kinds[group]) == []
+        for member in members(kinds[group]):  # and all of it is asked for
+            less = type("Less", (found,), {member: None})
+            assert lacking(less, kinds[group]) == [member]
 
 
 def test_a_run_is_the_same_after_it_was_asked(lab, tmp_path, monkeypatch, capsys):
