@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import Row
 from zoo.compare.report.style import look, visible
-from zoo.compare.report.tables import number
+from zoo.compare.report.words import number
 from zoo.errors import cut
 
 TICKS = 15  # that have room

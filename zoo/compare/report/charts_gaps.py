@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zoo.compare.analysis.aggregate import Row
 from zoo.compare.report.charts import Chart, label, named, safe
 from zoo.compare.report.style import look
-from zoo.compare.report.tables import interval, number
+from zoo.compare.report.words import interval, number
 
 
 def forest(places: Sequence[Row], arms: Sequence[str]) -> Chart:

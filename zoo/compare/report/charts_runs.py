@@ -8,7 +8,7 @@ from zoo.compare.analysis.aggregate import Row
 from zoo.compare.analysis.curves import Curve, Curves, measures
 from zoo.compare.report.charts import Chart, safe
 from zoo.compare.report.style import look
-from zoo.compare.report.tables import event_words, number
+from zoo.compare.report.words import event_words, number
 
 MARKS = {"spike": "triangle-up-open", "skip": "square-open", "rollback": "triangle-left-open"}
 DECADES = 100  # between the smallest and the largest value, from which an axis is logarithmic

@@ -9,18 +9,9 @@ from typing import Any
 from zoo.compare.analysis.aggregate import Row
 from zoo.compare.analysis.record import WAITING
 from zoo.compare.execution.progress import duration
-from zoo.compare.report.tables import (
-    caveats,
-    cost_rows,
-    event_rows,
-    gap_rows,
-    interval,
-    number,
-    omitted,
-    secondary_rows,
-    sentences,
-    why,
-)
+from zoo.compare.report import tables
+from zoo.compare.report.tables import Table
+from zoo.compare.report.words import caveats, interval, number, omitted, sentences, why
 from zoo.errors import shown
 
 GAPS = """\
@@ -44,9 +35,10 @@ def cells(values: Sequence[Any]) -> str:
     return "| " + " | ".join(" ".join(text.split()) for text in texts) + " |"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+def table(it: Table) -> list[str]:
     """A table in Markdown."""
-    return [cells(head), "| " + " | ".join(["---"] * len(head)) + " |", *map(cells, rows)]
+    return [cells(it.columns), "| " + " | ".join(["---"] * len(it.columns)) + " |",
+            *map(cells, it.rows)]  # fmt: skip
 
 
 def markdown(record: Row) -> str:
@@ -57,14 +49,14 @@ def markdown(record: Row) -> str:
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
-    lines += ["", *table(*gap_rows(record))]
+    lines += ["", *table(tables.gaps(record))]
     if record["slopes"]:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
         rows = [
             [s["family"], s["arm"], interval(s["slope"]), number(s["holm_p"]), s["verdict"]]
             for s in record["slopes"]
         ]
-        lines += table(["family", "arm", "slope", "p", "verdict"], rows)
+        lines += table(Table("", "family|arm|slope|p|verdict", rows))
     for found in record["overall"]:
         lines += [
             "",
@@ -74,7 +66,7 @@ def markdown(record: Row) -> str:
             f"{'; '.join(filter(None, [interval(found['gap']), omitted(found)]))}.",
         ]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
-    lines += [*table(*secondary_rows(record)), "", *table(*cost_rows(record)), ""]
+    lines += [*table(tables.secondary(record)), "", *table(tables.costs(record)), ""]
     warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
     lines += [f"* Warning: {warning}." for warning in warnings]
     waiting = sum(row["status"] == WAITING for row in record["cells"])
@@ -83,8 +75,8 @@ def markdown(record: Row) -> str:
     for row in failed:
         where = f"{row['place']}, {row['arm']}, pair {row['pair']}"
         lines.append(f"* {row['status']}: {where}: {why(row)}")
-    head, found = event_rows(record)
-    lines += ["", "Losses out of the usual.", "", *table(head, found), ""] if found else []
+    events = tables.events(record)
+    lines += ["", "Losses out of the usual.", "", *table(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared["null"]:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.compare.analysis.aggregate import Row
 from zoo.compare.report.charts import Chart, safe
 from zoo.compare.report.matplotlib_style import plain
-from zoo.compare.report.tables import number
+from zoo.compare.report.words import number
 from zoo.errors import ConfigError
 
 if TYPE_CHECKING:
