@@ -12,8 +12,9 @@ from read_page import Page
 from zoo.cli.main import main
 from zoo.compare.report.figures import learning
 from zoo.compare.report.figures_gaps import gaps
-from zoo.compare.report.merge import assemble, read, rows_of
+from zoo.compare.report.merge import assembled
 from zoo.compare.report.published import checked
+from zoo.compare.report.sources import read, runs_of
 from zoo.errors import ConfigError, shown
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
@@ -115,8 +116,7 @@ def test_a_comparison_without_scores_has_a_report(tmp_path):
 def test_many_places_are_spread_over_figures(tmp_path):
     places = [("cnn", depth) for depth in range(1, 62)]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 1, status=lambda _: "failed")
-    plan = json.loads((folder / "plan.json").read_text())
-    record = assemble({key: plan[key] for key in plan if key != "cells"}, plan["cells"], [folder])
+    record = assembled(read(folder).record, [folder])
     heights = [figure.get_size_inches()[1] for figure in gaps(record)]
     assert len(heights) == 2
     assert max(heights) < 20
@@ -185,9 +185,9 @@ def test_what_has_run_since_is_in_the_report(tmp_path):
     late = made(tmp_path / "late", ["plain", "residual"], [("cnn", None)], 1)
     hidden = next(late.glob("cells/*1"))
     away = hidden.rename(tmp_path / "away")
-    assert [row["status"] for row in rows_of([read(late)])] == ["done", "waiting"]
+    assert [run.status for run in runs_of([read(late)])] == ["done", "waiting"]
     away.rename(hidden)
-    assert [row["status"] for row in rows_of([read(late)])] == ["done", "done"]
+    assert [run.status for run in runs_of([read(late)])] == ["done", "done"]
 
 
 def test_several_folders_make_one_report(tmp_path, monkeypatch, capsys):
@@ -247,13 +247,12 @@ def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(
         (task, depth) for task in ("cnn", "gnn", "unet", "diffusion", "x") for depth in (2, 8)
     ]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 8)
-    plan = json.loads((folder / "plan.json").read_text())
-    rows = rows_of([read(folder)])
-    record = assemble({key: plan[key] for key in plan if key != "cells"}, rows, [folder])
-    for place in record["places"]:
-        (found,) = place["contrasts"]
-        assert found["exploratory"] == (place["depth"] == 2)
-        assert found["holm_p"] == (found["p"] if found["exploratory"] else max(found["p"], 5 / 128))
+    source = read(folder)
+    source.record.cells = runs_of([source])
+    for place in assembled(source.record, [folder]).places:
+        (found,) = place.contrasts
+        assert found.exploratory == (place.depth == 2)
+        assert found.holm_p == (found.p if found.exploratory else max(found.p, 5 / 128))
 
 
 def test_spikes_and_lost_steps_stand_in_tables_and_curves(tmp_path):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.aggregate import Row
+from zoo.compare.analysis.record import Contrast, Place, Run
 from zoo.compare.report.style import look, visible
 from zoo.compare.report.words import number
 from zoo.errors import cut
@@ -37,8 +37,8 @@ class Chart:
 
     title: str
     words: str
-    traces: list[Row]
-    layout: Row
+    traces: list[dict[str, Any]]
+    layout: dict[str, Any]
     head: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     height: int = 320
@@ -60,37 +60,37 @@ def safe(text: object) -> str:
     return f"\u2068{html.escape(visible(text), quote=False)}\u2069"
 
 
-def label(place: Row) -> str:
+def label(place: Place) -> str:
     """A place inside its family."""
-    rest = str(place["title"]).removeprefix(str(place["family"])).lstrip(", ")
-    return rest or str(place["title"])
+    rest = str(place.title).removeprefix(str(place.family)).lstrip(", ")
+    return rest or str(place.title)
 
 
-def named(entries: Sequence[tuple[Row, Row]]) -> list[str]:
+def named(entries: Sequence[tuple[Place, Contrast]]) -> list[str]:
     """What tells contrasts of one family apart: place, arm or both."""
-    places = len({place["title"] for place, _ in entries}) > 1
-    arms = len({c["arm"] for _, c in entries}) > 1
+    places = len({place.title for place, _ in entries}) > 1
+    arms = len({c.arm for _, c in entries}) > 1
     texts = []
     for place, c in entries:
         parts = [cut(label(place), 20)] if places or not arms else []
-        texts.append(": ".join([*parts, cut(c["arm"], 20)] if arms else parts))
+        texts.append(": ".join([*parts, cut(c.arm, 20)] if arms else parts))
     return texts
 
 
-def positions(places: Sequence[Row]) -> list[float]:
+def positions(places: Sequence[Place]) -> list[float]:
     """Where places stand: at log2 of their depth, or one after the other where that is none."""
-    depths = [place["depth"] for place in places]
+    depths = [place.depth for place in places]
     numeric = all(isinstance(d, (int, float)) and d > 0 for d in depths)
     return [math.log2(d) for d in depths] if numeric else [float(i) for i in range(len(places))]
 
 
-def ticks(places: Sequence[Row]) -> list[str]:
+def ticks(places: Sequence[Place]) -> list[str]:
     """The names of the positions; of those too near to each other the deeper one has a name."""
     x = positions(places)
     room, last = (max(x) - min(x) + 0.8) / TICKS, math.inf
     texts = []
     for place, at in reversed(list(zip(places, x, strict=True))):
-        text = place["depth"] if isinstance(place["depth"], (int, float)) else label(place)
+        text = place.depth if isinstance(place.depth, (int, float)) else label(place)
         near = last - at < room
         texts.append("" if near else cut(text, 16))
         last = last if near else at
@@ -105,32 +105,32 @@ def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
     return (arm - (arms - 1) / 2) * min(0.12 * room, 0.6 * room / arms, 0.035 * shown)
 
 
-def points(row: Row, measure: Measure) -> float | None:
+def points(row: Run, measure: Measure) -> float | None:
     """What a cell has of a measure."""
-    value = row.get(measure.key)
+    value = getattr(row, measure.key)
     return None if value is None else value * measure.factor
 
 
 def against_depth(
-    places: Sequence[Row], cells: Sequence[Row], arms: Sequence[str], measure: Measure
+    places: Sequence[Place], cells: Sequence[Run], arms: Sequence[str], measure: Measure
 ) -> Chart:
     """Every run as a dot and the mean of every arm as a line, against depth."""
     x = positions(places)
-    traces: list[Row] = []
+    traces: list[dict[str, Any]] = []
     rows: list[list[Any]] = []
     words = []
     for i, arm in enumerate(arms):
         means: list[float | None] = []
         dots: list[tuple[float, float, str, bool]] = []
         for place, at in zip(places, x, strict=True):
-            own = [c for c in cells if c["place"] == place["title"] and c["arm"] == arm]
+            own = [c for c in cells if c.place == place.title and c.arm == arm]
             values = [v for c in own if (v := points(c, measure)) is not None]
             means.append(sum(values) / len(values) if values else None)
             for cell in own:
                 if (value := points(cell, measure)) is not None:
-                    bad = cell["status"] == "diverged"
+                    bad = cell.status == "diverged"
                     why = ", diverged" + (": counts as chance" if measure.key == "value" else "")
-                    text = f"{safe(arm)}, pair {cell['pair']}: {number(value)}{why if bad else ''}"
+                    text = f"{safe(arm)}, pair {cell.pair}: {number(value)}{why if bad else ''}"
                     dots.append((at + dodge(i, len(arms), x), value, text, bad))
             rows.append(
                 [label(place), arm, number(means[-1]), ", ".join(number(v) for v in values)]
@@ -140,10 +140,10 @@ def against_depth(
         traces += scatter(i, arm, [at + dodge(i, len(arms), x) for at in x], means, dots)
         told = [f"{number(m)} at {label(p)}" for p, m in zip(places, means, strict=True)]
         words.append(f"{arm}: {', '.join(told)}")
-    chance = places[0].get("chance") if measure.key == "value" else None
+    chance = places[0].chance if measure.key == "value" else None
     axis = {"rangemode": "tozero"} if measure.from_zero else {}
-    known = all(isinstance(place["depth"], (int, float)) for place in places)
-    layout: Row = {
+    known = all(isinstance(place.depth, (int, float)) for place in places)
+    layout: dict[str, Any] = {
         "xaxis": {
             "tickvals": x,
             "ticktext": [safe(text) for text in ticks(places)],
@@ -172,12 +172,17 @@ def against_depth(
 
 def scatter(
     arm: int, name: str, x: list[float], means: list[float | None], dots: list[Any]
-) -> list[Row]:
+) -> list[dict[str, Any]]:
     """The runs of an arm as dots, hollow where they diverged, and their mean as a line."""
     style = look(arm)
     at, values, texts, bad = zip(*dots, strict=True)
     symbols = [f"{style.symbol}-open" if b else style.symbol for b in bad]
-    shared: Row = {"type": "scatter", "name": safe(name), "meta": {"arm": arm}, "hoverinfo": "text"}
+    shared: dict[str, Any] = {
+        "type": "scatter",
+        "name": safe(name),
+        "meta": {"arm": arm},
+        "hoverinfo": "text",
+    }
     mark = {"color": style.color, "symbol": symbols, "size": 7, "opacity": 0.55}
     line = {"color": style.color, "dash": style.dash, "width": 2}
     told = [f"{safe(name)}, mean: {number(mean)}" for mean in means]
@@ -189,7 +194,7 @@ def scatter(
     ]  # fmt: skip
 
 
-def level(value: float) -> Row:
+def level(value: float) -> dict[str, Any]:
     """A dotted line at one value of y."""
     ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
     return {"type": "line", **ends, "line": {"color": "@soft", "width": 1, "dash": "dot"}}

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from zoo.compare.analysis.aggregate import Row, grouped
+from zoo.compare.analysis.aggregate import grouped
 from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing import LENGTH
+from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
 from zoo.compare.report import tables, words
 from zoo.compare.report.panels import Panels
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
-from zoo.run_folder import ENDED
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def page(record: Row, curves: Curves) -> str:
+def page(record: Record, curves: Curves) -> str:
     """The report.
 
     Args:
@@ -41,11 +41,12 @@ def page(record: Row, curves: Curves) -> str:
     plotly_js, script = plotly.offline.get_plotlyjs(), part("page.js")
     return environment().get_template("page.html.j2").render(
         record=record,
+        plain=record.plain(),
         panels=panels,
         looks=[look(i) for i in range(len(panels.arms))],
         subtitle=subtitle(record),
         facts=facts(record),
-        ended=sum(run["status"] in ENDED for run in record["cells"]),
+        ended=sum(run.ended for run in record.cells),
         length=LENGTH,
         policy=policy(plotly_js, script),
         style=Markup(palette() + part("page.css")),
@@ -105,33 +106,33 @@ def palette() -> str:
     )
 
 
-def subtitle(record: Row) -> str:
+def subtitle(record: Record) -> str:
     """What was compared, in a line."""
-    declared = record["declared"]
-    pairs, runs = len(declared["pairs"]), len(record["cells"])
-    counts = [(len(declared["arms"]), "arm"), (len(record["places"]), "place"), (pairs, "pair"),
+    declared = record.declared
+    pairs, runs = len(declared.pairs), len(record.cells)
+    counts = [(len(declared.arms), "arm"), (len(record.places), "place"), (pairs, "pair"),
               (runs, "run")]  # fmt: skip
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
 
 
-def facts(record: Row) -> Sequence[tuple[str, Any]]:
+def facts(record: Record) -> Sequence[tuple[str, Any]]:
     """Names and values of what the comparison ran on and what it declared."""
     found: list[tuple[str, Any]] = []
-    for ran in record["environments"]:
+    for ran in record.environments:
         found += [
-            ("software", words.said(ran["versions"])),
-            ("machine", words.said(ran["machine"])),
+            ("software", words.said(ran.versions)),
+            ("machine", words.said(ran.machine)),
         ]
-    for task, own in grouped(record["cells"], "task"):
-        read = " ".join(dict.fromkeys(c["data_digest"] for c in own if c.get("data_digest")))
+    for task, own in grouped(record.cells, lambda run: run.task):
+        read = " ".join(dict.fromkeys(c.data_digest for c in own if c.data_digest))
         found.append((f"data of {task}", tables.Code(read or "not known")))
-    declared = record["declared"]
-    arms = [bdi(arm) + f" ({words.said(values)})" for arm, values in declared["arms"].items()]
+    declared = record.declared
+    arms = [bdi(arm) + f" ({words.said(values)})" for arm, values in declared.arms.items()]
     return [
         *found,
         ("arms", Markup("; ").join(arms)),
-        ("pairs", ", ".join(map(str, declared["pairs"]))),
-        ("smallest effect that matters", words.said(declared["effects"])),
-        ("score that counts as 1", words.said(declared["references"])),
-        ("time of all runs", duration(sum(row.get("seconds") or 0 for row in record["cells"]))),
+        ("pairs", ", ".join(map(str, declared.pairs))),
+        ("smallest effect that matters", words.said(declared.effects)),
+        ("score that counts as 1", words.said(declared.references)),
+        ("time of all runs", duration(sum(row.seconds or 0 for row in record.cells))),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.compare.analysis.aggregate import Row
+from zoo.compare.analysis.record import Place, Record
 from zoo.compare.report.charts import Chart, safe
 from zoo.compare.report.matplotlib_style import plain
 from zoo.compare.report.words import number
@@ -54,10 +54,10 @@ def checked(published: dict[str, dict[str, Any]]) -> Published:
     return found
 
 
-def lines(record: Row, places: Sequence[Row]) -> Iterator[Line]:
+def lines(record: Record, places: Sequence[Place]) -> Iterator[Line]:
     """What papers published for the task and the depths of these places."""
-    shown = [place["depth"] for place in places]
-    rows = record["declared"].get("published", {}).get(places[0]["task"], {})
+    shown = [place.depth for place in places]
+    rows = record.declared.published.get(places[0].task, {})
     if all(isinstance(depth, int) for depth in shown):
         for name, row in rows.items():
             known = {int(depth): value for depth, value in row.items()}

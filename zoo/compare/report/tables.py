@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.aggregate import Row
+from zoo.compare.analysis.record import Arm, Contrast, Place, Record
 from zoo.compare.report.words import event_words, interval, number, omitted, viewed, why
 
 ENDS = ("diverged", "failed", "waiting")
@@ -47,37 +47,37 @@ class Table:
         return self.head.split("|")
 
 
-def contrasts(record: Row) -> Iterable[tuple[Row, Row]]:
+def contrasts(record: Record) -> Iterable[tuple[Place, Contrast]]:
     """Every place with each of its contrasts."""
-    return ((place, c) for place in record["places"] for c in place["contrasts"])
+    return ((place, c) for place in record.places for c in place.contrasts)
 
 
-def arms(record: Row) -> Iterable[tuple[Row, Row]]:
+def arms(record: Record) -> Iterable[tuple[Place, Arm]]:
     """Every place with each of its arms."""
-    return ((place, arm) for place in record["places"] for arm in place["arms"])
+    return ((place, arm) for place in record.places for arm in place.arms)
 
 
-def gaps(record: Row) -> Table:
+def gaps(record: Record) -> Table:
     """Every arm against its baseline at every place."""
-    means = {(p["title"], a["arm"]): number(a["mean"]) for p, a in arms(record)}
+    means = {(p.title, a.arm): number(a.mean) for p, a in arms(record)}
     rows = [
-        [p["title"], (p["metric"] or "").removeprefix("test/"),
-         f"{c['arm']} {means[p['title'], c['arm']]}",
-         f"{c['baseline']} {means[p['title'], c['baseline']]}",
-         interval(c.get("gap")), c["verdict"], viewed(c, "training"), f"{c['pairs']}",
-         number(c["holm_p"]) + ("*" if c["exploratory"] else "")]
+        [p.title, (p.metric or "").removeprefix("test/"),
+         f"{c.arm} {means[p.title, c.arm]}",
+         f"{c.baseline} {means[p.title, c.baseline]}",
+         interval(c.gap), c.verdict, viewed(c, "training"), f"{c.pairs}",
+         number(c.holm_p) + ("*" if c.exploratory else "")]
         for p, c in contrasts(record)
     ]  # fmt: skip
     head = "place|metric|arm|baseline|gap|verdict|training gap|pairs|p (* uncorrected)"
     return Table("Every arm against its baseline at every place", head, rows)
 
 
-def scores(record: Row) -> Table:
+def scores(record: Record) -> Table:
     """The scores of every arm."""
     rows = [
-        [p["title"], a["arm"], a["launched"], a["done"], a["diverged"], a["failed"],
-         a["waiting"], number(a["mean"], 4), number(a["sd"]), number(a["train"], 4),
-         number(p["chance"]), error_of(p, a)]
+        [p.title, a.arm, a.launched, a.done, a.diverged, a.failed,
+         a.waiting, number(a.mean, 4), number(a.sd), number(a.train, 4),
+         number(p.chance), error_of(p, a)]
         for p, a in arms(record)
     ]  # fmt: skip
     head = (
@@ -87,20 +87,20 @@ def scores(record: Row) -> Table:
     return Table("Scores of every arm at every place", head, rows)
 
 
-def error_of(place: Row, arm: Row) -> str:
+def error_of(place: Place, arm: Arm) -> str:
     """The examples of the test part, and how far their choice alone moves an accuracy."""
-    count, mean = arm["examples"], arm["mean"]
-    if not count or mean is None or place["metric"] != "test/accuracy":
+    count, mean = arm.examples, arm.mean
+    if not count or mean is None or place.metric != "test/accuracy":
         return f"{count:,}" if count else ""
     return f"{count:,} ({number((mean * (1 - mean) / count) ** 0.5)})"
 
 
-def further(record: Row) -> Table:
+def further(record: Record) -> Table:
     """What else is computed of the differences."""
     rows = [
-        [p["title"], c["arm"], c["baseline"], interval(c.get("better")), number(c["p"]),
-         number(c["holm_p"]), number(c.get("equivalence_p")), c.get("pairs_needed") or "",
-         "yes" if c.get("exact_only") else "no", ", ".join(map(str, c["seeds"]))]
+        [p.title, c.arm, c.baseline, interval(c.better), number(c.p),
+         number(c.holm_p), number(c.equivalence_p), c.pairs_needed or "",
+         "yes" if c.exact_only else "no", ", ".join(map(str, c.seeds))]
         for p, c in contrasts(record)
     ]  # fmt: skip
     head = (
@@ -110,10 +110,10 @@ def further(record: Row) -> Table:
     return Table("Further statistics of the gaps", head, rows)
 
 
-def secondary(record: Row) -> Table:
+def secondary(record: Record) -> Table:
     """Gaps that are judged in another way."""
     rows = [
-        [p["title"], c["arm"], c["baseline"], interval(c.get("gap")),
+        [p.title, c.arm, c.baseline, interval(c.gap),
          *(viewed(c, view) for view in ("best_on_validation", "finished_only"))]
         for p, c in contrasts(record)
     ]  # fmt: skip
@@ -124,13 +124,13 @@ def secondary(record: Row) -> Table:
     return Table("Secondary: the same runs judged in another way", head, rows)
 
 
-def growth(record: Row) -> Table:
+def growth(record: Record) -> Table:
     """The primary hypothesis."""
     rows = [
-        [s["family"], s["arm"], s["baseline"], ", ".join(map(str, s["depths"])),
-         interval(s["slope"]), number(s["holm_p"]), s["verdict"],
-         ", ".join(map(number, s["each"]))]
-        for s in record["slopes"]
+        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)),
+         interval(s.slope), number(s.holm_p), s.verdict,
+         ", ".join(map(number, s.each))]
+        for s in record.slopes
     ]  # fmt: skip
     head = (
         "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p (Holm)|verdict|"
@@ -139,31 +139,31 @@ def growth(record: Row) -> Table:
     return Table("How gaps grow with depth: the primary hypothesis", head, rows)
 
 
-def averages(record: Row) -> Table:
+def averages(record: Record) -> Table:
     """The means over tasks."""
     rows = [
-        [f["arm"], f["baseline"], ", ".join(f["tasks"]), number(f["iqm"]),
-         number(f["baseline_iqm"]), interval(f["gap"]), omitted(f)]
-        for f in record["overall"]
+        [f.arm, f.baseline, ", ".join(f.tasks), number(f.iqm),
+         number(f.baseline_iqm), interval(f.gap), omitted(f)]
+        for f in record.overall
     ]  # fmt: skip
     title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
     head = "arm|baseline|tasks|arm's mean|baseline's mean|gap (95 % by bootstrap)|one task left out"
     return Table(title, head, rows)
 
 
-def costs(record: Row) -> Table:
+def costs(record: Record) -> Table:
     """What every arm costs at every place."""
     rows = [
         [
-            place["title"],
-            arm["arm"],
-            f"{arm['done']} of {arm['launched']}",
-            ", ".join(f"{arm[end]} {end}" for end in ENDS if arm[end]) or "none",
-            f"{arm['parameters']:,.0f}" if arm["parameters"] else "",
-            number((arm["flops"] or 0) / 1e6),
-            number(1e3 * arm["seconds_per_step"]) if arm["seconds_per_step"] else "",
-            number(arm["seconds"]),
-            number((arm["peak_memory_bytes"] or 0) / 2**20),
+            place.title,
+            arm.arm,
+            f"{arm.done} of {arm.launched}",
+            ", ".join(f"{getattr(arm, end)} {end}" for end in ENDS if getattr(arm, end)) or "none",
+            f"{arm.parameters:,.0f}" if arm.parameters else "",
+            number((arm.flops or 0) / 1e6),
+            number(1e3 * arm.seconds_per_step) if arm.seconds_per_step else "",
+            number(arm.seconds),
+            number((arm.peak_memory_bytes or 0) / 2**20),
         ]
         for place, arm in arms(record)
     ]
@@ -171,65 +171,65 @@ def costs(record: Row) -> Table:
     return Table("What every arm costs at every place", head, rows)
 
 
-def lost(record: Row) -> Table:
+def lost(record: Record) -> Table:
     """Runs that diverged or failed."""
     rows = [
-        [c["place"], c["arm"], c["pair"], c["status"], why(c), c["id"]]
-        for c in record["cells"]
-        if c["status"] in ("failed", "diverged")
+        [c.place, c.arm, c.pair, c.status, why(c), c.id]
+        for c in record.cells
+        if c.status in ("failed", "diverged")
     ]
     return Table("Runs without a score of their own", "place|arm|pair|what|why|address", rows)
 
 
-def rates(record: Row) -> Table:
+def rates(record: Record) -> Table:
     """How often runs diverged or failed."""
     rows = [
-        [p["title"], a["arm"], a["diverged"], a["failed"], a["launched"], interval(a["divergence"])]
+        [p.title, a.arm, a.diverged, a.failed, a.launched, interval(a.divergence)]
         for p, a in arms(record)
-        if a["diverged"] or a["failed"]
+        if a.diverged or a.failed
     ]
     head = "place|arm|diverged|failed|launched|rate of divergence (95 % interval)"
     return Table("Rates", head, rows)
 
 
-def divergence(record: Row) -> Table:
+def divergence(record: Record) -> Table:
     """Whether one arm of a pair diverges more often than the other one."""
     rows = [
-        [p["title"], c["arm"], c["baseline"], *c["diverged"], number(c["mcnemar_p"])]
+        [p.title, c.arm, c.baseline, *c.diverged, number(c.mcnemar_p)]
         for p, c in contrasts(record)
-        if any(c["diverged"])
+        if any(c.diverged)
     ]
     head = "place|arm|baseline|arm diverged|baseline diverged|p (McNemar)"
     return Table("Divergence by pair", head, rows)
 
 
-def events(record: Row) -> Table:
+def events(record: Record) -> Table:
     """Losses of runs that were far above the usual, and the steps that they lost."""
     rows = [
-        [c["place"], c["arm"], c["pair"], len(met), "; ".join(map(event_words, met[:FEW]))]
-        for c in record["cells"]
-        if (met := c.get("events"))
+        [c.place, c.arm, c.pair, len(met), "; ".join(map(event_words, met[:FEW]))]
+        for c in record.cells
+        if (met := c.events)
     ]
     return Table("Losses out of the usual", "place|arm|pair|events|the first ones", rows)
 
 
-def commands(record: Row) -> Table:
+def commands(record: Record) -> Table:
     """What repeats each run."""
     rows = [
-        [c["place"], c["arm"], c["pair"], c["seed"], c["status"], number(c.get("value"), 5),
-         number(c.get("train"), 5), Code(c["command"], f"cell{i}")]
-        for i, c in enumerate(record["cells"])
+        [c.place, c.arm, c.pair, c.seed, c.status, number(c.value, 5),
+         number(c.train, 5), Code(c.command, f"cell{i}")]
+        for i, c in enumerate(record.cells)
     ]  # fmt: skip
     head = "place|arm|pair|seed|status|score|training|command"
     return Table("Runs and their commands", head, rows)
 
 
-def digests(record: Row) -> Table:
+def digests(record: Record) -> Table:
     """What proves that the arms of a pair met the same branches, batches and data."""
     rows = [
-        [c["place"], c["arm"], c["pair"], Code(c["id"]),
-         *(Code((c.get(key) or "")[:16]) for key in DIGESTS)]
-        for c in record["cells"]
+        [c.place, c.arm, c.pair, Code(c.id),
+         *(Code((getattr(c, key) or "")[:16]) for key in DIGESTS)]
+        for c in record.cells
     ]  # fmt: skip
     title = (
         "Addresses and the first 16 digits of digests: equal in a pair, or the verdict is blocked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.compare.analysis.aggregate import Row
+from zoo.compare.analysis.record import Record
 from zoo.compare.report import tables
 from zoo.compare.report.words import sentences
 from zoo.errors import cut, shown
@@ -13,7 +13,7 @@ HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
 WIDEST = 80  # characters of a cell
 
 
-def terminal(record: Row, path: Path) -> str:
+def terminal(record: Record, path: Path) -> str:
     """Gaps in columns, a sentence for each family, and where the report lies.
 
     Args:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from zoo.compare.analysis.aggregate import Row, families
-from zoo.compare.analysis.record import WAITING
+from zoo.compare.analysis.aggregate import families
+from zoo.compare.analysis.record import WAITING, Average, Contrast, Event, Record, Run
+from zoo.compare.analysis.statistics import Interval
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
 
 SAME = "One set of hyperparameters for all arms; none was tuned for this comparison."
@@ -32,37 +35,38 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{min(places, 6)}f}"
 
 
-def interval(found: Row | None) -> str:
+def interval(found: Interval | None) -> str:
     """An estimate with its interval."""
     if found is None:
         return ""
-    if found["low"] is None:
-        return f"{number(found['value'])}"
-    return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+    if found.low is None:
+        return f"{number(found.value)}"
+    return f"{number(found.value)} ({number(found.low)} to {number(found.high)})"
 
 
-def viewed(contrast: Row, view: str) -> str:
+def viewed(contrast: Contrast, view: str) -> str:
     """A secondary gap, and the number of its pairs where it has not all of them."""
-    found = contrast["secondary"][view]
+    found = contrast.secondary[view]
     told = interval(found)
-    few = found is not None and found["pairs"] < contrast["pairs"]
-    return f"{told}, {found['pairs']} of {contrast['pairs']} pairs" if few else told
+    if found is None or found.pairs == contrast.pairs:
+        return told
+    return f"{told}, {found.pairs} of {contrast.pairs} pairs"
 
 
-def omitted(found: Row) -> str:
+def omitted(found: Average) -> str:
     """The least and the largest gap of an average over tasks when one of them is left out."""
-    ranked = sorted(found["without"].items(), key=lambda item: item[1])
+    ranked = sorted(found.without.items(), key=lambda item: item[1])
     ends = [f"{number(gap)} without {task}" for task, gap in (*ranked[:1], *ranked[1:][-1:])]
     return " to ".join(ends)
 
 
-def why(cell: Row) -> str:
+def why(cell: Run) -> str:
     """Why a run has no score of its own."""
-    chance = ["counts as chance"] if cell["status"] == "diverged" else []
-    return "; ".join(filter(None, [*chance, cell.get("reason")]))
+    chance = ["counts as chance"] if cell.status == "diverged" else []
+    return "; ".join(filter(None, [*chance, cell.reason]))
 
 
-def event_words(event: Row) -> str:
+def event_words(event: Event) -> str:
     """An event of a run in a few words.
 
     >>> event_words({"step": 7, "kind": "spike", "value": 12.0, "median": 0.5})
@@ -79,7 +83,7 @@ def event_words(event: Row) -> str:
     return f"step {event['step']}: {words}"
 
 
-def said(values: Row) -> str:
+def said(values: Mapping[str, Any]) -> str:
     """Keys and values in a row.
 
     >>> said({"cores": 2, "gpus": []}), said({})
@@ -105,28 +109,28 @@ class Statement:
     parts: list[tuple[str, str, str]]
 
 
-def statements(record: Row) -> dict[str, list[Statement]]:
+def statements(record: Record) -> dict[str, list[Statement]]:
     """For each family a statement of every contrast."""
     found: dict[str, list[Statement]] = {}
-    for family, places in families(record):
-        for arm, baseline in record["declared"]["baselines"].items():
-            own = [(p, c) for p in places for c in p["contrasts"] if c["arm"] == arm]
+    for family, places in families(record.places):
+        for arm, baseline in record.declared.baselines.items():
+            own = [(p, c) for p in places for c in p.contrasts if c.arm == arm]
             parts = [
                 (
-                    place["title"].removeprefix(family).lstrip(", ") or "overall",
-                    contrast["verdict"],
-                    f", gap {interval(contrast.get('gap')) or 'unknown'}",
+                    place.title.removeprefix(family).lstrip(", ") or "overall",
+                    contrast.verdict,
+                    f", gap {interval(contrast.gap) or 'unknown'}",
                 )
                 for place, contrast in (own[-1:] + own[:-1][:1])
             ]
-            slope = [s for s in record["slopes"] if s["family"] == family and s["arm"] == arm]
-            parts += [("the gap by depth", s["verdict"], "") for s in slope]
+            slope = [s for s in record.slopes if s.family == family and s.arm == arm]
+            parts += [("the gap by depth", s.verdict, "") for s in slope]
             if parts:
                 found.setdefault(family, []).append(Statement(arm, baseline, parts))
     return found
 
 
-def sentences(record: Row) -> list[str]:
+def sentences(record: Record) -> list[str]:
     """One sentence for each family and contrast."""
     return [
         f"{family}, {s.arm} against {s.baseline}: "
@@ -136,20 +140,20 @@ def sentences(record: Row) -> list[str]:
     ]
 
 
-def caveats(record: Row) -> list[str]:
+def caveats(record: Record) -> list[str]:
     """What holds for every comparison."""
-    keys = {key.partition(".")[0] for arm in record["declared"]["arms"].values() for key in arm}
+    keys = {key.partition(".")[0] for arm in record.declared.arms.values() for key in arm}
     return [SAME if keys <= {"connection", "long"} else OTHER, *CAVEATS]
 
 
-def banner(record: Row) -> list[str]:
+def banner(record: Record) -> list[str]:
     """What a reader must know before the verdicts are believed."""
-    contrasts = [c for place in record["places"] for c in place["contrasts"]]
-    counts = [c["pairs"] for c in contrasts]
+    contrasts = [c for place in record.places for c in place.contrasts]
+    counts = [c.pairs for c in contrasts]
     fewest, pairs = min(counts, default=0), max(counts, default=0)
-    enough = max((c["needed"] for c in contrasts), default=CLAIM)
-    runs, ends = len(record["cells"]), [row["status"] for row in record["cells"]]
-    blocked = sum(c["verdict"].startswith("blocked") for c in contrasts)
+    enough = max((c.needed for c in contrasts), default=CLAIM)
+    runs, ends = len(record.cells), [row.status for row in record.cells]
+    blocked = sum(c.verdict.startswith("blocked") for c in contrasts)
     found = []
     few = f"{pairs} {'pair' if pairs == 1 else 'pairs'}"
     if pairs <= DIRECTION:
@@ -159,9 +163,9 @@ def banner(record: Row) -> list[str]:
         found.append(f"Intervals, few verdicts: {few}; a verdict at the deepest place needs "
                      f"{enough}.")  # fmt: skip
     elif fewest < enough:
-        short = sum(c["pairs"] < c["needed"] for c in contrasts)
+        short = sum(c.pairs < c.needed for c in contrasts)
         found.append(f"{short} of {len(counts)} gaps have fewer pairs than a verdict needs.")
-    if record["declared"]["null"]:
+    if record.declared.null:
         found.append("A null comparison: both arms are the same rule under other seeds, so every "
                      "verdict of a difference would be false.")  # fmt: skip
     if waiting := ends.count(WAITING):
