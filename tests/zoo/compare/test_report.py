@@ -10,8 +10,7 @@ from made_comparison import made
 from read_page import Page
 
 from zoo.cli.main import main
-from zoo.compare.report.figures import learning
-from zoo.compare.report.figures_gaps import gaps
+from zoo.compare.report.figures import gaps, learnings
 from zoo.compare.report.merge import assembled
 from zoo.compare.report.published import checked
 from zoo.compare.report.sources import read, runs_of
@@ -120,7 +119,7 @@ def test_many_places_are_spread_over_figures(tmp_path):
     heights = [figure.get_size_inches()[1] for figure in gaps(record)]
     assert len(heights) == 2
     assert max(heights) < 20
-    (curves,) = learning(record, {})
+    (curves,) = learnings(record, {})
     titles = [axis.get_title() for axis in curves.axes]
     assert titles == ["cnn, depth 1", "cnn, depth 21", "cnn, depth 41", "cnn, depth 61"]
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import families
 from zoo.compare.analysis.curves import Curves, measures
-from zoo.compare.analysis.record import Mechanism, Record
-from zoo.compare.report.charts import Chart, Measure, against_depth
-from zoo.compare.report.charts_gaps import forest
-from zoo.compare.report.charts_runs import learning, matrix
-from zoo.compare.report.published import added, lines
+from zoo.compare.analysis.record import Record
+from zoo.compare.report.chart import Chart
+from zoo.compare.report.chart_curves import learning
+from zoo.compare.report.chart_gaps import entries_of, forest
+from zoo.compare.report.chart_mixing import matrices
+from zoo.compare.report.chart_scores import costs_of, scores_of
+from zoo.compare.report.draw_plotly import plotted
 
 Plotted = dict[str, Any]
 
@@ -56,58 +58,39 @@ class Panels:
         self.plain: dict[str, Plotted] = {}
         self.arms = list(record.declared.arms)
         self.scores = list(self.of_scores(record))
-        own = (forest(places, self.arms) for _, places in families(record.places))
-        self.gaps = self.placed(own)
+        own = families(record.places)
+        self.gaps = self.placed(forest(name, entries_of(p), self.arms) for name, p in own)
         self.curves = list(self.of_curves(record, curves))
         self.costs = list(self.of_costs(record))
-        self.mixing = self.of_mixing(record.mixing)
+        self.mixing = self.placed(matrices(record.mixing))
 
     def placed(self, charts: Iterable[Chart], group: str = "") -> list[Figure]:
         """Charts with their places."""
         found = []
         for chart in charts:
             found.append(Figure(f"chart{len(self.plain)}", chart))
-            self.plain[found[-1].id] = {
-                "traces": chart.traces,
-                "layout": {**chart.layout, "height": chart.height},
-                "logarithmic": chart.logarithmic,
-                "group": group,
-            }
+            own = {"logarithmic": chart.logarithmic, "group": group}
+            self.plain[found[-1].id] = {**plotted(chart), **own}
         return found
 
     def of_scores(self, record: Record) -> Iterable[Panel]:
         """Test and training score of every family against depth."""
         for family, places in families(record.places):
-            metric = next((p.metric for p in places if p.metric), "test/score")
-            title = metric.removeprefix("test/")
             note = f" ({'higher' if places[0].higher_is_better else 'lower'} is better)"
-            both = Measure("value", f"test {title}"), Measure("train", f"training {title}")
-            found = [against_depth(places, record.cells, self.arms, m) for m in both]
-            found[0] = added(found[0], list(lines(record, places)))
-            yield Panel(family, self.placed(found), note)
+            yield Panel(family, self.placed(scores_of(record, places)), note)
 
     def of_curves(self, record: Record, curves: Curves) -> Iterable[Panel]:
         """The learning curves of every family, one measure at a time."""
         for number, (family, places) in enumerate(families(record.places)):
             titles = [place.title for place in places]
-            cells = [c for c in record.cells if c.place in titles and c.id in curves]
+            runs = [run for run in record.cells if run.place in titles and run.id in curves]
             metric = next((p.metric for p in places if p.metric), None)
-            known = measures(metric, [curves[c.id] for c in cells])
+            known = measures(metric, [curves[run.id] for run in runs])
             own = [learning(p, record.cells, self.arms, curves) for p in places if known]
             group = f"curves{number}"
             yield Panel(family, self.placed(own, group), group=group, measures=known)
 
     def of_costs(self, record: Record) -> Iterable[Panel]:
         """Time and memory of every family against depth."""
-        time = Measure("seconds_per_step", "ms a step", 1e3, True)
-        memory = Measure("peak_memory_bytes", "peak memory, MiB", 2**-20, True)
         for family, places in families(record.places):
-            own = (against_depth(places, record.cells, self.arms, m) for m in (time, memory))
-            yield Panel(family, self.placed(own))
-
-    def of_mixing(self, known: dict[str, Mechanism]) -> list[Figure]:
-        """The mixing matrix of every arm that has one."""
-        entries = [v for f in known.values() for row in f.matrix or () for v in row]
-        most = max([1.0, *map(abs, entries)])
-        ends = (-most if min(entries, default=0) < 0 else 0, most)
-        return self.placed(matrix(arm, f, *ends) for arm, f in known.items() if f.matrix)
+            yield Panel(family, self.placed(costs_of(record, places)))
