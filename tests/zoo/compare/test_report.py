@@ -7,10 +7,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from made_comparison import made
+from matplotlib.collections import PathCollection
 from read_page import Page
 
 from zoo.cli.main import main
-from zoo.compare.report.figures import gaps, learnings
+from zoo.compare.analysis.record import Run
+from zoo.compare.analysis.record import read as typed
+from zoo.compare.report.figures import gaps, learnings, scores
 from zoo.compare.report.merge import assembled
 from zoo.compare.report.published import checked
 from zoo.compare.report.sources import read, runs_of
@@ -124,6 +127,41 @@ def test_many_places_are_spread_over_figures(tmp_path):
     assert titles == ["cnn, depth 1", "cnn, depth 21", "cnn, depth 41", "cnn, depth 61"]
 
 
+def test_the_page_and_the_figures_draw_the_same_points(plain_page):
+    folder, page = plain_page
+    charts = list(json.loads(page.scripts[0])["charts"].values())
+    source = read(folder)
+    source.record.cells = runs_of([source])
+    record = assembled(source.record, [folder])
+    (figure,) = scores(record)
+    (forests,) = gaps(record)
+    drawn = [*figure.axes, *forests.axes]
+    assert len(drawn) == 6  # test and training of two families, and their gaps
+    hollow = 0
+    for axis, chart in zip(drawn, charts, strict=False):
+        dots = [t for t in chart["traces"] if t["mode"] == "markers" and "error_x" not in t]
+        expected = {(x, y) for t in dots for x, y in zip(t["x"], t["y"], strict=True)}
+        found = [marks for marks in axis.collections if isinstance(marks, PathCollection)]
+        points = {tuple(point) for marks in found for point in marks.get_offsets().tolist()}
+        assert points == expected
+        hollow += sum(len(m.get_offsets()) for m in found if not len(m.get_facecolor()))
+        means = [t["y"] for t in chart["traces"] if t not in dots]
+        lines = [list(line.get_ydata()) for line in axis.lines]
+        assert all(mean in lines for mean in means)
+    assert hollow == 1
+
+
+def test_what_is_written_of_runs_is_read_again(plain_page):
+    folder, _ = plain_page
+    reported(folder)
+    rows = json.loads((folder / "compare.json").read_text())["cells"]
+    assert {row["status"] for row in rows} == {"done", "diverged", "failed"}
+    for row in rows:
+        run = typed(Run, row)
+        assert run.plain() == row
+        assert typed(Run, run.plain()) == run
+
+
 def contents(folder):
     files = [folder / name for name in FILES[1:]] + sorted((folder / "figures").iterdir())
     return {path.name: path.read_bytes() for path in files}
@@ -212,8 +250,14 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "compare.json").write_text('{"schema": 1, "cells": []}')
     made(tmp_path / "longer", ["plain", "residual"], [("cnn", 4)], 1, recipe="more steps")
+    for name, change in {"more": {"mood": "good"}, "less": {"command": None}}.items():
+        made(tmp_path / name, ["plain", "residual"], [("cnn", 2)], 1)
+        plan = json.loads((tmp_path / name / "plan.json").read_text())
+        plan["cells"][1] |= change
+        plan["cells"][1] = {key: v for key, v in plan["cells"][1].items() if v is not None}
+        (tmp_path / name / "plan.json").write_text(json.dumps(plan))
     wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"], ["first", "longer"]]
-    for words in wrong:
+    for words in [*wrong, ["more"], ["less"]]:
         assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
         told = capsys.readouterr().err
         assert told.count("\n") == 1

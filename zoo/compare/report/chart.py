@@ -124,3 +124,9 @@ def label(place: Place) -> str:
 def metric_of(places: Sequence[Place]) -> str:
     """The name of the primary metric of a family."""
     return next((p.metric for p in places if p.metric), "test/score").removeprefix("test/")
+
+
+def better(places: Sequence[Place]) -> str:
+    """Whether a `higher` or a `lower` metric is better, or nothing where no run has ended."""
+    known = [p.higher_is_better for p in places if p.higher_is_better is not None]
+    return ("higher" if known[0] else "lower") if known else ""

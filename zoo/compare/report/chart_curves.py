@@ -48,6 +48,8 @@ def learning(place: Place, runs: Sequence[Run], arms: Sequence[str], curves: Cur
         rows=rows,
         series=series,
         x=Axis("step"),
+        y=Axis(range=None if series else (-1, 1)),
+        notes=[] if series else [(0.0, 0.0, "no run has curves")],
         logarithmic=falls,
         height=280,
     )

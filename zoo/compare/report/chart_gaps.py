@@ -42,13 +42,14 @@ def forest(family: str, entries: Entries, arms: Sequence[str]) -> Chart:
         [label(p), c.arm, c.baseline, gap, ", ".join(map(number, c.differences)), c.verdict]
         for (p, c), gap in zip(entries, told, strict=True)
     ]
+    ended = any(c.gap for _, c in entries)
     return Chart(
         title=f"{family}: gap in {metric}" + (f"; band: ±{delta:g}" if delta else ""),
         words=f"Gaps of pairs in {metric}. {'; '.join(names)}.",
         head=("place", "arm", "baseline", "mean (95 % interval)", "every pair", "verdict"),
         rows=rows,
         series=[s for y, (_, c) in enumerate(entries) for s in marks(y, c, arms.index(c.arm))],
-        x=Axis(f"← worse than {baseline} | better →"),
+        x=Axis(f"← worse than {baseline} | better →", range=None if ended else (-1, 1)),
         y=Axis("", range(len(entries)), named(entries), (len(entries) - 0.4, -0.6)),
         band=delta,
         notes=[(0.0, y, "no pair has ended") for y, (_, c) in enumerate(entries) if not c.gap],

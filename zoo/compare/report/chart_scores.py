@@ -119,7 +119,7 @@ def against_depth(
         rows=rows,
         series=series,
         x=Axis(title, x, ticks(places), (min(x) - 0.4, last)),
-        y=Axis(measure.title, from_zero=measure.from_zero),
+        y=Axis(measure.title, range=None if series else (-1, 1), from_zero=measure.from_zero),
         level=places[0].chance if measure.score else None,
         notes=[] if series else [(x[0], 0.0, "no run has a value")],
         height=320 if series else 120,

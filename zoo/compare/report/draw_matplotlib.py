@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from zoo.compare.report.chart import Chart, Series
@@ -20,7 +21,7 @@ EVENTS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
 WIDE = 40  # letters of all ticks, from which they are turned
 
 
-def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "") -> None:
+def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int = 40) -> None:
     """Draws a chart in a panel; texts from users show as they are.
 
     Args:
@@ -28,6 +29,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "") -> None:
         chart: the chart.
         title: above it, if not the chart's.
         measure: to show, of a chart that has several.
+        most: letters of the title.
     """
     for series in chart.series:
         if series.measure == measure:
@@ -37,7 +39,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "") -> None:
     for x, y, text in chart.notes:
         axis.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center",
                       fontsize=8)  # fmt: skip
-    axis.set_title(plain(title or chart.title), fontsize=10)
+    axis.set_title(plain(title or chart.title, most), fontsize=10)
     axis.set_xlabel(plain(chart.x.title))
     axis.set_ylabel(plain(measure or chart.y.title))
     axis.grid(alpha=0.3)
@@ -47,7 +49,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "") -> None:
             axis.tick_params(axis="x", labelrotation=30)
     else:
         axis.locator_params(axis="x", nbins=6, integer=chart.band is None)
-    if chart.y.at:
+    if chart.y.at or not chart.series:
         axis.set_yticks(chart.y.at, [plain(text, 45) for text in chart.y.names], fontsize=8)
         axis.grid(visible=False, axis="y")
     if chart.x.range:
@@ -65,9 +67,11 @@ def points(axis: Axes, s: Series) -> None:
     style, dash = drawn(s.arm), DASHES[look(s.arm).dash]
     if s.kind == "runs":
         color, marker = style.values()
-        faces = ["none" if hollow else color for hollow in s.hollow]
-        axis.scatter(x, y, s=14, marker=marker, edgecolor=color, facecolor=faces, alpha=0.6,
-                     linewidth=0.8)  # fmt: skip
+        for hollow in {*s.hollow}:
+            here = [bad == hollow for bad in s.hollow]
+            own, values = list(compress(x, here)), list(compress(y, here))
+            axis.scatter(own, values, s=14, marker=marker, edgecolor=color, alpha=0.6,
+                         facecolor="none" if hollow else color, linewidth=0.8)  # fmt: skip
     elif s.kind == "mean":
         axis.plot(x, y, **style, markersize=5, linestyle=dash, linewidth=1.5)
     elif s.kind == "pairs":
@@ -81,7 +85,7 @@ def points(axis: Axes, s: Series) -> None:
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
                       textcoords="offset points", color="0.35")  # fmt: skip
     elif s.kind in EVENTS:
-        axis.plot(x, y, **style | {"marker": EVENTS[s.kind]}, markersize=6, linestyle="none",
+        axis.plot(x, y, **style | {"marker": EVENTS[s.kind]}, markersize=7, linestyle="none",
                   fillstyle="none")  # fmt: skip
     else:
         last = [i - 1 for i, value in enumerate(x) if math.isnan(value)]

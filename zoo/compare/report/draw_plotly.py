@@ -33,7 +33,9 @@ def trace(s: Series) -> Plain:
     """Some points."""
     meta = {"arm": s.arm, "measure": s.measure} if s.measure else {"arm": s.arm}
     shared: Plain = {"type": "scatter", "x": list(s.x), "y": list(s.y), "hoverinfo": "text"}
-    shared |= {"name": escaped(isolated(s.name)), "hovertext": [escaped(t) for t in s.texts]}
+    shared["name"] = escaped(isolated(s.name))
+    if s.texts:
+        shared["hovertext"] = [escaped(text) for text in s.texts]
     if s.kind == "published":
         return shared | published(s)
     return shared | {"meta": meta} | drawn(s)
@@ -128,10 +130,8 @@ def layout(chart: Chart) -> Plain:
         ]
         found["xaxis"]["zeroline"] = False
         found["yaxis"] |= {"showgrid": False, "zeroline": False}
-    if chart.notes and not chart.series:
-        found["xaxis"].setdefault("range", [-1, 1])
-        if chart.band is None:
-            found["yaxis"] = {"visible": False, "fixedrange": True}
+    if not chart.series and not chart.y.at:
+        found["yaxis"] |= {"visible": False, "fixedrange": True}
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from zoo.compare.analysis.aggregate import families
 from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.record import Place, Record
-from zoo.compare.report.chart import Chart
+from zoo.compare.report.chart import Chart, better
 from zoo.compare.report.chart_curves import learning
 from zoo.compare.report.chart_gaps import entries_of, forest
 from zoo.compare.report.chart_scores import scores_of
@@ -65,7 +65,7 @@ def scores(record: Record) -> Iterator[Figure]:
         panels = figure.subplots(len(part), 2, squeeze=False)
         charts = [scores_of(record, places) for _, places in part]
         for row, (family, places), both in zip(panels, part, charts, strict=True):
-            title = family if places[0].higher_is_better else f"{family} (lower is better)"
+            title = f"{family} (lower is better)" if better(places) == "lower" else family
             for axis, chart in zip(row, both, strict=True):
                 draw(axis, chart, title)
         legend(figure, list(record.declared.arms), [*itertools.chain(*charts)])
@@ -88,7 +88,7 @@ def gaps(record: Record) -> Iterator[Figure]:
         figure = new_figure(6.4, 0.3 * sum(counts) + 0.9 * len(here) + 0.2)
         panels = figure.subplots(len(here), 1, squeeze=False, height_ratios=counts)[:, 0]
         for axis, chart in zip(panels, here, strict=True):
-            draw(axis, chart)
+            draw(axis, chart, most=64)
         yield figure
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.compare.analysis.aggregate import families
 from zoo.compare.analysis.curves import Curves, measures
 from zoo.compare.analysis.record import Record
-from zoo.compare.report.chart import Chart
+from zoo.compare.report.chart import Chart, better
 from zoo.compare.report.chart_curves import learning
 from zoo.compare.report.chart_gaps import entries_of, forest
 from zoo.compare.report.chart_mixing import matrices
@@ -76,7 +76,7 @@ class Panels:
     def of_scores(self, record: Record) -> Iterable[Panel]:
         """Test and training score of every family against depth."""
         for family, places in families(record.places):
-            note = f" ({'higher' if places[0].higher_is_better else 'lower'} is better)"
+            note = f" ({which} is better)" if (which := better(places)) else ""
             yield Panel(family, self.placed(scores_of(record, places)), note)
 
     def of_curves(self, record: Record, curves: Curves) -> Iterable[Panel]:
