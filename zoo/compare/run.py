@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.analysis.analyse import with_result
-from zoo.compare.analysis.record import Declared, Record, Run
+from zoo.compare.analysis.record import Declared, Record
+from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import command

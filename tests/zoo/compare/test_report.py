@@ -11,8 +11,8 @@ from matplotlib.collections import PathCollection
 from read_page import Page
 
 from zoo.cli.main import main
-from zoo.compare.analysis.record import Run
-from zoo.compare.analysis.record import read as typed
+from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.runs import read as typed
 from zoo.compare.report.figures import gaps, learnings, scores
 from zoo.compare.report.merge import assembled
 from zoo.compare.report.published import checked

@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from zoo.compare.analysis.aggregate import growth, overall
 from zoo.compare.analysis.analyse import places_of, with_result
-from zoo.compare.analysis.record import Declared, Run
+from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.statistics import holm, sign_flip_p
 from zoo.compare.analysis.verdict import Evidence, slope_verdict, verdict
 

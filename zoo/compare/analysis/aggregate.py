@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.record import Average, Place, Run, Slope
+from zoo.compare.analysis.record import Average, Place, Slope
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.verdict import CLAIM, estimate, slope_verdict
 
 T = TypeVar("T")

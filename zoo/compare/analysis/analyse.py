@@ -12,7 +12,8 @@ from zoo.compare.analysis import statistics as stats
 from zoo.compare.analysis.aggregate import families, grouped
 from zoo.compare.analysis.matched import unmatched
 from zoo.compare.analysis.pairing import SAME, STARTS, Pairing
-from zoo.compare.analysis.record import WAITING, Arm, Contrast, Declared, Place, Run
+from zoo.compare.analysis.record import Arm, Contrast, Declared, Place
+from zoo.compare.analysis.runs import WAITING, Run
 from zoo.compare.analysis.verdict import Evidence, needed, verdict
 from zoo.run_folder import AT_BEST
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zoo.compare.analysis.record import Run
+from zoo.compare.analysis.runs import Run
 from zoo.run_folder import RunFolder
 
 MOST = 60  # points of a curve

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.compare.analysis.pairing import Pairing
-from zoo.compare.analysis.record import Arm, Run
+from zoo.compare.analysis.record import Arm
+from zoo.compare.analysis.runs import Run
 
 MATCHED = 0.02  # relative difference of parameters or FLOPs that is worth a warning
 

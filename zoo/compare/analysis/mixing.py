@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.analysis.aggregate import grouped
-from zoo.compare.analysis.record import Mechanism, Run
+from zoo.compare.analysis.record import Mechanism
+from zoo.compare.analysis.runs import Run
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.compare.analysis.record import Run, View
+from zoo.compare.analysis.record import View
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.verdict import estimate
 
 SAME = {
@@ -90,11 +91,11 @@ class Pairing:
             "finished_only": self.differences(done=True) if any(self.diverged()) else {},
         }
         return {
-            name: viewed(list(found.values())) if found else None for name, found in views.items()
+            name: view_of(list(found.values())) if found else None for name, found in views.items()
         }
 
 
-def viewed(differences: Sequence[float]) -> View:
+def view_of(differences: Sequence[float]) -> View:
     """The mean of differences, with their number."""
     gap = estimate(differences)
     return View(gap.value, gap.low, gap.high, len(differences))

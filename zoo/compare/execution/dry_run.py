@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo.compare.analysis.record import Run
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.verdict import needed
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.progress import duration

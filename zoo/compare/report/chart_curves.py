@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from zoo.compare.analysis.curves import Curve, Curves, measures
-from zoo.compare.analysis.record import Place, Run
+from zoo.compare.analysis.record import Place
+from zoo.compare.analysis.runs import Run
 from zoo.compare.report.chart import Axis, Chart, Series
 from zoo.compare.report.words import event_words, number
 

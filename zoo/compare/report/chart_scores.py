@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.compare.analysis.record import Place, Record, Run
+from zoo.compare.analysis.record import Place, Record
+from zoo.compare.analysis.runs import Run
 from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of
 from zoo.compare.report.published import Line, lines
 from zoo.compare.report.words import number

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.compare.analysis.record import WAITING, Record
+from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import tables
+from zoo.compare.report import tables, tables_runs
 from zoo.compare.report.tables import Table
 from zoo.compare.report.words import caveats, interval, number, omitted, sentences, why
 from zoo.errors import shown
@@ -73,7 +74,7 @@ def markdown(record: Record) -> str:
     for row in failed:
         where = f"{row.place}, {row.arm}, pair {row.pair}"
         lines.append(f"* {row.status}: {where}: {why(row)}")
-    events = tables.events(record)
+    events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared.null:

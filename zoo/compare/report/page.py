@@ -20,7 +20,7 @@ from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing import LENGTH
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import tables, words
+from zoo.compare.report import tables, tables_runs, words
 from zoo.compare.report.panels import Panels
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
 
@@ -69,7 +69,7 @@ def environment() -> Environment:
     )
     found.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     found.filters |= {"bdi": bdi}
-    found.globals |= {"tables": tables, "words": words, "shapes": SHAPES}
+    found.globals |= {"tables": tables, "runs": tables_runs, "words": words, "shapes": SHAPES}
     return found
 
 
@@ -125,7 +125,7 @@ def facts(record: Record) -> Sequence[tuple[str, Any]]:
         ]
     for task, own in grouped(record.cells, lambda run: run.task):
         read = " ".join(dict.fromkeys(c.data_digest for c in own if c.data_digest))
-        found.append((f"data of {task}", tables.Code(read or "not known")))
+        found.append((f"data of {task}", tables_runs.Code(read or "not known")))
     declared = record.declared
     arms = [bdi(arm) + f" ({words.said(values)})" for arm, values in declared.arms.items()]
     return [

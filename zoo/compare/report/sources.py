@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zoo.compare.analysis.analyse import with_result
-from zoo.compare.analysis.record import Declared, Record, Run
-from zoo.compare.analysis.record import read as typed
+from zoo.compare.analysis.record import Declared, Record
+from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.runs import read as typed
 from zoo.errors import ConfigError
 from zoo.run_folder import ENDED, SCHEMA, RunFolder
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.compare.analysis.aggregate import families
-from zoo.compare.analysis.record import WAITING, Average, Contrast, Event, Record, Run
+from zoo.compare.analysis.record import Average, Contrast, Record
+from zoo.compare.analysis.runs import WAITING, Event, Run
 from zoo.compare.analysis.statistics import Interval
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
 
