@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,9 @@ def test_wheel_runs_away_from_the_checkout(tmp_path):
         *words[:2], "new", "task", "tides", "package=lab", **where
     )
     assert not (site / "tests").exists()
+    old = shutil.copytree(ROOT / "tests" / "old_runs" / "comparison", tmp_path / "old")
+    run("-m", "zoo", "report", str(old), **where)
+    assert "<bdi>residual</bdi>" in (old / "report.html").read_text()
 
 
 def test_the_page_of_connections_holds_the_catalogue():

@@ -4,7 +4,7 @@ import json
 import math
 import random
 
-from zoo.compare.report.merge import PLAN
+from zoo.compare.report.sources import PLAN
 from zoo.run_folder import SCHEMA, write_whole
 
 

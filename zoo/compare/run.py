@@ -6,25 +6,29 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from zoo.compare.analysis.record import WAITING, Row, row_of
+from zoo.compare.analysis.analyse import with_result
+from zoo.compare.analysis.record import Declared, Record
+from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import command
 from zoo.compare.design.plan import Plan, plan
 from zoo.compare.design.spec import Comparison, declare
-from zoo.compare.execution.costs import measured
+from zoo.compare.execution.costs import Costs, measured
 from zoo.compare.execution.dry_run import listing
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.local import local
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Job, run_all
 from zoo.compare.execution.store import Store
-from zoo.compare.report.merge import PLAN, assemble
+from zoo.compare.report.merge import assembled
+from zoo.compare.report.sources import PLAN
 from zoo.compare.report.wandb_sync import mirror
 from zoo.compare.report.write import write_all
 from zoo.errors import quoted
@@ -57,41 +61,46 @@ class Comparing:
     store: Store
     engine: Engine
 
-    def costs(self) -> dict[str, Row]:
+    def costs(self) -> Costs:
         """What every kind of run will cost."""
         kinds = {cell.kind: cell for cell in self.plan.cells}
         return measured(kinds, self.engine, self.store.path / "costs.json")
 
-    def facts(self, cell: Cell, costs: Row) -> Row:
-        """What is known of a cell before it runs."""
-        return {
-            "place": cell.place.title(),
-            "task": cell.place.task,
-            "family": cell.place.family,
-            "depth": cell.place.depth,
-            "settings": dict(cell.place.values),
-            "arm": cell.arm,
-            "pair": cell.pair,
-            "seed": cell.config.seed,
-            "id": cell.id(costs.get("data_digest", "")),
-            "recipe": cell.recipe,
-            "flops": costs.get("flops"),
-            "command": command(cell),
-        }
+    def run(self, cell: Cell, cost: Mapping[str, Any]) -> Run:
+        """A cell as a run that waits."""
+        return Run(
+            place=cell.place.title(),
+            task=cell.place.task,
+            family=cell.place.family,
+            depth=cell.place.depth,
+            settings=dict(cell.place.values),
+            arm=cell.arm,
+            pair=cell.pair,
+            seed=cell.config.seed,
+            id=cell.id(cost.get("data_digest", "")),
+            recipe=cell.recipe,
+            flops=cost.get("flops"),
+            command=command(cell),
+        )
 
-    def jobs(self, facts: list[Row], costs: dict[str, Row]) -> tuple[list[Job], dict[str, str]]:
-        """The cells that can run, and why the others cannot, by their addresses."""
+    def jobs(self, runs: list[Run], costs: Costs) -> tuple[list[Job], dict[str, str]]:
+        """The runs that can begin, and why the others cannot, by their addresses."""
         jobs, lost = [], {}
-        for fact, cell in zip(facts, self.plan.cells, strict=True):
+        for run, cell in zip(runs, self.plan.cells, strict=True):
             cost = costs[cell.kind]
             if "lost" in cost:
-                lost[fact["id"]] = cost["lost"]
+                lost[run.id] = cost["lost"]
             else:
-                jobs.append(Job(fact["id"], cell.config.plain(), cost["seconds"]))
+                jobs.append(Job(run.id, cell.config.plain(), cost["seconds"]))
         return jobs, lost
 
+    def ended(self, run: Run, why: str) -> Run:
+        """A run with its result, or failed."""
+        result = self.store.result(run.id)
+        return with_result(run, result) if result else replace(run, status="failed", reason=why)
 
-def compare(words: Sequence[str]) -> tuple[Row, str, int]:
+
+def compare(words: Sequence[str]) -> tuple[dict[str, Any], str, int]:
     """Runs a comparison, or what of it is missing; gives record, text and exit code."""
     name, options, given = declare(words)
     found = plan(options, given)
@@ -101,13 +110,12 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         comparing = Comparing(name, words, options, found, store, engine)
         log.info("%d runs in %s", len(found.cells), store.path)
         costs = comparing.costs()
-        facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
-        jobs, lost = comparing.jobs(facts, costs)
+        runs = [comparing.run(cell, costs[cell.kind]) for cell in found.cells]
+        jobs, lost = comparing.jobs(runs, costs)
         if options.dry_run:
-            return listing(facts, jobs, lost, store, engine, found.hypotheses)
-        top, plans = head(comparing), store.path / PLAN
-        waiting = [row_of(None, fact, status=WAITING) for fact in facts]
-        write_whole(plans, json.dumps({**top, "cells": waiting}))
+            return listing(runs, jobs, lost, store, engine, found.hypotheses)
+        record, plans = outline(comparing, runs), store.path / PLAN
+        write_whole(plans, json.dumps(record.plain()))
         try:
             with Progress(sys.stderr) as progress:
                 tally = run_all(jobs, store, engine, progress.show)
@@ -115,14 +123,14 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
             log.info("interrupted; the same command continues")
             raise
     lost |= tally.failed
-    rows = [row_of(store.result(f["id"]), f, lost.get(f["id"], "")) for f in facts]
-    record = assemble(top, rows, [store.path])
+    record.cells = [comparing.ended(run, lost.get(run.id, "")) for run in runs]
+    record = assembled(record, [store.path])
     text = write_all(record, store.path)
     plans.unlink(missing_ok=True)
     if options.mirror and given.get("logger") != ["none"]:
         with messages():
             mirror(record, store.path)
-    return record, text, FAILED if lost else 0
+    return record.plain(), text, FAILED if lost else 0
 
 
 def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
@@ -153,18 +161,22 @@ def values_of(arm: Arm, options: Comparison) -> Values:
     return {**options.arms.get(values.pop("arm", ""), {}), **values}
 
 
-def head(comparing: Comparing) -> Row:
-    """What the record of a comparison begins with."""
+def outline(comparing: Comparing, runs: list[Run]) -> Record:
+    """The record of a comparison before anything is computed."""
     options, found = comparing.options, comparing.plan
-    declared = {
-        "arms": {arm.name: values_of(arm, options) for arm in found.arms},
-        "baselines": found.baselines,
-        "places": [place.title() for place in found.places],
-        "pairs": found.pairs,
-        "effects": options.effects,
-        "references": options.references,
-        "published": options.published,
-        "null": options.null,
-    }
-    words = quoted(["python", "-m", "zoo", "compare", *comparing.words])
-    return {"schema": SCHEMA, "name": comparing.name, "command": words, "declared": declared}
+    return Record(
+        schema=SCHEMA,
+        name=comparing.name,
+        command=quoted(["python", "-m", "zoo", "compare", *comparing.words]),
+        declared=Declared(
+            arms={arm.name: values_of(arm, options) for arm in found.arms},
+            baselines=found.baselines,
+            places=[place.title() for place in found.places],
+            pairs=found.pairs,
+            effects=options.effects,
+            references=options.references,
+            published=options.published,
+            null=options.null,
+        ),
+        cells=runs,
+    )

@@ -7,13 +7,16 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from made_comparison import made
+from matplotlib.collections import PathCollection
 from read_page import Page
 
 from zoo.cli.main import main
-from zoo.compare.report.figures import learning
-from zoo.compare.report.figures_gaps import gaps
-from zoo.compare.report.merge import assemble, read, rows_of
+from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.runs import read as typed
+from zoo.compare.report.figures import gaps, learnings, scores
+from zoo.compare.report.merge import assembled
 from zoo.compare.report.published import checked
+from zoo.compare.report.sources import read, runs_of
 from zoo.errors import ConfigError, shown
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
@@ -115,14 +118,48 @@ def test_a_comparison_without_scores_has_a_report(tmp_path):
 def test_many_places_are_spread_over_figures(tmp_path):
     places = [("cnn", depth) for depth in range(1, 62)]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 1, status=lambda _: "failed")
-    plan = json.loads((folder / "plan.json").read_text())
-    record = assemble({key: plan[key] for key in plan if key != "cells"}, plan["cells"], [folder])
+    record = assembled(read(folder).record, [folder])
     heights = [figure.get_size_inches()[1] for figure in gaps(record)]
     assert len(heights) == 2
     assert max(heights) < 20
-    (curves,) = learning(record, {})
+    (curves,) = learnings(record, {})
     titles = [axis.get_title() for axis in curves.axes]
     assert titles == ["cnn, depth 1", "cnn, depth 21", "cnn, depth 41", "cnn, depth 61"]
+
+
+def test_the_page_and_the_figures_draw_the_same_points(plain_page):
+    folder, page = plain_page
+    charts = list(json.loads(page.scripts[0])["charts"].values())
+    source = read(folder)
+    source.record.cells = runs_of([source])
+    record = assembled(source.record, [folder])
+    (figure,) = scores(record)
+    (forests,) = gaps(record)
+    drawn = [*figure.axes, *forests.axes]
+    assert len(drawn) == 6  # test and training of two families, and their gaps
+    hollow = 0
+    for axis, chart in zip(drawn, charts, strict=False):
+        dots = [t for t in chart["traces"] if t["mode"] == "markers" and "error_x" not in t]
+        expected = {(x, y) for t in dots for x, y in zip(t["x"], t["y"], strict=True)}
+        found = [marks for marks in axis.collections if isinstance(marks, PathCollection)]
+        points = {tuple(point) for marks in found for point in marks.get_offsets().tolist()}
+        assert points == expected
+        hollow += sum(len(m.get_offsets()) for m in found if not len(m.get_facecolor()))
+        means = [t["y"] for t in chart["traces"] if t not in dots]
+        lines = [list(line.get_ydata()) for line in axis.lines]
+        assert all(mean in lines for mean in means)
+    assert hollow == 1
+
+
+def test_what_is_written_of_runs_is_read_again(plain_page):
+    folder, _ = plain_page
+    reported(folder)
+    rows = json.loads((folder / "compare.json").read_text())["cells"]
+    assert {row["status"] for row in rows} == {"done", "diverged", "failed"}
+    for row in rows:
+        run = typed(Run, row)
+        assert run.plain() == row
+        assert typed(Run, run.plain()) == run
 
 
 def contents(folder):
@@ -185,9 +222,9 @@ def test_what_has_run_since_is_in_the_report(tmp_path):
     late = made(tmp_path / "late", ["plain", "residual"], [("cnn", None)], 1)
     hidden = next(late.glob("cells/*1"))
     away = hidden.rename(tmp_path / "away")
-    assert [row["status"] for row in rows_of([read(late)])] == ["done", "waiting"]
+    assert [run.status for run in runs_of([read(late)])] == ["done", "waiting"]
     away.rename(hidden)
-    assert [row["status"] for row in rows_of([read(late)])] == ["done", "done"]
+    assert [run.status for run in runs_of([read(late)])] == ["done", "done"]
 
 
 def test_several_folders_make_one_report(tmp_path, monkeypatch, capsys):
@@ -213,8 +250,14 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "compare.json").write_text('{"schema": 1, "cells": []}')
     made(tmp_path / "longer", ["plain", "residual"], [("cnn", 4)], 1, recipe="more steps")
+    for name, change in {"more": {"mood": "good"}, "less": {"command": None}}.items():
+        made(tmp_path / name, ["plain", "residual"], [("cnn", 2)], 1)
+        plan = json.loads((tmp_path / name / "plan.json").read_text())
+        plan["cells"][1] |= change
+        plan["cells"][1] = {key: v for key, v in plan["cells"][1].items() if v is not None}
+        (tmp_path / name / "plan.json").write_text(json.dumps(plan))
     wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"], ["first", "longer"]]
-    for words in wrong:
+    for words in [*wrong, ["more"], ["less"]]:
         assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
         told = capsys.readouterr().err
         assert told.count("\n") == 1
@@ -247,13 +290,12 @@ def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(
         (task, depth) for task in ("cnn", "gnn", "unet", "diffusion", "x") for depth in (2, 8)
     ]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 8)
-    plan = json.loads((folder / "plan.json").read_text())
-    rows = rows_of([read(folder)])
-    record = assemble({key: plan[key] for key in plan if key != "cells"}, rows, [folder])
-    for place in record["places"]:
-        (found,) = place["contrasts"]
-        assert found["exploratory"] == (place["depth"] == 2)
-        assert found["holm_p"] == (found["p"] if found["exploratory"] else max(found["p"], 5 / 128))
+    source = read(folder)
+    source.record.cells = runs_of([source])
+    for place in assembled(source.record, [folder]).places:
+        (found,) = place.contrasts
+        assert found.exploratory == (place.depth == 2)
+        assert found.holm_p == (found.p if found.exploratory else max(found.p, 5 / 128))
 
 
 def test_spikes_and_lost_steps_stand_in_tables_and_curves(tmp_path):

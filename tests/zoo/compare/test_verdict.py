@@ -1,10 +1,15 @@
 """Verdicts are computed: words for planted differences, and how often they are wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from zoo.compare.analysis.record import analyse, row_of
+from zoo.compare.analysis.aggregate import growth, overall
+from zoo.compare.analysis.analyse import places_of, with_result
+from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.statistics import holm, sign_flip_p
 from zoo.compare.analysis.verdict import Evidence, slope_verdict, verdict
 
@@ -75,9 +80,9 @@ def test_a_deviation_that_does_not_matter_is_no_outlier():
 
 @pytest.mark.fault(39)
 def test_few_pairs_show_no_interval():
-    record = analysed(rows([[0.5] * 3, [0.4] * 3], [[0.9] * 3, [0.8] * 3]))
-    gaps = [c["gap"] for p in record["places"] for c in p["contrasts"]]
-    assert {g["low"] for g in [*gaps, record["slopes"][0]["slope"]]} == {None}
+    found = rows([[0.5] * 3, [0.4] * 3], [[0.9] * 3, [0.8] * 3])
+    gaps = [c.gap for p in places(found) for c in p.contrasts]
+    assert {gap.low for gap in [*gaps, slopes_of(found)[0].slope]} == {None}
 
 
 def test_the_exact_test_minds_the_smallest_effect_that_matters():
@@ -132,90 +137,107 @@ def rows(plain, residual, depths=(8, 56), **given):
     for depth, *both in zip(depths, plain, residual, strict=True):
         for arm, values in zip(("plain", "residual"), both, strict=True):
             for pair, value in enumerate(values):
-                facts = {"place": f"cnn, depth {depth}", "task": "cnn", "family": "cnn"}
-                facts |= {"depth": depth, "settings": {}, "arm": arm, "pair": pair, "flops": 10}
-                facts["id"] = f"{depth} {arm} {pair}"
+                run = Run(
+                    place=f"cnn, depth {depth}", task="cnn", family="cnn", depth=depth, settings={},
+                    arm=arm, pair=pair, seed=pair, id=f"{depth} {arm} {pair}", flops=10, command="",
+                )  # fmt: skip
                 status = "diverged" if value is None else "done"
-                found.append(row_of(result(value, status, **given), facts))
+                found.append(with_result(run, result(value, status, **given)))
     return found
 
 
 def declared(**given):
-    return {
+    known = {
         "arms": {arm: {"connection": arm} for arm in ("plain", "residual")},
         "baselines": {"residual": "plain"},
         "effects": {"cnn": 0.01},
         "references": {"cnn": 1.0},
-        "null": False,
-        **given,
     }
+    return Declared(**known | given)
 
 
-def analysed(found, **given):
-    return analyse(found, declared(**given))
+def places(found, **given):
+    return places_of(found, declared(**given))
+
+
+def contrast_of(found, **given):
+    """The only contrast at the only place."""
+    (place,) = places(found, **given)
+    (contrast,) = place.contrasts
+    return contrast
+
+
+def slopes_of(found):
+    return growth(places(found), declared().baselines)
+
+
+def average(found, references):
+    """The only mean over tasks."""
+    (mean,) = overall(found, declared().baselines, references)
+    return mean
 
 
 def test_a_planted_gap_is_found_and_its_growth():
     shallow = [0.9 + 0.001 * i for i in range(8)]
     deep = [0.3 + 0.02 * (i % 3) for i in range(8)]
-    record = analysed(rows([shallow, deep], [[v + 0.002 for v in shallow], shallow]))
-    first, second = (place["contrasts"][0] for place in record["places"])
-    assert first["verdict"] == "equivalent within 0.01 (exploratory)"
-    assert second["verdict"] == "residual better"
-    assert second["gap"]["value"] == pytest.approx(np.mean(shallow) - np.mean(deep))
-    (slope,) = record["slopes"]
-    assert slope["verdict"] == "it grows with depth"
+    found = rows([shallow, deep], [[v + 0.002 for v in shallow], shallow])
+    first, second = (place.contrasts[0] for place in places(found))
+    assert first.verdict == "equivalent within 0.01 (exploratory)"
+    assert second.verdict == "residual better"
+    assert second.gap.value == pytest.approx(np.mean(shallow) - np.mean(deep))
+    (slope,) = slopes_of(found)
+    assert slope.verdict == "it grows with depth"
     doublings = np.log2(56 / 8)
-    expected = (second["gap"]["value"] - first["gap"]["value"]) / doublings
-    assert slope["slope"]["value"] == pytest.approx(expected)
+    expected = (second.gap.value - first.gap.value) / doublings
+    assert slope.slope.value == pytest.approx(expected)
 
 
 def test_a_run_that_diverged_counts_as_chance():
     scores = [0.9] * 7
-    record = analysed(rows([[*scores, None]], [[0.91] * 8], depths=(8,)))
-    (contrast,) = record["places"][0]["contrasts"]
-    assert contrast["differences"][-1] == pytest.approx(0.81)
-    assert contrast["diverged"] == [0, 1]
-    assert contrast["exact_only"]
-    assert record["places"][0]["arms"][0]["diverged"] == 1
-    secondary = contrast["secondary"]
-    assert secondary["finished_only"]["value"] == pytest.approx(0.01)
-    assert secondary["finished_only"]["pairs"] == secondary["training"]["pairs"] == 7
-    assert secondary["best_on_validation"]["value"] == contrast["gap"]["value"]
+    found = rows([[*scores, None]], [[0.91] * 8], depths=(8,))
+    contrast = contrast_of(found)
+    assert contrast.differences[-1] == pytest.approx(0.81)
+    assert contrast.diverged == [0, 1]
+    assert contrast.exact_only
+    assert places(found)[0].arms[0].diverged == 1
+    secondary = contrast.secondary
+    assert secondary["finished_only"].value == pytest.approx(0.01)
+    assert secondary["finished_only"].pairs == secondary["training"].pairs == 7
+    assert secondary["best_on_validation"].value == contrast.gap.value
 
 
 def test_the_best_step_on_validation_is_a_second_view():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     for row in found:
-        row["best"] = 0.95 if row["arm"] == "plain" else 0.9
-    (contrast,) = analysed(found)["places"][0]["contrasts"]
-    assert contrast["gap"]["value"] == pytest.approx(0.4)
-    assert contrast["secondary"]["best_on_validation"]["value"] == pytest.approx(-0.05)
-    assert contrast["secondary"]["finished_only"] is None
+        row.best = 0.95 if row.arm == "plain" else 0.9
+    contrast = contrast_of(found)
+    assert contrast.gap.value == pytest.approx(0.4)
+    assert contrast.secondary["best_on_validation"].value == pytest.approx(-0.05)
+    assert contrast.secondary["finished_only"] is None
 
 
 def test_an_average_over_tasks_is_told_without_each_of_them():
     found = []
     for task, score in (("cnn", 0.9), ("gnn", 0.8), ("unet", 0.55)):
         for row in rows([[0.5] * 4], [[score] * 4], depths=(8,)):
-            found.append({**row, "task": task, "family": task, "place": f"{task}, depth 8"})
+            found.append(replace(row, task=task, family=task, place=f"{task}, depth 8"))
     references = dict.fromkeys(("cnn", "gnn", "unet"), 1.0)
-    (mean,) = analysed(found, references=references)["overall"]
-    assert set(mean["without"]) == set(references)
-    for task, gap in mean["without"].items():
-        own = [row for row in found if row["task"] != task]
-        (other,) = analysed(own, references=references)["overall"]
-        assert gap == pytest.approx(other["gap"]["value"])
+    mean = average(found, references)
+    assert set(mean.without) == set(references)
+    for task, gap in mean.without.items():
+        own = [row for row in found if row.task != task]
+        other = average(own, references)
+        assert gap == pytest.approx(other.gap.value)
 
 
 def test_an_average_over_tasks_has_chance_at_0_and_the_reference_at_1():
     found = []
     for task in ("cnn", "gnn"):
         for row in rows([[0.1] * 4], [[0.5] * 4], depths=(8,)):
-            found.append({**row, "task": task, "family": task, "place": f"{task}, depth 8"})
-    (mean,) = analysed(found, references=dict.fromkeys(("cnn", "gnn"), 0.9))["overall"]
-    assert mean["baseline_iqm"] == pytest.approx(0)  # chance is 0.1
-    assert mean["iqm"] == mean["gap"]["value"] == pytest.approx(0.5)
+            found.append(replace(row, task=task, family=task, place=f"{task}, depth 8"))
+    mean = average(found, dict.fromkeys(("cnn", "gnn"), 0.9))
+    assert mean.baseline_iqm == pytest.approx(0)  # chance is 0.1
+    assert mean.iqm == mean.gap.value == pytest.approx(0.5)
 
 
 def test_growth_of_several_families_is_corrected_together():
@@ -223,66 +245,62 @@ def test_growth_of_several_families_is_corrected_together():
     for family, gain in (("one", 0.1), ("two", 0.02)):
         deep = [0.6 + gain * (1 if pair else -1) * (pair + 1) for pair in range(4)]
         for row in rows([[0.5] * 4, [0.5] * 4], [[0.6] * 4, deep]):
-            place = f"{family}, {row['depth']}"
-            found.append({**row, "family": family, "place": place})
-    slopes = analysed(found)["slopes"]
-    raw = [slope["p"] for slope in slopes]
+            place = f"{family}, {row.depth}"
+            found.append(replace(row, family=family, place=place))
+    slopes = slopes_of(found)
+    raw = [slope.p for slope in slopes]
     assert len(raw) == 2
     assert raw[0] < 1
-    assert [slope["holm_p"] for slope in slopes] == pytest.approx(holm(raw))
-    assert slopes[0]["holm_p"] > raw[0]
+    assert [slope.holm_p for slope in slopes] == pytest.approx(holm(raw))
+    assert slopes[0].holm_p > raw[0]
 
 
 @pytest.mark.parametrize("key", ["branch_digest", "start_digest"])
 def test_arms_that_did_not_start_equal_are_refused(key):
     found = rows([[0.5] * 8], [[0.9] * 8], depths=(8,))
-    found[-1][key] = "other"
-    (contrast,) = analysed(found)["places"][0]["contrasts"]
-    assert contrast["verdict"].startswith("blocked: the arms start from")
-    (contrast,) = analysed(found, null=True)["places"][0]["contrasts"]
-    assert "blocked" not in contrast["verdict"]
+    setattr(found[-1], key, "other")
+    contrast = contrast_of(found)
+    assert contrast.verdict.startswith("blocked: the arms start from")
+    contrast = contrast_of(found, null=True)
+    assert "blocked" not in contrast.verdict
     arms = {"plain": {"connection": "plain"}, "residual": {"connection": "residual", "norm": "pre"}}
-    (place,) = analysed(found, arms=arms)["places"]
-    assert "blocked" not in place["contrasts"][0]["verdict"]
-    assert place["warnings"] == ["residual and plain start from different branches"]
+    (place,) = places(found, arms=arms)
+    assert "blocked" not in place.contrasts[0].verdict
+    assert place.warnings == ["residual and plain start from different branches"]
 
 
 def test_pairs_that_read_different_data_are_no_sample():
     found = rows([[0.5] * 8], [[0.9] * 8], depths=(8,))
     for row in found:
-        row["data_digest"] = "d" if row["pair"] < 3 else "e"
-    (contrast,) = analysed(found)["places"][0]["contrasts"]
-    assert contrast["verdict"] == "blocked: the pairs read different data"
+        row.data_digest = "d" if row.pair < 3 else "e"
+    contrast = contrast_of(found)
+    assert contrast.verdict == "blocked: the pairs read different data"
 
 
 def test_a_lower_loss_is_a_positive_gap():
     found = rows([[2.0] * 3], [[1.5] * 3], depths=(8,))
     for row in found:
-        row["higher_is_better"] = False
-    assert analysed(found)["places"][0]["contrasts"][0]["gap"]["value"] == pytest.approx(0.5)
+        row.higher_is_better = False
+    assert contrast_of(found).gap.value == pytest.approx(0.5)
 
 
 def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
-    known = ("place", "task", "family", "depth", "settings", "arm", "id")
-    facts = {key: found[0][key] for key in known}
-    found[0] = row_of(None, {**facts, "pair": 0, "flops": 10}, "it was lost")
-    (contrast,) = analysed(found)["places"][0]["contrasts"]
-    assert contrast["seeds"] == [1, 2]
-    assert contrast["verdict"] == "blocked: 1 of 3 pairs are missing"
+    found[0] = Run(**found[0].facts(), status="failed", reason="it was lost")
+    contrast = contrast_of(found)
+    assert contrast.seeds == [1, 2]
+    assert contrast.verdict == "blocked: 1 of 3 pairs are missing"
 
 
 def test_unequal_parameters_are_a_warning():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     for row in found[3:]:
-        row["parameters"] = 103
-    assert analysed(found)["places"][0]["warnings"] == [
-        "residual has 1.030 times the parameters of plain"
-    ]
+        row.parameters = 103
+    assert places(found)[0].warnings == ["residual has 1.030 times the parameters of plain"]
 
 
 def test_arms_that_are_the_same_runs_are_a_warning():
     found = rows([[0.5] * 3], [[0.5] * 3], depths=(8,))
     for row in found:
-        row["id"] = str(row["pair"])
-    assert analysed(found)["places"][0]["warnings"] == ["residual and plain are the same runs"]
+        row.id = str(row.pair)
+    assert places(found)[0].warnings == ["residual and plain are the same runs"]

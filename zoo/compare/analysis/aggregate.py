@@ -4,72 +4,81 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
+from zoo.compare.analysis.record import Average, Place, Slope
+from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.verdict import CLAIM, estimate, slope_verdict
 
-Row = dict[str, Any]
+T = TypeVar("T")
+K = TypeVar("K")
 
 
-def grouped(rows: Iterable[Row], key: str) -> list[tuple[str, list[Row]]]:
-    """Rows by the value of a key, in order of appearance."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row[key], []).append(row)
+def grouped(entries: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
+    """Entries by what a key gives of them, in order of appearance."""
+    found: dict[K, list[T]] = {}
+    for entry in entries:
+        found.setdefault(key(entry), []).append(entry)
     return list(found.items())
 
 
-def families(record: Row) -> list[tuple[str, list[Row]]]:
+def families(places: Iterable[Place]) -> list[tuple[str, list[Place]]]:
     """The places of each family, from the shallowest to the deepest."""
-    found = grouped(record["places"], "family")
-    for _, places in found:
-        if all(isinstance(place["depth"], (int, float)) for place in places):
-            places.sort(key=lambda place: place["depth"])
+    found = grouped(places, lambda place: place.family)
+    for _, own in found:
+        if all(isinstance(place.depth, (int, float)) for place in own):
+            own.sort(key=lambda place: place.depth)
     return found
 
 
-def growth(places: Sequence[Row], baselines: dict[str, str]) -> list[Row]:
+def growth(places: Sequence[Place], baselines: Mapping[str, str]) -> list[Slope]:
     """How the gap of each arm grows with log2 of depth, for every pair that ran at all depths."""
-    found: list[Row] = []
-    for (family, group), arm in itertools.product(grouped(places, "family"), baselines):
-        met = [(place, c) for place in group for c in place["contrasts"] if c["arm"] == arm]
-        depths, own = [place["depth"] for place, _ in met], [c for _, c in met]
-        if len(set(depths)) < 2 or not all(c["pairs"] for c in own):
+    found: list[Slope] = []
+    groups = grouped(places, lambda place: place.family)
+    for (family, group), arm in itertools.product(groups, baselines):
+        met = [(place, c) for place in group for c in place.contrasts if c.arm == arm]
+        depths, own = [place.depth for place, _ in met], [c for _, c in met]
+        if len(set(depths)) < 2 or not all(c.pairs for c in own):
             continue
-        if any(c["verdict"].startswith("blocked") for c in own):
+        if any(c.verdict.startswith("blocked") for c in own):
             continue
-        pairs = sorted(set.intersection(*(set(c["seeds"]) for c in own)))
-        gaps = [[c["differences"][c["seeds"].index(pair)] for c in own] for pair in pairs]
+        pairs = sorted(set.intersection(*(set(c.seeds) for c in own)))
+        gaps = [[c.differences[c.seeds.index(pair)] for c in own] for pair in pairs]
         if gaps:
             slopes = [float(s) for s in stats.slopes(gaps, depths)]
-            interval = estimate(slopes)
-            name = {"family": family, "arm": arm, "baseline": baselines[arm], "depths": depths}
             found.append(
-                {**name, "slope": interval, "p": stats.sign_flip_p(slopes), "each": slopes}
+                Slope(
+                    family=family,
+                    arm=arm,
+                    baseline=baselines[arm],
+                    depths=depths,
+                    slope=estimate(slopes),
+                    p=stats.sign_flip_p(slopes),
+                    each=slopes,
+                )
             )
-    for slope, p in zip(found, stats.holm([slope["p"] for slope in found]), strict=True):
-        slope |= {"holm_p": p, "verdict": slope_verdict(slope["each"], p, len(found))}
+    for slope, p in zip(found, stats.holm([slope.p for slope in found]), strict=True):
+        slope.holm_p, slope.verdict = p, slope_verdict(slope.each, p, len(found))
     return found
 
 
 def overall(
-    rows: Sequence[Row], baselines: dict[str, str], references: dict[str, float]
-) -> list[Row]:
+    runs: Sequence[Run], baselines: Mapping[str, str], references: Mapping[str, float]
+) -> list[Average]:
     """Interquartile means over tasks at their deepest places; chance is 0, the reference is 1."""
     deepest: dict[str, Any] = {}
-    for row in rows:
-        depth = row["depth"] if isinstance(row["depth"], (int, float)) else 0
-        deepest[row["task"]] = max(depth, deepest.get(row["task"], -math.inf))
-    found: list[Row] = []
+    for run in runs:
+        depth = run.depth if isinstance(run.depth, (int, float)) else 0
+        deepest[run.task] = max(depth, deepest.get(run.task, -math.inf))
+    found: list[Average] = []
     for arm, baseline in baselines.items():
         first, second, tasks = [], [], []
         for task in (task for task in deepest if task in references):
-            own = [r for r in rows if r["task"] == task and (r["depth"] or 0) == deepest[task]]
+            own = [r for r in runs if r.task == task and (r.depth or 0) == deepest[task]]
             scores = [normalised(own, name, references[task]) for name in (baseline, arm)]
             shared = sorted(scores[0].keys() & scores[1].keys())
             if shared:
@@ -77,14 +86,20 @@ def overall(
                 first.append([scores[0][key] for key in shared])
                 second.append([scores[1][key] for key in shared])
         if len(tasks) > 1:
-            names: Row = {"arm": arm, "baseline": baseline, "tasks": tasks}
-            names["iqm"] = stats.iqm(np.concatenate(second))
-            names["baseline_iqm"] = stats.iqm(np.concatenate(first))
-            names["without"] = left_out(tasks, first, second)
             gap = stats.iqm_gap(first, second)
             if min(map(len, first)) < CLAIM:  # a bootstrap of few pairs is far too narrow
                 gap = stats.Interval(gap.value, None, None)
-            found.append({**names, "gap": asdict(gap)})
+            found.append(
+                Average(
+                    arm=arm,
+                    baseline=baseline,
+                    tasks=tasks,
+                    iqm=stats.iqm(np.concatenate(second)),
+                    baseline_iqm=stats.iqm(np.concatenate(first)),
+                    without=left_out(tasks, first, second),
+                    gap=gap,
+                )
+            )
     return found
 
 
@@ -100,10 +115,10 @@ def left_out(
     return found
 
 
-def normalised(rows: Sequence[Row], arm: str, reference: float) -> dict[Any, float]:
+def normalised(runs: Sequence[Run], arm: str, reference: float) -> dict[tuple[str, int], float]:
     """The scores of one arm by place and pair: chance is 0, the reference is 1."""
     return {
-        (row["place"], row["pair"]): (row["value"] - row["chance"]) / (reference - row["chance"])
-        for row in rows
-        if row["arm"] == arm and None not in (row.get("value"), row.get("chance"))
+        (run.place, run.pair): (run.value - run.chance) / (reference - run.chance)
+        for run in runs
+        if run.arm == arm and run.value is not None and run.chance is not None
     }

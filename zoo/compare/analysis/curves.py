@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zoo.compare.analysis.aggregate import Row
+from zoo.compare.analysis.runs import Run
 from zoo.run_folder import RunFolder
 
 MOST = 60  # points of a curve
@@ -14,14 +14,14 @@ Curve = list[tuple[float, float]]  # steps and values
 Curves = dict[str, dict[str, Curve]]  # by the address of a run and the name of a measure
 
 
-def curves_of(cells: Iterable[Row], folders: Sequence[Path]) -> Curves:
+def curves_of(runs: Iterable[Run], folders: Sequence[Path]) -> Curves:
     """The curves of every run that has some, from the first folder that has the run."""
     found: Curves = {}
-    for row in cells:
+    for run in runs:
         for folder in folders:
-            own = read(RunFolder(folder / "cells" / row["id"]))
+            own = read(RunFolder(folder / "cells" / run.id))
             if own:
-                found[row["id"]] = own
+                found[run.id] = own
                 break
     return found
 

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.analysis.aggregate import Row, grouped
+from zoo.compare.analysis.aggregate import grouped
+from zoo.compare.analysis.record import Mechanism
+from zoo.compare.analysis.runs import Run
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError
 
 LENGTH = 8  # branches
 
 
-def mechanisms(cells: Iterable[Row], folders: Sequence[Path]) -> dict[str, Row]:
+def mechanisms(runs: Iterable[Run], folders: Sequence[Path]) -> dict[str, Mechanism]:
     """For each arm its rule, its matrix or None, and a remark; of arms that have a run."""
     found = {}
-    for arm, rows in grouped(cells, "arm"):
-        paths = (folder / "cells" / row["id"] / "config.yaml" for row in rows for folder in folders)
+    for arm, own in grouped(runs, lambda run: run.arm):
+        paths = (folder / "cells" / run.id / "config.yaml" for run in own for folder in folders)
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
             config = read_yaml(path)
@@ -25,7 +27,7 @@ def mechanisms(cells: Iterable[Row], folders: Sequence[Path]) -> dict[str, Row]:
     return found
 
 
-def mechanism(rule: str, options: dict[str, Any]) -> Row:
+def mechanism(rule: str, options: dict[str, Any]) -> Mechanism:
     """The matrix of one rule; only rules that are linear in their state have one."""
     import torch
 
@@ -38,12 +40,12 @@ def mechanism(rule: str, options: dict[str, Any]) -> Row:
     try:
         connect = registry.maker("connection", rule, given)
     except ConfigError:
-        return {"rule": rule, "matrix": None, "note": "it is not registered here"}
+        return Mechanism(rule, None, "it is not registered here")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         sites = [connect(site) for site in Site.line(4, LENGTH)]
     if not all(site.linear for site in sites):
-        return {"rule": rule, "matrix": None, "note": "it is not linear in its state"}
+        return Mechanism(rule, None, "it is not linear in its state")
     matrix = [[round(value, 4) for value in row] for row in mixing(sites).tolist()]
     note = "without the weights that depend on the data" if fixed else ""
-    return {"rule": rule, "matrix": matrix, "note": note}
+    return Mechanism(rule, matrix, note)

@@ -1,171 +1,241 @@
-"""From results to the record of a comparison: the one source of every report."""
+"""The record of a comparison, the one source of every report: its runs and what they show.
+
+`Record.plain` gives it as JSON has it; what was declared and the runs are read back from there, and
+all else is computed again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import numpy as np
-
-from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import Row, families, grouped, growth, overall
-from zoo.compare.analysis.matched import unmatched
-from zoo.compare.analysis.pairing import SAME, STARTS, Pairing
-from zoo.compare.analysis.verdict import Evidence, needed, verdict
-from zoo.run_folder import AT_BEST, ENDED
-
-WAITING = "waiting"  # status of a cell that has not run yet
+from zoo.compare.analysis.runs import Number, Run
+from zoo.compare.analysis.statistics import Interval
 
 
-def row_of(result: Row | None, facts: Row, reason: str = "", status: str = "failed") -> Row:
-    """A cell as a flat row.
+@dataclass(frozen=True)
+class View(Interval):
+    """A gap that is judged in another way, and the number of its pairs."""
 
-    Args:
-        result: of the run, if it ended.
-        facts: `place`, `task`, `depth`, `arm`, `pair`, `id`, `flops` and the like.
-        reason: why it failed.
-        status: of a cell without a result, `failed` or `waiting`.
-    """
-    if result is None:
-        return {**facts, "status": status, "reason": reason}
-    name = result["primary"]["name"]
-    chance = result["chance"].get(name)
-    diverged = result["status"] == "diverged"
-    value = chance if diverged else result["primary"]["value"]
-    metrics = result["metrics"]
-    train = metrics.get(name.replace("test/", "train/", 1))
-    kept = ("parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes")
-    return {
-        **facts,
-        "status": result["status"],
-        "metric": name,
-        "higher_is_better": result["primary"]["higher_is_better"],
-        "value": value,
-        "train": None if diverged else train,
-        "best": chance if diverged else metrics.get(f"{name}{AT_BEST}"),
-        "chance": chance,
-        "examples": result["examples"]["test"],
-        "reason": result.get("reason", ""),
-        "events": (events := result.get("events", [])),
-        "spikes": sum(event["kind"] == "spike" for event in events),
-        "lost_steps": result.get("lost_steps", 0),
-        **{key: result[key] for key in kept},
-        **{key: result.get(key) for key in SAME},
-    }
+    pairs: int
 
 
-def contrast(
-    rows: Sequence[Row], arm: str, baseline: str, paired: Sequence[str], delta: float
-) -> Row:
-    """One arm against its baseline at one place.
+@dataclass(kw_only=True)
+class Contrast:
+    """An arm against its baseline at a place; what needs a pair is None where there is none.
 
     Args:
-        rows: of both arms at this place.
         arm: its name.
         baseline: the other one's.
-        paired: keys of the digests that must be equal in a pair.
+        pairs: of which both runs ended.
+        differences: of the pairs, positive where the arm is better.
+        gap: their mean.
+        p: of exact sign flips.
+        better: rate of pairs in which the arm is better.
+        equivalence_p: of two one-sided tests.
+        pairs_needed: to find a gap like this one.
+        exact_only: whether Student's interval is not to be trusted.
         delta: the smallest difference that matters.
+        seeds: the pairs.
+        secondary: gaps that are judged in another way, by the name of the way.
+        diverged: runs of the arm and of the baseline that did.
+        mcnemar_p: whether one of them diverges more often.
+        exploratory: whether it is outside of Holm's correction.
+        holm_p: p after the correction.
+        verdict: in words.
+        needed: pairs of a verdict.
     """
-    pairing = Pairing.of(rows, arm, baseline)
-    found = pairing.differences()
-    diverged = pairing.diverged()
-    unequal = pairing.unequal(paired)
-    launched = len(pairing.ours)
-    evidence = Evidence(list(found.values()), launched, sum(map(len, diverged)), unequal, delta)
-    return {
-        "arm": arm,
-        "baseline": baseline,
-        "evidence": evidence,
-        **evidence.numbers(),
-        "seeds": list(found),
-        "secondary": pairing.secondary(),
-        "diverged": [len(x) for x in diverged],
-        "mcnemar_p": stats.mcnemar_p(
-            len(diverged[0] - diverged[1]), len(diverged[1] - diverged[0])
-        ),
-    }
+
+    arm: str
+    baseline: str
+    pairs: int
+    differences: list[float] = field(default_factory=list)
+    gap: Interval | None = None
+    p: float
+    better: Interval | None = None
+    equivalence_p: float | None = None
+    pairs_needed: int | None = None
+    exact_only: bool = False
+    delta: float = 0.0
+    seeds: list[int]
+    secondary: dict[str, View | None]
+    diverged: list[int]
+    mcnemar_p: float
+    exploratory: bool = False
+    holm_p: float = 1.0
+    verdict: str = ""
+    needed: int = 0
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it: without a pair, what needs one is left out."""
+        row = asdict(self)
+        return row if self.pairs else {key: row[key] for key in row if key not in OF_PAIRS}
 
 
-def summary(rows: Sequence[Row]) -> Row:
-    """All runs of one arm at one place."""
-    values = [row["value"] for row in rows if row.get("value") is not None]
-    ended = [row for row in rows if row["status"] in ENDED]
-    waiting = sum(row["status"] == WAITING for row in rows)
-    train = [row["train"] for row in ended if row["train"] is not None]
-    diverged = sum(row["status"] == "diverged" for row in rows)
-    found: Row = {
-        "arm": rows[0]["arm"],
-        "launched": len(rows) - waiting,
-        "waiting": waiting,
-        "done": len(ended) - diverged,
-        "diverged": diverged,
-        "failed": len(rows) - waiting - len(ended),
-        "divergence": asdict(stats.binomial_interval(diverged, len(ended))) if ended else None,
-        "mean": float(np.mean(values)) if values else None,
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "train": float(np.mean(train)) if train else None,
-        "flops": rows[0].get("flops"),
-    }
-    found["examples"] = next((row["examples"] for row in ended), None)
-    for key in ("parameters", "seconds", "seconds_per_step", "peak_memory_bytes"):
-        given = [row[key] for row in ended if row[key] is not None]
-        found[key] = float(np.mean(given)) if given else None
-    return found
+OF_PAIRS = ("differences", "gap", "better", "equivalence_p", "pairs_needed", "exact_only", "delta")
 
 
-def digests(declared: Row, arm: str, baseline: str) -> tuple[str, ...]:
-    """The digests that must be equal in a pair: of branches where only the connection differs."""
-    if declared["null"]:
-        return ()
-    ours, theirs = (declared["arms"].get(name, {}) for name in (arm, baseline))
-    apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
-    only = all(key.partition(".")[0] in ("connection", "long") for key in apart)
-    return tuple(key for key in SAME if only or key not in STARTS)
-
-
-def analyse(rows: Sequence[Row], declared: Row) -> Row:
-    """Places with their arms and contrasts, slopes over depth, and the mean over tasks.
-
-    Holm's correction is over the deepest place of every family; shallower ones are exploratory.
+@dataclass(kw_only=True)
+class Arm:
+    """All runs of an arm at a place: how many ended how, and their means.
 
     Args:
-        rows: of all cells, in order.
-        declared: of the comparison: `arms`, `baselines`, `effects`, `references`, `null`.
+        arm: its name.
+        launched: runs that were begun; `done`, `diverged` and `failed` are how they ended.
+        waiting: runs that were not.
+        divergence: rate of runs that diverged.
+        mean: of the primary metric; likewise its standard deviation `sd`.
+        train: mean of the metric on the training part.
+        flops: of a step; the rest are means over runs as in `Run`.
     """
-    places = []
-    baselines = declared["baselines"]
-    for title, group in grouped(rows, "place"):
-        arms = {name: summary(own) for name, own in grouped(group, "arm")}
-        delta = declared["effects"].get(group[0]["task"], 0.0)
-        here = [(a, b) for a, b in baselines.items() if a in arms and b in arms]
-        contrasts = [contrast(group, a, b, digests(declared, a, b), delta) for a, b in here]
-        kept = ("task", "family", "depth", "settings")
-        known = next((row for row in group if "metric" in row), {})
-        about = {key: known.get(key) for key in ("metric", "higher_is_better", "chance")}
-        places.append(
-            {
-                "title": title,
-                **{key: group[0][key] for key in kept},
-                **about,
-                "arms": list(arms.values()),
-                "contrasts": contrasts,
-                "warnings": []
-                if declared["null"]  # one rule, whose seeds are meant to differ
-                else [w for a, b in here for w in unmatched(group, arms[a], arms[b])],
-            }
-        )
-    primary = [c for _, own in families({"places": places}) for c in own[-1]["contrasts"]]
-    adjusted = dict(zip(map(id, primary), stats.holm([c["p"] for c in primary]), strict=True))
-    for found in (c for place in places for c in place["contrasts"]):
-        found["exploratory"] = id(found) not in adjusted
-        p = found["holm_p"] = adjusted.get(id(found), found["p"])
-        of = 1 if found["exploratory"] else len(primary)
-        words = verdict(found.pop("evidence"), found["arm"], found["baseline"], p, of)
-        claims = found["exploratory"] and found["pairs"] >= needed(1)
-        found["verdict"] = f"{words} (exploratory)" if claims else words
-        found["needed"] = needed(of)
-    return {
-        "places": places,
-        "slopes": growth(places, baselines),
-        "overall": overall(rows, baselines, declared["references"]),
-    }
+
+    arm: str
+    launched: int
+    waiting: int
+    done: int
+    diverged: int
+    failed: int
+    divergence: Interval | None
+    mean: float | None
+    sd: float | None
+    train: float | None
+    flops: Number | None
+    examples: int | None
+    parameters: float | None
+    seconds: float | None
+    seconds_per_step: float | None
+    peak_memory_bytes: float | None
+
+
+@dataclass(kw_only=True)
+class Place:
+    """A setting in which arms meet: `metric`, `higher_is_better` and `chance` are of its runs.
+
+    Args:
+        title: its name; the other facts are those of `Run`.
+        arms: that have runs there.
+        contrasts: of arms with their baselines.
+        warnings: where two arms are not matched.
+    """
+
+    title: str
+    task: str
+    family: str
+    depth: Any
+    settings: dict[str, Any]
+    metric: str | None
+    higher_is_better: bool | None
+    chance: Number | None
+    arms: list[Arm]
+    contrasts: list[Contrast]
+    warnings: list[str]
+
+
+@dataclass(kw_only=True)
+class Slope:
+    """How the gap of an arm grows when the depth doubles: the mean over pairs, and each pair's."""
+
+    family: str
+    arm: str
+    baseline: str
+    depths: list[Any]
+    slope: Interval
+    p: float
+    each: list[float]
+    holm_p: float = 1.0
+    verdict: str = ""
+
+
+@dataclass(kw_only=True)
+class Average:
+    """Interquartile means over tasks; `without` has the gap when a task is left out."""
+
+    arm: str
+    baseline: str
+    tasks: list[str]
+    iqm: float
+    baseline_iqm: float
+    without: dict[str, float]
+    gap: Interval
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """The rule of an arm, its mixing matrix if it has one, and a remark."""
+
+    rule: str
+    matrix: list[list[float]] | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What runs ran on."""
+
+    versions: dict[str, Any]
+    machine: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Declared:
+    """What a comparison compares.
+
+    Args:
+        arms: what each sets.
+        baselines: of every arm that has one.
+        places: titles, in order.
+        pairs: their numbers.
+        effects: of each task the smallest difference that matters.
+        references: of each task the score that counts as 1.
+        published: rows of papers: task, name, score at each depth.
+        null: whether an arm is compared with itself.
+    """
+
+    arms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    baselines: dict[str, str] = field(default_factory=dict)
+    places: list[str] = field(default_factory=list)
+    pairs: list[int] = field(default_factory=list)
+    effects: dict[str, Number] = field(default_factory=dict)
+    references: dict[str, Number] = field(default_factory=dict)
+    published: dict[str, dict[str, dict[str, Number]]] = field(default_factory=dict)
+    null: bool = False
+
+
+@dataclass(kw_only=True)
+class Record:
+    """A comparison; what is computed is empty while it is under way.
+
+    Args:
+        schema: of run folders.
+        name: of its declaration.
+        command: that repeats it.
+        declared: what it compares.
+        environments: on which its runs ran.
+        places: with their arms and contrasts.
+        slopes: of gaps over depth.
+        overall: means over tasks.
+        mixing: of each arm.
+        cells: its runs.
+        homes: folders that have the runs, where that is another one.
+    """
+
+    schema: int
+    name: str
+    command: str
+    declared: Declared
+    environments: list[Environment] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    slopes: list[Slope] = field(default_factory=list)
+    overall: list[Average] = field(default_factory=list)
+    mixing: dict[str, Mechanism] = field(default_factory=dict)
+    cells: list[Run]
+    homes: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        found = asdict(self) | {"cells": [run.plain() for run in self.cells]}
+        for place, row in zip(self.places, found["places"], strict=True):
+            row["contrasts"] = [contrast.plain() for contrast in place.contrasts]
+        if not self.homes:
+            del found["homes"]
+        return found

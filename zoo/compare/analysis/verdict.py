@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,11 @@ def needed(hypotheses: int) -> int:
     return max(CLAIM, math.ceil(1 + math.log2(hypotheses / ALPHA)))
 
 
-def estimate(differences: Sequence[float]) -> dict[str, Any]:
+def estimate(differences: Sequence[float]) -> stats.Interval:
     """The mean of differences, with Student's interval where the pairs are enough to show one."""
     found = stats.t_interval(differences)
     few = len(differences) <= DIRECTION
-    return asdict(stats.Interval(found.value, None, None) if few else found)
+    return stats.Interval(found.value, None, None) if few else found
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Evidence:
         return bool(nearer.mean() * d.mean() > 0 and stats.sign_flip_p(nearer) <= ALPHA)
 
     def numbers(self) -> dict[str, Any]:
-        """Everything that is estimated, for the record."""
+        """Everything that is estimated, by the names of a `Contrast`."""
         d = list(self.differences)
         if not d:
             return {"pairs": 0, "p": 1.0}
@@ -79,7 +79,7 @@ class Evidence:
             "differences": d,
             "gap": estimate(d),
             "p": stats.sign_flip_p(d),
-            "better": asdict(stats.probability_better(d)),
+            "better": stats.probability_better(d),
             "equivalence_p": stats.equivalence_p(d, self.delta),
             "pairs_needed": stats.pairs_needed(d, self.delta),
             "exact_only": self.exact_only,

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from zoo import __version__
-from zoo.compare.analysis.aggregate import Row
 from zoo.compare.design.cell import Cell
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import RETRIES
@@ -20,11 +20,13 @@ from zoo.errors import ConfigError, DataError, ZooError
 from zoo.run_folder import write_whole
 
 log = logging.getLogger("zoo")
+Cost = dict[str, Any]
+Costs = dict[str, Cost]  # of each kind of runs
 MAKERS = ("torch", "scikit-learn", "datasets", "numpy")  # packages on which data depends
 ERRORS: dict[int, type[ZooError]] = {2: ConfigError, 3: DataError}
 
 
-def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str, Row]:
+def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> Costs:
     """The costs of each kind: `data_digest`, `flops`, `seconds`, or `lost`: why there are none.
 
     Args:
@@ -35,11 +37,11 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
     Errors:
         ConfigError, DataError: what a measurement met; it names the cell.
     """
-    known: dict[str, Row] = json.loads(path.read_text()) if path.is_file() else {}
+    known: Costs = json.loads(path.read_text()) if path.is_file() else {}
     paths = {kind: cell.config.sections["data"].get("path") for kind, cell in kinds.items()}
     stamps = {path: stamp(path) for path in set(paths.values())}
     waiting = [k for k in kinds if known.get(k, {}).get("stamp") != stamps[paths[k]]]
-    losses, lost, flying = Counter[str](), dict[str, Row](), 0
+    losses, lost, flying = Counter[str](), Costs(), 0
     if waiting:
         log.info("measuring a step of %d kinds of runs", len(waiting))
     while waiting or flying:
@@ -64,7 +66,7 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> dict[str,
     return {kind: lost.get(kind) or known[kind] for kind in kinds}
 
 
-def refuse(answer: Row, cell: Cell) -> None:
+def refuse(answer: Cost, cell: Cell) -> None:
     """Raises the error that a measurement met; it names the cell."""
     error = ERRORS[answer["code"]]
     what, _, rest = answer["error"].partition(" -- ")

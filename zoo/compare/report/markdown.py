@@ -6,21 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.compare.analysis.aggregate import Row
-from zoo.compare.analysis.record import WAITING
+from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
-from zoo.compare.report.tables import (
-    caveats,
-    cost_rows,
-    event_rows,
-    gap_rows,
-    interval,
-    number,
-    omitted,
-    secondary_rows,
-    sentences,
-    why,
-)
+from zoo.compare.report import tables, tables_runs
+from zoo.compare.report.tables import Table
+from zoo.compare.report.words import caveats, interval, number, omitted, sentences, why
 from zoo.errors import shown
 
 GAPS = """\
@@ -44,52 +35,52 @@ def cells(values: Sequence[Any]) -> str:
     return "| " + " | ".join(" ".join(text.split()) for text in texts) + " |"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+def table(it: Table) -> list[str]:
     """A table in Markdown."""
-    return [cells(head), "| " + " | ".join(["---"] * len(head)) + " |", *map(cells, rows)]
+    return [cells(it.columns), "| " + " | ".join(["---"] * len(it.columns)) + " |",
+            *map(cells, it.rows)]  # fmt: skip
 
 
-def markdown(record: Row) -> str:
+def markdown(record: Record) -> str:
     """The whole report."""
-    declared = record["declared"]
-    total = sum(row.get("seconds") or 0 for row in record["cells"])
-    lines = [f"# Comparison: {record['name']}", ""]
+    declared = record.declared
+    total = sum(row.seconds or 0 for row in record.cells)
+    lines = [f"# Comparison: {record.name}", ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
-    lines += ["", f"{len(record['cells'])} runs, {duration(total)} of training and evaluation.", ""]
+    lines += ["", f"{len(record.cells)} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
-    lines += ["", *table(*gap_rows(record))]
-    if record["slopes"]:
+    lines += ["", *table(tables.gaps(record))]
+    if record.slopes:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
         rows = [
-            [s["family"], s["arm"], interval(s["slope"]), number(s["holm_p"]), s["verdict"]]
-            for s in record["slopes"]
+            [s.family, s.arm, interval(s.slope), number(s.holm_p), s.verdict] for s in record.slopes
         ]
-        lines += table(["family", "arm", "slope", "p", "verdict"], rows)
-    for found in record["overall"]:
+        lines += table(Table("", "family|arm|slope|p|verdict", rows))
+    for found in record.overall:
         lines += [
             "",
-            f"Over {', '.join(found['tasks'])} at their deepest (chance 0, reference 1), the "
-            f"interquartile mean of {found['arm']} is {number(found['iqm'])}, of "
-            f"{found['baseline']} {number(found['baseline_iqm'])}: gap "
-            f"{'; '.join(filter(None, [interval(found['gap']), omitted(found)]))}.",
+            f"Over {', '.join(found.tasks)} at their deepest (chance 0, reference 1), the "
+            f"interquartile mean of {found.arm} is {number(found.iqm)}, of "
+            f"{found.baseline} {number(found.baseline_iqm)}: gap "
+            f"{'; '.join(filter(None, [interval(found.gap), omitted(found)]))}.",
         ]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
-    lines += [*table(*secondary_rows(record)), "", *table(*cost_rows(record)), ""]
-    warnings = [f"{place['title']}: {w}" for place in record["places"] for w in place["warnings"]]
+    lines += [*table(tables.secondary(record)), "", *table(tables.costs(record)), ""]
+    warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]
     lines += [f"* Warning: {warning}." for warning in warnings]
-    waiting = sum(row["status"] == WAITING for row in record["cells"])
+    waiting = sum(row.status == WAITING for row in record.cells)
     lines += [f"* {waiting} runs have not run yet."] if waiting else []
-    failed = [row for row in record["cells"] if row["status"] in ("failed", "diverged")]
+    failed = [row for row in record.cells if row.status in ("failed", "diverged")]
     for row in failed:
-        where = f"{row['place']}, {row['arm']}, pair {row['pair']}"
-        lines.append(f"* {row['status']}: {where}: {why(row)}")
-    head, found = event_rows(record)
-    lines += ["", "Losses out of the usual.", "", *table(head, found), ""] if found else []
+        where = f"{row.place}, {row.arm}, pair {row.pair}"
+        lines.append(f"* {row.status}: {where}: {why(row)}")
+    events = tables_runs.events(record)
+    lines += ["", "Losses out of the usual.", "", *table(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
-    if declared["null"]:
+    if declared.null:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
     lines = [*map(harmless, lines)]
-    fence = "`" * (1 + max(map(len, re.findall("`+", record["command"])), default=0))
-    command = shown(" ".join(record["command"].split()))
+    fence = "`" * (1 + max(map(len, re.findall("`+", record.command)), default=0))
+    command = shown(" ".join(record.command.split()))
     lines += ["", f"Made by {fence} {command} {fence}; `compare.json` has everything."]
     return "\n".join(lines) + "\n"

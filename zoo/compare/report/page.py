@@ -1,40 +1,34 @@
 """The report as one page that needs nothing else: no network, no other file.
 
-Charts are JSON that the page's own script hands to Plotly. A policy in the page forbids every
-request, and every script but the two that are in it.
+Every text is escaped; `bdi` sets one from a user apart, so that its direction of writing leaves its
+neighbours alone. Charts are JSON that the page's own script hands to Plotly. A policy in the page
+forbids every request, and every script but the two that are in it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
-from string import Template
+from typing import TYPE_CHECKING, Any
 
-from zoo.compare.analysis.aggregate import Row
+from markupsafe import Markup
+
+from zoo.compare.analysis.aggregate import grouped
 from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing import LENGTH
-from zoo.compare.report import html_charts as panels
-from zoo.compare.report import html_tables as numbers
-from zoo.compare.report import html_text as sections
-from zoo.compare.report.html import Html, data, esc, join, name, tag
-from zoo.compare.report.style import DARK, LIGHT, look
+from zoo.compare.analysis.record import Record
+from zoo.compare.execution.progress import duration
+from zoo.compare.report import tables, tables_runs, words
+from zoo.compare.report.panels import Panels
+from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
 
-PARTS = {
-    "verdicts": "Verdicts", "scores": "Score against depth", "gaps": "Gaps", "curves": "Curves",
-    "costs": "Time and memory", "mixing": "Mixing", "failures": "Failures",
-    "provenance": "Where this comes from",
-}  # fmt: skip
-SHAPES = {
-    "circle": "M1,7a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z", "square": "M2,2h10v10h-10z",
-    "diamond": "M7,0L14,7L7,14L0,7z", "triangle-up": "M7,1L14,13H0z",
-    "triangle-down": "M7,13L14,1H0z", "star": "M7,0l2,5h5l-4,3l2,6l-5,-4l-5,4l2,-6l-4,-3h5z",
-    "cross": "M5,0h4v5h5v4h-5v5h-4v-5h-5v-4h5z",
-    "x": "M2,0l5,5l5,-5l2,2l-5,5l5,5l-2,2l-5,-5l-5,5l-2,-2l5,-5l-5,-5z",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
-def page(record: Row, curves: Curves) -> str:
+def page(record: Record, curves: Curves) -> str:
     """The report.
 
     Args:
@@ -43,37 +37,49 @@ def page(record: Row, curves: Curves) -> str:
     """
     import plotly.offline
 
-    arms = list(record["declared"]["arms"])
-    charts = panels.Charts()
+    panels = Panels(record, curves)
     plotly_js, script = plotly.offline.get_plotlyjs(), part("page.js")
-    links = join(tag("a", title, href=f"#{key}") for key, title in PARTS.items())
-    values = {
-        "policy": policy(plotly_js, script),
-        "title": esc(f"Comparison: {record['name']}"),
-        "style": palette() + part("page.css"),
-        "name": name(record["name"]),
-        "subtitle": esc(subtitle(record)),
-        "links": links,
-        "arms": join(arm_box(i, arm) for i, arm in enumerate(arms)),
-        "banner": sections.warned(record),
-        "verdicts": sections.verdicts(record),
-        "caveats": sections.caveats(record),
-        "scores": join([*panels.scores(record, arms, charts), numbers.arms(record)]),
-        "forests": panels.forests(record, arms, charts),
-        "growth": numbers.growth(record),
-        "gaps": join([numbers.gaps(record), numbers.secondary(record), numbers.tests(record)]),
-        "curves": join(panels.learnings(record, arms, curves, charts)),
-        "costs": join([*panels.costs(record, arms, charts), numbers.costs(record)]),
-        "length": LENGTH,
-        "mixing": panels.matrices(record, charts),
-        "failures": numbers.failures(record),
-        "provenance": sections.provenance(record),
-        "figures": data({"charts": charts.found, "arms": len(arms)}),
-        "record": data(record),
-        "plotly": plotly_js,
-        "script": script,
-    }
-    return Template(part("page.html")).substitute(values)
+    return environment().get_template("page.html.j2").render(
+        record=record,
+        plain=record.plain(),
+        panels=panels,
+        looks=[look(i) for i in range(len(panels.arms))],
+        subtitle=subtitle(record),
+        facts=facts(record),
+        ended=sum(run.ended for run in record.cells),
+        length=LENGTH,
+        policy=policy(plotly_js, script),
+        style=Markup(palette() + part("page.css")),
+        plotly=Markup(plotly_js),
+        script=Markup(script),
+    )  # fmt: skip
+
+
+def environment() -> Environment:
+    """The templates beside this module, and what they may call."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("zoo.compare.report", ""),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    found.filters |= {"bdi": bdi}
+    found.globals |= {"tables": tables, "runs": tables_runs, "words": words, "shapes": SHAPES}
+    return found
+
+
+def bdi(text: object) -> Markup:
+    """A text that is set apart from its neighbours.
+
+    >>> bdi("<b>")
+    Markup('<bdi>&lt;b&gt;</bdi>')
+    """
+    return Markup("<bdi>{}</bdi>").format(text if isinstance(text, Markup) else visible(text))
 
 
 def part(file: str) -> str:
@@ -100,19 +106,33 @@ def palette() -> str:
     )
 
 
-def subtitle(record: Row) -> str:
+def subtitle(record: Record) -> str:
     """What was compared, in a line."""
-    declared = record["declared"]
-    pairs, runs = len(declared["pairs"]), len(record["cells"])
-    counts = [(len(declared["arms"]), "arm"), (len(record["places"]), "place"), (pairs, "pair"),
+    declared = record.declared
+    pairs, runs = len(declared.pairs), len(record.cells)
+    counts = [(len(declared.arms), "arm"), (len(record.places), "place"), (pairs, "pair"),
               (runs, "run")]  # fmt: skip
     return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
 
 
-def arm_box(index: int, arm: str) -> Html:
-    """The legend's entry for an arm: a box that shows or hides it in every chart."""
-    shape = Html(f'<path d="{SHAPES[look(index).symbol]}"/>')
-    color = f"fill:var(--arm{look(index).index})"
-    mark = tag("svg", shape, width=14, height=14, aria_hidden="true", style=color)
-    box = Html(f'<input type="checkbox" checked value="{index}">')
-    return tag("label", join([box, mark, name(arm)]), title=arm)
+def facts(record: Record) -> Sequence[tuple[str, Any]]:
+    """Names and values of what the comparison ran on and what it declared."""
+    found: list[tuple[str, Any]] = []
+    for ran in record.environments:
+        found += [
+            ("software", words.said(ran.versions)),
+            ("machine", words.said(ran.machine)),
+        ]
+    for task, own in grouped(record.cells, lambda run: run.task):
+        read = " ".join(dict.fromkeys(c.data_digest for c in own if c.data_digest))
+        found.append((f"data of {task}", tables_runs.Code(read or "not known")))
+    declared = record.declared
+    arms = [bdi(arm) + f" ({words.said(values)})" for arm, values in declared.arms.items()]
+    return [
+        *found,
+        ("arms", Markup("; ").join(arms)),
+        ("pairs", ", ".join(map(str, declared.pairs))),
+        ("smallest effect that matters", words.said(declared.effects)),
+        ("score that counts as 1", words.said(declared.references)),
+        ("time of all runs", duration(sum(row.seconds or 0 for row in record.cells))),
+    ]

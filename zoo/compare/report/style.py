@@ -8,7 +8,15 @@ from dataclasses import dataclass
 # Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
 LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
 DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "triangle-down")
+SHAPES = {  # as paths of SVG, 14 wide and high
+    "circle": "M1,7a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z", "square": "M2,2h10v10h-10z",
+    "diamond": "M7,0L14,7L7,14L0,7z", "triangle-up": "M7,1L14,13H0z",
+    "cross": "M5,0h4v5h5v4h-5v5h-4v-5h-5v-4h5z",
+    "x": "M2,0l5,5l5,-5l2,2l-5,5l5,5l-2,2l-5,-5l-5,5l-2,-2l5,-5l-5,-5z",
+    "star": "M7,0l2,5h5l-4,3l2,6l-5,-4l-5,4l2,-6l-4,-3h5z",
+    "triangle-down": "M7,13L14,1H0z",
+}  # fmt: skip
+SYMBOLS = tuple(SHAPES)
 MARKERS = dict(zip(SYMBOLS, "osD^PX*v", strict=True))  # of matplotlib
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 

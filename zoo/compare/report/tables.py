@@ -1,213 +1,156 @@
-"""The numbers of a record as people read them: the rows of its tables, its sentences."""
+"""The tables of a record, for the page, Markdown and the terminal."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.aggregate import Row, families
+from zoo.compare.analysis.record import Arm, Contrast, Place, Record
+from zoo.compare.report.words import interval, number, omitted, viewed
 
-SAME = "One set of hyperparameters for all arms; none was tuned for this comparison."
-OTHER = "Arms set options beside the connection; they stand under the arms of the report."
-CAVEATS = (
-    "Every run is judged at its last step. Runs that diverged count as chance.",
-    "These tasks are no sample of all tasks.",
-)
-OTHER_ENDS = ("diverged", "failed", "waiting")
-GAPS = ["place", "metric", "arm", "baseline", "gap", "verdict", "training gap", "pairs"]
-GAPS += ["p (* uncorrected)"]
-SECONDARY = ["place", "arm", "baseline", "gap (primary)", "at the best step on validation"]
-SECONDARY += ["without pairs that diverged"]
-COSTS = ["place", "arm", "done", "not done", "parameters", "MFLOPs a step", "ms a step"]
-COSTS += ["s a run", "MiB of the process"]
-EVENTS = ["place", "arm", "pair", "events", "the first ones"]
-FEW = 3  # events of a run that are told
-LEAST = 5e-7  # what is nearer to zero is rounding
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with some significant digits.
-
-    >>> number(0.98765), number(-12.34), number(None)
-    ('0.988', '-12.3', '')
-    """
-    if value is None or not math.isfinite(value):
-        return ""
-    if abs(value) < LEAST:
-        return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(places, 6)}f}"
-
-
-def interval(found: Row | None) -> str:
-    """An estimate with its interval."""
-    if found is None:
-        return ""
-    if found["low"] is None:
-        return f"{number(found['value'])}"
-    return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
-
-
-def viewed(contrast: Row, view: str) -> str:
-    """A secondary gap, and the number of its pairs where it has not all of them."""
-    found = contrast["secondary"][view]
-    told = interval(found)
-    few = found is not None and found["pairs"] < contrast["pairs"]
-    return f"{told}, {found['pairs']} of {contrast['pairs']} pairs" if few else told
-
-
-def omitted(found: Row) -> str:
-    """The least and the largest gap of an average over tasks when one of them is left out."""
-    ranked = sorted(found["without"].items(), key=lambda item: item[1])
-    ends = [f"{number(gap)} without {task}" for task, gap in (*ranked[:1], *ranked[1:][-1:])]
-    return " to ".join(ends)
-
-
-def caveats(record: Row) -> list[str]:
-    """What holds for every comparison."""
-    keys = {key.partition(".")[0] for arm in record["declared"]["arms"].values() for key in arm}
-    return [SAME if keys <= {"connection", "long"} else OTHER, *CAVEATS]
+ENDS = ("diverged", "failed", "waiting")
 
 
 @dataclass(frozen=True)
-class Statement:
-    """What is said of one contrast in one family.
+class Table:
+    """A table.
 
     Args:
-        family: of places.
-        arm: its name.
-        baseline: the other one's.
-        parts: of the sentence: where, the verdict and the gap; the deepest place, the shallowest
-            one, and the growth with depth.
+        title: above it.
+        head: names of its columns, parted by `|`.
+        rows: texts and numbers, as many as columns.
     """
 
-    family: str
-    arm: str
-    baseline: str
-    parts: list[tuple[str, str, str]]
+    title: str
+    head: str
+    rows: Sequence[Sequence[Any]] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns."""
+        return self.head.split("|")
 
 
-def statements(record: Row) -> list[Statement]:
-    """One statement for each family and contrast."""
-    found = []
-    for family, places in families(record):
-        for arm, baseline in record["declared"]["baselines"].items():
-            own = [(p, c) for p in places for c in p["contrasts"] if c["arm"] == arm]
-            parts = [
-                (
-                    place["title"].removeprefix(family).lstrip(", ") or "overall",
-                    contrast["verdict"],
-                    f", gap {interval(contrast.get('gap')) or 'unknown'}",
-                )
-                for place, contrast in (own[-1:] + own[:-1][:1])
-            ]
-            slope = [s for s in record["slopes"] if s["family"] == family and s["arm"] == arm]
-            parts += [("the gap by depth", s["verdict"], "") for s in slope]
-            if parts:
-                found.append(Statement(family, arm, baseline, parts))
-    return found
+def contrasts(record: Record) -> Iterable[tuple[Place, Contrast]]:
+    """Every place with each of its contrasts."""
+    return ((place, c) for place in record.places for c in place.contrasts)
 
 
-def sentences(record: Row) -> list[str]:
-    """One sentence for each family and contrast."""
-    return [
-        f"{s.family}, {s.arm} against {s.baseline}: "
-        f"{'; '.join(f'{where}: {found}{gap}' for where, found, gap in s.parts)}."
-        for s in statements(record)
-    ]
+def arms(record: Record) -> Iterable[tuple[Place, Arm]]:
+    """Every place with each of its arms."""
+    return ((place, arm) for place in record.places for arm in place.arms)
 
 
-Rows = tuple[list[str], list[list[Any]]]  # a head and what is below it
-
-
-def gap_rows(record: Row) -> Rows:
+def gaps(record: Record) -> Table:
     """Every arm against its baseline at every place."""
-    rows = []
-    for place in record["places"]:
-        arms = {arm["arm"]: arm for arm in place["arms"]}
-        for c in place["contrasts"]:
-            ours, theirs = arms[c["arm"]], arms[c["baseline"]]
-            rows.append(
-                [
-                    place["title"],
-                    (place.get("metric") or "").removeprefix("test/"),
-                    f"{c['arm']} {number(ours['mean'])}",
-                    f"{c['baseline']} {number(theirs['mean'])}",
-                    interval(c.get("gap")),
-                    c["verdict"],
-                    viewed(c, "training"),
-                    f"{c['pairs']}",
-                    number(c["holm_p"]) + ("*" if c["exploratory"] else ""),
-                ]
-            )
-    return GAPS, rows
+    means = {(p.title, a.arm): number(a.mean) for p, a in arms(record)}
+    rows = [
+        [p.title, (p.metric or "").removeprefix("test/"),
+         f"{c.arm} {means[p.title, c.arm]}",
+         f"{c.baseline} {means[p.title, c.baseline]}",
+         interval(c.gap), c.verdict, viewed(c, "training"), f"{c.pairs}",
+         number(c.holm_p) + ("*" if c.exploratory else "")]
+        for p, c in contrasts(record)
+    ]  # fmt: skip
+    head = "place|metric|arm|baseline|gap|verdict|training gap|pairs|p (* uncorrected)"
+    return Table("Every arm against its baseline at every place", head, rows)
 
 
-def secondary_rows(record: Row) -> Rows:
+def scores(record: Record) -> Table:
+    """The scores of every arm."""
+    rows = [
+        [p.title, a.arm, a.launched, a.done, a.diverged, a.failed,
+         a.waiting, number(a.mean, 4), number(a.sd), number(a.train, 4),
+         number(p.chance), error_of(p, a)]
+        for p, a in arms(record)
+    ]  # fmt: skip
+    head = (
+        "place|arm|launched|done|diverged|failed|waiting|test mean|sd|training mean|chance|"
+        "test examples (sd by their choice)"
+    )
+    return Table("Scores of every arm at every place", head, rows)
+
+
+def error_of(place: Place, arm: Arm) -> str:
+    """The examples of the test part, and how far their choice alone moves an accuracy."""
+    count, mean = arm.examples, arm.mean
+    if not count or mean is None or place.metric != "test/accuracy":
+        return f"{count:,}" if count else ""
+    return f"{count:,} ({number((mean * (1 - mean) / count) ** 0.5)})"
+
+
+def further(record: Record) -> Table:
+    """What else is computed of the differences."""
+    rows = [
+        [p.title, c.arm, c.baseline, interval(c.better), number(c.p),
+         number(c.holm_p), number(c.equivalence_p), c.pairs_needed or "",
+         "yes" if c.exact_only else "no", ", ".join(map(str, c.seeds))]
+        for p, c in contrasts(record)
+    ]  # fmt: skip
+    head = (
+        "place|arm|baseline|rate of pairs in which the arm is better|p (exact)|p (Holm)|"
+        "p (equivalence)|pairs needed|exact test only|pairs"
+    )
+    return Table("Further statistics of the gaps", head, rows)
+
+
+def secondary(record: Record) -> Table:
     """Gaps that are judged in another way."""
     rows = [
-        [place["title"], c["arm"], c["baseline"], interval(c.get("gap")),
+        [p.title, c.arm, c.baseline, interval(c.gap),
          *(viewed(c, view) for view in ("best_on_validation", "finished_only"))]
-        for place in record["places"] for c in place["contrasts"]
+        for p, c in contrasts(record)
     ]  # fmt: skip
-    return SECONDARY, rows
+    head = (
+        "place|arm|baseline|gap (primary)|at the best step on validation|"
+        "without pairs that diverged"
+    )
+    return Table("Secondary: the same runs judged in another way", head, rows)
 
 
-def cost_rows(record: Row) -> Rows:
+def growth(record: Record) -> Table:
+    """The primary hypothesis."""
+    rows = [
+        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)),
+         interval(s.slope), number(s.holm_p), s.verdict,
+         ", ".join(map(number, s.each))]
+        for s in record.slopes
+    ]  # fmt: skip
+    head = (
+        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p (Holm)|verdict|"
+        "every pair"
+    )
+    return Table("How gaps grow with depth: the primary hypothesis", head, rows)
+
+
+def averages(record: Record) -> Table:
+    """The means over tasks."""
+    rows = [
+        [f.arm, f.baseline, ", ".join(f.tasks), number(f.iqm),
+         number(f.baseline_iqm), interval(f.gap), omitted(f)]
+        for f in record.overall
+    ]  # fmt: skip
+    title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
+    head = "arm|baseline|tasks|arm's mean|baseline's mean|gap (95 % by bootstrap)|one task left out"
+    return Table(title, head, rows)
+
+
+def costs(record: Record) -> Table:
     """What every arm costs at every place."""
     rows = [
         [
-            place["title"],
-            arm["arm"],
-            f"{arm['done']} of {arm['launched']}",
-            ", ".join(f"{arm[end]} {end}" for end in OTHER_ENDS if arm[end]) or "none",
-            f"{arm['parameters']:,.0f}" if arm["parameters"] else "",
-            number((arm["flops"] or 0) / 1e6),
-            number(1e3 * arm["seconds_per_step"]) if arm["seconds_per_step"] else "",
-            number(arm["seconds"]),
-            number((arm["peak_memory_bytes"] or 0) / 2**20),
+            place.title,
+            arm.arm,
+            f"{arm.done} of {arm.launched}",
+            ", ".join(f"{getattr(arm, end)} {end}" for end in ENDS if getattr(arm, end)) or "none",
+            f"{arm.parameters:,.0f}" if arm.parameters else "",
+            number((arm.flops or 0) / 1e6),
+            number(1e3 * arm.seconds_per_step) if arm.seconds_per_step else "",
+            number(arm.seconds),
+            number((arm.peak_memory_bytes or 0) / 2**20),
         ]
-        for place in record["places"]
-        for arm in place["arms"]
+        for place, arm in arms(record)
     ]
-    return COSTS, rows
-
-
-def event_rows(record: Row) -> Rows:
-    """Losses of runs that were far above the usual, and the steps that they lost."""
-    rows = [
-        [
-            cell["place"],
-            cell["arm"],
-            cell["pair"],
-            len(found),
-            "; ".join(map(event_words, found[:FEW])),
-        ]
-        for cell in record["cells"]
-        if (found := cell.get("events"))
-    ]
-    return EVENTS, rows
-
-
-def why(cell: Row) -> str:
-    """Why a run has no score of its own."""
-    chance = ["counts as chance"] if cell["status"] == "diverged" else []
-    return "; ".join(filter(None, [*chance, cell.get("reason")]))
-
-
-def event_words(event: Row) -> str:
-    """An event of a run in a few words.
-
-    >>> event_words({"step": 7, "kind": "spike", "value": 12.0, "median": 0.5})
-    'step 7: a loss of 12.0, usual are 0.500'
-    >>> event_words({"step": 7, "kind": "skip", "value": None})
-    'step 7: not finite, left out'
-    """
-    if event["kind"] == "spike":
-        words = f"a loss of {number(event['value'])}, usual are {number(event['median'])}"
-    elif event["kind"] == "rollback":
-        words = f"not finite, back to step {event['to']}"
-    else:
-        words = "not finite, left out"
-    return f"step {event['step']}: {words}"
+    head = "place|arm|done|not done|parameters|MFLOPs a step|ms a step|s a run|MiB of the process"
+    return Table("What every arm costs at every place", head, rows)

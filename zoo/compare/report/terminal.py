@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.compare.analysis.aggregate import Row
-from zoo.compare.report import tables as md
+from zoo.compare.analysis.record import Record
+from zoo.compare.report import tables
+from zoo.compare.report.words import sentences
 from zoo.errors import cut, shown
 
 HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
 WIDEST = 80  # characters of a cell
 
 
-def terminal(record: Row, path: Path) -> str:
+def terminal(record: Record, path: Path) -> str:
     """Gaps in columns, a sentence for each family, and where the report lies.
 
     Args:
         record: of the comparison.
         path: its folder.
     """
-    keys = [md.GAPS.index(key) for key in ("place", "metric", "arm", "baseline", "gap", "verdict")]
     rows = [
-        [cut(" ".join(row[key].split()), WIDEST) for key in keys] for row in md.gap_rows(record)[1]
+        [cut(" ".join(text.split()), WIDEST) for text in row[: len(HEAD)]]
+        for row in tables.gaps(record).rows
     ]
-    told = md.sentences(record)
+    told = sentences(record)
     lines = [*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"]
     return "\n".join(map(shown, lines))
 

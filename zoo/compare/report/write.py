@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from zoo.compare.analysis.aggregate import Row
 from zoo.compare.analysis.curves import curves_of
+from zoo.compare.analysis.record import Record
 from zoo.compare.report.figures import draw_all
 from zoo.compare.report.markdown import markdown
 from zoo.compare.report.page import page
@@ -17,7 +18,7 @@ from zoo.run_folder import write_whole
 from zoo.system.spreadsheet import spreadsheet
 
 
-def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
+def write_all(record: Record, path: Path, homes: Sequence[Path] = ()) -> str:
     """Writes every report into the folder; gives what the terminal shows.
 
     Args:
@@ -25,13 +26,13 @@ def write_all(record: Row, path: Path, homes: Sequence[Path] = ()) -> str:
         path: the folder.
         homes: folders that hold the runs; none: the folder itself.
     """
-    curves = curves_of(record["cells"], homes or [path])
+    curves = curves_of(record.cells, homes or [path])
     away = [
         home for home in homes if home.resolve() != path.resolve() and (home / "cells").is_dir()
     ]
-    found = {"homes": [os.path.relpath(home, path) for home in away]} if away else {}
-    write_whole(path / "compare.json", json.dumps(record | found, indent=1, allow_nan=False))
-    flat = [{key: row[key] for key in row if key != "events"} for row in record["cells"]]
+    plain = replace(record, homes=[os.path.relpath(home, path) for home in away]).plain()
+    write_whole(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
+    flat = [{key: row[key] for key in row if key != "events"} for row in plain["cells"]]
     write_whole(path / "cells.csv", spreadsheet(flat))
     write_whole(path / "report.md", markdown(record))
     write_whole(path / "report.html", page(record, curves))

@@ -1,0 +1,150 @@
+"""Charts as Plotly reads them: traces and a layout, without what the page gives to all charts.
+
+Colours are names such as `@arm0` that the page replaces. Plotly reads some HTML in texts, so every
+text is escaped.
+"""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from zoo.compare.report.chart import Axis, Chart, Matrix, Series, isolated
+from zoo.compare.report.style import look, visible
+
+Plain = dict[str, Any]
+EVENTS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
+          "rollback": "triangle-left-open"}  # fmt: skip
+FEW = 4  # points of a curve, up to which they are marked
+
+
+def plotted(chart: Chart) -> Plain:
+    """A chart as JSON; `meta` of a trace has its arm and its measure."""
+    traces = [trace(s) for s in chart.series] if not chart.matrix else [heatmap(chart.matrix)]
+    return {"traces": traces, "layout": {**layout(chart), "height": chart.height}}
+
+
+def escaped(text: str) -> str:
+    """Text that Plotly shows as it is."""
+    return html.escape(visible(text), quote=False)
+
+
+def trace(s: Series) -> Plain:
+    """Some points."""
+    meta = {"arm": s.arm, "measure": s.measure} if s.measure else {"arm": s.arm}
+    shared: Plain = {"type": "scatter", "x": list(s.x), "y": list(s.y), "hoverinfo": "text"}
+    shared["name"] = escaped(isolated(s.name))
+    if s.texts:
+        shared["hovertext"] = [escaped(text) for text in s.texts]
+    if s.kind == "published":
+        return shared | published(s)
+    return shared | {"meta": meta} | drawn(s)
+
+
+def drawn(s: Series) -> Plain:
+    """How points of an arm look."""
+    style = look(s.arm)
+    mark: Plain = {"color": style.color, "symbol": style.symbol}
+    line: Plain = {"color": style.color, "dash": style.dash}
+    if s.kind == "runs":
+        symbols = [f"{style.symbol}-open" if hollow else style.symbol for hollow in s.hollow]
+        return {"mode": "markers", "marker": mark | {"symbol": symbols, "size": 7, "opacity": 0.55}}
+    if s.kind == "mean":
+        return {"mode": "lines+markers", "line": line | {"width": 2}, "marker": mark | {"size": 10}}
+    if s.kind == "pairs":
+        return {"mode": "markers", "marker": mark | {"size": 6, "opacity": 0.55}}
+    if s.kind == "gap":
+        rim = {"color": "@paper", "width": 1}
+        return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **bar(s)}
+    if s.kind in EVENTS:
+        size = 10 if s.kind == "end" else 9
+        return {"mode": "markers", "marker": mark | {"symbol": EVENTS[s.kind], "size": size}}
+    lengths = "".join("." if x is not None else " " for x in s.x).split()
+    few = max(map(len, lengths)) <= FEW
+    return {
+        "mode": "lines+markers" if few else "lines",
+        "y": [None if y is None else float(f"{y:.4g}") for y in s.y],
+        "line": line | {"width": 1.2},
+        "marker": mark | {"size": 6},
+        "opacity": 0.8,
+        "hoverinfo": "x+y+name",
+    }
+
+
+def bar(s: Series) -> Plain:
+    """The interval of a mean, if it has one."""
+    if s.low is None or s.high is None:
+        return {}
+    (mean,) = (x for x in s.x if x is not None)
+    ends = {"array": [s.high - mean], "arrayminus": [mean - s.low], "symmetric": False}
+    thickness = 1 if s.thin else 2
+    color = look(s.arm).color
+    return {"error_x": {"type": "data", **ends, "color": color, "width": 5, "thickness": thickness}}
+
+
+def published(s: Series) -> Plain:
+    """A line of a paper, with its name at the end."""
+    return {
+        "mode": "lines+text",
+        "text": [""] * (len(s.x) - 1) + [escaped(isolated(s.name))],
+        "textposition": "middle right",
+        "textfont": {"size": 10, "color": "@soft"},
+        "line": {"color": "@soft", "width": 1, "dash": "dash"},
+    }
+
+
+def heatmap(m: Matrix) -> Plain:
+    """A matrix."""
+    return {
+        "type": "heatmap", "z": m.values, "x": m.outputs, "y": m.inputs, "zmin": m.least,
+        "zmax": m.most, "colorscale": "@diverging" if m.least < 0 else "@rising", "xgap": 1,
+        "ygap": 1, "hoverinfo": "text", "text": m.texts,
+        "colorbar": {"thickness": 10, "len": 0.9, "outlinewidth": 0},
+    }  # fmt: skip
+
+
+def layout(chart: Chart) -> Plain:
+    """Axes, and what lies behind the points."""
+    if chart.matrix:
+        square = {"showgrid": False, "constrain": "domain", "zeroline": False}
+        return {"xaxis": square, "yaxis": {**square, "autorange": "reversed", "scaleanchor": "x"}}
+    found: Plain = {"xaxis": axis(chart.x), "yaxis": axis(chart.y), "shapes": [], "annotations": []}
+    for x, y, text in chart.notes:
+        place = {"x": x, "y": y, "xanchor": "left", "xshift": 6, "showarrow": False}
+        found["annotations"].append({"text": escaped(text), **place})
+    if chart.level is not None:
+        ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": chart.level, "y1": chart.level}
+        line = {"color": "@soft", "width": 1, "dash": "dot"}
+        found["shapes"].append({"type": "line", **ends, "line": line})
+        place = {"x": 1, "xref": "paper", "xanchor": "left", "y": chart.level, "yanchor": "middle"}
+        name = {"text": "chance", "showarrow": False, "font": {"size": 11}}
+        found["annotations"].append({**place, **name})
+        found["margin"] = {"l": 56, "r": 50, "t": 10, "b": 48}
+    if chart.band is not None:
+        whole = {"y0": 0, "y1": 1, "yref": "paper"}
+        band = {"x0": -chart.band, "x1": chart.band, **whole, "layer": "below"}
+        zero = {"x0": 0, "x1": 0, **whole, "line": {"color": "@ink", "width": 1}}
+        found["shapes"] += [
+            {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
+            {"type": "line", **zero},
+        ]
+        found["xaxis"]["zeroline"] = False
+        found["yaxis"] |= {"showgrid": False, "zeroline": False}
+    if not chart.series and not chart.y.at:
+        found["yaxis"] |= {"visible": False, "fixedrange": True}
+    return found
+
+
+def axis(it: Axis) -> Plain:
+    """An axis; what it does not say follows from the points."""
+    found: Plain = {}
+    if it.title:
+        found["title"] = {"text": escaped(it.title)}
+    if it.at:
+        names = [escaped(isolated(name)) for name in it.names]
+        found |= {"tickvals": list(it.at), "ticktext": names}
+    if it.range:
+        found["range"] = list(it.range)
+    if it.from_zero:
+        found["rangemode"] = "tozero"
+    return found
