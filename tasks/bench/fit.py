@@ -12,7 +12,6 @@ import copy
 import math
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from pytorch_lightning import Trainer
 from tqdm import tqdm
 
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.callbacks import BestWeights, MetricsLogger
 from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.memory import keep_freed_memory
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
-from tasks.training.run import prepare
 from tasks.training.trainer import TrainerOptions
 from zoo.config.compose import Config
 from zoo.errors import ConfigError
@@ -128,9 +127,9 @@ class Interleave(FastCallback):
         self.began = time.process_time()
 
 
-def one_process(config: Config) -> tuple[TrainerOptions, Callable[[], Task]]:
-    """What `prepare` makes, on one thread of the CPU; ConfigError for anything else."""
-    training, make_task = prepare(config)
+def one_process(config: Config) -> TrainerOptions:
+    """The options of training, on one thread of the CPU; ConfigError for anything else."""
+    training = build_trainer_options(config)
     if training.devices > 1 or training.accelerator != "cpu":
         raise ConfigError(
             "bench measures one process on the CPU",
@@ -142,16 +141,16 @@ def one_process(config: Config) -> tuple[TrainerOptions, Callable[[], Task]]:
         raise ConfigError("bench measures whole batches in float32", "bench", fix)
     keep_freed_memory()
     torch.set_num_threads(1)  # process time counts threads that only wait
-    return training, make_task
+    return training
 
 
 def bench(config: Config) -> Report:
     """Measures one configuration on one device; nothing of it is kept."""
-    training, make_task = one_process(config)
+    training = one_process(config)
     if training.compile:
         fix = "leave it out, or see what rules cost compiled by of=rules"
         raise ConfigError("both loops are eager", "trainer.compile=true", fix)
-    task = make_task()
+    task = build_task(config)
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every

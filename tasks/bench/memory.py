@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tasks.bench.fit import one_process
-from tasks.training.run import prepare
+from tasks.training.build import build_task
 from zoo.config.compose import Config
 from zoo.errors import ConfigError
 from zoo.probes.memory import peak_bytes
@@ -103,8 +103,7 @@ def loss_of(
     """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
     arm = copy.deepcopy(config.under("connection", connection))
     arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
-    _, make_task = prepare(arm)
-    task = make_task()
+    task = build_task(arm)
     redraw(task.model, config.seed)
     task.setup("fit")
     return functools.partial(task.loss, next(iter(task.train_loader(1, 0)))), task.batch_size or 0

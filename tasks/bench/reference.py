@@ -169,7 +169,7 @@ def bench(config: Config) -> Ratios:
     if config.words("model."):
         fix = "leave the options of the model out"
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
-    training, _ = one_process(config)
+    training = one_process(config)
     plain, ours = builders(config)
     nets: dict[str, Any] = {}
     for net, arms in KNOWN[task](plain, ours).items():

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from tasks.bench.fit import one_process
-from tasks.training.run import prepare
+from tasks.training.build import build_task
 from zoo.config import registry
 from zoo.config.compose import Config
 from zoo.connection import Connection
@@ -66,8 +66,7 @@ class Arm:
     """One training step, repeated, of the task under one rule."""
 
     def __init__(self, config: Config, name: str):
-        training, make_task = prepare(config.under("connection", name))
-        self.task = make_task()
+        self.task = build_task(config.under("connection", name))
         redraw(self.task.model, config.seed)
         self.task.setup("fit")
         self.batch = next(iter(self.task.train_loader(1, 0)))
@@ -75,7 +74,7 @@ class Arm:
         self.optimizer = steps["optimizer"]
         self.step()
         self.peak = peak_bytes(lambda: self.task.loss(self.batch))
-        if training.compile:
+        if config.sections["trainer"]["compile"]:
             self.task.model.compile()
             self.step()
 
