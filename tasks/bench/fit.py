@@ -12,7 +12,6 @@ import copy
 import math
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from tasks.training.memory import keep_freed_memory
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.trainer import TrainerOptions
+from zoo.cli.report import Report
 from zoo.config.compose import Config
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
@@ -40,29 +40,19 @@ BLOCKS = 12  # the fewest
 ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
 
 
-@dataclass
-class Report:
-    """Steps of both loops in milliseconds.
-
-    Args:
-        record: the figures.
-    """
-
-    record: dict[str, Any]
-
-    def table(self) -> str:
-        r = self.record
-        low, high = r["added_interval_ms"]
-        return "\n".join(
-            [
-                f"bare loop   {r['bare_ms']:8.3f} ms a step, mean of {r['blocks']} blocks",
-                f"fit         {r['fit_ms']:8.3f} ms a step",
-                f"added       {r['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
-                f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
-                f"            process time, {r['steps_a_block']} steps a block, "
-                f"{r['threads']} thread(s), torch {torch.__version__}",
-            ]
-        )
+def table(record: dict[str, Any]) -> str:
+    """Steps of both loops in milliseconds."""
+    low, high = record["added_interval_ms"]
+    return "\n".join(
+        [
+            f"bare loop   {record['bare_ms']:8.3f} ms a step, mean of {record['blocks']} blocks",
+            f"fit         {record['fit_ms']:8.3f} ms a step",
+            f"added       {record['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
+            f"ratio       {record['fit_ms'] / record['bare_ms']:8.4f}",
+            f"            process time, {record['steps_a_block']} steps a block, "
+            f"{record['threads']} thread(s), torch {torch.__version__}",
+        ]
+    )
 
 
 class Bare:
@@ -177,7 +167,8 @@ def bench(config: Config) -> Report:
         callbacks = [interleave, recorder, BestWeights(None), keep]
         training.trainer(task, callbacks, [AtomicCheckpointIO()]).fit(task)
         recorder.close()
-    return Report(summary(interleave.times[1:], size))
+    record = summary(interleave.times[1:], size)
+    return Report(record, table(record))
 
 
 def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tasks.training.result import machine, versions
 from tasks.training.run import refuse_changes
 from tasks.training.train import train
 from tasks.training.trainer import Steps
-from zoo.cli.report import Report
+from zoo.cli.report import DIFFERS, Report
 from zoo.config import registry
 from zoo.config.compose import Config, from_file
 from zoo.errors import CheckpointError, ConfigError, Diverged
@@ -115,9 +115,9 @@ def repeat(config: Config, folder: RunFolder | None, until: Until) -> None:
     log.disabled = True
     try:
         with contextlib.suppress(Diverged):  # its rows are a log as well
-            result = train(config, training, task, folder, None, pictures=False)
-            if result and result.exit_code and not until.reached:  # by a signal from outside
-                raise SystemExit(result.exit_code)
+            report = train(config, training, task, folder, None, pictures=False)
+            if report and report.code and not until.reached:  # by a signal from outside
+                raise SystemExit(report.code)
     finally:
         log.disabled = False
 
@@ -183,7 +183,7 @@ def compared(
         "largest": max(differing, key=lambda each: each["relative"]) if differing else None,
         "changed": changed,
     }
-    return Report(record, table(record))
+    return Report(record, table(record), 0 if record["equal"] else DIFFERS)
 
 
 def difference(place: Place, then: float | None, now: float | None) -> dict[str, Any]:

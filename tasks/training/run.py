@@ -15,8 +15,10 @@ from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
 from tasks.training.module import Task
 from tasks.training.process import is_first, logged
-from tasks.training.result import Result, new_record
+from tasks.training.result import new_record
+from tasks.training.summary import ended, table
 from tasks.training.train import at_best, finite, measured, train
+from zoo.cli.report import Report
 from zoo.config.compose import CHANGEABLE, Config, from_file
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, shown
@@ -26,7 +28,7 @@ from zoo.system.lease import only_writer
 from zoo.system.paths import expanded
 
 
-def fit(config: Config) -> Result | None:
+def fit(config: Config) -> Report | None:
     """Trains from the start in a fresh folder. None in all but the first process.
 
     The same command again starts a run anew that was ended before its first checkpoint.
@@ -56,7 +58,7 @@ def fit(config: Config) -> Result | None:
         return train(config, training, task, folder, None)
 
 
-def resume(config: Config, where: str) -> Result | None:
+def resume(config: Config, where: str) -> Report | None:
     """Continues the run in a folder from its last good checkpoint, or from its start."""
     folder = RunFolder(Path(str(where)))
     refuse_changes(config, folder, CHANGEABLE)
@@ -70,7 +72,7 @@ def resume(config: Config, where: str) -> Result | None:
         return go_on(config, folder, record, done)
 
 
-def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Result | None:
+def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Report | None:
     """Trains from the last good checkpoint in a folder."""
     checkpoint, path = load_last(folder.checkpoints)
     training = build_trainer_options(config)
@@ -93,7 +95,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
     return train(config, training, task, folder if is_first() else None, last)
 
 
-def start_again(config: Config, folder: RunFolder) -> Result | None:
+def start_again(config: Config, folder: RunFolder) -> Report | None:
     """Trains from the start in the folder of a run that has no checkpoint."""
     training, task = build_trainer_options(config), build_task(config)
     config.given = folder.words_with(config.given)
@@ -123,11 +125,11 @@ def same_run(config: Config, folder: RunFolder) -> bool:
     return same
 
 
-def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
-    """The result of a run that has nothing left to do, in its first process."""
+def complete(record: dict[str, Any], folder: RunFolder) -> Report | None:
+    """The report of a run that has nothing left to do, in its first process."""
     if is_first():
         say("already complete")
-    return Result(record, str(folder.path)) if is_first() else None
+    return ended(record, folder) if is_first() else None
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
@@ -166,7 +168,7 @@ def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task
     return task
 
 
-def test(config: Config, where: str) -> Result | None:
+def test(config: Config, where: str) -> Report | None:
     """Evaluates the last and the best weights of a run again; nothing is written."""
     folder = RunFolder(Path(str(where)))
     allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
@@ -187,4 +189,4 @@ def test(config: Config, where: str) -> Result | None:
         second = at_best(task, training, metrics, better)
         with task.evaluating():
             record["metrics"] = metrics | finite(task.final_metrics()) | second
-    return Result(record, str(folder.path)) if is_first() else None
+    return Report(record, table(record, folder)) if is_first() else None

@@ -27,8 +27,10 @@ from tasks.training.loggers import NoLogger, identity
 from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
-from tasks.training.result import PARTS, Result, new_record
+from tasks.training.result import PARTS, new_record
+from tasks.training.summary import ended
 from tasks.training.trainer import TrainerOptions
+from zoo.cli.report import Report
 from zoo.config.compose import Config
 from zoo.config.idle import idle
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
@@ -48,7 +50,7 @@ def train(
     folder: RunFolder | None,
     checkpoint: Path | None,
     pictures: bool = True,
-) -> Result | None:
+) -> Report | None:
     """Trains, evaluates and records, also over returns to an earlier step.
 
     Args:
@@ -78,7 +80,7 @@ def attempt(
     folder: RunFolder | None,
     checkpoint: Path | None,
     pictures: bool,
-) -> Result | None:
+) -> Report | None:
     """Trains, evaluates and records, whatever happens on the way."""
     keep_freed_memory()
     forget_peak_memory()
@@ -149,7 +151,7 @@ def attempt(
         if folder and keep.stopped:
             log.info("continue: fit from=%s", folder.path)
         code = 128 + keep.stopped if keep.stopped else 0
-        return Result(record, str(folder.path), code) if folder else None
+        return ended(record, folder, code) if folder else None
 
 
 def tell(config: Config, task: Task, training: TrainerOptions) -> None:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from zoo.cli.usage import overview
-from zoo.cli.verbs import VERBS, Flags
+from zoo.cli.verbs import VERBS
 from zoo.config.compose import GENERAL
 from zoo.config.registry import GROUPS
 from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
 from zoo.system.console import settle, spare_caches
 
 LIGHT = ("list", "show")  # verbs that need no library's cache
+
+
+@dataclass
+class Flags:
+    json: bool = False
+    debug: bool = False
+    help: bool = False
+    version: bool = False
 
 
 def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
@@ -59,9 +69,11 @@ def run(argv: Sequence[str]) -> int:
     else:
         if verb not in LIGHT:
             spare_caches()
-        code = VERBS[verb](words, flags)
-        sys.stdout.flush()  # a full disk is told as any error
-        return code
+        report = VERBS[verb](words)
+        if report:  # only the first process of a run reports
+            print(json.dumps(report.record) if flags.json else report.text)
+            sys.stdout.flush()  # a full disk is told as any error
+            return report.code
     return 0
 
 

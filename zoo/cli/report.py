@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+DIFFERS = 7  # the exit code of a verb that came to its end and found what should not be
+
 
 @dataclass(frozen=True)
 class Report:

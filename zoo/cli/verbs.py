@@ -1,30 +1,17 @@
-"""The verbs of the command line."""
+"""The verbs of the command line: from words to a report."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
+from zoo.cli.report import Report
 from zoo.config.options import checked
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError, close, suggest
 
-DIFFERS = 7  # the exit code of a command that came to its end and found what should not be
-
-
-@dataclass
-class Flags:
-    json: bool = False
-    debug: bool = False
-    help: bool = False
-    version: bool = False
-
-
-def emit(flags: Flags, record: Any, text: str) -> None:
-    """Prints a result on stdout, as JSON or as text."""
-    print(json.dumps(record) if flags.json else text)
+Verb = Callable[[Sequence[str]], Report | None]  # None in all but the first process of a run
 
 
 def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -33,16 +20,13 @@ def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     return load(words)
 
 
-def fit(words: Sequence[str], flags: Flags) -> int:
+def fit(words: Sequence[str]) -> Report | None:
     config, general = configured(words)
-    from importlib import import_module
-
-    run = import_module("tasks.training.run")
-    result = run.resume(config, general["from"]) if "from" in general else run.fit(config)
-    if result is not None:  # only the first process of a run reports
-        following = "" if result.exit_code else f"\n{result.next_steps()}"
-        emit(flags, result.record, result.table() + following)
-    return 0 if result is None else result.exit_code
+    run: Any = import_module("tasks.training.run")
+    report: Report | None = (
+        run.resume(config, general["from"]) if "from" in general else run.fit(config)
+    )
+    return report
 
 
 def run_named(verb: str, words: Sequence[str]) -> list[str]:
@@ -57,65 +41,48 @@ def run_named(verb: str, words: Sequence[str]) -> list[str]:
     return named
 
 
-def test(words: Sequence[str], flags: Flags) -> int:
+def test(words: Sequence[str]) -> Report | None:
     run_named("test", words)
     config, general = configured(words)
-    from importlib import import_module
-
-    result = import_module("tasks.training.run").test(config, general["from"])
-    if result is not None:
-        emit(flags, result.record, result.table())
-    return 0
+    report: Report | None = import_module("tasks.training.run").test(config, general["from"])
+    return report
 
 
-def verify(words: Sequence[str], flags: Flags) -> int:
+def verify(words: Sequence[str]) -> Report | None:
     run_named("verify", words)
     own = [word for word in words if word.startswith("steps=")]
     config, general = configured([word for word in words if word not in own])
-    from importlib import import_module
-
     target = import_module("tasks.recovery.verify").Verify
-    report = target(**checked(target, parse(own), "verify"))(config, str(general["from"]))
-    if report is None:  # only the first process of a run reports
-        return 0
-    emit(flags, report.record, report.text)
-    return 0 if report.record["equal"] else DIFFERS
+    act = target(**checked(target, parse(own), "verify"))
+    report: Report | None = act(config, str(general["from"]))
+    return report
 
 
-def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
+def using(verb: str) -> Verb:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
-    def run_verb(words: Sequence[str], flags: Flags) -> int:
+    def run_verb(words: Sequence[str]) -> Report:
         named = run_named(verb, words)
         config, general = configured(named)
-        from importlib import import_module
-
         others = [word for word in words if word not in named]
-        report = import_module("tasks.inference.use").use(
-            verb, config, str(general["from"]), others
-        )
-        emit(flags, report.record, report.text)
-        return 0
+        use = import_module("tasks.inference.use").use
+        report: Report = use(verb, config, str(general["from"]), others)
+        return report
 
     return run_verb
 
 
-def compare(words: Sequence[str], flags: Flags) -> int:
-    from importlib import import_module
-
-    record, text, code = import_module("zoo.compare.run").compare(words)
-    emit(flags, record, text)
-    return int(code)
+def compare(words: Sequence[str]) -> Report:
+    report: Report = import_module("zoo.compare.run").compare(words)
+    return report
 
 
-def report(words: Sequence[str], flags: Flags) -> int:
-    from importlib import import_module
-
-    emit(flags, *import_module("zoo.compare.report.merge").report(words))
-    return 0
+def report(words: Sequence[str]) -> Report:
+    report: Report = import_module("zoo.compare.report.merge").report(words)
+    return report
 
 
-def bench(words: Sequence[str], flags: Flags) -> int:
+def bench(words: Sequence[str]) -> Report:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
     if kind not in BENCHES:
@@ -123,14 +90,11 @@ def bench(words: Sequence[str], flags: Flags) -> int:
     config, general = configured([word for word in words if not word.startswith("of=")])
     if "from" in general:
         raise ConfigError("bench takes no run", "from=...", "use config=FOLDER/config.yaml")
-    from importlib import import_module
-
-    report = import_module(BENCHES[kind]).bench(config)
-    emit(flags, report.record, report.table())
-    return 0
+    report: Report = import_module(BENCHES[kind]).bench(config)
+    return report
 
 
-def list_(words: Sequence[str], flags: Flags) -> int:
+def list_(words: Sequence[str]) -> Report:
     from zoo.config import catalogue
 
     if len(words) > 1:
@@ -139,17 +103,15 @@ def list_(words: Sequence[str], flags: Flags) -> int:
         hint = suggest(words[0], catalogue.GROUPS)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
-    emit(flags, entries, catalogue.table(entries))
-    return 0
+    return Report(entries, catalogue.table(entries))
 
 
-def show(words: Sequence[str], flags: Flags) -> int:
+def show(words: Sequence[str]) -> Report:
     config, _ = configured(words)
     import yaml
 
     tree = config.plain()
-    emit(flags, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
-    return 0
+    return Report(tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
 
 
 BENCHES = {
@@ -158,7 +120,7 @@ BENCHES = {
     "memory": "tasks.bench.memory",
     "twin": "tasks.bench.reference",
 }
-VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
+VERBS: dict[str, Verb] = {
     "fit": fit,
     "test": test,
     "verify": verify,

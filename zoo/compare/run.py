@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.cli.report import Report
 from zoo.compare.analysis.record import WAITING, Row, row_of
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
@@ -91,8 +92,8 @@ class Comparing:
         return jobs, lost
 
 
-def compare(words: Sequence[str]) -> tuple[Row, str, int]:
-    """Runs a comparison, or what of it is missing; gives record, text and exit code."""
+def compare(words: Sequence[str]) -> Report:
+    """Runs a comparison, or what of it is missing, and reports it."""
     name, options, given = declare(words)
     found = plan(options, given)
     store = Store(folder(name, options, words))
@@ -104,7 +105,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
         facts = [comparing.facts(cell, costs[cell.kind]) for cell in found.cells]
         jobs, lost = comparing.jobs(facts, costs)
         if options.dry_run:
-            return listing(facts, jobs, lost, store, engine, found.hypotheses)
+            return Report(*listing(facts, jobs, lost, store, engine, found.hypotheses))
         top, plans = head(comparing), store.path / PLAN
         waiting = [row_of(None, fact, status=WAITING) for fact in facts]
         write_whole(plans, json.dumps({**top, "cells": waiting}))
@@ -122,7 +123,7 @@ def compare(words: Sequence[str]) -> tuple[Row, str, int]:
     if options.mirror and given.get("logger") != ["none"]:
         with messages():
             mirror(record, store.path)
-    return record, text, FAILED if lost else 0
+    return Report(record, text, FAILED if lost else 0)
 
 
 def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.cli.report import Report
 from zoo.compare.analysis.aggregate import Row
 from zoo.compare.analysis.mixing import mechanisms
 from zoo.compare.analysis.record import analyse, row_of
@@ -72,8 +73,8 @@ def finished(cell: str, homes: Sequence[Path]) -> Row | None:
     return next((result for result in results if result.get("status") in ENDED), None)
 
 
-def report(words: Sequence[str]) -> tuple[Row, str]:
-    """Rebuilds the reports of some folders; gives the record and the text for the terminal."""
+def report(words: Sequence[str]) -> Report:
+    """Rebuilds the reports of some folders."""
     named = [word for word in words if not word.startswith("dir=")]
     for word in named:
         key, equals, value = word.partition("=")
@@ -105,7 +106,7 @@ def report(words: Sequence[str]) -> tuple[Row, str]:
         "declared": declared,
     }
     record = assemble(head, rows, homes)
-    return record, write_all(record, target, homes)
+    return Report(record, write_all(record, target, homes))
 
 
 def read(path: Path) -> Source:
