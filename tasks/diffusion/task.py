@@ -26,6 +26,7 @@ from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from zoo.seeding import generator, keyed_seed
+from zoo.shard import WHOLE, Shard, set_shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,10 +118,12 @@ class Denoising(ImageTask):
         guess = self.model(self.noise.noised(x, noise, t), t, known).float()
         return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
 
-    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
         number, examples = batch
         count, device = len(examples), self.device
-        mine = self.mine(count)
+        rows = shard.of(count)
+        set_shard(rows)
+        mine = rows.index()
         chosen = examples[mine]
         images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:
@@ -133,7 +136,7 @@ class Denoising(ImageTask):
         if self.model.conditional:
             unseen = torch.rand(count, generator=draws, device=device) < self.drop_label
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
-        return self.errors(images, labels, t[mine], noise[mine]).sum() * (self.world / count)
+        return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
 
     def eval_sums(self, batch: EvalBatch) -> Totals:
         images = self.images[batch.examples]

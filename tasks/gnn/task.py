@@ -18,7 +18,7 @@ from tasks.training.optim import Optimizer
 from zoo.models.layers.sparse import Sparse
 from zoo.probes.stream import dirichlet_energy
 from zoo.seeding import generator
-from zoo.shard import WHOLE, set_shard
+from zoo.shard import WHOLE, Shard, set_shard
 
 
 class Repeat:
@@ -109,7 +109,7 @@ class NodeClassification(Task):
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
-    def loss(self, batch: tuple[Tensor, float]) -> Tensor:
+    def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
         nodes, weight = batch
         set_shard(WHOLE)  # every process computes the whole graph
         logits = self.model(self.x, *self.dropped_edges())[nodes]

@@ -15,6 +15,7 @@ from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.compose import Config
 from zoo.errors import ConfigError
+from zoo.shard import WHOLE
 
 DATA = ("parts", "notes", "summary", "digest")  # members of what a source loads
 USED = ("outline",)  # and of that of a task with verbs
@@ -146,7 +147,7 @@ def lack_of_answers(task: Task) -> str:
     batch = first(task.train_loader(1, 0))
     if batch is None:
         return "a batch from train_loader"
-    loss = task.loss(batch)
+    loss = task.loss(batch, WHOLE)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         return "one number, in a tensor, from loss"
     batch = first(task.loader("val"))

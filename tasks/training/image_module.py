@@ -12,7 +12,6 @@ from tasks.data.batches import Shuffled
 from tasks.data.images.labelled import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
-from zoo.shard import Shard, set_shard
 
 
 class ImageTask(Task):
@@ -55,11 +54,4 @@ class ImageTask(Task):
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        self.world, self.rank = world, rank
         return self.shuffled(number)
-
-    def mine(self, count: int) -> Tensor:
-        """Which examples of a training batch are this process's, `[n]` long."""
-        share = Shard(self.rank, self.world, count)
-        set_shard(share)
-        return torch.tensor(share.rows, dtype=torch.long)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.training.lightning_fast import FastModule, signed
 from tasks.training.optim import Optimizer
+from zoo.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,6 +74,7 @@ class Task(FastModule):
         asks: attributes that the task asks of a model beside calling it.
         verbs: the class that does a verb of the command line with a trained task, such as
             `sample`; its options are the verb's.
+        shard: which process of how many this is.
         trained: the class that answers new inputs in Python, which `zoo.load` gives.
     """
 
@@ -96,6 +98,7 @@ class Task(FastModule):
         self.dropped_batches = 0
         self.sums: Totals = {}
         self.measured: dict[str, float] = {}
+        self.shard = WHOLE
         self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     # What a subclass gives.
@@ -106,7 +109,7 @@ class Task(FastModule):
         raise NotImplementedError
 
     @abstractmethod
-    def loss(self, batch: Any) -> Tensor:
+    def loss(self, batch: Any, shard: Shard = WHOLE) -> Tensor:
         """The training loss of this process's part of a batch."""
         raise NotImplementedError
 
@@ -143,6 +146,28 @@ class Task(FastModule):
     def depth_profiles(self) -> dict[str, list[float]]:
         """What the stream shows by depth: values before the first and after every branch."""
         return {}
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
+    ) -> None:
+        """Takes one optimisation step: loss, gradients and the update by one optimiser.
+
+        Several optimisers are given by `configure_optimizers` as one `ChainedOptimizer`. Where
+        they take turns, a subclass says whose turn it is and steps once for each: `loss` looks at
+        it, and lets only the weights that move have gradients.
+
+            def optimizer_step(self, *step):
+                for self.turn in ("critic", "generator"):
+                    super().optimizer_step(*step)
+
+        Args:
+            epoch: of Lightning's, always 0.
+            batch_idx: number of the batch.
+            optimizer: steps with the gradients that the closure leaves.
+            optimizer_closure: computes the loss of the batch and its gradients.
+        """
+        optimizer.step(closure=optimizer_closure)
+        optimizer.zero_grad()
 
     def final_metrics(self) -> dict[str, float]:
         """Metrics of the finished run that belong to no part of the data, as `group/name`."""
@@ -183,6 +208,7 @@ class Task(FastModule):
 
     def on_fit_start(self) -> None:
         self.compute_device = self.device
+        self.shard = Shard(self.trainer.global_rank, self.trainer.world_size)
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -207,7 +233,7 @@ class Task(FastModule):
 
     @signed
     def training_step(self, batch: Any, index: int) -> Tensor:
-        loss = self.loss(batch)
+        loss = self.loss(batch, self.shard)
         self.train_loss = loss.detach()
         return self.guard.spoiled(loss) if self.guard else loss
 

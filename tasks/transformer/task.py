@@ -14,7 +14,7 @@ from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from zoo.probes.stream import token_similarity
-from zoo.shard import Shard, set_shard
+from zoo.shard import WHOLE, Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
 SHOWN = 16  # windows of the curves
@@ -99,7 +99,6 @@ class LanguageModelling(Task):
         return SequentialWindows(self.data.parts[part], self.context, limit)
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
-        self.world, self.rank = world, rank
         places = self.data.sizes[0] - self.context
         return RandomWindows(places, self.batch_size, self.seed, number)
 
@@ -109,12 +108,12 @@ class LanguageModelling(Task):
         tokens = self.tokens[places].to(self.device).long()
         return tokens[:, :-1], tokens[:, 1:]
 
-    def loss(self, batch: Tensor) -> Tensor:
-        set_shard(Shard(self.rank, self.world, len(batch)))
-        x, y = self.windows(batch[self.rank :: self.world], self.context)
+    def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
+        set_shard(shard.of(len(batch)))
+        x, y = self.windows(batch[shard.rank :: shard.world], self.context)
         logits = self.model(x).float().flatten(0, 1)
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
-        return loss * (self.world / (len(batch) * self.context))
+        return loss * (shard.world / (len(batch) * self.context))
 
     def eval_sums(self, batch: tuple[Tensor, int]) -> Totals:
         x, y = self.windows(*batch)

@@ -300,7 +300,7 @@ def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
 def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monkeypatch, capsys):
     step = NodeClassification.loss
 
-    def spoiled(self, batch):
+    def spoiled(self, batch, shard):
         if self.trainer.global_step == 3:
             target = {
                 "weight": lambda: next(self.model.parameters()),
@@ -310,7 +310,7 @@ def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monke
                 ],
             }[where]()
             target.detach().view(-1)[0] = math.nan
-        return step(self, batch)
+        return step(self, batch, shard)
 
     monkeypatch.setattr(NodeClassification, "loss", spoiled)
     words = ["norm=pre", "model.norm=batch", "trainer.save_minutes=0", "trainer.max_steps=6"]
