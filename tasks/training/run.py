@@ -13,11 +13,12 @@ from tasks.recovery.tensor_files import load_best, load_last, put_back, set_asid
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
+from tasks.training.evaluate import at_best, finite, measured
 from tasks.training.module import Task
 from tasks.training.process import is_first, logged
 from tasks.training.result import new_record
 from tasks.training.summary import ended, table
-from tasks.training.train import at_best, finite, measured, train
+from tasks.training.train import train
 from zoo.cli.report import Report
 from zoo.config.compose import CHANGEABLE, Config, from_file
 from zoo.config.tree import flatten

@@ -5,37 +5,35 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
 from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
-from tasks.recovery.tensor_files import save_safetensors, save_whole
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory, small_batch
 from tasks.training.callbacks import BestWeights, MetricsLogger
 from tasks.training.deterministic import deterministic
+from tasks.training.evaluate import finish
 from tasks.training.loggers import NoLogger, identity
 from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.module import Task
+from tasks.training.outputs import draw, save_weights
 from tasks.training.process import logged, seed_everything
-from tasks.training.result import PARTS, new_record
+from tasks.training.result import new_record
 from tasks.training.summary import ended
 from tasks.training.trainer import TrainerOptions
 from zoo.cli.report import Report
 from zoo.config.compose import Config
 from zoo.config.idle import idle
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
-from zoo.probes.stream import net_mixing
-from zoo.run_folder import AT_BEST, RunFolder
+from zoo.run_folder import RunFolder
 from zoo.seeding import branch_digest, redraw
 from zoo.shard import WHOLE, set_shard
 from zoo.system.lease import WRITER
@@ -206,89 +204,3 @@ def outcome(
         record["status"] = "interrupted" if keep.stopped else "done"
     finally:
         record["seconds"] += time.perf_counter() - began
-
-
-def finish(record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights) -> None:
-    """Evaluates a run that reached its end, at its last step and at its best one."""
-    metrics = measured(task, training)
-    best.update(metrics["val/loss"], record["steps"], task)
-    better = {} if best.step == record["steps"] else best.weights
-    with task.evaluating():
-        final, record["curves"] = finite(task.final_metrics()), task.depth_profiles()
-    record["metrics"] = metrics | final | at_best(task, training, metrics, better)
-    record["primary"]["value"] = metrics[record["primary"]["name"]]
-    record["best_step"] = best.step
-
-
-def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
-    """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
-    facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
-    weights = {"last": (record["steps"], task.model.state_dict())}
-    if best.weights:
-        save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
-        weights["best"] = best.step, best.weights
-    for name, (step, values) in weights.items():
-        path = folder.checkpoints / f"{name}.safetensors"
-        save_safetensors(values, path, facts | {"step": step})
-
-
-def measured(task: Task, training: TrainerOptions) -> dict[str, float]:
-    """Every metric on every part of the data with the present weights."""
-    found: dict[str, float] = {}
-    for part in PARTS:
-        training.evaluator().validate(task, task.loader(part), verbose=False)
-        found |= {f"{part}/{name}": value for name, value in task.metrics().items()}
-    return finite(found)
-
-
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """These metrics; Diverged if one of them is no number."""
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")
-    return metrics
-
-
-def at_best(
-    task: Task, training: TrainerOptions, metrics: dict[str, float], best: dict[str, Tensor]
-) -> dict[str, float]:
-    """The metrics with the weights of lowest validation loss; the present ones come back.
-
-    Args:
-        task: that is evaluated.
-        training: options of the evaluation.
-        metrics: with the present weights.
-        best: the other weights; none: the present ones are the best.
-    """
-    if best:
-        last = {name: value.clone() for name, value in task.model.state_dict().items()}
-        task.model.load_state_dict(best)
-        metrics = measured(task, training)
-        task.model.load_state_dict(last)
-    return {f"{name}{AT_BEST}": value for name, value in metrics.items()}
-
-
-def draw(
-    record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
-) -> dict[str, Path]:
-    """The figures of a finished run."""
-    from zoo.probes.plots import curves_figure, depth_figure, mixing_figure, save
-
-    title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
-    after = f"step {record['steps']}"
-    with task.evaluating():
-        curves = curves_figure(list(folder.rows()), title, record["events"])
-        figures = {"curves": curves, **task.figures(title)}
-    for name, values in record["curves"].items():
-        start = record["curves_at_start"].get(name)
-        lines = {"start": start, after: values} if start else {after: values}
-        figures[name] = depth_figure(name, lines, title)
-    matrix = net_mixing(task.model)
-    if matrix is not None:
-        rules = record["connection"] + (f", long {record['long']}" if record["long"] else "")
-        named = {} if fresh is None else {f"{rules}: start": fresh}
-        figures["mixing"] = mixing_figure({**named, f"{rules}: {after}": matrix})
-    paths = {name: folder.figures / f"{name}.png" for name in figures}
-    for name, figure in figures.items():
-        save(figure, paths[name])
-    return paths
