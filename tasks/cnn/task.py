@@ -75,10 +75,11 @@ class ImageClassification(ImageTask):
         self.label_smoothing = label_smoothing
 
     def loader(self, part: str) -> Iterable[Tensor]:
+        """Gives numbers of examples, `[B]` long."""
         return self.pieces(self.data.parts[part])
 
     def pieces(self, examples: Tensor) -> InOrder:
-        """Examples in pieces for evaluation."""
+        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
         most, pixels = AT_ONCE
         height, width = self.data.images.shape[2:]
         return InOrder(examples, max(1, min(most, pixels // (height * width))))
@@ -86,7 +87,7 @@ class ImageClassification(ImageTask):
     def inputs(
         self, number: int, examples: Tensor, shard: Shard = WHOLE
     ) -> tuple[Tensor, Tensor, Tensor, float]:
-        """This process's images of a training batch as the model sees them, and their labels.
+        """Gives this process's images of a training batch as the model sees them, and their labels.
 
         Args:
             number: of the batch.
@@ -116,6 +117,7 @@ class ImageClassification(ImageTask):
         return x, y, self.targets[examples[other]], draws.share
 
     def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the cross-entropy `[]` of the number of a batch and its examples `[B]` long."""
         number, examples = batch
         set_shard(shard.of(len(examples)))
         x, y, other, share = self.inputs(number, examples, shard)
@@ -130,10 +132,11 @@ class ImageClassification(ImageTask):
         return loss * (shard.world / len(examples))
 
     def logits(self, examples: Tensor) -> Tensor:
-        """`[B, classes]` of images as they are."""
+        """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
     def eval_sums(self, batch: Tensor) -> Totals:
+        """Sums loss, hits and count, `[]` each, over examples `[B]` long."""
         logits, y = self.logits(batch), self.targets[batch]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),

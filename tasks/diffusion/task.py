@@ -105,6 +105,7 @@ class Denoising(ImageTask):
         self.noise.to(self.device)
 
     def loader(self, part: str) -> Iterable[EvalBatch]:
+        """Gives examples `[B]` long with the timesteps and the noise of each."""
         examples = self.data.parts[part]
         if len(examples) > SEEN and part == "train":
             chosen = torch.randperm(len(examples), generator=generator(0, "evaluated"))[:SEEN]
@@ -112,13 +113,21 @@ class Denoising(ImageTask):
         return EvalBatches(part, examples, self.noise.timesteps)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The mean squared error of each image `[B, C, H, W]` of bytes."""
+        """Computes the mean squared error `[B]` of what is predicted of each image.
+
+        Args:
+            images: `[B, C, H, W]` of bytes.
+            labels: `[B]` long.
+            t: `[B]` long, the timesteps.
+            noise: `[B, C, H, W]`.
+        """
         x = images / 127.5 - 1
         known = labels if self.model.conditional else None
         guess = self.model(self.noise.noised(x, noise, t), t, known).float()
         return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
 
     def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the mean error `[]` of the number of a batch and its examples `[B]` long."""
         number, examples = batch
         count, device = len(examples), self.device
         rows = shard.of(count)
@@ -139,6 +148,7 @@ class Denoising(ImageTask):
         return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
 
     def eval_sums(self, batch: EvalBatch) -> Totals:
+        """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
         errors = self.errors(images, self.targets[batch.examples], t, noise)

@@ -98,14 +98,15 @@ class Segmentation(ImageTask):
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
 
     def pieces(self, examples: Tensor) -> InOrder:
-        """Examples in pieces for evaluation."""
+        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
         return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
 
     def loader(self, part: str) -> Iterable[Tensor]:
+        """Gives numbers of examples, `[B]` long."""
         return self.pieces(self.data.parts[part])
 
     def inputs(self, number: int, examples: Tensor, shard: Shard = WHOLE) -> tuple[Tensor, Tensor]:
-        """This process's images of a training batch as the model sees them, and their masks.
+        """Gives this process's images of a training batch as the model sees them, and their masks.
 
         Args:
             number: of the batch.
@@ -122,6 +123,7 @@ class Segmentation(ImageTask):
         return self.augment.lit(x, self.std, draws, which), y
 
     def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the loss `[]` of the number of a batch and its examples `[B]` long."""
         number, examples = batch
         set_shard(shard.of(len(examples)))
         x, y = self.inputs(number, examples, shard)
@@ -129,10 +131,14 @@ class Segmentation(ImageTask):
         return self.criterion.value(over_processes(sums) if shard.world > 1 else sums)
 
     def logits(self, examples: Tensor) -> Tensor:
-        """`[B, classes, H, W]` of images as they are."""
+        """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples]))
 
     def eval_sums(self, batch: Tensor) -> Totals:
+        """Sums what the loss needs and counts pixels, over examples `[B]` long.
+
+        Counts are `confusion` `[classes, classes]`, truth by guess, and `rims` `[3, classes]`.
+        """
         logits, y = self.logits(batch), self.targets[batch]
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
@@ -143,6 +149,7 @@ class Segmentation(ImageTask):
         }
 
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
+        """Turns the totals of `eval_sums` into the loss and measures of overlap."""
         counts, rims = totals.pop("confusion"), totals.pop("rims")
         loss = self.criterion.value(totals).item()
         return {"loss": loss, **measures(counts, rims, self.data.classes)}
