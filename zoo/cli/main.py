@@ -75,7 +75,8 @@ def main(argv: Sequence[str]) -> int:
             return 0
         if verb not in LIGHT:
             spare_caches()
-        report = VERBS[verb](words)
+        act = VERBS[verb](words)
+        report = act()
         if report is None:  # only the first process of a run reports
             return 0
         print(json.dumps(report.record) if flags.json else report.text)

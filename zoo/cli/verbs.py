@@ -1,8 +1,9 @@
-"""The verbs of the command line: from words to a report."""
+"""The verbs of the command line: each turns its words, once they are checked, into an act."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,8 @@ from zoo.config.options import checked
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError, close, suggest
 
-Verb = Callable[[Sequence[str]], Report | None]  # None in all but the first process of a run
+Act = Callable[[], Report | None]  # None in all but the first process of a run
+Verb = Callable[[Sequence[str]], Act]
 
 
 def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -20,13 +22,12 @@ def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     return load(words)
 
 
-def fit(words: Sequence[str]) -> Report | None:
+def fit(words: Sequence[str]) -> Act:
     config, general = configured(words)
-    run: Any = import_module("tasks.training.run")
-    report: Report | None = (
-        run.resume(config, general["from"]) if "from" in general else run.fit(config)
-    )
-    return report
+    run = import_module("tasks.training.run")
+    if "from" in general:
+        return partial(run.resume, config, general["from"])
+    return partial(run.fit, config)
 
 
 def run_named(verb: str, words: Sequence[str]) -> list[str]:
@@ -41,48 +42,43 @@ def run_named(verb: str, words: Sequence[str]) -> list[str]:
     return named
 
 
-def test(words: Sequence[str]) -> Report | None:
+def test(words: Sequence[str]) -> Act:
     run_named("test", words)
     config, general = configured(words)
-    report: Report | None = import_module("tasks.training.run").test(config, general["from"])
-    return report
+    return partial(import_module("tasks.training.run").test, config, general["from"])
 
 
-def verify(words: Sequence[str]) -> Report | None:
+def verify(words: Sequence[str]) -> Act:
     run_named("verify", words)
     own = [word for word in words if word.startswith("steps=")]
     config, general = configured([word for word in words if word not in own])
     target = import_module("tasks.recovery.verify").Verify
     act = target(**checked(target, parse(own), "verify"))
-    report: Report | None = act(config, str(general["from"]))
-    return report
+    return partial(act, config, str(general["from"]))
 
 
 def using(verb: str) -> Verb:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
-    def run_verb(words: Sequence[str]) -> Report:
+    def turn(words: Sequence[str]) -> Act:
         named = run_named(verb, words)
         config, general = configured(named)
         others = [word for word in words if word not in named]
         use = import_module("tasks.inference.use").use
-        report: Report = use(verb, config, str(general["from"]), others)
-        return report
+        return partial(use, verb, config, str(general["from"]), others)
 
-    return run_verb
-
-
-def compare(words: Sequence[str]) -> Report:
-    report: Report = import_module("zoo.compare.run").compare(words)
-    return report
+    return turn
 
 
-def report(words: Sequence[str]) -> Report:
-    report: Report = import_module("zoo.compare.report.merge").report(words)
-    return report
+def compare(words: Sequence[str]) -> Act:
+    return partial(import_module("zoo.compare.run").compare, words)
 
 
-def bench(words: Sequence[str]) -> Report:
+def report(words: Sequence[str]) -> Act:
+    return partial(import_module("zoo.compare.report.merge").report, words)
+
+
+def bench(words: Sequence[str]) -> Act:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
     if kind not in BENCHES:
@@ -90,11 +86,10 @@ def bench(words: Sequence[str]) -> Report:
     config, general = configured([word for word in words if not word.startswith("of=")])
     if "from" in general:
         raise ConfigError("bench takes no run", "from=...", "use config=FOLDER/config.yaml")
-    report: Report = import_module(BENCHES[kind]).bench(config)
-    return report
+    return partial(import_module(BENCHES[kind]).bench, config)
 
 
-def list_(words: Sequence[str]) -> Report:
+def list_(words: Sequence[str]) -> Act:
     from zoo.config import catalogue
 
     if len(words) > 1:
@@ -103,15 +98,15 @@ def list_(words: Sequence[str]) -> Report:
         hint = suggest(words[0], catalogue.GROUPS)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
-    return Report(entries, catalogue.table(entries))
+    return partial(Report, entries, catalogue.table(entries))
 
 
-def show(words: Sequence[str]) -> Report:
+def show(words: Sequence[str]) -> Act:
     config, _ = configured(words)
     import yaml
 
     tree = config.plain()
-    return Report(tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
+    return partial(Report, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
 
 
 BENCHES = {
