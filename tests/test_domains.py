@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from small_domains import TASKS, words
 from small_runs import rows, weights
 
-from tasks.training.run import prepare
+from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config import registry
 from zoo.config.compose import load
@@ -37,8 +37,7 @@ class Domain:
     def start(self, slot, rule):
         """A task as a run begins it, and its first two batches."""
         config = self.config.under(slot, rule)
-        _, make_task = prepare(config, self.remember)
-        made = make_task()
+        made = build_task(config, self.remember)
         redraw(made.model, config.seed)
         made.setup("fit")
         return made, list(itertools.islice(made.train_loader(1, 0), 2))

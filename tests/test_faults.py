@@ -300,10 +300,10 @@ def at_step(place, step, act):
     """Calls something in the forward pass of a step."""
     loss = NodeClassification.loss
 
-    def struck(self, batch):
+    def struck(self, batch, shard):
         if self.trainer.global_step == step:
             act()
-        return loss(self, batch)
+        return loss(self, batch, shard)
 
     place.patch.setattr(NodeClassification, "loss", struck)
     return ["fit", *words("gnn", "trainer.save_minutes=0", "trainer.max_steps=6")]

@@ -12,7 +12,8 @@ from option_list import BASE, FIGURES, HOME, NEEDS, SILENT, SLOW, SYNONYMS, VALU
 from option_runs import SHORT, SMALL, Run, composed, difference, used
 from option_values import choice, others
 
-from tasks.training.run import prepare
+from tasks.training.build import refuse_unfit_model
+from tasks.training.contract import refuse_lacking_source
 from zoo.cli.main import main
 from zoo.config import registry
 from zoo.config.options import fields
@@ -90,7 +91,9 @@ def home(group, name, files):
         words += [f"{group}={name}", *BASE.get(f"{group}.{name}", [])]
         words = [word.format(files) for word in words]
         try:
-            prepare(Run(words, files).config)
+            config = Run(words, files).config
+            refuse_lacking_source(config)
+            refuse_unfit_model(config)
         except ConfigError as error:
             lost.append(str(error))
         else:

@@ -22,7 +22,7 @@ class Shard:
         world: number of processes.
         size: rows of the whole batch.
 
-    >>> Shard(1, 2, 5).rows
+    >>> Shard(1, 2).of(5).rows
     range(1, 5, 2)
     """
 
@@ -30,9 +30,17 @@ class Shard:
     world: int = 1
     size: int = 0
 
+    def of(self, size: int) -> Shard:
+        """This process's share of a batch of some size."""
+        return Shard(self.rank, self.world, size)
+
     @property
     def rows(self) -> range:
         return range(self.rank, self.size, self.world)
+
+    def index(self) -> Tensor:
+        """The numbers of these rows, `[n]` long."""
+        return torch.tensor(self.rows, dtype=torch.long)
 
 
 WHOLE = Shard()  # one process computes all rows, however many they are

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -70,25 +71,21 @@ class Stack(nn.Module):
         """Site, branch, shortcut and post of every write."""
         return list(zip(self.sites, self.branches, self.shortcuts, self.posts, strict=True))
 
-    def walk(
-        self, steps: Iterable[Step], state: State, *args: Any, **kwargs: Any
-    ) -> Iterator[State]:
-        """Yields the state after every write and what follows it."""
+    def writer(self, site: Connection) -> Any:
+        """The site, or what computes it with its branch again in the backward pass."""
         every = int(self.checkpoint) if torch.is_grad_enabled() else 0
-        for site, branch, shortcut, post in steps:
-            if every and (site.site.index + 1) % every == 0:
-                state = checkpointed(site, state, branch, *args, shortcut=shortcut, **kwargs)
-            else:
-                state = site(state, branch, *args, shortcut=shortcut, **kwargs)
-            if post is not None:
-                state = site.post(post, state)
-            yield state
+        again = every and (site.site.index + 1) % every == 0
+        return functools.partial(checkpointed, site) if again else site
 
     def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
         """Yields the state after `open` and after every write."""
         state = self.open(x)
         yield state
-        yield from self.walk(self.steps(), state, *args, **kwargs)
+        for site, branch, shortcut, post in self.steps():
+            state = self.writer(site)(state, branch, *args, shortcut=shortcut, **kwargs)
+            if post is not None:
+                state = site.post(post, state)
+            yield state
 
     def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
         """The stream's value before the first branch and after every write."""
@@ -100,6 +97,8 @@ class Stack(nn.Module):
             if undone:
                 state = Run(list(steps), state, args, kwargs)()
             else:
-                for state in self.walk(steps, state, *args, **kwargs):  # noqa: B007, B020
-                    pass
+                for site, branch, shortcut, post in steps:
+                    state = self.writer(site)(state, branch, *args, shortcut=shortcut, **kwargs)
+                    if post is not None:
+                        state = site.post(post, state)
         return self.close(state)

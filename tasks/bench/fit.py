@@ -12,8 +12,6 @@ import copy
 import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,15 @@ from pytorch_lightning import Trainer
 from tqdm import tqdm
 
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.callbacks import BestWeights, MetricsLogger
 from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.memory import keep_freed_memory
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
-from tasks.training.run import prepare
 from tasks.training.trainer import TrainerOptions
+from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
@@ -41,29 +40,19 @@ BLOCKS = 12  # the fewest
 ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
 
 
-@dataclass
-class Report:
-    """Steps of both loops in milliseconds.
-
-    Args:
-        record: the figures.
-    """
-
-    record: dict[str, Any]
-
-    def table(self) -> str:
-        r = self.record
-        low, high = r["added_interval_ms"]
-        return "\n".join(
-            [
-                f"bare loop   {r['bare_ms']:8.3f} ms a step, mean of {r['blocks']} blocks",
-                f"fit         {r['fit_ms']:8.3f} ms a step",
-                f"added       {r['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
-                f"ratio       {r['fit_ms'] / r['bare_ms']:8.4f}",
-                f"            process time, {r['steps_a_block']} steps a block, "
-                f"{r['threads']} thread(s), torch {torch.__version__}",
-            ]
-        )
+def table(record: dict[str, Any]) -> str:
+    """Steps of both loops in milliseconds."""
+    low, high = record["added_interval_ms"]
+    return "\n".join(
+        [
+            f"bare loop   {record['bare_ms']:8.3f} ms a step, mean of {record['blocks']} blocks",
+            f"fit         {record['fit_ms']:8.3f} ms a step",
+            f"added       {record['added_ms']:8.3f} ms a step, 95 % within {low:.3f} to {high:.3f}",
+            f"ratio       {record['fit_ms'] / record['bare_ms']:8.4f}",
+            f"            process time, {record['steps_a_block']} steps a block, "
+            f"{record['threads']} thread(s), torch {torch.__version__}",
+        ]
+    )
 
 
 class Bare:
@@ -128,9 +117,9 @@ class Interleave(FastCallback):
         self.began = time.process_time()
 
 
-def one_process(config: Config) -> tuple[TrainerOptions, Callable[[], Task]]:
-    """What `prepare` makes, on one thread of the CPU; ConfigError for anything else."""
-    training, make_task = prepare(config)
+def one_process(config: Config) -> TrainerOptions:
+    """The options of training, on one thread of the CPU; ConfigError for anything else."""
+    training = build_trainer_options(config)
     if training.devices > 1 or training.accelerator != "cpu":
         raise ConfigError(
             "bench measures one process on the CPU",
@@ -142,16 +131,16 @@ def one_process(config: Config) -> tuple[TrainerOptions, Callable[[], Task]]:
         raise ConfigError("bench measures whole batches in float32", "bench", fix)
     keep_freed_memory()
     torch.set_num_threads(1)  # process time counts threads that only wait
-    return training, make_task
+    return training
 
 
 def bench(config: Config) -> Report:
     """Measures one configuration on one device; nothing of it is kept."""
-    training, make_task = one_process(config)
+    training = one_process(config)
     if training.compile:
         fix = "leave it out, or see what rules cost compiled by of=rules"
         raise ConfigError("both loops are eager", "trainer.compile=true", fix)
-    task = make_task()
+    task = build_task(config)
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every
@@ -178,7 +167,8 @@ def bench(config: Config) -> Report:
         callbacks = [interleave, recorder, BestWeights(None), keep]
         training.trainer(task, callbacks, [AtomicCheckpointIO()]).fit(task)
         recorder.close()
-    return Report(summary(interleave.times[1:], size))
+    record = summary(interleave.times[1:], size)
+    return Report(record, table(record))
 
 
 def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:

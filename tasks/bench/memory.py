@@ -6,7 +6,6 @@ import copy
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tasks.bench.fit import one_process
-from tasks.training.run import prepare
+from tasks.training.build import build_task
+from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.probes.memory import peak_bytes
@@ -33,45 +33,37 @@ WAYS = {  # name: connection and checkpointing
 }
 
 
-@dataclass
-class Memory:
-    """Peak bytes and time of a training step by depth.
-
-    Args:
-        record: the figures.
-    """
-
-    record: dict[str, Any]
-
-    def table(self) -> str:
-        ways = self.record["bytes"]
-        lines = [f"| depth | {' | '.join(ways)} |", "| --- " * (len(ways) + 1) + "|"]
-        for i, depth in enumerate(self.record["depths"]):
-            cells = " | ".join(
-                f"{found[i] / 2**20:.1f} MiB, {self.record['time'][name][i]:.2f}"
-                for name, found in ways.items()
-            )
-            lines.append(f"| {depth} | {cells} |")
-        batch, picture = self.record["batch"], self.record["picture"]
-        lines.append(f"a batch of {batch}; peak, and time against `residual`; picture: {picture}")
-        return "\n".join(lines)
-
-    def draw(self, path: Path) -> None:
-        """Writes the picture."""
-        from zoo.probes.plots import new_figure
-
-        figure = new_figure(5, 3.4)
-        axis = figure.subplots()
-        for name, found in self.record["bytes"].items():
-            axis.loglog(self.record["depths"], [b / 2**20 for b in found], marker="o", label=name)
-        axis.set_xlabel("depth")
-        axis.set_ylabel("peak of activations, MiB")
-        axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
-        figure.savefig(path)
+def table(record: dict[str, Any]) -> str:
+    """Peak bytes and time of a training step by depth."""
+    ways = record["bytes"]
+    lines = [f"| depth | {' | '.join(ways)} |", "| --- " * (len(ways) + 1) + "|"]
+    for i, depth in enumerate(record["depths"]):
+        cells = " | ".join(
+            f"{found[i] / 2**20:.1f} MiB, {record['time'][name][i]:.2f}"
+            for name, found in ways.items()
+        )
+        lines.append(f"| {depth} | {cells} |")
+    batch, picture = record["batch"], record["picture"]
+    lines.append(f"a batch of {batch}; peak, and time against `residual`; picture: {picture}")
+    return "\n".join(lines)
 
 
-def bench(config: Config) -> Memory:
+def draw(record: dict[str, Any], path: Path) -> None:
+    """Writes the picture."""
+    from zoo.probes.plots import new_figure
+
+    figure = new_figure(5, 3.4)
+    axis = figure.subplots()
+    for name, found in record["bytes"].items():
+        axis.loglog(record["depths"], [b / 2**20 for b in found], marker="o", label=name)
+    axis.set_xlabel("depth")
+    axis.set_ylabel("peak of activations, MiB")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    figure.savefig(path)
+
+
+def bench(config: Config) -> Report:
     """Counts the peak of a step of one task at growing depths, without norms after the write."""
     one_process(config)
     task = config.choices["task"]
@@ -90,11 +82,11 @@ def bench(config: Config) -> Memory:
         rounds = np.array([[seconds(loss) for loss in losses.values()] for _ in range(ROUNDS)])
         for name, ratio in zip(WAYS, np.median(rounds / rounds[:, :1], axis=0), strict=True):
             times[name].append(float(ratio))
-    record = {"depths": DEPTHS[task], "bytes": found, "time": times}
-    memory = Memory({**record, "batch": batch, "picture": str(PICTURE)})
+    record: dict[str, Any] = {"depths": DEPTHS[task], "bytes": found, "time": times}
+    record |= {"batch": batch, "picture": str(PICTURE)}
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    memory.draw(PICTURE)
-    return memory
+    draw(record, PICTURE)
+    return Report(record, table(record))
 
 
 def loss_of(
@@ -103,8 +95,7 @@ def loss_of(
     """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
     arm = copy.deepcopy(config.under("connection", connection))
     arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
-    _, make_task = prepare(arm)
-    task = make_task()
+    task = build_task(arm)
     redraw(task.model, config.seed)
     task.setup("fit")
     return functools.partial(task.loss, next(iter(task.train_loader(1, 0)))), task.batch_size or 0

@@ -10,7 +10,6 @@ import copy
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from tqdm import tqdm
 
 from tasks.bench.fit import one_process
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
+from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError
@@ -38,24 +38,15 @@ GPTS = (
 )
 
 
-@dataclass
-class Ratios:
-    """Steps of our net against its twin's.
-
-    Args:
-        record: the figures.
-    """
-
-    record: dict[str, Any]
-
-    def table(self) -> str:
-        lines = ["| net | a step | ratio to plain PyTorch |", "| --- | --- | --- |"]
-        for name, found in self.record["nets"].items():
-            low, high = found["range"]
-            ratio = f"{found['ratio']:.3f} ({low:.3f} to {high:.3f})"
-            lines.append(f"| {name} | {found['ms']:.0f} ms | {ratio} |")
-        lines.append(f"a batch of {BATCH} images or 16 texts, 1 thread, torch {torch.__version__}")
-        return "\n".join(lines)
+def table(record: dict[str, Any]) -> str:
+    """Steps of our net against its twin's."""
+    lines = ["| net | a step | ratio to plain PyTorch |", "| --- | --- | --- |"]
+    for name, found in record["nets"].items():
+        low, high = found["range"]
+        ratio = f"{found['ratio']:.3f} ({low:.3f} to {high:.3f})"
+        lines.append(f"| {name} | {found['ms']:.0f} ms | {ratio} |")
+    lines.append(f"a batch of {BATCH} images or 16 texts, 1 thread, torch {torch.__version__}")
+    return "\n".join(lines)
 
 
 BuildOptimizer = Callable[[nn.Module], torch.optim.Optimizer]
@@ -160,7 +151,7 @@ def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
 KNOWN = {"cnn": resnets, "transformer": transformers}
 
 
-def bench(config: Config) -> Ratios:
+def bench(config: Config) -> Report:
     """Times the nets of a task and their twins in turn."""
     task = config.choices["task"]
     if task not in KNOWN:
@@ -169,7 +160,7 @@ def bench(config: Config) -> Ratios:
     if config.words("model."):
         fix = "leave the options of the model out"
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
-    training, _ = one_process(config)
+    training = one_process(config)
     plain, ours = builders(config)
     nets: dict[str, Any] = {}
     for net, arms in KNOWN[task](plain, ours).items():
@@ -187,4 +178,5 @@ def bench(config: Config) -> Ratios:
                 "ratio": float(np.median(ratios)),
                 "range": [float(low), float(high)],
             }
-    return Ratios({"nets": nets})
+    record = {"nets": nets}
+    return Report(record, table(record))

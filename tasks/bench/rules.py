@@ -8,7 +8,6 @@ parameters, their gradients and the optimiser's state.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 from tqdm import tqdm
 
 from tasks.bench.fit import one_process
-from tasks.training.run import prepare
+from tasks.training.build import build_task
+from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
@@ -29,45 +29,35 @@ REFERENCE = "residual"
 MANY = 1_000_000  # steps of a run that does not come
 
 
-@dataclass
-class Costs:
-    """Costs of every rule.
-
-    Args:
-        record: the figures.
-    """
-
-    record: dict[str, Any]
-
-    def table(self) -> str:
-        reference = self.record["rules"][REFERENCE]
-        head = (
-            f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
-            f"at the peak; {self.record['sites']} sites, "
-            f"{'compiled' if self.record['compiled'] else 'eager'}, "
-            f"{self.record['threads']} thread(s), torch {torch.__version__}"
+def table(record: dict[str, Any]) -> str:
+    """Costs of every rule."""
+    reference = record["rules"][REFERENCE]
+    head = (
+        f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
+        f"at the peak; {record['sites']} sites, "
+        f"{'compiled' if record['compiled'] else 'eager'}, "
+        f"{record['threads']} thread(s), torch {torch.__version__}"
+    )
+    lines = [
+        head,
+        "",
+        "| rule | time | memory | parameters a site |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, cost in record["rules"].items():
+        low, high = cost["time_range"]
+        lines.append(
+            f"| `{name}` | {cost['time']:.2f} ({low:.2f} to {high:.2f}) | {cost['memory']:.2f} "
+            f"| {cost['parameters_a_site']:,.0f} |"
         )
-        lines = [
-            head,
-            "",
-            "| rule | time | memory | parameters a site |",
-            "| --- | --- | --- | --- |",
-        ]
-        for name, cost in self.record["rules"].items():
-            low, high = cost["time_range"]
-            lines.append(
-                f"| `{name}` | {cost['time']:.2f} ({low:.2f} to {high:.2f}) | {cost['memory']:.2f} "
-                f"| {cost['parameters_a_site']:,.0f} |"
-            )
-        return "\n".join(lines)
+    return "\n".join(lines)
 
 
 class Arm:
     """One training step, repeated, of the task under one rule."""
 
     def __init__(self, config: Config, name: str):
-        training, make_task = prepare(config.under("connection", name))
-        self.task = make_task()
+        self.task = build_task(config.under("connection", name))
         redraw(self.task.model, config.seed)
         self.task.setup("fit")
         self.batch = next(iter(self.task.train_loader(1, 0)))
@@ -75,7 +65,7 @@ class Arm:
         self.optimizer = steps["optimizer"]
         self.step()
         self.peak = peak_bytes(lambda: self.task.loss(self.batch))
-        if training.compile:
+        if config.sections["trainer"]["compile"]:
             self.task.model.compile()
             self.step()
 
@@ -92,7 +82,7 @@ class Arm:
         return [m for m in self.task.model.modules() if isinstance(m, Connection)]
 
 
-def bench(config: Config) -> Costs:
+def bench(config: Config) -> Report:
     """Measures every registered rule on one task; nothing of it is kept."""
     one_process(config)
     torch._dynamo.config.recompile_limit *= len(registry.names("connection"))  # one code for all
@@ -115,4 +105,5 @@ def bench(config: Config) -> Costs:
             "parameters_a_site": sum(p.numel() for s in sites for p in s.parameters()) / len(sites),
         }
     record = {"rules": rules, "sites": len(reference.sites()), "threads": torch.get_num_threads()}
-    return Costs({**record, "compiled": bool(config.sections["trainer"]["compile"])})
+    record["compiled"] = bool(config.sections["trainer"]["compile"])
+    return Report(record, table(record))

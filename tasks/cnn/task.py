@@ -17,6 +17,7 @@ from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from zoo.config.sizes import Pixels
 from zoo.models.layers.conv import by_batch
+from zoo.shard import WHOLE, Shard, set_shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,19 +75,32 @@ class ImageClassification(ImageTask):
         self.label_smoothing = label_smoothing
 
     def loader(self, part: str) -> Iterable[Tensor]:
+        """Gives numbers of examples, `[B]` long."""
         return self.pieces(self.data.parts[part])
 
     def pieces(self, examples: Tensor) -> InOrder:
-        """Examples in pieces for evaluation."""
+        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
         most, pixels = AT_ONCE
         height, width = self.data.images.shape[2:]
         return InOrder(examples, max(1, min(most, pixels // (height * width))))
 
-    def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
-        """This process's images of a batch, their labels, their partners' labels, and the share."""
+    def inputs(
+        self, number: int, examples: Tensor, shard: Shard = WHOLE
+    ) -> tuple[Tensor, Tensor, Tensor, float]:
+        """Gives this process's images of a training batch as the model sees them, and their labels.
+
+        Args:
+            number: of the batch.
+            examples: `[B]` long, numbers of its images.
+            shard: which of them, n, are this process's.
+
+        Returns:
+            Images `[n, C, H, W]`, their labels `[n]`, the labels `[n]` of the images that are
+            mixed into them, and the share of the image itself in the mixture.
+        """
+        mine = shard.of(len(examples)).index()
         height, width = self.images.shape[2:]
         draws = self.augment.draw(self.seed, number, len(examples), height, width)
-        mine = self.mine(len(examples))
 
         def changed(which: Tensor) -> Tensor:
             images = self.augment.moved(self.images[examples[which]], draws, which)
@@ -102,9 +116,11 @@ class ImageClassification(ImageTask):
             x[:, :, *draws.box] = changed(other)[:, :, *draws.box]
         return x, y, self.targets[examples[other]], draws.share
 
-    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the cross-entropy `[]` of the number of a batch and its examples `[B]` long."""
         number, examples = batch
-        x, y, other, share = self.inputs(number, examples)
+        set_shard(shard.of(len(examples)))
+        x, y, other, share = self.inputs(number, examples, shard)
         logits = self.model(x).float()
 
         def entropy(target: Tensor) -> Tensor:
@@ -113,13 +129,14 @@ class ImageClassification(ImageTask):
             )
 
         loss = entropy(y) if share == 1.0 else share * entropy(y) + (1 - share) * entropy(other)
-        return loss * (self.world / len(examples))
+        return loss * (shard.world / len(examples))
 
     def logits(self, examples: Tensor) -> Tensor:
-        """`[B, classes]` of images as they are."""
+        """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
     def eval_sums(self, batch: Tensor) -> Totals:
+        """Sums loss, hits and count, `[]` each, over examples `[B]` long."""
         logits, y = self.logits(batch), self.targets[batch]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
@@ -155,7 +172,6 @@ class ImageClassification(ImageTask):
             captions = [f"{names[y[i]]}\ntaken for {names[guess[i]]}" for i in worst.tolist()]
             heading = f"{len(wrong)} of {len(test)} test images mistaken, worst first: {title}"
             figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
-        self.world, self.rank = 1, 0
         x, labels, other, _ = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
         captions = [
             names[a] if a == b else f"{names[a]} + {names[b]}"

@@ -16,7 +16,7 @@ from tasks.data.folders import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
 from tasks.inference.files import given_folder, writing
-from tasks.inference.use import Report
+from zoo.cli.report import Report
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder, room_for
 

@@ -15,8 +15,8 @@ from tasks.diffusion.noise_schedule import Sampler
 from tasks.diffusion.sampling import sampled
 from tasks.diffusion.task import Denoising
 from tasks.inference.files import given_folder, unused, writing
-from tasks.inference.use import Report
 from tasks.training.image_plots import enlarged, sheet
+from zoo.cli.report import Report
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder, write_whole
 

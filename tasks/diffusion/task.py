@@ -26,6 +26,7 @@ from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from zoo.seeding import generator, keyed_seed
+from zoo.shard import WHOLE, Shard, set_shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +105,7 @@ class Denoising(ImageTask):
         self.noise.to(self.device)
 
     def loader(self, part: str) -> Iterable[EvalBatch]:
+        """Gives examples `[B]` long with the timesteps and the noise of each."""
         examples = self.data.parts[part]
         if len(examples) > SEEN and part == "train":
             chosen = torch.randperm(len(examples), generator=generator(0, "evaluated"))[:SEEN]
@@ -111,16 +113,26 @@ class Denoising(ImageTask):
         return EvalBatches(part, examples, self.noise.timesteps)
 
     def errors(self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """The mean squared error of each image `[B, C, H, W]` of bytes."""
+        """Computes the mean squared error `[B]` of what is predicted of each image.
+
+        Args:
+            images: `[B, C, H, W]` of bytes.
+            labels: `[B]` long.
+            t: `[B]` long, the timesteps.
+            noise: `[B, C, H, W]`.
+        """
         x = images / 127.5 - 1
         known = labels if self.model.conditional else None
         guess = self.model(self.noise.noised(x, noise, t), t, known).float()
         return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
 
-    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
+    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the mean error `[]` of the number of a batch and its examples `[B]` long."""
         number, examples = batch
         count, device = len(examples), self.device
-        mine = self.mine(count)
+        rows = shard.of(count)
+        set_shard(rows)
+        mine = rows.index()
         chosen = examples[mine]
         images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:
@@ -133,9 +145,10 @@ class Denoising(ImageTask):
         if self.model.conditional:
             unseen = torch.rand(count, generator=draws, device=device) < self.drop_label
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
-        return self.errors(images, labels, t[mine], noise[mine]).sum() * (self.world / count)
+        return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
 
     def eval_sums(self, batch: EvalBatch) -> Totals:
+        """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
         errors = self.errors(images, self.targets[batch.examples], t, noise)

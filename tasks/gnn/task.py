@@ -18,7 +18,7 @@ from tasks.training.optim import Optimizer
 from zoo.models.layers.sparse import Sparse
 from zoo.probes.stream import dirichlet_energy
 from zoo.seeding import generator
-from zoo.shard import WHOLE, set_shard
+from zoo.shard import WHOLE, Shard, set_shard
 
 
 class Repeat:
@@ -77,31 +77,34 @@ class NodeClassification(Task):
         return 1
 
     def setup(self, stage: str) -> None:
-        """Brings the graph to the device, once."""
+        """Brings features `[N, F]`, edges and labels `[N]` to the device, once."""
         self.x, *edges = self.placed(self.data.x, self.data.edge_index)
         self.edges = tuple(edges)
         self.y = self.data.y.to(self.device)
 
     def placed(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
-        """What the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
+        """Gives what the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
         sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
         edges = self.model.prepare(edge_index, len(x))
         return tuple(part.to(self.device) for part in (Sparse.of_dense(x) if sparse else x, *edges))
 
     def nodes(self, part: str) -> Tensor:
+        """Gives the numbers `[n]` long of the nodes of a part."""
         return self.data.parts[part].to(self.device)
 
     def loader(self, part: str) -> Iterable[Tensor]:
+        """Gives the numbers `[n]` long of all nodes of a part, once."""
         return Repeat(self.nodes(part), 1)
 
     def train_loader(
         self, world: int, rank: int, number: int = 0
     ) -> Iterable[tuple[Tensor, float]]:
+        """Gives the numbers `[n]` long of this process's nodes, and the weight of each."""
         nodes = self.nodes("train")[rank::world]
         return itertools.repeat((nodes, world / len(self.data.train)))
 
     def dropped_edges(self) -> tuple[Any, ...]:
-        """The edges of one training step."""
+        """Draws the edges of one training step, in the form that the model takes."""
         if not self.drop_edge:
             return self.edges
         edge_index = self.data.edge_index
@@ -109,13 +112,15 @@ class NodeClassification(Task):
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
-    def loss(self, batch: tuple[Tensor, float]) -> Tensor:
+    def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
+        """Computes the cross-entropy `[]` of nodes `[n]` long, each with the same weight."""
         nodes, weight = batch
         set_shard(WHOLE)  # every process computes the whole graph
         logits = self.model(self.x, *self.dropped_edges())[nodes]
         return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
 
     def eval_sums(self, batch: Tensor) -> Totals:
+        """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
         logits = self.model(self.x, *self.edges)[batch].float()
         y = self.y[batch]
         return {

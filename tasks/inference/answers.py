@@ -16,8 +16,8 @@ from tasks.data.decode import Mode, array, converted, upright
 from tasks.data.graphs.dataset import check_nodes
 from tasks.diffusion.sample import SampleImages
 from tasks.gnn.predict import node_shares, placed
+from tasks.inference.restored import own_data
 from tasks.inference.trained import Trained
-from tasks.inference.use import own_data
 from tasks.transformer.sample import SampleText
 from tasks.unet.predict import mask_shares
 from zoo.config.options import checked

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from tasks.inference.use import Weights, config_of, restored
+from tasks.inference.restored import Weights, config_of, restored
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
 from zoo.system.paths import expanded

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from tasks.recovery.tensor_files import load_best, load_last
-from tasks.training.module import Task
+from tasks.inference.restored import restored
 from tasks.training.process import logged
-from tasks.training.run import load_weights, prepare
+from zoo.cli.report import Report
 from zoo.config import registry
-from zoo.config.compose import from_file
 from zoo.config.config import Config
 from zoo.config.options import checked, fields
 from zoo.config.overrides import parse
-from zoo.errors import CheckpointError, ConfigError
-from zoo.run_folder import RunFolder, runs_in
-
-Weights = Literal["last", "best"]
-
-
-@dataclass
-class Report:
-    """What a verb did.
-
-    Args:
-        record: for machines.
-        text: for people.
-    """
-
-    record: dict[str, Any]
-    text: str
+from zoo.errors import ConfigError
+from zoo.run_folder import RunFolder
 
 
 def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
@@ -65,57 +47,6 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
-
-
-def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
-    """The task of a run with its weights, on whatever this machine has, mostly without its data.
-
-    Args:
-        config: of the run.
-        folder: of the run.
-        weights: of the last step, or of the one with the lowest validation loss.
-
-    Errors:
-        CheckpointError: the run has no such weights.
-    """
-    checkpoint, _ = load_last(folder.checkpoints)
-    task_class: Any = registry.resolve("task", config.choices["task"])
-
-    def data(source: Any) -> Any:
-        if "outline" in checkpoint:
-            return task_class.data_type.of_outline(checkpoint["outline"])
-        return source.load()  # a run of before, or data of another package
-
-    config.sections["trainer"] = registry.options("trainer", "default") | {"max_steps": 1}
-    task = prepare(config, data)[1]()
-    task.trained_on = checkpoint["data_digest"]
-    load_weights(task, checkpoint, folder)
-    if weights == "best":
-        best = load_best(folder.checkpoints, checkpoint)
-        if not best["weights"]:
-            raise CheckpointError("nothing was validated", str(folder.path), "take the last ones")
-        load_weights(task.model, {"state_dict": best["weights"]}, folder)
-    return task
-
-
-def own_data(task: Task, folder: RunFolder) -> Any:
-    """The data that a run was trained on.
-
-    Errors:
-        ConfigError: it is no longer the same.
-    """
-    data = config_of(folder).maker("data")().load()
-    if data.digest() != task.trained_on:
-        raise ConfigError("the data has changed since", str(folder.path), "name data by path=")
-    return data
-
-
-def config_of(folder: RunFolder) -> Config:
-    """The configuration of a run; CheckpointError where there is none."""
-    path = folder.path / "config.yaml"
-    if not path.is_file():
-        raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
-    return from_file(str(path), {}).check()
 
 
 def spoken(target: type, words: Sequence[str]) -> dict[str, Any]:

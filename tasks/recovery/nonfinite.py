@@ -90,7 +90,8 @@ class NonFiniteGuard(FastCallback):
             weights: with gradients.
             norm: of the whole gradient.
         """
-        self.norm = None if self.scaler else norm
+        if not self.scaler:  # a step may have several updates, of which all must be finite
+            self.norm = norm if self.norm is None else torch.maximum(self.norm, norm)
         bad = ~(norm < math.inf)
         waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
         if not self.scaler and (waits or not optimizer.param_groups[0].get("fused")):
@@ -107,8 +108,10 @@ class NonFiniteGuard(FastCallback):
 
     def loses_loss(self, loss: Tensor) -> bool:
         """Whether this loss or one before it in its step is lost; only where a look is free."""
-        losses = [loss, *(earlier for _, earlier, _ in self.unseen)]
-        return not all(bool(each.isfinite()) for each in losses)
+        if not loss.isfinite():
+            self.norm = loss  # of an update among several, whose other losses may be finite
+            return True
+        return not all(bool(earlier.isfinite()) for _, earlier, _ in self.unseen)
 
     def spoiled(self, loss: Tensor) -> Tensor:
         """The loss, whose gradient is not finite either where the loss is not."""

@@ -11,13 +11,14 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
-from tasks.inference.use import Report
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.lightning_fast import FastCallback
 from tasks.training.process import is_first
 from tasks.training.result import machine, versions
-from tasks.training.run import prepare, refuse_changes
+from tasks.training.run import refuse_changes
 from tasks.training.train import train
 from tasks.training.trainer import Steps
+from zoo.cli.report import DIFFERS, Report
 from zoo.config import registry
 from zoo.config.compose import from_file
 from zoo.config.config import Config
@@ -110,14 +111,14 @@ def repeat(config: Config, folder: RunFolder | None, until: Until) -> None:
     """Trains a run from its start to a step; what it says of itself is left out."""
     config.choices["logger"] = "none"
     config.sections["logger"] = registry.options("logger", "none")
-    training, make_task = prepare(config)
+    training, task = build_trainer_options(config), build_task(config)
     training.beside.append(until)
     log.disabled = True
     try:
         with contextlib.suppress(Diverged):  # its rows are a log as well
-            result = train(config, training, make_task(), folder, None, pictures=False)
-            if result and result.exit_code and not until.reached:  # by a signal from outside
-                raise SystemExit(result.exit_code)
+            report = train(config, training, task, folder, None, pictures=False)
+            if report and report.code and not until.reached:  # by a signal from outside
+                raise SystemExit(report.code)
     finally:
         log.disabled = False
 
@@ -183,7 +184,7 @@ def compared(
         "largest": max(differing, key=lambda each: each["relative"]) if differing else None,
         "changed": changed,
     }
-    return Report(record, table(record))
+    return Report(record, table(record), 0 if record["equal"] else DIFFERS)
 
 
 def difference(place: Place, then: float | None, now: float | None) -> dict[str, Any]:

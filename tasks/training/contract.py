@@ -17,6 +17,7 @@ from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.errors import ConfigError
+from zoo.shard import WHOLE
 
 BESIDE: dict[str, type] = {
     "connection": protocols.Rule,
@@ -160,7 +161,7 @@ def lack_of_answers(task: Task) -> str:
     batch = first(task.train_loader(1, 0))
     if batch is None:
         return "a batch from train_loader"
-    loss = task.loss(batch)
+    loss = task.loss(batch, WHOLE)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         return "one number, in a tensor, from loss"
     batch = first(task.loader("val"))

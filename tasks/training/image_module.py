@@ -12,7 +12,6 @@ from tasks.data.batches import Shuffled
 from tasks.data.images.labelled import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
-from zoo.shard import Shard, set_shard
 
 
 class ImageTask(Task):
@@ -32,14 +31,14 @@ class ImageTask(Task):
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
 
     def shuffled(self, number: int = 0) -> Shuffled:
-        """The training batches from one on."""
+        """Gives the training batches from a number on: it, and its examples `[B]` long."""
         return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
 
     def batches_per_pass(self, world: int) -> int:
         return self.shuffled().per_pass
 
     def setup(self, stage: str) -> None:
-        """Brings images and targets to the device, once."""
+        """Brings images `[N, C, H, W]` uint8 and their targets to the device, once."""
         self.images = self.data.images.to(self.device)
         self.targets = self.data.targets.to(self.device)
         mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
@@ -47,19 +46,13 @@ class ImageTask(Task):
         self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Bytes `[B, C, H, W]` as floats of mean 0 and standard deviation 1 by channel."""
+        """Turns bytes `[B, C, H, W]` into floats of mean 0 and standard deviation 1 by channel."""
         return images * self.scale + self.shift
 
     def pixels(self, normalised: Tensor) -> Tensor:
-        """The bytes, on the CPU, that these floats stand for."""
+        """Turns floats `[B, C, H, W]` back into bytes, on the CPU."""
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        self.world, self.rank = world, rank
+        """Gives numbers of batches, and of their examples `[B]` long."""
         return self.shuffled(number)
-
-    def mine(self, count: int) -> Tensor:
-        """Which examples of a training batch are this process's, `[n]` long."""
-        share = Shard(self.rank, self.world, count)
-        set_shard(share)
-        return torch.tensor(share.rows, dtype=torch.long)

@@ -113,9 +113,3 @@ class FastModule(Fast, LightningModule):
 
     def on_train_start(self) -> None:
         self.zero_grad()
-
-    def optimizer_step(
-        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None
-    ) -> None:
-        optimizer.step(closure=optimizer_closure)
-        optimizer.zero_grad()

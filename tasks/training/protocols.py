@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from zoo.connection import State, TensorFunction
+from zoo.shard import WHOLE, Shard
 
 Make = Callable[[], nn.Module]
 
@@ -76,8 +77,8 @@ class TaskClass(Protocol):
     def loader(self, part: str) -> Iterable[Any]:
         """The batches of one pass for evaluation on `train`, `val` or `test`."""
 
-    def loss(self, batch: Any) -> Tensor:
-        """The training loss of a batch of `train_loader`, one number."""
+    def loss(self, batch: Any, shard: Shard = WHOLE) -> Tensor:
+        """The training loss of this process's share of a batch of `train_loader`, one number."""
 
     def model_args(self, data: Any) -> dict[str, Any]:
         """What the model is built for, such as its channels in and out."""

@@ -2,100 +2,40 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import secrets
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from tasks.data.folders import folder_at
 from tasks.recovery.tensor_files import load_best, load_last, put_back, set_aside
-from tasks.training.contract import (
-    owning,
-    refuse_lacking_answers,
-    refuse_lacking_model,
-    refuse_lacking_rest,
-    refuse_lacking_source,
-    refuse_lacking_task,
-    whole,
-)
+from tasks.training.build import build_task, build_trainer_options, load_weights
+from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
-from tasks.training.memory import refuse_beyond_memory
+from tasks.training.evaluate import at_best, finite, measured
 from tasks.training.module import Task
 from tasks.training.process import is_first, logged
-from tasks.training.result import Result, new_record
-from tasks.training.train import at_best, finite, measured, train
-from tasks.training.trainer import TrainerOptions
-from zoo.config import registry
+from tasks.training.result import new_record
+from tasks.training.summary import ended, table
+from tasks.training.train import train
+from zoo.cli.report import Report
 from zoo.config.compose import from_file
 from zoo.config.config import CHANGEABLE, Config
 from zoo.config.tree import flatten
-from zoo.errors import CheckpointError, ConfigError, shown
+from zoo.errors import ConfigError, shown
 from zoo.run_folder import RunFolder
 from zoo.system.console import say
 from zoo.system.lease import only_writer
 from zoo.system.paths import expanded
 
 
-def prepare(
-    config: Config, load: Callable[[Any], Any] = lambda source: source.load()
-) -> tuple[TrainerOptions, Callable[[], Task]]:
-    """Everything that can be refused before data, device or folder is touched.
-
-    Args:
-        config: the configuration.
-        load: gives the data of a source; another one can remember it.
-    """
-    training = config.maker("trainer")()
-    optimizer = config.maker("optimizer")()
-    slots = {"connect": "connection", "long": "long"}
-    make_model = functools.partial(
-        config.maker("model"),
-        norm_placement=config.maker("norm")(),
-        **{slot: config.maker(group) for slot, group in slots.items() if group in config.choices},
-    )
-    task_class: Any = registry.resolve("task", config.choices["task"])
-    refuse_lacking_rest(config)
-    refuse_lacking_task(config)
-    refuse_lacking_source(config)
-    make_task, source = config.maker("task"), config.maker("data")()
-    try:
-        with torch.device("meta"):
-            model = make_model(**task_class.example_model_args)
-    except TypeError as error:
-        what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
-        dotted = registry.class_path("model", config.choices["model"])
-        where = f"{dotted} ({' '.join(str(error).split())[:120]})"
-        raise ConfigError(what, where, "leave model out, or mend that class") from None
-    except (RuntimeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(
-            f"the model cannot be built ({reason})", "model", "choose a smaller one"
-        ) from None
-    refuse_lacking_model(config, model)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")
-
-    def make() -> Task:
-        data = whole(config, load(source))
-        with owning(config, data):
-            task: Task = make_task(make_model, data, optimizer, seed=config.seed)
-        return task
-
-    return training, make
-
-
-def fit(config: Config) -> Result | None:
+def fit(config: Config) -> Report | None:
     """Trains from the start in a fresh folder. None in all but the first process.
 
     The same command again starts a run anew that was ended before its first checkpoint.
     """
-    training, make_task = prepare(config)
+    training = build_trainer_options(config)
     name = config.run["id"] or secrets.token_hex(4)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
@@ -109,7 +49,7 @@ def fit(config: Config) -> Result | None:
     config.run["id"] = str(name)
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
-    task = make_task()
+    task = build_task(config)
     refuse_lacking_answers(config, task)
     if folder:
         folder.create()
@@ -120,7 +60,7 @@ def fit(config: Config) -> Result | None:
         return train(config, training, task, folder, None)
 
 
-def resume(config: Config, where: str) -> Result | None:
+def resume(config: Config, where: str) -> Report | None:
     """Continues the run in a folder from its last good checkpoint, or from its start."""
     folder = RunFolder(Path(str(where)))
     refuse_changes(config, folder, CHANGEABLE)
@@ -134,11 +74,11 @@ def resume(config: Config, where: str) -> Result | None:
         return go_on(config, folder, record, done)
 
 
-def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Result | None:
+def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Report | None:
     """Trains from the last good checkpoint in a folder."""
     checkpoint, path = load_last(folder.checkpoints)
-    training, make_task = prepare(config)
-    task = same_data(make_task(), checkpoint, folder)
+    training = build_trainer_options(config)
+    task = same_data(build_task(config), checkpoint, folder)
     refuse_past(training.limits(task), checkpoint["global_step"], folder)
     if done and training.steps(task) == checkpoint["global_step"]:
         return complete(record, folder)
@@ -157,10 +97,9 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
     return train(config, training, task, folder if is_first() else None, last)
 
 
-def start_again(config: Config, folder: RunFolder) -> Result | None:
+def start_again(config: Config, folder: RunFolder) -> Report | None:
     """Trains from the start in the folder of a run that has no checkpoint."""
-    training, make_task = prepare(config)
-    task = make_task()
+    training, task = build_trainer_options(config), build_task(config)
     config.given = folder.words_with(config.given)
     first = folder if is_first() else None
     with only_writer(first.path if first else None):
@@ -188,11 +127,11 @@ def same_run(config: Config, folder: RunFolder) -> bool:
     return same
 
 
-def complete(record: dict[str, Any], folder: RunFolder) -> Result | None:
-    """The result of a run that has nothing left to do, in its first process."""
+def complete(record: dict[str, Any], folder: RunFolder) -> Report | None:
+    """The report of a run that has nothing left to do, in its first process."""
     if is_first():
         say("already complete")
-    return Result(record, str(folder.path)) if is_first() else None
+    return ended(record, folder) if is_first() else None
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
@@ -231,24 +170,14 @@ def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task
     return task
 
 
-def load_weights(task: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
-    """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
-    try:
-        task.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
-        ) from None
-
-
-def test(config: Config, where: str) -> Result | None:
+def test(config: Config, where: str) -> Report | None:
     """Evaluates the last and the best weights of a run again; nothing is written."""
     folder = RunFolder(Path(str(where)))
     allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
     refuse_changes(config, folder, allowed)
     checkpoint, _ = load_last(folder.checkpoints)
-    training, make_task = prepare(config)
-    task = same_data(make_task(), checkpoint, folder)
+    training = build_trainer_options(config)
+    task = same_data(build_task(config), checkpoint, folder)
     best = load_best(folder.checkpoints, checkpoint)
     load_weights(task, checkpoint, folder)
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
@@ -262,4 +191,4 @@ def test(config: Config, where: str) -> Result | None:
         second = at_best(task, training, metrics, better)
         with task.evaluating():
             record["metrics"] = metrics | finite(task.final_metrics()) | second
-    return Result(record, str(folder.path)) if is_first() else None
+    return Report(record, table(record, folder)) if is_first() else None

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import logging
-import math
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
-from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
-from tasks.recovery.tensor_files import save_safetensors, save_whole
-from tasks.recovery.watchdog import Watchdog
-from tasks.training.advice import out_of_memory, small_batch
-from tasks.training.callbacks import BestWeights, MetricsLogger
-from tasks.training.deterministic import deterministic
-from tasks.training.loggers import NoLogger, identity
-from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.training.advice import small_batch
+from tasks.training.attempt import Attempt, attempt
+from tasks.training.evaluate import finish
 from tasks.training.module import Task
-from tasks.training.process import logged, seed_everything
-from tasks.training.result import PARTS, Result, new_record
+from tasks.training.outputs import draw, save_weights
+from tasks.training.process import logged
+from tasks.training.result import new_record
+from tasks.training.summary import ended
 from tasks.training.trainer import TrainerOptions
+from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.config.idle import idle
-from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
-from zoo.probes.stream import net_mixing
-from zoo.run_folder import AT_BEST, RunFolder
-from zoo.seeding import branch_digest, redraw
-from zoo.shard import WHOLE, set_shard
-from zoo.system.lease import WRITER
+from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")
 
@@ -48,7 +32,7 @@ def train(
     folder: RunFolder | None,
     checkpoint: Path | None,
     pictures: bool = True,
-) -> Result | None:
+) -> Report | None:
     """Trains, evaluates and records, also over returns to an earlier step.
 
     Args:
@@ -64,92 +48,31 @@ def train(
         tell(config, task, training)
         while True:
             try:
-                return attempt(config, training, task, folder, checkpoint, pictures)
+                with attempt(config, training, task, folder, pictures) as now:
+                    now.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+                    conclude(now, task, training, folder, pictures)
             except RolledBack as back:
                 checkpoint = back.checkpoint
                 if folder:
                     folder.forget_after(back.step)
+            else:
+                code = 128 + now.keep.stopped if now.keep.stopped else 0
+                return ended(now.record, folder, code) if folder else None
 
 
-def attempt(
-    config: Config,
-    training: TrainerOptions,
-    task: Task,
-    folder: RunFolder | None,
-    checkpoint: Path | None,
-    pictures: bool,
-) -> Result | None:
-    """Trains, evaluates and records, whatever happens on the way."""
-    keep_freed_memory()
-    forget_peak_memory()
-    redraw(task.model, config.seed)
-    seed_everything(config.seed)
-    record = new_record(config, task)
-    config.maker("init")().apply(task.model, config.seed)
-    record["start_digest"] = branch_digest(task.model)
+def conclude(
+    now: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, pictures: bool
+) -> None:
+    """Evaluates a run that reached its end, and writes its weights and figures."""
+    record, stopped = now.record, now.keep.stopped
+    record["steps"] = now.trainer.global_step
+    if not stopped:
+        record["curves_at_start"] = now.recorder.shown["curves"]
+        finish(record, task, training, now.best)
     if folder:
-        record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
-    if training.compile:
-        torch.compiler.reset()  # another run in this process would count as a recompilation
-        task.model.compile()
-    repeating = deterministic(training.deterministic)
-    with SignalHandler() as interrupts, repeating as unrepeatable:
-        mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
-        epochs = functools.partial(training.epochs, task)
-        recorder = MetricsLogger(folder, mirror, training.log_every, epochs, pictures)
-        best = BestWeights(training.patience)
-        last = (folder.checkpoints if folder else Path()) / "last.ckpt"
-        policy, every = training.on_nonfinite, training.log_every
-        guard = NonFiniteGuard(
-            policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt")
-        )
-        keep = Checkpointer(last, training.save_minutes, interrupts, every, policy == "rollback")
-        record["events"] = guard.events
-
-        def hung(what: str) -> None:
-            record["steps"], record["reason"] = watchdog.step, what
-            if folder:
-                folder.write_result(record)
-                (folder.path / WRITER).unlink(missing_ok=True)
-
-        watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
-        callbacks = [guard, recorder, best, keep, watchdog]
-        trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
-        if folder:
-            mirror.start(folder.path, config.plain(), identity(config))
-        figures: dict[str, Path] = {}
-        try:
-            with outcome(record, keep, config, task), watchdog.over(trainer):
-                trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-                record["steps"] = trainer.global_step
-                if not keep.stopped:
-                    record["curves_at_start"] = recorder.shown["curves"]
-                    finish(record, task, training, best)
-                if folder:
-                    save_weights(record, task, folder, best)
-                if folder and pictures and not keep.stopped:
-                    figures = draw(record, task, folder, recorder.shown["mixing"])
-        finally:
-            set_shard(WHOLE)
-            recorder.close()
-            record["steps"] = trainer.global_step
-            record["lost_steps"] = guard.count
-            record["epochs"] = training.epochs(task, trainer.global_step)
-            record["seconds_per_step"] = recorder.seconds_per_step()
-            record["peak_memory_bytes"] = peak_memory_bytes()
-            if training.deterministic:
-                named = record["unrepeatable"] = sorted(unrepeatable)
-                log.info("kernels that do not repeat: %s", ", ".join(named) or "none")
-            try:
-                if folder:
-                    folder.write_result(record)
-            finally:
-                mirror.finish(record, figures)
-        log.info("%s at step %d", record["status"], record["steps"])
-        if folder and keep.stopped:
-            log.info("continue: fit from=%s", folder.path)
-        code = 128 + keep.stopped if keep.stopped else 0
-        return Result(record, str(folder.path), code) if folder else None
+        save_weights(record, task, folder, now.best)
+    if folder and pictures and not stopped:
+        now.figures = draw(record, task, folder, now.recorder.shown["mixing"])
 
 
 def tell(config: Config, task: Task, training: TrainerOptions) -> None:
@@ -175,118 +98,3 @@ def announcement(record: dict[str, Any], limits: dict[str, int], training: Train
         f"{record['parameters']:,} parameters, {limits[ends]} steps ({ends}{longer}) on "
         f"{training.devices} {training.accelerator}"
     )
-
-
-@contextlib.contextmanager
-def outcome(
-    record: dict[str, Any], keep: Checkpointer, config: Config, task: Task
-) -> Iterator[None]:
-    """Notes how training ended and how long it took; errors that have a remedy get it."""
-    began = time.perf_counter()
-    try:
-        yield
-    except BaseException as error:
-        received = keep.interrupts.received
-        if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
-            record["status"] = "interrupted"
-            raise SystemExit(128 + received) from error
-        if isinstance(error, RolledBack):
-            record["status"] = "interrupted"
-            raise
-        record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
-        lost = is_out_of_memory(error)
-        known = out_of_memory(config, task, str(error)) if lost else as_zoo_error(error)
-        record["reason"] = getattr(known, "what", type(error).__name__)
-        if known is not error:
-            raise known from error
-        raise
-    else:
-        record["status"] = "interrupted" if keep.stopped else "done"
-    finally:
-        record["seconds"] += time.perf_counter() - began
-
-
-def finish(record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights) -> None:
-    """Evaluates a run that reached its end, at its last step and at its best one."""
-    metrics = measured(task, training)
-    best.update(metrics["val/loss"], record["steps"], task)
-    better = {} if best.step == record["steps"] else best.weights
-    with task.evaluating():
-        final, record["curves"] = finite(task.final_metrics()), task.depth_profiles()
-    record["metrics"] = metrics | final | at_best(task, training, metrics, better)
-    record["primary"]["value"] = metrics[record["primary"]["name"]]
-    record["best_step"] = best.step
-
-
-def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
-    """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
-    facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
-    weights = {"last": (record["steps"], task.model.state_dict())}
-    if best.weights:
-        save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
-        weights["best"] = best.step, best.weights
-    for name, (step, values) in weights.items():
-        path = folder.checkpoints / f"{name}.safetensors"
-        save_safetensors(values, path, facts | {"step": step})
-
-
-def measured(task: Task, training: TrainerOptions) -> dict[str, float]:
-    """Every metric on every part of the data with the present weights."""
-    found: dict[str, float] = {}
-    for part in PARTS:
-        training.evaluator().validate(task, task.loader(part), verbose=False)
-        found |= {f"{part}/{name}": value for name, value in task.metrics().items()}
-    return finite(found)
-
-
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """These metrics; Diverged if one of them is no number."""
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")
-    return metrics
-
-
-def at_best(
-    task: Task, training: TrainerOptions, metrics: dict[str, float], best: dict[str, Tensor]
-) -> dict[str, float]:
-    """The metrics with the weights of lowest validation loss; the present ones come back.
-
-    Args:
-        task: that is evaluated.
-        training: options of the evaluation.
-        metrics: with the present weights.
-        best: the other weights; none: the present ones are the best.
-    """
-    if best:
-        last = {name: value.clone() for name, value in task.model.state_dict().items()}
-        task.model.load_state_dict(best)
-        metrics = measured(task, training)
-        task.model.load_state_dict(last)
-    return {f"{name}{AT_BEST}": value for name, value in metrics.items()}
-
-
-def draw(
-    record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
-) -> dict[str, Path]:
-    """The figures of a finished run."""
-    from zoo.probes.plots import curves_figure, depth_figure, mixing_figure, save
-
-    title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
-    after = f"step {record['steps']}"
-    with task.evaluating():
-        curves = curves_figure(list(folder.rows()), title, record["events"])
-        figures = {"curves": curves, **task.figures(title)}
-    for name, values in record["curves"].items():
-        start = record["curves_at_start"].get(name)
-        lines = {"start": start, after: values} if start else {after: values}
-        figures[name] = depth_figure(name, lines, title)
-    matrix = net_mixing(task.model)
-    if matrix is not None:
-        rules = record["connection"] + (f", long {record['long']}" if record["long"] else "")
-        named = {} if fresh is None else {f"{rules}: start": fresh}
-        figures["mixing"] = mixing_figure({**named, f"{rules}: {after}": matrix})
-    paths = {name: folder.figures / f"{name}.png" for name in figures}
-    for name, figure in figures.items():
-        save(figure, paths[name])
-    return paths

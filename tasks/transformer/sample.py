@@ -10,8 +10,8 @@ from annotated_types import Ge
 from torch import Tensor
 
 from tasks.inference.files import given_folder, unused, writing
-from tasks.inference.use import Report
 from tasks.transformer.task import LanguageModelling
+from zoo.cli.report import Report
 from zoo.config.sizes import Count
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder, write_whole

@@ -14,7 +14,7 @@ from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from zoo.probes.stream import token_similarity
-from zoo.shard import Shard, set_shard
+from zoo.shard import WHOLE, Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
 SHOWN = 16  # windows of the curves
@@ -86,37 +86,40 @@ class LanguageModelling(Task):
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
     def setup(self, stage: str) -> None:
-        """Brings the tokens to the device, once, unless they are too many."""
+        """Brings the tokens `[T]` to the device, once, unless they are too many."""
         tokens = self.data.tokens
         self.tokens = tokens.to(self.device) if len(tokens) <= HELD else tokens
         self.lengths = torch.tensor(self.data.symbols.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
 
     def loader(self, part: str) -> Iterable[tuple[Tensor, int]]:
+        """Gives places `[B]` long where windows begin, and the length of these windows."""
         limit = None
         if part == "train":
             limit = -(-max(self.data.sizes[1:]) // self.context)
         return SequentialWindows(self.data.parts[part], self.context, limit)
 
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
-        self.world, self.rank = world, rank
+        """Gives places `[B]` long where windows of the whole context begin."""
         places = self.data.sizes[0] - self.context
         return RandomWindows(places, self.batch_size, self.seed, number)
 
     def windows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """Tokens `[B, length]` from these places on, and the tokens after each of them."""
+        """Reads tokens `[B, length]` from places `[B]` on, and those after each, `[B, length]`."""
         places = starts.to(self.tokens.device)[:, None] + self.offsets[: length + 1]
         tokens = self.tokens[places].to(self.device).long()
         return tokens[:, :-1], tokens[:, 1:]
 
-    def loss(self, batch: Tensor) -> Tensor:
-        set_shard(Shard(self.rank, self.world, len(batch)))
-        x, y = self.windows(batch[self.rank :: self.world], self.context)
+    def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
+        """Computes the mean cross-entropy `[]` of the tokens of windows that begin at `[B]`."""
+        set_shard(shard.of(len(batch)))
+        x, y = self.windows(batch[shard.rank :: shard.world], self.context)
         logits = self.model(x).float().flatten(0, 1)
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
-        return loss * (self.world / (len(batch) * self.context))
+        return loss * (shard.world / (len(batch) * self.context))
 
     def eval_sums(self, batch: tuple[Tensor, int]) -> Totals:
+        """Sums loss, characters and count of tokens, `[]` each, over windows of `loader`."""
         x, y = self.windows(*batch)
         logits = self.model(x).float().flatten(0, 1)
         return {
@@ -126,7 +129,7 @@ class LanguageModelling(Task):
         }
 
     def metrics(self) -> dict[str, float]:
-        """Nats for each symbol, perplexity, and bits for each character of the text itself."""
+        """Gives nats for each symbol, perplexity, and bits for each character of the text."""
         if not self.measured:
             means = super().metrics()
             loss = means["loss"]

@@ -20,6 +20,7 @@ from tasks.unet.metrics import confusion, measures, rim_counts
 from zoo.config.sizes import Pixels
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import refuse_single_values
+from zoo.shard import WHOLE, Shard, set_shard
 from zoo.stack import Stack
 
 if TYPE_CHECKING:
@@ -97,30 +98,47 @@ class Segmentation(ImageTask):
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
 
     def pieces(self, examples: Tensor) -> InOrder:
-        """Examples in pieces for evaluation."""
+        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
         return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
 
     def loader(self, part: str) -> Iterable[Tensor]:
+        """Gives numbers of examples, `[B]` long."""
         return self.pieces(self.data.parts[part])
 
-    def inputs(self, number: int, examples: Tensor) -> tuple[Tensor, Tensor]:
-        """This process's images of a batch and their masks."""
+    def inputs(self, number: int, examples: Tensor, shard: Shard = WHOLE) -> tuple[Tensor, Tensor]:
+        """Gives this process's images of a training batch as the model sees them, and their masks.
+
+        Args:
+            number: of the batch.
+            examples: `[B]` long, numbers of its images.
+            shard: which of them, n, are this process's.
+
+        Returns:
+            Images `[n, C, h, w]` and masks `[n, h, w]`, windows of the size that `crop` says.
+        """
+        which = shard.of(len(examples)).index()
         draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
-        which = self.mine(len(examples))
         images, masks = self.images[examples[which]], self.targets[examples[which]]
         x, y = self.augment.moved(self.normalised(images), masks, draws, which)
         return self.augment.lit(x, self.std, draws, which), y
 
-    def loss(self, batch: tuple[int, Tensor]) -> Tensor:
-        x, y = self.inputs(*batch)
+    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
+        """Computes the loss `[]` of the number of a batch and its examples `[B]` long."""
+        number, examples = batch
+        set_shard(shard.of(len(examples)))
+        x, y = self.inputs(number, examples, shard)
         sums = self.criterion.sums(self.model(x), y)
-        return self.criterion.value(over_processes(sums) if self.world > 1 else sums)
+        return self.criterion.value(over_processes(sums) if shard.world > 1 else sums)
 
     def logits(self, examples: Tensor) -> Tensor:
-        """`[B, classes, H, W]` of images as they are."""
+        """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples]))
 
     def eval_sums(self, batch: Tensor) -> Totals:
+        """Sums what the loss needs and counts pixels, over examples `[B]` long.
+
+        Counts are `confusion` `[classes, classes]`, truth by guess, and `rims` `[3, classes]`.
+        """
         logits, y = self.logits(batch), self.targets[batch]
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
@@ -131,6 +149,7 @@ class Segmentation(ImageTask):
         }
 
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
+        """Turns the totals of `eval_sums` into the loss and measures of overlap."""
         counts, rims = totals.pop("confusion"), totals.pop("rims")
         loss = self.criterion.value(totals).item()
         return {"loss": loss, **measures(counts, rims, self.data.classes)}
@@ -164,7 +183,6 @@ class Segmentation(ImageTask):
 
         data: MaskSet = self.data
         guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
-        self.world, self.rank = 1, 0
         x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
         return {
             "answers": answers_figure(data, guess.to(torch.uint8), title),

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch.utils.flop_counter import FlopCounterMode
 
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
-from tasks.training.run import prepare
 from tasks.training.train import train
 from zoo.config.compose import from_plain
 from zoo.config.config import Config
@@ -45,8 +45,7 @@ def measure(plain: dict[str, Any]) -> dict[str, Any]:
     of dense products, convolutions and attention.
     """
     config = configured(plain)
-    training, make_task = prepare(config, remembered)
-    task = make_task()
+    training, task = build_trainer_options(config), build_task(config, remembered)
     redraw(task.model, config.seed)
     if training.accelerator == "gpu":
         task = task.to("cuda")
@@ -78,9 +77,8 @@ def step(task: Task, batch: Any) -> None:
 def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
     """Trains and evaluates one run in a fresh folder; a run that diverges is a result as well."""
     config = configured(plain)
-    training, make_task = prepare(config, remembered)
+    training, task = build_trainer_options(config), build_task(config, remembered)
     folder = RunFolder(Path(path))
-    task = make_task()
     folder.create()
     folder.write_config(config.plain(), config.given)
     with contextlib.suppress(Diverged):

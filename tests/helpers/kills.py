@@ -24,7 +24,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "row": "tasks.training.callbacks.MetricsLogger.row",
     "offer": "tasks.training.callbacks.BestWeights.update",
     "validation": "tasks.training.module.Task.validation_step",
-    "evaluation": "tasks.training.train.measured",
+    "evaluation": "tasks.training.evaluate.measured",
     "write": "os.fsync",
     "pickle": "torch._C.PyTorchFileWriter.write_record",
     "rename": "pathlib.Path.replace",
@@ -113,7 +113,9 @@ def lose(number):
     from tasks.unet.task import Segmentation
 
     def planted(loss):
-        return lambda self, batch: loss(self, batch) * (NAN if batch[0] == number else 1.0)
+        return lambda self, batch, *rest: (
+            loss(self, batch, *rest) * (NAN if batch[0] == number else 1.0)
+        )
 
     for each in (ImageClassification, Denoising, Segmentation):
         each.loss = planted(each.loss)

@@ -11,8 +11,8 @@ from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_leaves
 
 from tasks.inference.use import use
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.result import order_digest
-from tasks.training.run import prepare
 from tasks.training.train import train
 from zoo.config.compose import change, load
 from zoo.errors import ConfigError, DataError, Diverged
@@ -108,8 +108,7 @@ class Run:
         self.config.check()
 
     def task(self):
-        training, make_task = prepare(self.config, remembered)
-        return training, make_task()
+        return build_trainer_options(self.config), build_task(self.config, remembered)
 
     @functools.cached_property
     def start(self):

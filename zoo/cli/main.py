@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from zoo.cli.usage import overview
-from zoo.cli.verbs import VERBS, Flags
+from zoo.cli.verbs import VERBS
 from zoo.config.compose import GENERAL
 from zoo.config.registry import GROUPS
 from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
 from zoo.system.console import settle, spare_caches
 
 LIGHT = ("list", "show")  # verbs that need no library's cache
+
+
+@dataclass
+class Flags:
+    json: bool = False
+    debug: bool = False
+    help: bool = False
+    version: bool = False
 
 
 def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
@@ -38,57 +48,64 @@ def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
     return flags, rest[0] if rest else None, rest[1:]
 
 
-def run(argv: Sequence[str]) -> int:
-    """Runs one command; errors are raised."""
-    flags, verb, words = split(argv)
+def told(flags: Flags, verb: str | None, words: Sequence[str]) -> str:
+    """The version, the overview or the page of a verb; ConfigError where no verb is meant."""
     if flags.version:
         from zoo import __version__
 
-        print(__version__)
-    elif verb is None and flags.help:
-        print(overview())
-    elif verb is None:
+        return __version__
+    if verb is None and flags.help:
+        return overview()
+    if verb is None:
         raise ConfigError("no verb", "command line", f"choose from {', '.join(VERBS)}")
-    elif verb not in VERBS:
+    if verb not in VERBS:
         near = f"did you mean list {verb}?" if verb in GROUPS else suggest(verb, VERBS)
         raise ConfigError(f"unknown verb {verb!r}", "command line", near)
-    elif flags.help:
-        from zoo.cli.manual import page
+    from zoo.cli.manual import page
 
-        print(page(verb, words))
-    else:
-        if verb not in LIGHT:
-            spare_caches()
-        code = VERBS[verb](words, flags)
-        sys.stdout.flush()  # a full disk is told as any error
-        return code
-    return 0
+    return page(verb, words)
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command and returns its exit code; errors are one line on stderr."""
     try:
-        return run(argv)
+        flags, verb, words = split(argv)
+        if flags.version or flags.help or verb not in VERBS:
+            print(told(flags, verb, words))
+            return 0
+        if verb not in LIGHT:
+            spare_caches()
+        act = VERBS[verb](words)
+        report = act()
+        if report is None:  # only the first process of a run reports
+            return 0
+        print(json.dumps(report.record) if flags.json else report.text)
+        sys.stdout.flush()  # a full disk is told as any error
+        return report.code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if "--debug" in argv:
-            traceback.print_exc()
-        known = as_zoo_error(error)
-        line = str(known)
-        if not isinstance(known, ZooError):
-            reason = " ".join(line.split())[:300] or "no message"
-            hint = "run again with --debug for the traceback"
-            line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
-        rank = os.environ.get("LOCAL_RANK", "0")
-        if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
-            print(
-                f"zoo: error: {'' if rank == '0' else f'process {rank}: '}{line}", file=sys.stderr
-            )
-        return known.code if isinstance(known, ZooError) else 1
+        return failed(error, argv)
+
+
+def failed(error: Exception, argv: Sequence[str]) -> int:
+    """Tells an error in one line, with its traceback where that is asked for; the exit code."""
+    if "--debug" in argv:
+        traceback.print_exception(error)
+    known = as_zoo_error(error)
+    line = str(known)
+    if not isinstance(known, ZooError):
+        reason = " ".join(line.split())[:300] or "no message"
+        hint = "run again with --debug for the traceback"
+        line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
+    rank = os.environ.get("LOCAL_RANK", "0")
+    if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
+        process = "" if rank == "0" else f"process {rank}: "
+        print(f"zoo: error: {process}{line}", file=sys.stderr)
+    return known.code if isinstance(known, ZooError) else 1
 
 
 def entry() -> None:

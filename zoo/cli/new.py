@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from zoo.cli.project import NAME, Home, near, the_checkout, the_package
+from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.errors import ConfigError, quoted, shown, suggest
 
@@ -33,8 +34,8 @@ READ = ("null", "true", "false", "yes", "no", "on", "off", "inf", "nan")  # as o
 IMPORTS = re.compile(r"(?:^from \S+ import .*\n)+", re.MULTILINE)
 
 
-def new(words: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Writes the files of a skeleton; gives them and the commands that follow, also as a text.
+def new(words: Sequence[str]) -> Report:
+    """Writes the files of a skeleton and reports them with the commands that follow.
 
     Args:
         words: `KIND NAME [package=DIR]`.
@@ -51,7 +52,8 @@ def new(words: Sequence[str]) -> tuple[dict[str, Any], str]:
     written = [near(path) for path in files]
     following = [quoted(["python", "-m", *step]) for step in steps(kind, name, home)]
     record = {"kind": kind, "name": name, "written": written, "next": following}
-    return record, "\n".join([*columns("wrote", map(shown, written)), *columns("next:", following)])
+    text = "\n".join([*columns("wrote", map(shown, written)), *columns("next:", following)])
+    return Report(record, text)
 
 
 def skeleton(kind: str, name: str, home: Home) -> dict[Path, str]:

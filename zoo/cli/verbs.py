@@ -1,30 +1,19 @@
-"""The verbs of the command line."""
+"""The verbs of the command line: each turns its words, once they are checked, into an act."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Any
 
+from zoo.cli.report import Report
 from zoo.config.options import checked
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError, close, suggest
 
-DIFFERS = 7  # the exit code of a command that came to its end and found what should not be
-
-
-@dataclass
-class Flags:
-    json: bool = False
-    debug: bool = False
-    help: bool = False
-    version: bool = False
-
-
-def emit(flags: Flags, record: Any, text: str) -> None:
-    """Prints a result on stdout, as JSON or as text."""
-    print(json.dumps(record) if flags.json else text)
+Act = Callable[[], Report | None]  # None in all but the first process of a run
+Verb = Callable[[Sequence[str]], Act]
 
 
 def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -33,16 +22,12 @@ def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     return load(words)
 
 
-def fit(words: Sequence[str], flags: Flags) -> int:
+def fit(words: Sequence[str]) -> Act:
     config, general = configured(words)
-    from importlib import import_module
-
     run = import_module("tasks.training.run")
-    result = run.resume(config, general["from"]) if "from" in general else run.fit(config)
-    if result is not None:  # only the first process of a run reports
-        following = "" if result.exit_code else f"\n{result.next_steps()}"
-        emit(flags, result.record, result.table() + following)
-    return 0 if result is None else result.exit_code
+    if "from" in general:
+        return partial(run.resume, config, general["from"])
+    return partial(run.fit, config)
 
 
 def run_named(verb: str, words: Sequence[str]) -> list[str]:
@@ -57,65 +42,43 @@ def run_named(verb: str, words: Sequence[str]) -> list[str]:
     return named
 
 
-def test(words: Sequence[str], flags: Flags) -> int:
+def test(words: Sequence[str]) -> Act:
     run_named("test", words)
     config, general = configured(words)
-    from importlib import import_module
-
-    result = import_module("tasks.training.run").test(config, general["from"])
-    if result is not None:
-        emit(flags, result.record, result.table())
-    return 0
+    return partial(import_module("tasks.training.run").test, config, general["from"])
 
 
-def verify(words: Sequence[str], flags: Flags) -> int:
+def verify(words: Sequence[str]) -> Act:
     run_named("verify", words)
     own = [word for word in words if word.startswith("steps=")]
     config, general = configured([word for word in words if word not in own])
-    from importlib import import_module
-
     target = import_module("tasks.recovery.verify").Verify
-    report = target(**checked(target, parse(own), "verify"))(config, str(general["from"]))
-    if report is None:  # only the first process of a run reports
-        return 0
-    emit(flags, report.record, report.text)
-    return 0 if report.record["equal"] else DIFFERS
+    act = target(**checked(target, parse(own), "verify"))
+    return partial(act, config, str(general["from"]))
 
 
-def using(verb: str) -> Callable[[Sequence[str], Flags], int]:
+def using(verb: str) -> Verb:
     """A verb for trained runs: `from=` names the run, other words are the verb's options."""
 
-    def run_verb(words: Sequence[str], flags: Flags) -> int:
+    def turn(words: Sequence[str]) -> Act:
         named = run_named(verb, words)
         config, general = configured(named)
-        from importlib import import_module
-
         others = [word for word in words if word not in named]
-        report = import_module("tasks.inference.use").use(
-            verb, config, str(general["from"]), others
-        )
-        emit(flags, report.record, report.text)
-        return 0
+        use = import_module("tasks.inference.use").use
+        return partial(use, verb, config, str(general["from"]), others)
 
-    return run_verb
+    return turn
 
 
-def compare(words: Sequence[str], flags: Flags) -> int:
-    from importlib import import_module
-
-    record, text, code = import_module("zoo.compare.run").compare(words)
-    emit(flags, record, text)
-    return int(code)
+def compare(words: Sequence[str]) -> Act:
+    return partial(import_module("zoo.compare.run").compare, words)
 
 
-def report(words: Sequence[str], flags: Flags) -> int:
-    from importlib import import_module
-
-    emit(flags, *import_module("zoo.compare.report.merge").report(words))
-    return 0
+def report(words: Sequence[str]) -> Act:
+    return partial(import_module("zoo.compare.report.merge").report, words)
 
 
-def bench(words: Sequence[str], flags: Flags) -> int:
+def bench(words: Sequence[str]) -> Act:
     kinds = [word.removeprefix("of=") for word in words if word.startswith("of=")] or ["fit"]
     kind = kinds[-1]
     if kind not in BENCHES:
@@ -123,21 +86,14 @@ def bench(words: Sequence[str], flags: Flags) -> int:
     config, general = configured([word for word in words if not word.startswith("of=")])
     if "from" in general:
         raise ConfigError("bench takes no run", "from=...", "use config=FOLDER/config.yaml")
-    from importlib import import_module
-
-    report = import_module(BENCHES[kind]).bench(config)
-    emit(flags, report.record, report.table())
-    return 0
+    return partial(import_module(BENCHES[kind]).bench, config)
 
 
-def new(words: Sequence[str], flags: Flags) -> int:
-    from importlib import import_module
-
-    emit(flags, *import_module("zoo.cli.new").new(words))
-    return 0
+def new(words: Sequence[str]) -> Act:
+    return partial(import_module("zoo.cli.new").new, words)
 
 
-def list_(words: Sequence[str], flags: Flags) -> int:
+def list_(words: Sequence[str]) -> Act:
     from zoo.config import catalogue
 
     if len(words) > 1:
@@ -146,17 +102,15 @@ def list_(words: Sequence[str], flags: Flags) -> int:
         hint = suggest(words[0], catalogue.GROUPS)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
-    emit(flags, entries, catalogue.table(entries))
-    return 0
+    return partial(Report, entries, catalogue.table(entries))
 
 
-def show(words: Sequence[str], flags: Flags) -> int:
+def show(words: Sequence[str]) -> Act:
     config, _ = configured(words)
     import yaml
 
     tree = config.plain()
-    emit(flags, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
-    return 0
+    return partial(Report, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
 
 
 BENCHES = {
@@ -165,7 +119,7 @@ BENCHES = {
     "memory": "tasks.bench.memory",
     "twin": "tasks.bench.reference",
 }
-VERBS: dict[str, Callable[[Sequence[str], Flags], int]] = {
+VERBS: dict[str, Verb] = {
     "fit": fit,
     "test": test,
     "verify": verify,

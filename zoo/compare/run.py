@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.cli.report import Report
 from zoo.compare.analysis.analyse import with_result
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import Run
@@ -100,8 +101,8 @@ class Comparing:
         return with_result(run, result) if result else replace(run, status="failed", reason=why)
 
 
-def compare(words: Sequence[str]) -> tuple[dict[str, Any], str, int]:
-    """Runs a comparison, or what of it is missing; gives record, text and exit code."""
+def compare(words: Sequence[str]) -> Report:
+    """Runs a comparison, or what of it is missing, and reports it."""
     name, options, given = declare(words)
     found = plan(options, given)
     store = Store(folder(name, options, words))
@@ -113,7 +114,7 @@ def compare(words: Sequence[str]) -> tuple[dict[str, Any], str, int]:
         runs = [comparing.run(cell, costs[cell.kind]) for cell in found.cells]
         jobs, lost = comparing.jobs(runs, costs)
         if options.dry_run:
-            return listing(runs, jobs, lost, store, engine, found.hypotheses)
+            return Report(*listing(runs, jobs, lost, store, engine, found.hypotheses))
         record, plans = outline(comparing, runs), store.path / PLAN
         write_whole(plans, json.dumps(record.plain()))
         try:
@@ -130,7 +131,7 @@ def compare(words: Sequence[str]) -> tuple[dict[str, Any], str, int]:
     if options.mirror and given.get("logger") != ["none"]:
         with messages():
             mirror(record, store.path)
-    return record.plain(), text, FAILED if lost else 0
+    return Report(record.plain(), text, FAILED if lost else 0)
 
 
 def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:

@@ -13,6 +13,7 @@ from tasks.bench import fit as bench
 from tasks.bench import memory as bench_memory
 from tasks.bench import reference as bench_twin
 from tasks.bench import rules as bench_rules
+from tasks.training.build import build_task
 from tasks.training.process import logged
 from zoo.cli.main import main
 from zoo.config import registry
@@ -49,8 +50,8 @@ def test_the_bare_loop_trains_the_same_weights(task):
     """Schedule and clipping included, whatever gradients were there: `fit` adds cost alone."""
     options = ["optimizer=sgd", "optimizer.warmup=2", "trainer.clip=0.01", *LIMITS]
     config, _ = load([f"task={task}", *SMALL[task], *options])
-    training, make_task = bench.one_process(config)
-    task = make_task()
+    training = bench.one_process(config)
+    task = build_task(config)
     redraw(task.model, 0)
     task.setup("fit")
     bare = bench.Bare(copy.deepcopy(task), training.steps(task), training)
@@ -73,9 +74,9 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
     held: list[bool] = []
     config, _ = load(["task=cnn", *SMALL["cnn"], *LIMITS])
-    training, make_task = bench.one_process(config)
+    training = bench.one_process(config)
     training.max_steps, training.accumulate = 2, 3
-    task = make_task()
+    task = build_task(config)
     with logged(None):
         training.trainer(task, [Look()]).fit(task)
     assert held == [True, True, False] * 2

@@ -16,7 +16,7 @@ from tasks.diffusion import task as diffusion
 from tasks.diffusion.noise_schedule import Noise
 from tasks.recovery import checkpoints
 from tasks.recovery.tensor_files import save_whole
-from tasks.training.run import prepare
+from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config.compose import load
 from zoo.run_folder import RunFolder
@@ -191,8 +191,7 @@ def test_what_a_conditional_model_never_saw_is_refused(drop, words, said, tmp_pa
 
 def test_a_large_training_part_is_evaluated_in_part(tmp_path, monkeypatch):
     monkeypatch.setattr(diffusion, "SEEN", 300)
-    _, make_task = prepare(load([*SMALL, "trainer.accelerator=cpu"])[0])
-    task = make_task()
+    task = build_task(load([*SMALL, "trainer.accelerator=cpu"])[0])
     seen = torch.cat([piece.examples for piece in task.loader("train")]).unique()
     assert len(seen) == 300
     assert set(seen.tolist()) <= set(task.data.train.tolist())

@@ -34,11 +34,11 @@ def planted(monkeypatch):
     loss = ImageClassification.loss
 
     def plant(factors, act=lambda number: None):
-        def planted_loss(self, batch):
+        def planted_loss(self, batch, shard):
             number = batch[0] + 1
             if torch.is_grad_enabled():
                 act(number)
-            return loss(self, batch) * factors.get(number, 1.0)
+            return loss(self, batch, shard) * factors.get(number, 1.0)
 
         monkeypatch.setattr(ImageClassification, "loss", planted_loss)
 
@@ -51,8 +51,8 @@ def steep(monkeypatch):
     loss = ImageClassification.loss
 
     def plant(numbers):
-        def steep_loss(self, batch):
-            value = loss(self, batch)
+        def steep_loss(self, batch, shard):
+            value = loss(self, batch, shard)
             if batch[0] + 1 not in numbers:
                 return value
             return value + (0 * next(self.model.parameters())).sum().sqrt()  # 0, of endless slope
@@ -381,8 +381,8 @@ def loses(words, place, err):
     os.environ.update(place)
     loss = ImageClassification.loss
 
-    def planted_loss(self, batch):
-        return loss(self, batch) * (NAN if (batch[0], self.rank) == (2, 1) else 1.0)
+    def planted_loss(self, batch, shard):
+        return loss(self, batch, shard) * (NAN if (batch[0], shard.rank) == (2, 1) else 1.0)
 
     ImageClassification.loss = planted_loss
     speak(words, err)

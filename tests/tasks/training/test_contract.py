@@ -63,7 +63,7 @@ class Owning(NodeClassification):
 class Alike(NodeClassification):
     pass
 class Lossless(NodeClassification):
-    def loss(self, batch): return None
+    def loss(self, batch, shard): return None
 class Uncounted(NodeClassification):
     def eval_sums(self, batch): return {"loss": super().eval_sums(batch)["loss"]}
 class Promising(NodeClassification):

@@ -7,10 +7,10 @@ import torch
 from pytorch_lightning import Callback
 from small_runs import SMALL, fit
 
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.callbacks import MetricsLogger
 from tasks.training.loggers import NoLogger
 from tasks.training.process import logged
-from tasks.training.run import prepare
 from zoo.config.compose import load
 from zoo.probes.plots import curves_figure
 from zoo.run_folder import RunFolder
@@ -35,12 +35,12 @@ class Watch(Callback):
 def course(folder, *words, spoil=1.0):
     """The rows of a run in training and what was noted beside it."""
     config = load([*SMALL, "trainer.accelerator=cpu", *words])[0]
-    training, make_task = prepare(config)
+    training = build_trainer_options(config)
     watch, folder = Watch(spoil), RunFolder(folder / "run")
     folder.create()
     recorder = MetricsLogger(folder, NoLogger(), training.log_every, float)
     with logged(None):
-        training.trainer(None, [watch, recorder]).fit(make_task())
+        training.trainer(None, [watch, recorder]).fit(build_task(config))
     recorder.close()
     return [row for row in folder.rows() if "train/loss" in row], watch.seen
 

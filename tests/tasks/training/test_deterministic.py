@@ -69,9 +69,9 @@ def test_other_warnings_are_shown_as_ever(recwarn):
 def test_a_run_names_them_in_its_log_and_result(repeats, tmp_path, capsys, monkeypatch):
     loss = NodeClassification.loss
 
-    def doubtful(self, batch):
+    def doubtful(self, batch, shard):
         not_repeating()
-        return loss(self, batch)
+        return loss(self, batch, shard)
 
     if not repeats:
         monkeypatch.setattr(NodeClassification, "loss", doubtful)

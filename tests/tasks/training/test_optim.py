@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import CONNECTIONS
 
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.optim import SGD, Adam, AdamW
 from tasks.training.process import logged
-from tasks.training.run import prepare
 from zoo.config.compose import load
 from zoo.config.registry import maker, options
 from zoo.models.transformer import Transformer
@@ -91,8 +91,9 @@ PLAIN += ["optimizer.weight_decay=0", "logger=none", "trainer.accelerator=cpu"]
 
 def first_step(*words):
     """A task before its first step of plain gradient descent, and how far that moves it."""
-    training, make_task = prepare(load([*PLAIN, "trainer.max_steps=1", *words])[0])
-    fresh, task = make_task(), make_task()
+    config, _ = load([*PLAIN, "trainer.max_steps=1", *words])
+    training = build_trainer_options(config)
+    fresh, task = build_task(config), build_task(config)
     for one in (fresh, task):
         redraw(one.model, 0)
     with logged(None):

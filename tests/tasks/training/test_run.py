@@ -21,9 +21,9 @@ from small_runs import SMALL, command, fit, rows, weights
 
 from tasks.gnn.task import NodeClassification
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.training.build import build_task, build_trainer_options
 from tasks.training.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.process import logged
-from tasks.training.run import prepare
 from zoo.cli.main import main
 from zoo.config.compose import load
 from zoo.run_folder import RunFolder
@@ -265,7 +265,7 @@ def test_peak_memory_is_that_of_one_run():
 @pytest.mark.parametrize("again", [["run.dir={}"], ["from={}"]])
 def test_a_run_that_ended_while_its_folder_was_asked_for_stays(again, tmp_path, monkeypatch):
     """What is checked before the data are loaded is checked again before anything is written."""
-    from tasks.training import run as module
+    from tasks.training import build as module
 
     place, whole = tmp_path / "run", module.whole
     if "from" in again[0]:
@@ -300,7 +300,7 @@ def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
 def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monkeypatch, capsys):
     step = NodeClassification.loss
 
-    def spoiled(self, batch):
+    def spoiled(self, batch, shard):
         if self.trainer.global_step == 3:
             target = {
                 "weight": lambda: next(self.model.parameters()),
@@ -310,7 +310,7 @@ def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monke
                 ],
             }[where]()
             target.detach().view(-1)[0] = math.nan
-        return step(self, batch)
+        return step(self, batch, shard)
 
     monkeypatch.setattr(NodeClassification, "loss", spoiled)
     words = ["norm=pre", "model.norm=batch", "trainer.save_minutes=0", "trainer.max_steps=6"]
@@ -377,8 +377,8 @@ def test_a_run_ends_between_two_steps(tmp_path):
             interrupts.received = signal.SIGTERM
 
     words = [*SMALL, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.accumulate=3"]
-    training, make_task = prepare(load(words)[0])
-    task = make_task()
+    config, _ = load(words)
+    training, task = build_trainer_options(config), build_task(config)
     with logged(None), SignalHandler() as interrupts:
         keep = Checkpointer(tmp_path / "last.ckpt", 1.0, interrupts, 1, False)
         trainer = training.trainer(task, [Signal(), keep], [AtomicCheckpointIO()])

@@ -80,11 +80,11 @@ def test_sample_continues_a_prompt(trained, capsys):
 def test_greedy_text_is_the_most_probable_one(trained, capsys):
     """Without a cache, while the context holds it; the best one of one is drawn alike."""
     from tasks.recovery.tensor_files import load_checkpoint
-    from tasks.training.run import load_weights, prepare
+    from tasks.training.build import build_task, load_weights
     from zoo.config.compose import load
 
     config, _ = load([f"from={trained}"])
-    task = prepare(config)[1]()
+    task = build_task(config)
     checkpoint = load_checkpoint(trained / "checkpoints" / "last.ckpt")
     load_weights(task, checkpoint, RunFolder(trained))
     numbers = task.data.symbols.encode("def f").tolist()

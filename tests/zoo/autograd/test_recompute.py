@@ -7,7 +7,7 @@ import torch
 from conftest import MLP, Convolution
 from torch import nn
 
-from tasks.training.run import prepare
+from tasks.training.build import refuse_unfit_model
 from zoo.config.compose import load
 from zoo.config.registry import names
 from zoo.connection import Site
@@ -300,4 +300,4 @@ def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length)
 
 @pytest.mark.parametrize("task", names("task"))
 def test_every_second_branch_of_a_default_net_can_be_computed_again(task):
-    prepare(load([f"task={task}", "model.checkpoint=2"])[0])
+    refuse_unfit_model(load([f"task={task}", "model.checkpoint=2"])[0])

@@ -7,7 +7,6 @@ import torch
 from small_domains import words
 from small_runs import rows, weights
 
-from tasks.training.image_module import ImageTask
 from tasks.training.lightning_fast import FastModule
 from zoo import shard
 from zoo.cli.main import main
@@ -266,13 +265,6 @@ def test_what_comes_after_a_run_of_several_processes_is_whole(tmp_path):
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_every_example_of_a_batch_is_of_one_process(world, count):
-    class Rank:
-        mine = ImageTask.mine
-
-        def __init__(self, rank):
-            self.rank, self.world = rank, world
-
-    rows = [Rank(rank).mine(count) for rank in range(world)]
+    rows = [shard.Shard(rank, world).of(count).index() for rank in range(world)]
     assert sorted(torch.cat(rows).tolist()) == list(range(count))
     assert all(part.dtype == torch.long for part in rows)  # an index, also where there is none
-    shard.set_shard(shard.WHOLE)

@@ -6,7 +6,7 @@ from importlib import import_module
 import pytest
 from annotated_types import Le, Lt
 
-from tasks.training.run import prepare
+from tasks.training.build import refuse_unfit_model
 from zoo.cli.main import main
 from zoo.compare.design.spec import Comparison
 from zoo.config import registry
@@ -94,7 +94,7 @@ def test_what_no_machine_can_hold_is_refused_before_it_is_made(model):
     words = [f"task={task_of(model)}", f"model.depth={depth}"]
     words.append(f"model.width={largest(model, 'width')}")
     with pytest.raises(ConfigError, match="GB of memory, and this machine has"):
-        prepare(load(words)[0])
+        refuse_unfit_model(load(words)[0])
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_data_that_no_machine_can_hold_is_refused_before_it_is_made(words):
 @pytest.mark.parametrize("model", registry.names("model"))
 def test_the_deepest_model_is_built_without_memory(model):
     depth = largest(model, "depth") - (2 if model == "cnn" else 0)
-    prepare(load([f"task={task_of(model)}", f"model.depth={depth}", "model.width=8"])[0])
+    refuse_unfit_model(load([f"task={task_of(model)}", f"model.depth={depth}", "model.width=8"])[0])

@@ -7,7 +7,7 @@ import torch
 from conftest import CONNECTIONS, Convolution
 from torch import nn
 
-from tasks.training.run import prepare
+from tasks.training.build import build_task
 from zoo.config.compose import load
 from zoo.config.registry import build, maker, options
 from zoo.connection import Site
@@ -113,7 +113,7 @@ class Halves(nn.Module):
 @pytest.mark.parametrize("task", ["unet", "diffusion"])
 def test_the_mixing_of_a_u_net_shows_its_long_sites(task):
     cut, joined = (
-        net_mixing(prepare(load([f"task={task}", f"long={long}"])[0])[1]().model)
+        net_mixing(build_task(load([f"task={task}", f"long={long}"])[0]).model)
         for long in ("plain", "residual")
     )
     assert torch.equal(cut, torch.ones_like(cut).tril())

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from zoo.cli.report import Report
 from zoo.compare.analysis.aggregate import growth, overall
 from zoo.compare.analysis.analyse import places_of
 from zoo.compare.analysis.mixing import mechanisms
@@ -43,8 +43,8 @@ def assembled(record: Record, homes: Sequence[Path]) -> Record:
     )
 
 
-def report(words: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Rebuilds the reports of some folders; gives the record and the text for the terminal."""
+def report(words: Sequence[str]) -> Report:
+    """Rebuilds the reports of some folders."""
     named = [word for word in words if not word.startswith("dir=")]
     for word in named:
         key, equals, value = word.partition("=")
@@ -74,4 +74,4 @@ def report(words: Sequence[str]) -> tuple[dict[str, Any], str]:
         cells=runs_of(sources),
     )
     record = assembled(whole, homes)
-    return record.plain(), write_all(record, target, homes)
+    return Report(record.plain(), write_all(record, target, homes))

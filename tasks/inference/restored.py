@@ -1,0 +1,66 @@
+"""From a run folder to its task with the weights, without training."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tasks.recovery.tensor_files import load_best, load_last
+from tasks.training.build import build_task, load_weights
+from tasks.training.module import Task
+from zoo.config import registry
+from zoo.config.compose import from_file
+from zoo.config.config import Config
+from zoo.errors import CheckpointError, ConfigError
+from zoo.run_folder import RunFolder, runs_in
+
+Weights = Literal["last", "best"]
+
+
+def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
+    """The task of a run with its weights, on whatever this machine has, mostly without its data.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        weights: of the last step, or of the one with the lowest validation loss.
+
+    Errors:
+        CheckpointError: the run has no such weights.
+    """
+    checkpoint, _ = load_last(folder.checkpoints)
+    task_class: Any = registry.resolve("task", config.choices["task"])
+
+    def data(source: Any) -> Any:
+        if "outline" in checkpoint:
+            return task_class.data_type.of_outline(checkpoint["outline"])
+        return source.load()  # a run of before, or data of another package
+
+    task = build_task(config, data)
+    task.trained_on = checkpoint["data_digest"]
+    load_weights(task, checkpoint, folder)
+    if weights == "best":
+        best = load_best(folder.checkpoints, checkpoint)
+        if not best["weights"]:
+            raise CheckpointError("nothing was validated", str(folder.path), "take the last ones")
+        load_weights(task.model, {"state_dict": best["weights"]}, folder)
+    return task
+
+
+def own_data(task: Task, folder: RunFolder) -> Any:
+    """The data that a run was trained on.
+
+    Errors:
+        ConfigError: it is no longer the same.
+    """
+    data = config_of(folder).maker("data")().load()
+    if data.digest() != task.trained_on:
+        raise ConfigError("the data has changed since", str(folder.path), "name data by path=")
+    return data
+
+
+def config_of(folder: RunFolder) -> Config:
+    """The configuration of a run; CheckpointError where there is none."""
+    path = folder.path / "config.yaml"
+    if not path.is_file():
+        raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
+    return from_file(str(path), {}).check()

@@ -1,0 +1,157 @@
+"""What is around Lightning's loop: callbacks and signals, and a record however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.nonfinite import NonFiniteGuard
+from tasks.recovery.rollback import RolledBack
+from tasks.recovery.watchdog import Watchdog
+from tasks.training.advice import out_of_memory
+from tasks.training.callbacks import BestWeights, MetricsLogger
+from tasks.training.deterministic import deterministic
+from tasks.training.loggers import NoLogger, identity
+from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.training.module import Task
+from tasks.training.process import seed_everything
+from tasks.training.result import new_record
+from tasks.training.trainer import TrainerOptions
+from zoo.config.config import Config
+from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
+from zoo.run_folder import RunFolder
+from zoo.seeding import branch_digest, redraw
+from zoo.shard import WHOLE, set_shard
+from zoo.system.lease import WRITER
+
+log = logging.getLogger("zoo")
+
+
+@dataclass
+class Attempt:
+    """A run under way, from its start or a checkpoint.
+
+    Args:
+        trainer: Lightning's.
+        record: of the run so far.
+        recorder: writes its log.
+        best: keeps its best weights.
+        keep: writes its checkpoints.
+        figures: its figures by name.
+    """
+
+    trainer: Any
+    record: dict[str, Any]
+    recorder: MetricsLogger
+    best: BestWeights
+    keep: Checkpointer
+    figures: dict[str, Path] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def attempt(
+    config: Config,
+    training: TrainerOptions,
+    task: Task,
+    folder: RunFolder | None,
+    pictures: bool,
+) -> Iterator[Attempt]:
+    """Makes all that a run needs, within which it is trained; its result is written at the end."""
+    keep_freed_memory()
+    forget_peak_memory()
+    redraw(task.model, config.seed)
+    seed_everything(config.seed)
+    record = new_record(config, task)
+    config.maker("init")().apply(task.model, config.seed)
+    record["start_digest"] = branch_digest(task.model)
+    if folder:
+        record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
+    if training.compile:
+        torch.compiler.reset()  # another run in this process would count as a recompilation
+        task.model.compile()
+    repeating = deterministic(training.deterministic)
+    with SignalHandler() as interrupts, repeating as unrepeatable:
+        mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
+        epochs = functools.partial(training.epochs, task)
+        recorder = MetricsLogger(folder, mirror, training.log_every, epochs, pictures)
+        best = BestWeights(training.patience)
+        last = (folder.checkpoints if folder else Path()) / "last.ckpt"
+        policy, every = training.on_nonfinite, training.log_every
+        guard = NonFiniteGuard(
+            policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt")
+        )
+        keep = Checkpointer(last, training.save_minutes, interrupts, every, policy == "rollback")
+        record["events"] = guard.events
+
+        def hung(what: str) -> None:
+            record["steps"], record["reason"] = watchdog.step, what
+            if folder:
+                folder.write_result(record)
+                (folder.path / WRITER).unlink(missing_ok=True)
+
+        watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
+        callbacks = [guard, recorder, best, keep, watchdog]
+        trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
+        if folder:
+            mirror.start(folder.path, config.plain(), identity(config))
+        now = Attempt(trainer, record, recorder, best, keep)
+        try:
+            with outcome(record, keep, config, task), watchdog.over(trainer):
+                yield now
+        finally:
+            set_shard(WHOLE)
+            recorder.close()
+            record["steps"] = trainer.global_step
+            record["lost_steps"] = guard.count
+            record["epochs"] = training.epochs(task, trainer.global_step)
+            record["seconds_per_step"] = recorder.seconds_per_step()
+            record["peak_memory_bytes"] = peak_memory_bytes()
+            if training.deterministic:
+                named = record["unrepeatable"] = sorted(unrepeatable)
+                log.info("kernels that do not repeat: %s", ", ".join(named) or "none")
+            try:
+                if folder:
+                    folder.write_result(record)
+            finally:
+                mirror.finish(record, now.figures)
+        log.info("%s at step %d", record["status"], record["steps"])
+        if folder and keep.stopped:
+            log.info("continue: fit from=%s", folder.path)
+
+
+@contextlib.contextmanager
+def outcome(
+    record: dict[str, Any], keep: Checkpointer, config: Config, task: Task
+) -> Iterator[None]:
+    """Notes how training ended and how long it took; errors that have a remedy get it."""
+    began = time.perf_counter()
+    try:
+        yield
+    except BaseException as error:
+        received = keep.interrupts.received
+        if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
+            record["status"] = "interrupted"
+            raise SystemExit(128 + received) from error
+        if isinstance(error, RolledBack):
+            record["status"] = "interrupted"
+            raise
+        record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
+        lost = is_out_of_memory(error)
+        known = out_of_memory(config, task, str(error)) if lost else as_zoo_error(error)
+        record["reason"] = getattr(known, "what", type(error).__name__)
+        if known is not error:
+            raise known from error
+        raise
+    else:
+        record["status"] = "interrupted" if keep.stopped else "done"
+    finally:
+        record["seconds"] += time.perf_counter() - began

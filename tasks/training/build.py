@@ -1,0 +1,105 @@
+"""What a configuration stands for: model, task with its data, weights, options of training."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from tasks.training.contract import (
+    owning,
+    refuse_lacking_model,
+    refuse_lacking_rest,
+    refuse_lacking_source,
+    refuse_lacking_task,
+    whole,
+)
+from tasks.training.memory import refuse_beyond_memory
+from tasks.training.module import Task
+from tasks.training.trainer import TrainerOptions
+from zoo.config import registry
+from zoo.config.config import Config
+from zoo.errors import CheckpointError, ConfigError
+from zoo.run_folder import RunFolder
+
+RULES = {"connect": "connection", "long": "long"}  # the model's arguments that are classes
+
+
+def build_model(config: Config, **facts: Any) -> nn.Module:
+    """The model of a configuration.
+
+    Args:
+        config: the configuration.
+        facts: of the data, as the task's `model_args` gives them.
+    """
+    rules = {arg: config.maker(group) for arg, group in RULES.items() if group in config.choices}
+    model: nn.Module = config.maker("model")(
+        norm_placement=config.maker("norm")(), **rules, **facts
+    )
+    return model
+
+
+def build_task(config: Config, load: Callable[[Any], Any] = lambda source: source.load()) -> Task:
+    """The task of a configuration with its model and its data.
+
+    What can be refused without data is refused before any is loaded.
+
+    Args:
+        config: the configuration.
+        load: gives the data of a source; another one can remember it.
+    """
+    optimizer = config.maker("optimizer")()
+    refuse_lacking_rest(config)
+    refuse_lacking_task(config)
+    refuse_lacking_source(config)
+    make_task, source = config.maker("task"), config.maker("data")()
+    refuse_unfit_model(config)
+    data = whole(config, load(source))
+    with owning(config, data):
+        task: Task = make_task(
+            functools.partial(build_model, config), data, optimizer, seed=config.seed
+        )
+    return task
+
+
+def build_trainer_options(config: Config) -> TrainerOptions:
+    """The options of training of a configuration; ConfigError where this machine lacks devices."""
+    options: TrainerOptions = config.maker("trainer")()
+    return options
+
+
+def load_weights(module: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
+    """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit ({str(error)[:120]})", str(folder.path), "name another run"
+        ) from None
+
+
+def refuse_unfit_model(config: Config) -> None:
+    """ConfigError for a model that cannot be built, that its task cannot use, or that is too large.
+
+    It is built without memory, for data as the task's `example_model_args` describe it.
+    """
+    task: Any = registry.resolve("task", config.choices["task"])
+    try:
+        with torch.device("meta"):
+            model = build_model(config, **task.example_model_args)
+    except TypeError as error:
+        what = f"task={config.choices['task']} cannot use model={config.choices['model']}"
+        dotted = registry.class_path("model", config.choices["model"])
+        where = f"{dotted} ({' '.join(str(error).split())[:120]})"
+        raise ConfigError(what, where, "leave model out, or mend that class") from None
+    except (RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"the model cannot be built ({reason})", "model", "choose a smaller one"
+        ) from None
+    refuse_lacking_model(config, model)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    refuse_beyond_memory(16 * count, f"a model of {count:,} parameters", "model")

@@ -1,0 +1,123 @@
+"""What Lightning calls of a task in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from tasks.training.lightning_fast import FastModule, signed
+from zoo.shard import Shard
+
+Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
+
+
+class Endless:
+    """Batches without end, each time from the trainer's present step on.
+
+    Lightning makes a step of what it has at the end of its outer loop's turns, so there are none.
+
+    Args:
+        start: gives the batches.
+    """
+
+    def __init__(self, start: Callable[[], Iterable[Any]]):
+        self.start = start
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.start())
+
+
+def follow(scheduler: LambdaLR) -> None:
+    """Sets the rates that a schedule has at its step, also where the run's length has changed."""
+    rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor(scheduler.last_epoch)
+
+
+class TaskHooks(FastModule):
+    """The loop around a task: batches from the right step on, sums of an evaluation, checkpoints.
+
+    Its cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor until
+    the log wants it.
+    """
+
+    data: Any
+    generators: dict[str, torch.Generator]
+    dropped_batches: int
+    sums: Totals
+    measured: dict[str, float]
+    loss: Any  # as this and what follows is in `Task`
+    eval_sums: Any
+    metrics_from_sums: Any
+    loader: Any
+    train_loader: Any
+    data_digest: Any
+
+    def on_fit_start(self) -> None:
+        self.compute_device = self.device
+        self.shard = Shard(self.trainer.global_rank, self.trainer.world_size)
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        for config in self.trainer.lr_scheduler_configs:
+            if isinstance(config.scheduler, LambdaLR):
+                follow(config.scheduler)
+
+    def on_validation_start(self) -> None:
+        self.compute_device = self.device
+
+    def train_dataloader(self) -> Iterable[Any]:
+        trainer = self.trainer
+
+        def batches() -> Iterable[Any]:
+            done = trainer.global_step * trainer.accumulate_grad_batches + self.dropped_batches
+            return self.train_loader(trainer.world_size, trainer.global_rank, done)
+
+        return Endless(batches)
+
+    def val_dataloader(self) -> Iterable[Any]:
+        return self.loader("val")
+
+    @signed
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        loss = self.loss(batch, self.shard)
+        self.train_loss = loss.detach()
+        return self.guard.spoiled(loss) if self.guard else loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.sums = {}
+        self.measured = {}
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        self.alive()
+        for name, value in self.eval_sums(batch).items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def metrics(self) -> dict[str, float]:
+        """Gives the metrics of the evaluation pass that just ran, over all processes."""
+        if not self.measured:
+            flat = torch.cat([value.double().flatten() for value in self.sums.values()])
+            if self.trainer.world_size > 1:
+                flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
+            parts = flat.cpu().split([value.numel() for value in self.sums.values()])
+            sums = self.sums.items()
+            self.measured = self.metrics_from_sums(
+                {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
+            )
+        return self.measured
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["data_digest"] = self.data_digest()
+        if hasattr(self.data, "outline"):  # a trained model is used without its data
+            checkpoint["outline"] = self.data.outline()
+        checkpoint["dropped_batches"] = self.dropped_batches
+        checkpoint["draws"] = {name: draws.get_state() for name, draws in self.generators.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.dropped_batches = checkpoint.get("dropped_batches", 0)
+        for name, draws in self.generators.items():
+            draws.set_state(checkpoint["draws"][name].cpu())

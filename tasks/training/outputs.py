@@ -1,0 +1,52 @@
+"""The files that a run leaves beside its log: weights and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tasks.recovery.tensor_files import save_safetensors, save_whole
+from tasks.training.callbacks import BestWeights
+from tasks.training.module import Task
+from zoo.probes.stream import net_mixing
+from zoo.run_folder import RunFolder
+
+
+def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
+    """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
+    facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
+    weights = {"last": (record["steps"], task.model.state_dict())}
+    if best.weights:
+        save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
+        weights["best"] = best.step, best.weights
+    for name, (step, values) in weights.items():
+        path = folder.checkpoints / f"{name}.safetensors"
+        save_safetensors(values, path, facts | {"step": step})
+
+
+def draw(
+    record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
+) -> dict[str, Path]:
+    """The figures of a finished run."""
+    from zoo.probes.plots import curves_figure, depth_figure, mixing_figure, save
+
+    title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)
+    after = f"step {record['steps']}"
+    with task.evaluating():
+        curves = curves_figure(list(folder.rows()), title, record["events"])
+        figures = {"curves": curves, **task.figures(title)}
+    for name, values in record["curves"].items():
+        start = record["curves_at_start"].get(name)
+        lines = {"start": start, after: values} if start else {after: values}
+        figures[name] = depth_figure(name, lines, title)
+    matrix = net_mixing(task.model)
+    if matrix is not None:
+        rules = record["connection"] + (f", long {record['long']}" if record["long"] else "")
+        named = {} if fresh is None else {f"{rules}: start": fresh}
+        figures["mixing"] = mixing_figure({**named, f"{rules}: {after}": matrix})
+    paths = {name: folder.figures / f"{name}.png" for name in figures}
+    for name, figure in figures.items():
+        save(figure, paths[name])
+    return paths
