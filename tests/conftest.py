@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.config.registry import maker, names, options
+from zoo.config.registry import factory, names, options
 from zoo.connection import Connection, Site
 from zoo.stack import Stack
 
@@ -97,7 +97,7 @@ def make_stack(name, kind, length=3, width=8, seed=0, **given):
     """A stack of one rule over branches of one kind, drawn from one seed."""
     from zoo.seeding import redraw
 
-    connect = maker("connection", name, {**options("connection", name), **given})
+    connect = factory("connection", name, {**options("connection", name), **given})
     axis = -1 if kind in ("mlp", "graph") else -3
     sites = Site.line(width, length, axis)
     shortcuts = [None] * length

@@ -8,7 +8,7 @@ from torch import nn
 
 from zoo.cli.main import main
 from zoo.config.compose import load
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.init import DeepNorm
@@ -55,18 +55,18 @@ def test_the_draws_of_figure_2(feedforward):
 def test_the_preset_has_the_carry_and_the_norms_of_the_paper():
     """Twelve blocks: alpha = (2 N)^(1/4) = 24^(1/4), a norm after every write."""
     config, _ = load(["task=transformer", "preset=deepnorm", "model.depth=12"])
-    make = config.maker("model")
-    placement = config.maker("norm")()
-    model = make(11, connect=config.maker("connection"), norm_placement=placement)
+    make = config.factory("model")
+    placement = config.factory("norm")()
+    model = make(11, connect=config.factory("connection"), norm_placement=placement)
     assert [site.state for site in model.body.sites] == pytest.approx([24**0.25] * 24)
     assert {site.branch for site in model.body.sites} == {1.0}
     assert all(isinstance(post, nn.LayerNorm) for post in model.body.posts)
-    assert type(config.maker("init")()) is DeepNorm
+    assert type(config.factory("init")()) is DeepNorm
 
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_every_connection_has_the_same_draws(name):
-    model = started(transformer(maker("connection", name, options("connection", name))))
+    model = started(transformer(factory("connection", name, options("connection", name))))
     assert branch_digest(model) == branch_digest(started(transformer(Plain)))
     assert branch_digest(model) != branch_digest(started(transformer(Plain), 1))
 

@@ -36,7 +36,7 @@ class Domain:
 
     def start(self, slot, rule):
         """A task as a run begins it, and its first two batches."""
-        config = self.config.under(slot, rule)
+        config = self.config.with_choice(slot, rule)
         made = build_task(config, self.remember)
         redraw(made.model, config.seed)
         made.setup("fit")

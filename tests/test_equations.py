@@ -13,7 +13,8 @@ from zoo.connections.anchored import Initial
 from zoo.connections.gated import Highway
 from zoo.connections.history import DenseFormer
 from zoo.connections.streams import Hyper
-from zoo.probes.stream import dirichlet_energy, mixing
+from zoo.probes.mixing import mixing
+from zoo.probes.profiles import dirichlet_energy
 from zoo.stack import Stack
 
 LOWER = torch.ones(4, 4).tril()

@@ -13,7 +13,7 @@ from zoo.connections.normed import NGPT, Keel, ResidualDual
 from zoo.connections.projected import Concat, Delta, Orthogonal
 from zoo.connections.scalars import Laurel, SkipInit, Weighted
 from zoo.connections.stochastic import StochasticDepth
-from zoo.probes.stream import mixing
+from zoo.probes.mixing import mixing
 
 
 def drawn(rule):

@@ -12,7 +12,7 @@ from zoo.connection import Site
 from zoo.connections.manifold import ManifoldHyper, sinkhorn
 from zoo.connections.reversible import Reversible
 from zoo.connections.streams import AltUp
-from zoo.probes.stream import mixing
+from zoo.probes.mixing import mixing
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from conftest import CONNECTIONS, make_input, make_stack, zero_branches
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.connection import Connection, Site
-from zoo.probes.stream import mixing
+from zoo.probes.mixing import mixing
 from zoo.seeding import branch_digest
 from zoo.stack import Stack
 
@@ -246,7 +246,7 @@ def test_pairing_over_several_stacks(name):
         from zoo.seeding import redraw
 
         nested = [make_stack(rule_name, "mlp", 2) for _ in range(2)]
-        connect = maker("connection", rule_name, options("connection", rule_name))
+        connect = factory("connection", rule_name, options("connection", rule_name))
         model = nn.Sequential(
             Stack(nested, [connect(site) for site in Site.line(8, 2)]), nn.Linear(8, 2)
         )

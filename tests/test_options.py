@@ -195,7 +195,7 @@ def test_every_name_counts(group, files, fresh):
     runs = {}
     for name in registry.names(group):
         one = Run(words, fresh())
-        one.config = one.config.under(group, name)
+        one.config = one.config.with_choice(group, name)
         runs.setdefault(one.start, {})[name] = one
     for start, alike in [*runs.items()]:  # what begins alike is trained
         if len(alike) > 1:

@@ -46,7 +46,7 @@ def said(module):
 def test_chains(kind):
     placement = kind()
     chain = placement.chain([Named("a"), Named("b")], [1, 2, 3], norm, act)
-    found = (said(chain), said(placement.settle(act)), said(placement.close(norm, act)))
+    found = (said(chain), said(placement.after_write(act)), said(placement.close(norm, act)))
     assert found == CHAINS[kind]
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.config.registry import build, names, register
     from zoo.connection import Connection, Pointwise, Site
-    from zoo.probes.stream import dirichlet_energy, mixing
+    from zoo.probes.mixing import mixing
+    from zoo.probes.profiles import dirichlet_energy
     from zoo.seeding import branch_digest, generator, redraw
     from zoo.stack import Stack
     from zoo.trained import load
@@ -33,7 +34,8 @@ __all__ = [
 HOMES = {
     "zoo.connection": ("Connection", "Pointwise", "Site"),
     "zoo.seeding": ("branch_digest", "generator", "redraw"),
-    "zoo.probes.stream": ("dirichlet_energy", "mixing"),
+    "zoo.probes.mixing": ("mixing",),
+    "zoo.probes.profiles": ("dirichlet_energy",),
     "zoo.config.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
     "zoo.trained": ("load",),

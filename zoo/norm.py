@@ -92,7 +92,7 @@ class Placement:
             modules["closing"] = norm(widths[-1])
         return Chain(OrderedDict(modules))
 
-    def settle(self, act: MakeModule) -> nn.Module | None:
+    def after_write(self, act: MakeModule) -> nn.Module | None:
         """The function of the stream's value after each write of a chain."""
         return None if self.leads else act()
 

@@ -93,7 +93,7 @@ def loss_of(
     config: Config, connection: str, depth: int, checkpoint: bool | int
 ) -> tuple[Callable[[], Tensor], int]:
     """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
-    arm = copy.deepcopy(config.under("connection", connection))
+    arm = copy.deepcopy(config.with_choice("connection", connection))
     arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
     task = build_task(arm)
     redraw(task.model, config.seed)

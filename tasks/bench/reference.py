@@ -136,7 +136,7 @@ def rounds(arms: list[Arm]) -> list[list[float]]:
 
 def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
     """Make the run's optimiser: as torch does of all weights, and as `fit` does."""
-    options = config.maker("optimizer")()
+    options = config.factory("optimizer")()
     make = functools.partial(options.kind, lr=options.lr, **options.rest)
 
     def plain(model: nn.Module) -> torch.optim.Optimizer:

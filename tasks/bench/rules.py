@@ -57,7 +57,7 @@ class Arm:
     """One training step, repeated, of the task under one rule."""
 
     def __init__(self, config: Config, name: str):
-        self.task = build_task(config.under("connection", name))
+        self.task = build_task(config.with_choice("connection", name))
         redraw(self.task.model, config.seed)
         self.task.setup("fit")
         self.batch = next(iter(self.task.train_loader(1, 0)))

@@ -31,7 +31,7 @@ def find_image(dataset: Table, given: str | None, where: str) -> str:
     """
     fits = image_columns(dataset)
     column = find_column(list(dataset.features), given, fits, "image", where)
-    return holding(column, dataset, "image")
+    return require_image_column(column, dataset, "image")
 
 
 def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
@@ -49,7 +49,9 @@ def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -
     others = [name for name in fits if name != mask]
     others = ["image"] if "image" in others else others
     image = find_column(names, image, others, "image", where)
-    return holding(image, dataset, "image"), holding(mask, dataset, "mask")
+    return require_image_column(image, dataset, "image"), require_image_column(
+        mask, dataset, "mask"
+    )
 
 
 def image_columns(dataset: Table) -> list[str]:
@@ -66,7 +68,7 @@ def image_columns(dataset: Table) -> list[str]:
     ]
 
 
-def holding(column: str, dataset: Table, key: str) -> str:
+def require_image_column(column: str, dataset: Table, key: str) -> str:
     """The column, or ConfigError where it holds no images."""
     from datasets import Image
 

@@ -16,7 +16,7 @@ from tasks.data.graphs.dataset import Graph
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from zoo.models.layers.sparse import Sparse
-from zoo.probes.stream import dirichlet_energy
+from zoo.probes.profiles import dirichlet_energy
 from zoo.seeding import generator
 from zoo.shard import WHOLE, Shard, set_shard
 

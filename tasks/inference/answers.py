@@ -120,8 +120,8 @@ class TrainedText(Trained):
     @property
     def classes(self) -> tuple[str, ...]:
         """The text of each symbol."""
-        symbols = self.learned.data.symbols
-        return tuple(symbols.decode([number]) for number in range(len(symbols)))
+        tokenizer = self.learned.data.tokenizer
+        return tuple(tokenizer.decode([number]) for number in range(len(tokenizer)))
 
     def prepare(self, text: str) -> tuple[Tensor]:
         """Tokens `[1, T]` of the end of a text; the module gives the logits of what follows each.

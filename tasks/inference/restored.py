@@ -32,7 +32,7 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
 
     def data(source: Any) -> Any:
         if "outline" in checkpoint:
-            return task_class.data_type.of_outline(checkpoint["outline"])
+            return task_class.data_type.from_metadata(checkpoint["outline"])
         return source.load()  # a run of before, or data of another package
 
     task = build_task(config, data)
@@ -52,7 +52,7 @@ def own_data(task: Task, folder: RunFolder) -> Any:
     Errors:
         ConfigError: it is no longer the same.
     """
-    data = config_of(folder).maker("data")().load()
+    data = config_of(folder).factory("data")().load()
     if data.digest() != task.trained_on:
         raise ConfigError("the data has changed since", str(folder.path), "name data by path=")
     return data

@@ -37,7 +37,7 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
         raise ConfigError(f"task={name} knows no {verb}", f"from={where}", fix)
     module, _, attribute = verbs[verb].rpartition(".")
     target = getattr(import_module(module), attribute)
-    options = checked(target, spoken(target, words), verb)
+    options = checked(target, parse_options(target, words), verb)
     try:
         act = target(**options)
     except ValueError as error:
@@ -49,7 +49,7 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     return report
 
 
-def spoken(target: type, words: Sequence[str]) -> dict[str, Any]:
+def parse_options(target: type, words: Sequence[str]) -> dict[str, Any]:
     """The options `key=value` of a verb; one that takes text has it as it is, commas and all."""
     given: dict[str, Any] = {}
     known = fields(target)

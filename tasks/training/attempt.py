@@ -71,7 +71,7 @@ def attempt(
     redraw(task.model, config.seed)
     seed_everything(config.seed)
     record = new_record(config, task)
-    config.maker("init")().apply(task.model, config.seed)
+    config.factory("init")().apply(task.model, config.seed)
     record["start_digest"] = branch_digest(task.model)
     if folder:
         record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
@@ -80,7 +80,7 @@ def attempt(
         task.model.compile()
     repeating = deterministic(training.deterministic)
     with SignalHandler() as interrupts, repeating as unrepeatable:
-        mirror: NoLogger = config.maker("logger")() if folder else NoLogger()
+        mirror: NoLogger = config.factory("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
         recorder = MetricsLogger(folder, mirror, training.log_every, epochs, pictures)
         best = BestWeights(training.patience)

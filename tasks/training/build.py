@@ -35,9 +35,9 @@ def build_model(config: Config, **facts: Any) -> nn.Module:
         config: the configuration.
         facts: of the data, as the task's `model_args` gives them.
     """
-    rules = {arg: config.maker(group) for arg, group in RULES.items() if group in config.choices}
-    model: nn.Module = config.maker("model")(
-        norm_placement=config.maker("norm")(), **rules, **facts
+    rules = {arg: config.factory(group) for arg, group in RULES.items() if group in config.choices}
+    model: nn.Module = config.factory("model")(
+        norm_placement=config.factory("norm")(), **rules, **facts
     )
     return model
 
@@ -51,11 +51,11 @@ def build_task(config: Config, load: Callable[[Any], Any] = lambda source: sourc
         config: the configuration.
         load: gives the data of a source; another one can remember it.
     """
-    optimizer = config.maker("optimizer")()
+    optimizer = config.factory("optimizer")()
     refuse_lacking_rest(config)
     refuse_lacking_task(config)
     refuse_lacking_source(config)
-    make_task, source = config.maker("task"), config.maker("data")()
+    make_task, source = config.factory("task"), config.factory("data")()
     refuse_unfit_model(config)
     data = whole(config, load(source))
     with owning(config, data):
@@ -67,7 +67,7 @@ def build_task(config: Config, load: Callable[[Any], Any] = lambda source: sourc
 
 def build_trainer_options(config: Config) -> TrainerOptions:
     """The options of training of a configuration; ConfigError where this machine lacks devices."""
-    options: TrainerOptions = config.maker("trainer")()
+    options: TrainerOptions = config.factory("trainer")()
     return options
 
 

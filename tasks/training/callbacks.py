@@ -20,8 +20,8 @@ from tasks.training.loggers import NoLogger
 from tasks.training.module import Task
 from tasks.training.progress import Progress
 from zoo.errors import Diverged
+from zoo.probes.mixing import net_mixing
 from zoo.probes.plots import save
-from zoo.probes.stream import net_mixing
 from zoo.run_folder import RunFolder, room_for
 
 NOTHING: Mapping[str, float | None] = {}

@@ -112,8 +112,8 @@ class TaskHooks(FastModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()
-        if hasattr(self.data, "outline"):  # a trained model is used without its data
-            checkpoint["outline"] = self.data.outline()
+        if hasattr(self.data, "metadata"):  # a trained model is used without its data
+            checkpoint["outline"] = self.data.metadata()
         checkpoint["dropped_batches"] = self.dropped_batches
         checkpoint["draws"] = {name: draws.get_state() for name, draws in self.generators.items()}
 

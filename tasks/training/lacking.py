@@ -29,7 +29,7 @@ def members(protocol: type) -> list[str]:
     """The names that a protocol lists, those of its bases first.
 
     >>> members(protocols.OutlinedData)
-    ['parts', 'notes', 'summary', 'digest', 'outline']
+    ['parts', 'notes', 'summary', 'digest', 'metadata']
     """
     listed = [
         [*vars(base).get("__annotations__", {}), *vars(base)] for base in reversed(protocol.__mro__)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tasks.recovery.tensor_files import save_safetensors, save_whole
 from tasks.training.callbacks import BestWeights
 from tasks.training.module import Task
-from zoo.probes.stream import net_mixing
+from zoo.probes.mixing import net_mixing
 from zoo.run_folder import RunFolder
 
 

@@ -64,8 +64,8 @@ class SampleText:
 
     def continuation(self, task: LanguageModelling) -> str:
         """What follows the prompt."""
-        symbols = task.data.symbols
-        return symbols.decode(self.added(task, self.given(task)))
+        tokenizer = task.data.tokenizer
+        return tokenizer.decode(self.added(task, self.given(task)))
 
     def given(self, task: LanguageModelling) -> list[int]:
         """The symbols of the prompt, or the one before a text that has none.
@@ -74,7 +74,7 @@ class SampleText:
             ConfigError: a character of the prompt is no symbol.
         """
         try:
-            return task.data.symbols.encode(self.prompt).tolist() or [self.first(task)]
+            return task.data.tokenizer.encode(self.prompt).tolist() or [self.first(task)]
         except ValueError as error:
             fix = "write it with the characters of the training text"
             raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
@@ -82,7 +82,7 @@ class SampleText:
     def first(self, task: LanguageModelling) -> int:
         """The symbol before a text without a prompt."""
         try:
-            return int(task.data.symbols.encode("\n")[0])
+            return int(task.data.tokenizer.encode("\n")[0])
         except ValueError:
             return 0
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
-from zoo.probes.stream import token_similarity
+from zoo.probes.profiles import token_similarity
 from zoo.shard import WHOLE, Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
@@ -80,7 +80,7 @@ class LanguageModelling(Task):
         data.fits(self.context)
 
     def model_args(self, data: Text) -> dict[str, Any]:
-        return {"vocabulary": len(data.symbols)}
+        return {"vocabulary": len(data.tokenizer)}
 
     def batches_per_pass(self, world: int) -> int:
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
@@ -89,7 +89,7 @@ class LanguageModelling(Task):
         """Brings the tokens `[T]` to the device, once, unless they are too many."""
         tokens = self.data.tokens
         self.tokens = tokens.to(self.device) if len(tokens) <= HELD else tokens
-        self.lengths = torch.tensor(self.data.symbols.lengths, device=self.device)
+        self.lengths = torch.tensor(self.data.tokenizer.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
 
     def loader(self, part: str) -> Iterable[tuple[Tensor, int]]:
@@ -146,7 +146,7 @@ class LanguageModelling(Task):
         def counts(part: str) -> Tensor:
             places = self.data.parts[part]
             tokens = self.data.tokens[places.start : places.stop].split(2**24)
-            size = len(self.data.symbols)
+            size = len(self.data.tokenizer)
             return sum(torch.bincount(some.long(), minlength=size) for some in tokens)  # type: ignore
 
         train, test = counts("train") + 1, counts("test")

@@ -115,7 +115,7 @@ class Run:
         """Data, batches and weights before the first step."""
         _, task = self.task()
         redraw(task.model, self.config.seed)
-        self.config.maker("init")().apply(task.model)
+        self.config.factory("init")().apply(task.model)
         return digest(task.model.state_dict(), task.data_digest(), order_digest(task))
 
     @functools.cached_property

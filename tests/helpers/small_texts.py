@@ -19,8 +19,8 @@ def make_task(data, context=8):
     return LanguageModelling(make_model, data, AdamW(), seed=0)
 
 
-def plain_text(content, symbols=None, sizes=None):
-    symbols = symbols or CharTokenizer(content)
-    tokens = torch.from_numpy(symbols.encode(content).astype(np.int16))
+def plain_text(content, tokenizer=None, sizes=None):
+    tokenizer = tokenizer or CharTokenizer(content)
+    tokens = torch.from_numpy(tokenizer.encode(content).astype(np.int16))
     third = len(tokens) // 3
-    return Text(tokens, sizes or (len(tokens) - 2 * third, third, third), symbols, "here")
+    return Text(tokens, sizes or (len(tokens) - 2 * third, third, third), tokenizer, "here")

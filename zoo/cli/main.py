@@ -61,7 +61,7 @@ def told(flags: Flags, verb: str | None, words: Sequence[str]) -> str:
     if verb not in VERBS:
         near = f"did you mean list {verb}?" if verb in GROUPS else suggest(verb, VERBS)
         raise ConfigError(f"unknown verb {verb!r}", "command line", near)
-    from zoo.cli.manual import page
+    from zoo.cli.help import page
 
     return page(verb, words)
 

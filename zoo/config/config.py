@@ -41,11 +41,11 @@ class Config:
         """As plain containers, for YAML and JSON; `from_plain` reads it again."""
         return {"choices": self.choices, "seed": self.seed, "run": self.run, **self.sections}
 
-    def maker(self, group: str) -> Any:
+    def factory(self, group: str) -> Any:
         """The chosen class of a group with its options, waiting for its required arguments."""
-        return registry.maker(group, self.choices[group], self.sections[group])
+        return registry.factory(group, self.choices[group], self.sections[group])
 
-    def under(self, slot: str, rule: str) -> Config:
+    def with_choice(self, slot: str, rule: str) -> Config:
         """The same with another rule in a slot; the rule that is there keeps its options."""
         if rule == self.choices[slot]:
             return self

@@ -164,10 +164,10 @@ def build(group: str, name: str, *args: Any, **given: Any) -> Any:
     >>> build("connection", "rezero", Site(width=4), alpha=0.5).alpha.item()
     0.5
     """
-    return maker(group, name, given)(*args)
+    return factory(group, name, given)(*args)
 
 
-def maker(group: str, name: str, given: Options) -> Callable[..., Any]:
+def factory(group: str, name: str, given: Options) -> Callable[..., Any]:
     """The class of a name with its checked options, waiting for the required arguments.
 
     What the constructor itself refuses (a ValueError) becomes a ConfigError.

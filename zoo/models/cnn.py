@@ -118,7 +118,7 @@ class CNN(nn.Module):
             branches,
             rules,
             [made if rule.carries else None for made, rule in zip(shortcuts, rules, strict=True)],
-            [norm_placement.settle(self.activation) for _ in sites],
+            [norm_placement.after_write(self.activation) for _ in sites],
             checkpoint,
         )
         self.close = norm_placement.close(lambda: self.make_norm(out), self.activation)

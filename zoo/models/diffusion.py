@@ -15,7 +15,7 @@ from zoo.connection import Connect
 from zoo.connections.additive import Plain
 from zoo.models.layers.level import Level, long_site
 from zoo.models.layers.time import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
-from zoo.models.layers.time_units import Units
+from zoo.models.layers.time_units import UnitFactory
 from zoo.norm import Chain, Placement
 
 
@@ -89,7 +89,7 @@ class Diffusion(nn.Module):
             raise ValueError("conditional=true needs classes")
         self.time = TimeEmbedding(first, (classes or 0) if conditional else 0)
         writes = sum(1 + (level in attention_at) for level in range(depth))
-        units = Units(
+        units = UnitFactory(
             connect,
             norm_placement,
             (2 * blocks + 1) * writes + 3,
@@ -106,7 +106,7 @@ class Diffusion(nn.Module):
         self.head = ZeroConv(first, channels, 3)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def nest(self, number: int, units: Units) -> Level:
+    def nest(self, number: int, units: UnitFactory) -> Level:
         """A unit of the encoder, all that lies within its long site, and its unit of the decoder.
 
         Args:

@@ -121,7 +121,7 @@ class UNet(nn.Module):
         layers.append(
             self.placement.chain([self.second(width)], [width] * 2, self.make_norm, self.activation)
         )
-        settled = self.placement.settle(self.activation)
+        settled = self.placement.after_write(self.activation)
         return nn.Sequential(*layers, *([settled] if settled else []))
 
     def second(self, width: int) -> nn.Module:
@@ -163,7 +163,7 @@ class UNet(nn.Module):
             shortcuts.append(self.shortcuts.shortcut(width, out))
         rules = [self.connect(site) for site in sites]
         kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]
-        posts = [self.placement.settle(self.activation) for _ in sites]
+        posts = [self.placement.after_write(self.activation) for _ in sites]
         return Stack(branches, rules, kept, posts, self.checkpoint)
 
     def branch(self, width: int, out: int, extra: int) -> nn.Module:

@@ -100,14 +100,14 @@ def rules_figure(length: int = 8) -> Figure:
     """The mixing matrix that every registered rule starts with, where it has one."""
     from zoo.config import registry
     from zoo.connection import Site
-    from zoo.probes.stream import mixing
+    from zoo.probes.mixing import mixing
 
     matrices = {}
     for name in registry.names("connection"):
         given = registry.options("connection", name)
         if given.get("dynamic"):
             given["dynamic"] = False
-        connect = registry.maker("connection", name, given)
+        connect = registry.factory("connection", name, given)
         sites = [connect(site) for site in Site.line(4, length)]
         if all(site.linear for site in sites):
             matrices[name] = mixing(sites)

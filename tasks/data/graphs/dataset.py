@@ -73,12 +73,12 @@ class Graph:
             f"{sized_parts(self.parts)}{others}; {named_classes(self.class_names)}"
         )
 
-    def outline(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What a trained model must know of it: its features and classes, without a node."""
         return {"features": self.x.shape[1], "classes": self.class_names, "where": self.where}
 
     @classmethod
-    def of_outline(cls, outline: dict[str, Any]) -> Graph:
+    def from_metadata(cls, outline: dict[str, Any]) -> Graph:
         """A graph of one node that has these features and classes."""
         node, names = torch.zeros(1, dtype=torch.long), tuple(outline["classes"])
         x, y = torch.zeros(1, outline["features"]), node + len(names) - 1

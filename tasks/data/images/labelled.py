@@ -51,7 +51,7 @@ class ImageDataset:
     def parts(self) -> dict[str, Tensor]:
         return {"train": self.train, "val": self.val, "test": self.test}
 
-    def outline(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The same with one black image in place of all: what a trained model must know of it."""
         count = min(self.batch_size, len(self.train))
         blank: dict[str, Any] = dict.fromkeys(self.parts, torch.zeros(count, dtype=torch.long))
@@ -61,7 +61,7 @@ class ImageDataset:
         return {field.name: getattr(self, field.name) for field in fields(self)} | blank
 
     @classmethod
-    def of_outline(cls, outline: dict[str, Any]) -> Self:
+    def from_metadata(cls, outline: dict[str, Any]) -> Self:
         return cls(**outline)
 
     def summary(self) -> str:

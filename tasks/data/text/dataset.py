@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tasks.data.alike import sized_parts
 from tasks.data.folders import counted
-from tasks.data.text.tokenizers import Tokenizer, symbols_of
+from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
 from zoo.seeding import generator
 
@@ -36,7 +36,7 @@ class Text:
 
     tokens: Tensor
     sizes: tuple[int, int, int]
-    symbols: Tokenizer
+    tokenizer: Tokenizer
     where: str
     batch_size: int = 16
     notes: list[str] = field(default_factory=list)
@@ -51,14 +51,14 @@ class Text:
     def summary(self) -> str:
         """What was read, in one line."""
         return (
-            f"{self.where}: {counted(sum(self.sizes), 'token')} ({self.symbols.kind}, "
-            f"{counted(len(self.symbols), 'symbol')}): {sized_parts(self.parts)}"
+            f"{self.where}: {counted(sum(self.sizes), 'token')} ({self.tokenizer.kind}, "
+            f"{counted(len(self.tokenizer), 'symbol')}): {sized_parts(self.parts)}"
         )
 
     @functools.cached_property
     def sha256(self) -> str:
         digest = hashlib.sha256(f"{self.sizes}{self.tokens.dtype}".encode())
-        digest.update(self.symbols.state().encode())
+        digest.update(self.tokenizer.state().encode())
         digest.update(self.tokens.numpy().data)
         return digest.hexdigest()
 
@@ -66,16 +66,17 @@ class Text:
         """SHA-256 over tokens, parts and symbols."""
         return self.sha256
 
-    def outline(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The same without its tokens: what a trained model must know of it."""
-        known = {"kind": self.symbols.kind, "state": self.symbols.state()}
+        known = {"kind": self.tokenizer.kind, "state": self.tokenizer.state()}
         others = {"sizes": self.sizes, "where": self.where, "batch_size": self.batch_size}
         return {"symbols": known, **others}
 
     @classmethod
-    def of_outline(cls, outline: dict[str, Any]) -> Text:
-        symbols = symbols_of(**outline["symbols"])
-        return cls(**outline | {"symbols": symbols, "tokens": torch.zeros(1, dtype=torch.int16)})
+    def from_metadata(cls, outline: dict[str, Any]) -> Text:
+        known = dict(outline)
+        tokenizer = tokenizer_of(**known.pop("symbols"))
+        return cls(torch.zeros(1, dtype=torch.int16), tokenizer=tokenizer, **known)
 
     def fits(self, context: int) -> None:
         """DataError where a part has no whole window of so many tokens and the one after it."""

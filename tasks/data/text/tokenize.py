@@ -66,7 +66,7 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
     """
     seen = Survey.of(parts, where, kind == "characters")
 
-    def symbols() -> Tokenizer:
+    def tokenizer() -> Tokenizer:
         if kind == "characters":
             return CharTokenizer(seen.characters)
         return (
@@ -77,8 +77,8 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
 
     if sum(seen.sizes) >= LARGE:
         name = f"{seen.digest[:16]}-{kind}" + (f"-{vocabulary}" if kind == "bpe" else "")
-        return mapped(parts, seen, symbols, cache_folder("text", name), where)
-    known = symbols()
+        return mapped(parts, seen, tokenizer, cache_folder("text", name), where)
+    known = tokenizer()
     with tempfile.TemporaryFile() as file:
         sizes = write(parts, known, file)
         file.seek(0)
@@ -87,14 +87,18 @@ def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str)
 
 
 def mapped(
-    parts: dict[str, Pieces], seen: Survey, symbols: Callable[[], Tokenizer], home: Path, where: str
+    parts: dict[str, Pieces],
+    seen: Survey,
+    tokenizer: Callable[[], Tokenizer],
+    home: Path,
+    where: str,
 ) -> Text:
     """The text whose tokens lie in a folder, which is made where it is not there, whole."""
     if not home.is_dir():
         made(home.parent)
         fresh = Path(tempfile.mkdtemp(prefix=".tmp", dir=home.parent))
         try:
-            known = symbols()
+            known = tokenizer()
             with (fresh / "tokens.bin").open("wb") as file:
                 sizes = write(parts, known, file)
             pairs = known.state() if isinstance(known, BPETokenizer) else None
@@ -104,25 +108,25 @@ def mapped(
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     about = json.loads((home / "parts.json").read_text())
-    known = BPETokenizer(about["pairs"]) if about["pairs"] else symbols()
+    known = BPETokenizer(about["pairs"]) if about["pairs"] else tokenizer()
     kind = torch.int16 if width(known) is np.int16 else torch.int32
     path = str(home / "tokens.bin")
     tokens = torch.from_file(path, shared=False, size=sum(about["sizes"]), dtype=kind)
     return Text(tokens, tuple(about["sizes"]), known, where)
 
 
-def width(symbols: Tokenizer) -> type[np.signedinteger]:
+def width(tokenizer: Tokenizer) -> type[np.signedinteger]:
     """The smallest kind of number for so many symbols."""
-    return np.int16 if len(symbols) < 2**15 else np.int32
+    return np.int16 if len(tokenizer) < 2**15 else np.int32
 
 
-def write(parts: dict[str, Pieces], symbols: Tokenizer, file: IO[bytes]) -> tuple[int, int, int]:
+def write(parts: dict[str, Pieces], tokenizer: Tokenizer, file: IO[bytes]) -> tuple[int, int, int]:
     """Writes the tokens of all parts, and gives the number of each."""
     sizes = []
     for pieces in parts.values():
         start = file.tell()
         for piece in pieces():
-            file.write(symbols.encode(piece).astype(width(symbols)).tobytes())
-        sizes.append((file.tell() - start) // np.dtype(width(symbols)).itemsize)
+            file.write(tokenizer.encode(piece).astype(width(tokenizer)).tobytes())
+        sizes.append((file.tell() - start) // np.dtype(width(tokenizer)).itemsize)
     train, val, test = sizes
     return train, val, test

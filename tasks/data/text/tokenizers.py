@@ -43,7 +43,7 @@ class Tokenizer(ABC):
         """All that `symbols_of` needs to make it again."""
 
 
-def symbols_of(kind: Kind, state: str) -> Tokenizer:
+def tokenizer_of(kind: Kind, state: str) -> Tokenizer:
     """The vocabulary of a kind that had this state."""
     if kind == "bytes":
         return ByteTokenizer()
@@ -53,8 +53,8 @@ def symbols_of(kind: Kind, state: str) -> Tokenizer:
 class CharTokenizer(Tokenizer):
     """A symbol for each character of a text, in the order of Unicode.
 
-    >>> symbols = CharTokenizer("hello")
-    >>> symbols.encode("hole").tolist(), symbols.decode([1, 0])
+    >>> tokenizer = CharTokenizer("hello")
+    >>> tokenizer.encode("hole").tolist(), tokenizer.decode([1, 0])
     ([1, 3, 2, 0], 'he')
     """
 

@@ -156,9 +156,9 @@ def test_embedded_data_says_what_it_is(source, words):
 def test_an_outline_of_before_is_read(folder, tmp_path):
     """Checkpoints hold outlines; those of before had no notes, and notes stay out of them."""
     data = Images(str(folder), on_bad="skip").load()
-    outline = data.outline()
+    outline = data.metadata()
     torch.save(outline, tmp_path / "outline.pt")
-    again = ImageSet.of_outline(torch.load(tmp_path / "outline.pt", weights_only=True))
+    again = ImageSet.from_metadata(torch.load(tmp_path / "outline.pt", weights_only=True))
     assert (again.classes, again.notes) == (data.classes, [])
     del outline["notes"]
-    assert ImageSet.of_outline(outline).mean == data.mean
+    assert ImageSet.from_metadata(outline).mean == data.mean

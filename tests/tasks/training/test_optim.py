@@ -10,7 +10,7 @@ from tasks.training.build import build_task, build_trainer_options
 from tasks.training.optim import SGD, Adam, AdamW
 from tasks.training.process import logged
 from zoo.config.compose import load
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.models.transformer import Transformer
 from zoo.norm import Pre
 from zoo.seeding import redraw
@@ -19,7 +19,7 @@ DECAYS = {"stem": 0.2, "body": 0.1, "head": 0.3}
 
 
 def make(name):
-    connect = maker("connection", name, options("connection", name))
+    connect = factory("connection", name, options("connection", name))
     model = Transformer(11, connect, Pre(), depth=2, width=8, heads=2, context=4, tie=False)
     redraw(model, 0)
     with torch.no_grad():

@@ -87,11 +87,11 @@ def test_greedy_text_is_the_most_probable_one(trained, capsys):
     task = build_task(config)
     checkpoint = load_checkpoint(trained / "checkpoints" / "last.ckpt")
     load_weights(task, checkpoint, RunFolder(trained))
-    numbers = task.data.symbols.encode("def f").tolist()
+    numbers = task.data.tokenizer.encode("def f").tolist()
     with task.evaluating():
         while len(numbers) < 16:
             numbers.append(int(task.model(torch.tensor([numbers]))[0, -1].argmax()))
-    expected = task.data.symbols.decode(numbers)
+    expected = task.data.tokenizer.decode(numbers)
     for words in (["temperature=0"], ["top_k=1", "seed=3"]):
         assert sample(trained, capsys, "prompt=def f", "tokens=11", *words)["text"] == expected
 

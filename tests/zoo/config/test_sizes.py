@@ -106,7 +106,7 @@ def test_what_no_machine_can_hold_is_refused_before_it_is_made(model):
 )
 def test_data_that_no_machine_can_hold_is_refused_before_it_is_made(words):
     with pytest.raises(ConfigError, match="GB of memory, and this machine has"):
-        load(words)[0].maker("data")().load()
+        load(words)[0].factory("data")().load()
 
 
 @pytest.mark.slow

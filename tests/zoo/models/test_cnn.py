@@ -12,7 +12,7 @@ from torch import nn
 
 from tasks.data.batches import Augment, Shuffled
 from zoo.config.registry import check as check_options
-from zoo.config.registry import maker, names, options
+from zoo.config.registry import factory, names, options
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
 from zoo.init import GPT2, Fixup, ZeroLast
@@ -71,11 +71,11 @@ def test_counts_of_presets(preset, classes, parameters):
 
     config, _ = load(["task=cnn", f"preset={preset}"])
     with torch.device("meta"):
-        model = config.maker("model")(
+        model = config.factory("model")(
             channels=3,
             classes=classes,
-            connect=config.maker("connection"),
-            norm_placement=config.maker("norm")(),
+            connect=config.factory("connection"),
+            norm_placement=config.factory("norm")(),
         )
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
 
@@ -156,7 +156,7 @@ def test_plain_has_no_shortcut_anywhere():
 @pytest.mark.parametrize("shortcut", ["A", "B", "C"])
 @pytest.mark.parametrize("name", names("connection"))
 def test_every_connection_with_every_shortcut(name, shortcut):
-    connect = maker("connection", name, options("connection", name))
+    connect = factory("connection", name, options("connection", name))
     model = make(connect, depth=14, width=[8, 16], shortcut=shortcut)
     plain = make(Plain, depth=14, width=[8, 16], shortcut=shortcut)
     assert branch_digest(model) == branch_digest(plain)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tasks.diffusion.unet2d import unet_of
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.errors import ConfigError
@@ -23,7 +23,7 @@ def make(connect=Residual, long=Concat, placement=None, channels=2, classes=3, *
 
 
 def rule(name):
-    return maker("connection", name, options("connection", name))
+    return factory("connection", name, options("connection", name))
 
 
 def test_ddpm_cifar10_has_the_published_count():
@@ -34,7 +34,7 @@ def test_ddpm_cifar10_has_the_published_count():
 
     config, _ = load(["task=diffusion", "preset=ddpm_cifar10"])
     with torch.device("meta"):
-        ours = config.maker("model")(
+        ours = config.factory("model")(
             channels=3, classes=10, connect=Residual, long=Concat, norm_placement=Pre()
         )
         theirs = UNet2DModel(

@@ -6,7 +6,7 @@ from small_graphs import CONVS
 from torch_geometric.nn import DeepGCNLayer, GCN2Conv, GCNConv
 
 from zoo.config.compose import load
-from zoo.config.registry import build, maker, names, options
+from zoo.config.registry import build, factory, names, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.anchored import Initial
 from zoo.models.gnn import GNN
@@ -36,7 +36,7 @@ def make(connect=Residual, placement=None, **given):
 @pytest.mark.parametrize("name", names("connection"))
 def test_every_convolution_under_every_connection(graph, conv, name):
     x, edge_index = graph
-    model = make(maker("connection", name, options("connection", name)), conv=conv)
+    model = make(factory("connection", name, options("connection", name)), conv=conv)
     logits = model.train()(x, *model.prepare(edge_index, NODES))
     assert logits.shape == (NODES, 3)
     logits.square().mean().backward()
@@ -113,10 +113,10 @@ def test_the_start_of_gcnii_is_its_authors():
 def test_the_decay_of_gcnii_is_its_authors():
     """0.01 on the convolutions and 5e-4 on all of both linear layers, biases too."""
     config, _ = load(["task=gnn", "preset=gcnii", "data.path=folder"])
-    connect, placement = config.maker("connection"), config.maker("norm")()
-    model = config.maker("model")(FEATURES, 3, connect=connect, norm_placement=placement)
+    connect, placement = config.factory("connection"), config.factory("norm")()
+    model = config.factory("model")(FEATURES, 3, connect=connect, norm_placement=placement)
     found = {}
-    for group in config.maker("optimizer")().groups(model):
+    for group in config.factory("optimizer")().groups(model):
         found |= {id(parameter): group["weight_decay"] for parameter in group["params"]}
     decays = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
     ends = {f"{end}.core.{kind}" for end in ("stem", "head") for kind in ("weight", "bias")}
@@ -128,7 +128,7 @@ def test_the_decay_of_gcnii_is_its_authors():
 @pytest.mark.parametrize("decay_biases", [False, True])
 def test_biases_and_norms_decay_where_it_is_asked_for(name, decay_biases):
     """Parameters of connections never do."""
-    model = make(maker("connection", "layer_scale", {}), Pre())
+    model = make(factory("connection", "layer_scale", {}), Pre())
     optimizer = build("optimizer", name, weight_decay=0.1, decay_biases=decay_biases)
     for group in optimizer.groups(model):
         bare = {id(p) for site in model.body.sites for p in site.parameters()}

@@ -9,17 +9,17 @@ from torch import nn
 
 from tasks.training.build import build_task
 from zoo.config.compose import load
-from zoo.config.registry import build, maker, options
+from zoo.config.registry import build, factory, options
 from zoo.connection import Site
 from zoo.models.layers.conv import Conv
 from zoo.models.layers.level import Level, long_site
-from zoo.probes.stream import net_mixing
+from zoo.probes.mixing import net_mixing
 from zoo.seeding import branch_digest, redraw
 from zoo.stack import Stack
 
 
 def make_level(name, width=4, out=4):
-    site = long_site(maker("connection", name, options("connection", name)), width, out, 0, 2)
+    site = long_site(factory("connection", name, options("connection", name)), width, out, 0, 2)
     leave = Conv(out, 3, 3, extra=site.gives - out)
     level = Level(Conv(2, width, 3), Conv(width, out, 3), leave, site)
     redraw(level, 0)
@@ -64,7 +64,7 @@ def test_norms_of_extra_channels_are_left_out_of_the_digest():
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_wide_site_gives_the_channels_that_it_declares(name):
-    make = maker("connection", name, options("connection", name))
+    make = factory("connection", name, options("connection", name))
     site = make(Site(width=4, wide=True))
     redraw(site, 0)
     state = site(site.open(torch.randn(5, 4)), nn.Linear(4, 4))
@@ -91,7 +91,7 @@ def test_the_mixing_of_a_net_with_levels_predicts_every_branch_input(short, long
         return Stack([branch], [rule], [Halves() if extra and rule.carries else None])
 
     def level(number):
-        rule = maker("connection", long, {"branch": 2.0} if long == "weighted" else {})
+        rule = factory("connection", long, {"branch": 2.0} if long == "weighted" else {})
         site = long_site(rule, 3, 3, number, 2)
         enter = stack()
         inner = level(number + 1) if number == 0 else stack()

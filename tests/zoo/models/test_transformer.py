@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from conftest import CONNECTIONS
 from torch import nn
 
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.init import GPT2
 from zoo.models.layers.attention import STD, Attention, rotate, rotation
 from zoo.models.transformer import Transformer
 from zoo.norm import NoNorm, Post, Pre, Sandwich
-from zoo.probes.stream import token_similarity
+from zoo.probes.profiles import token_similarity
 from zoo.seeding import branch_digest, redraw
 
 SMALL = {"vocabulary": 11, "depth": 2, "width": 16, "heads": 2, "context": 12}
@@ -28,7 +28,7 @@ def make(connect=Residual, placement=None, **given):
 
 
 def rule(name):
-    return maker("connection", name, options("connection", name))
+    return factory("connection", name, options("connection", name))
 
 
 def tokens(batch=3, length=12):
@@ -133,10 +133,10 @@ def test_gpt2_has_its_published_parameters():
 
     config, _ = load(["task=transformer", "preset=gpt2", "data.path=text.txt"])
     with torch.device("meta"):
-        model = config.maker("model")(
+        model = config.factory("model")(
             vocabulary=50257,
-            connect=config.maker("connection"),
-            norm_placement=config.maker("norm")(),
+            connect=config.factory("connection"),
+            norm_placement=config.factory("norm")(),
         )
     assert sum(parameter.numel() for parameter in model.parameters()) == 124_439_808
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from conftest import ACTS, CONNECTIONS, Act
 from torch import nn
 
-from zoo.config.registry import maker, options
+from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.connections.projected import Concat
 from zoo.models.layers.conv import UpConv
@@ -118,12 +118,12 @@ def test_parameter_counts():
 
 @pytest.mark.parametrize("long", CONNECTIONS)
 def test_every_connection_in_the_long_slot(long):
-    check(make(long=maker("connection", long, options("connection", long))), make(long=Plain))
+    check(make(long=factory("connection", long, options("connection", long))), make(long=Plain))
 
 
 @pytest.mark.parametrize("short", CONNECTIONS)
 def test_every_connection_in_the_short_slot(short):
-    connect = maker("connection", short, options("connection", short))
+    connect = factory("connection", short, options("connection", short))
     check(make(connect, blocks=2, width=4), make(Plain, blocks=2, width=4))
 
 

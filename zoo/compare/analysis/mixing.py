@@ -33,12 +33,12 @@ def mechanism(rule: str, options: dict[str, Any]) -> Mechanism:
 
     from zoo.config import registry
     from zoo.connection import Site
-    from zoo.probes.stream import mixing
+    from zoo.probes.mixing import mixing
 
     fixed = bool(options.get("dynamic"))
     given = {**options, "dynamic": False} if fixed else options
     try:
-        connect = registry.maker("connection", rule, given)
+        connect = registry.factory("connection", rule, given)
     except ConfigError:
         return Mechanism(rule, None, "it is not registered here")
     with torch.random.fork_rng(devices=[]):

@@ -60,7 +60,7 @@ def mirror(record: Record, path: Path) -> None:
 
 def open_run(path: Path, group: str, name: str, key: str, about: Mapping[str, Any]) -> Any:
     """A run of the group; its logger has no run where W&B is off."""
-    logger = registry.maker("logger", "wandb", {"group": group, "name": name[:120]})()
+    logger = registry.factory("logger", "wandb", {"group": group, "name": name[:120]})()
     folder = path / "cells" / key / "config.yaml"
     whole = read_yaml(folder) if folder.is_file() else {}
     defaults = {"id": f"{group[-8:]}-{key}", "group": group, "tags": ["compare"]}

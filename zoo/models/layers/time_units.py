@@ -23,7 +23,7 @@ class Unit(Stack):
 
 
 @dataclass
-class Units:
+class UnitFactory:
     """Makes the units of one net, in the order in which an image meets them.
 
     Args:
@@ -84,7 +84,7 @@ class Units:
         """What follows the write of a branch."""
         if isinstance(getattr(branch, "core", None), Attention):
             return self.placement.post(functools.partial(self.norm, width))
-        return self.placement.settle(nn.SiLU)
+        return self.placement.after_write(nn.SiLU)
 
     def norm(self, width: int) -> nn.Module:
         """A group norm with the epsilon of DDPM."""

@@ -42,7 +42,7 @@ def load(path, **given):
 
 def decoded(data, part):
     places = data.parts[part]
-    return data.symbols.decode(data.tokens[places.start : places.stop].tolist())
+    return data.tokenizer.decode(data.tokens[places.start : places.stop].tolist())
 
 
 def test_pydoc_is_the_text_of_help():
@@ -53,7 +53,7 @@ def test_pydoc_is_the_text_of_help():
     assert whole == "\n".join(topics[name] for name in sorted(topics))
     assert data.sizes[1] == pytest.approx(0.05 * len(whole), abs=1)
     assert data.sizes[2] == pytest.approx(0.05 * len(whole), abs=1)
-    assert len(data.symbols) == len(set(whole))
+    assert len(data.tokenizer) == len(set(whole))
     assert data.digest() == PyDoc(batch_size=3).load().digest() != PyDoc(val=0.1).load().digest()
 
 
@@ -94,10 +94,10 @@ def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
 
 def test_characters_of_symbols():
     """Every character begins in one symbol, so lengths add up to the text."""
-    for symbols in (CharTokenizer(SAMPLE), ByteTokenizer()):
-        lengths = np.array(symbols.lengths)
-        assert lengths[symbols.encode(SAMPLE)].sum() == len(SAMPLE)
-        assert symbols.decode(symbols.encode(SAMPLE).tolist()) == SAMPLE
+    for tokenizer in (CharTokenizer(SAMPLE), ByteTokenizer()):
+        lengths = np.array(tokenizer.lengths)
+        assert lengths[tokenizer.encode(SAMPLE)].sum() == len(SAMPLE)
+        assert tokenizer.decode(tokenizer.encode(SAMPLE).tolist()) == SAMPLE
 
 
 def test_letters_of_bytes_are_those_of_gpt2():
@@ -110,10 +110,10 @@ def test_letters_of_bytes_are_those_of_gpt2():
 def test_byte_pairs(file):
     pytest.importorskip("tokenizers")
     data = load(file, tokens="bpe", vocabulary=300)
-    assert 256 < len(data.symbols) <= 300
+    assert 256 < len(data.tokenizer) <= 300
     assert decoded(data, "train") + decoded(data, "val") + decoded(data, "test") == SAMPLE
     assert len(data.tokens) < len(SAMPLE.encode()) / 3
-    lengths = torch.tensor(data.symbols.lengths)
+    lengths = torch.tensor(data.tokenizer.lengths)
     assert int(lengths[data.tokens.long()].sum()) == len(SAMPLE)
     again = load(file, tokens="bpe", vocabulary=300)
     assert again.digest() == data.digest()
@@ -122,9 +122,9 @@ def test_byte_pairs(file):
 @pytest.mark.parametrize("kind", ["characters", "bytes", "bpe"])
 def test_an_outline_reads_and_writes_as_the_text_did(kind, file):
     data = load(file, tokens=kind)
-    outline = Text.of_outline(data.outline())
-    assert outline.symbols.encode(SAMPLE).tolist() == data.symbols.encode(SAMPLE).tolist()
-    assert outline.symbols.decode(data.tokens.tolist()) == SAMPLE
+    outline = Text.from_metadata(data.metadata())
+    assert outline.tokenizer.encode(SAMPLE).tolist() == data.tokenizer.encode(SAMPLE).tolist()
+    assert outline.tokenizer.decode(data.tokens.tolist()) == SAMPLE
 
 
 def test_byte_pairs_without_their_library(monkeypatch):
@@ -279,18 +279,18 @@ def test_shakespeare_is_found_in_its_folder(tmp_path):
         Shakespeare(str(tmp_path / "..")).load()
 
 
-@pytest.mark.parametrize("symbols", [None, ByteTokenizer()])
-def test_metrics_of_a_uniform_model(symbols):
+@pytest.mark.parametrize("tokenizer", [None, ByteTokenizer()])
+def test_metrics_of_a_uniform_model(tokenizer):
     """Its loss is the logarithm of the vocabulary; bits count characters, not bytes."""
-    data = plain_text("äöü€" * 30, symbols)
+    data = plain_text("äöü€" * 30, tokenizer)
     task = make_task(data)
     torch.nn.init.zeros_(task.model.stem.token.weight)
     found = measured(task, "val")
-    nats = math.log(len(data.symbols))
+    nats = math.log(len(data.tokenizer))
     targets = data.parts["val"][1:]
-    characters = sum(data.symbols.lengths[data.tokens[place]] for place in targets)
+    characters = sum(data.tokenizer.lengths[data.tokens[place]] for place in targets)
     assert found["loss"] == pytest.approx(nats)
-    assert found["perplexity"] == pytest.approx(len(data.symbols))
+    assert found["perplexity"] == pytest.approx(len(data.tokenizer))
     expected = nats * len(targets) / math.log(2) / characters
     assert found["bits_per_character"] == pytest.approx(expected)
 
