@@ -13,9 +13,9 @@ from read_page import Page
 from zoo.cli.main import main
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.runs import read as typed
+from zoo.compare.design.published import with_text_keys
 from zoo.compare.report.figures import gaps, learnings, scores
 from zoo.compare.report.merge import assembled
-from zoo.compare.report.published import checked
 from zoo.compare.report.sources import read, runs_of
 from zoo.errors import ConfigError, shown
 
@@ -279,10 +279,10 @@ def test_published_rows_stand_beside_the_runs(tmp_path):
 
 
 def test_published_rows_are_numbers_by_depth():
-    assert checked({"gnn": {"a": {64: 0.5, 2: 1}}}) == {"gnn": {"a": {"2": 1.0, "64": 0.5}}}
+    assert with_text_keys({"gnn": {"a": {64: 0.5, 2: 1}}}) == {"gnn": {"a": {"2": 1.0, "64": 0.5}}}
     for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}):
         with pytest.raises(ConfigError, match="give DEPTH: SCORE"):
-            checked({"gnn": {"a": row}})
+            with_text_keys({"gnn": {"a": row}})
 
 
 def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(tmp_path):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from zoo.compare.design.axes import Axes, Values
-from zoo.compare.report.published import checked as text_keys
+from zoo.compare.design.published import with_text_keys
 from zoo.config import registry
 from zoo.config.options import checked, fields
 from zoo.config.overrides import axes
@@ -64,7 +64,7 @@ class Comparison:
     ):
         self.arms, self.tasks, self.baseline, self.pairs = arms, tasks, baseline, pairs
         self.effects, self.references, self.null = effects, references, null
-        self.published = text_keys(published)
+        self.published = with_text_keys(published)
         self.max_cells, self.engine = max_cells, engine
         self.workers, self.per_gpu = workers, per_gpu
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror

@@ -1,6 +1,6 @@
 """What runs jobs: worker processes of this machine that live long, so imports are paid once.
 
-An engine has `free`, `submit`, `poll`, `cancel` and `close`. A worker reads a request from its
+An engine has `free`, `submit`, `poll` and `close`. A worker reads a request from its
 standard input, a line of JSON, and writes an answer to its standard output, another line.
 """
 
@@ -65,9 +65,6 @@ class Engine(Protocol):
 
     def poll(self, seconds: float) -> list[Outcome]:
         """Jobs that ended, after some seconds at most."""
-
-    def cancel(self, job: str) -> None:
-        """Ends a job without an outcome."""
 
     def close(self) -> None:
         """Ends all workers."""
@@ -152,7 +149,7 @@ class Local:
             chunk = os.read(key.fd, 1 << 20)
             worker.read += chunk
             if not chunk:
-                job, reason = worker.job, self.bury(worker, PATIENCE)
+                job, reason = worker.job, self.terminate(worker, PATIENCE)
                 outcomes += [Outcome(job, lost=reason, log=self.log_of(worker))] if job else []
             elif worker.read.endswith(b"\n"):
                 outcomes.append(
@@ -163,10 +160,10 @@ class Local:
             if worker.job and time.monotonic() - worker.began > self.seconds:
                 hung = f"no end after {self.seconds:.0f} s"
                 outcomes.append(Outcome(worker.job, lost=hung, log=self.log_of(worker)))
-                self.bury(worker)
+                self.terminate(worker)
         return outcomes
 
-    def bury(self, worker: Worker, patience: float = 0.0) -> str:
+    def terminate(self, worker: Worker, patience: float = 0.0) -> str:
         """Ends a worker, after some seconds in which it may end by itself, and says how it did."""
         assert worker.process.stdout is not None
         assert worker.process.stdin is not None
@@ -184,11 +181,7 @@ class Local:
             return "the worker was killed (by the system if memory ran out)"
         return f"the worker ended by {f'signal {-code}' if code < 0 else f'exit code {code}'}"
 
-    def cancel(self, job: str) -> None:
-        for worker in [w for w in self.crew.values() if w.job == job]:
-            self.bury(worker)
-
     def close(self) -> None:
         for worker in list(self.crew.values()):
-            self.bury(worker)
+            self.terminate(worker)
         self.selector.close()
