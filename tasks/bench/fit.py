@@ -29,9 +29,9 @@ from tasks.training.memory import keep_freed_memory
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
 from tasks.training.trainer import TrainerOptions
-from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.errors import ConfigError
+from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
 

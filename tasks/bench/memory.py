@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from tasks.bench.fit import one_process
 from tasks.training.build import build_task
-from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.probes.memory import peak_bytes
+from zoo.report import Report
 from zoo.seeding import redraw
 
 DEPTHS = {"cnn": (20, 56, 110, 218, 434, 866, 1202), "transformer": (3, 6, 12, 24, 48)}

@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from tasks.bench.fit import one_process
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
-from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError
 from zoo.models.cnn import CNN
 from zoo.models.transformer import Transformer
 from zoo.norm import Post, Pre
+from zoo.report import Report
 
 ROUNDS = 15  # at least
 SECONDS = 60.0  # of process time that the rounds of a net last, about

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from tasks.bench.fit import one_process
 from tasks.training.build import build_task
-from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
 from zoo.errors import ConfigError
 from zoo.probes.memory import peak_bytes
+from zoo.report import Report
 from zoo.seeding import redraw
 
 ROUNDS = 9

@@ -12,8 +12,8 @@ from torch import Tensor
 from tasks.data.decode import Encoded, Mode, pixels
 from tasks.data.folders import File, folder_at, shown
 from tasks.inference.files import SHOWN, given_file, images_in, writing
-from zoo.cli.report import Report
 from zoo.errors import DataError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, write_whole
 from zoo.system.spreadsheet import spreadsheet
 

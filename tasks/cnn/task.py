@@ -49,7 +49,7 @@ class ImageClassification(ImageTask):
     data_type = ImageSet
     primary = ("accuracy", True)
     asks = ("stem", "body")
-    trained = "tasks.inference.answers.TrainedLabels"
+    trained = "tasks.cnn.trained.TrainedLabels"
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.cnn.predict.PredictLabels"}
 
     def __init__(

@@ -16,8 +16,8 @@ from tasks.data.folders import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
 from tasks.inference.files import given_folder, writing
-from zoo.cli.report import Report
 from zoo.errors import ConfigError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, room_for
 
 TOLERANCE = 1e-5

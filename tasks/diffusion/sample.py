@@ -16,8 +16,8 @@ from tasks.diffusion.sampling import sampled
 from tasks.diffusion.task import Denoising
 from tasks.inference.files import given_folder, unused, writing
 from tasks.training.image_plots import enlarged, sheet
-from zoo.cli.report import Report
 from zoo.errors import ConfigError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, write_whole
 
 

@@ -68,7 +68,7 @@ class Denoising(ImageTask):
     data_type = ImageSet
     primary = ("loss", False)
     asks = ("conditional",)
-    trained = "tasks.inference.answers.TrainedImages"
+    trained = "tasks.diffusion.trained.TrainedImages"
     verbs: ClassVar[dict[str, str]] = {
         "sample": "tasks.diffusion.sample.SampleImages",
         "export": "tasks.diffusion.export.ExportDiffusers",

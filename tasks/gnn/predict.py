@@ -12,8 +12,8 @@ from tasks.data.graphs.dataset import check_nodes
 from tasks.data.graphs.sources import nodes_of
 from tasks.inference.files import SHOWN, given_file, writing
 from tasks.inference.restored import own_data
-from zoo.cli.report import Report
 from zoo.errors import DataError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, write_whole
 from zoo.system.spreadsheet import spreadsheet
 

@@ -56,7 +56,7 @@ class NodeClassification(Task):
     primary = ("accuracy", True)
     asks = ("stem", "body", "prepare", "takes_sparse")
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
-    trained = "tasks.inference.answers.TrainedNodes"
+    trained = "tasks.gnn.trained.TrainedNodes"
 
     def __init__(
         self,

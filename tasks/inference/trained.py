@@ -15,6 +15,8 @@ from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
 from zoo.system.paths import expanded
 
+CALL = "zoo.load(...)(...)"  # for messages
+
 
 class Trained(nn.Module):
     """A trained run as a module in evaluation. A subclass says how it is called.

@@ -9,12 +9,12 @@ from typing import Any
 
 from tasks.inference.restored import restored
 from tasks.training.process import logged
-from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.config.options import checked, fields
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError
+from zoo.report import Report
 from zoo.run_folder import RunFolder
 
 

@@ -169,9 +169,9 @@ def lack_of_answers(task: Task) -> str:
         return "a batch from loader"
     totals = task.eval_sums(batch)
     if not isinstance(totals, dict) or not {"loss", "count"} <= totals.keys():
-        return "loss and count in totals"
+        return "loss and count in eval_sums"
     lost = {"loss", task.primary[0]} - task.metrics_from_sums(totals).keys()
-    return f"{', '.join(sorted(lost))} in measures" if lost else ""
+    return f"{', '.join(sorted(lost))} in metrics_from_sums" if lost else ""
 
 
 def first(batches: Any) -> Any:

@@ -18,7 +18,7 @@ Totals = dict[str, Tensor]  # sums over examples, for means with their number un
 class Endless:
     """Batches without end, each time from the trainer's present step on.
 
-    Lightning makes a step of what it has at the end of its outer loop's turns, so there are none.
+    At the end of an epoch Lightning would make a step of fewer accumulated batches than usual.
 
     Args:
         start: gives the batches.
@@ -50,7 +50,7 @@ class TaskHooks(FastModule):
     dropped_batches: int
     sums: Totals
     measured: dict[str, float]
-    loss: Any  # as this and what follows is in `Task`
+    loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
     loader: Any
@@ -86,14 +86,14 @@ class TaskHooks(FastModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch, self.shard)
         self.train_loss = loss.detach()
-        return self.guard.spoiled(loss) if self.guard else loss
+        return self.guard.spoiled(loss) if self.guard else loss  # looks whether it is finite
 
     def on_validation_epoch_start(self) -> None:
         self.sums = {}
         self.measured = {}
 
     def validation_step(self, batch: Any, index: int) -> None:
-        self.alive()
+        self.alive()  # for the watchdog
         for name, value in self.eval_sums(batch).items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 

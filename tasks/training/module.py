@@ -65,8 +65,8 @@ class Task(TaskHooks):
     torch.Size([])
 
     Data of a run has `notes`, `summary()` and `digest()` beside its `parts`, and `data_type` is
-    its class. What is given is called where model and data lie on one device: in a step, in a
-    validation or within `evaluating()`. It need not move anything but what it makes itself.
+    its class. Lightning calls your methods with model and data on one device; `setup` brings the
+    data there. You move only what you make yourself.
 
     Args:
         make_model: makes the model from what `model_args` gives.
@@ -78,7 +78,7 @@ class Task(TaskHooks):
         data_type: class of the data.
         example_model_args: stand in for `model_args`, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
-        asks: attributes that the task asks of a model beside calling it.
+        asks: attributes that a model must have beside `forward`.
         verbs: the class that does a verb of the command line with a trained task, such as
             `sample`; its options are the verb's.
         trained: the class that answers new inputs in Python, which `zoo.load` gives.
@@ -121,7 +121,7 @@ class Task(TaskHooks):
 
     @abstractmethod
     def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
-        """Gives the training batches from a number on, without end.
+        """Gives the training batches without end, from the one at which a run resumes on.
 
         The same number is the same batch, however the run came to it. Processes get the same
         batches and take their share of each in `loss`, or get their shares here.

@@ -99,7 +99,7 @@ class ModelClass(Protocol):
 
 
 class Rule(Protocol):
-    """A class in `configs/connection`, of the base `zoo.connection.Connection`: all but `write`.
+    """A class in `configs/connection`; `zoo.connection.Connection` has defaults of all but `write`.
 
     Called with a site and its options.
     """
@@ -113,7 +113,14 @@ class Rule(Protocol):
 
 
 class NormPlacement(Protocol):
-    """A class in `configs/norm`; `zoo.norm.Placement` brings all of it along."""
+    """A class in `configs/norm`; `zoo.norm.Placement` has defaults of all of it.
+
+    `leads`: in a chain of layers, norm and activation come before each one; `follows`: a norm
+    comes after each; `closes`: the chain ends with a norm all the same; `normed`: there are
+    any. `chain` makes a branch of layers, `branch` puts norms around one that is whole, `post`
+    is the norm after a write and `after_write` what else is done there, `close` what stands
+    before the head.
+    """
 
     leads: ClassVar[bool]
     follows: ClassVar[bool]

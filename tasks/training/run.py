@@ -19,11 +19,11 @@ from tasks.training.process import is_first, logged
 from tasks.training.result import new_record
 from tasks.training.summary import ended, table
 from tasks.training.train import train
-from zoo.cli.report import Report
 from zoo.config.compose import from_file
 from zoo.config.config import CHANGEABLE, Config
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, shown
+from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.system.console import say
 from zoo.system.lease import only_writer

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.training.result import PARTS
-from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.errors import quoted, shown
+from zoo.report import Report
 from zoo.run_folder import AT_BEST, RunFolder
 
 WIDTH = 100  # columns of a line that would be longer

@@ -17,9 +17,9 @@ from tasks.training.process import logged
 from tasks.training.result import new_record
 from tasks.training.summary import ended
 from tasks.training.trainer import TrainerOptions
-from zoo.cli.report import Report
 from zoo.config.config import Config
 from zoo.config.idle import idle
+from zoo.report import Report
 from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")

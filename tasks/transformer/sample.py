@@ -11,9 +11,9 @@ from torch import Tensor
 
 from tasks.inference.files import given_folder, unused, writing
 from tasks.transformer.task import LanguageModelling
-from zoo.cli.report import Report
 from zoo.config.sizes import Count
 from zoo.errors import ConfigError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, write_whole
 from zoo.seeding import generator
 

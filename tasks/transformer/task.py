@@ -70,7 +70,7 @@ class LanguageModelling(Task):
     example_model_args: ClassVar[dict[str, Any]] = {"vocabulary": 65}
     primary = ("loss", False)
     asks = ("context", "values")
-    trained = "tasks.inference.answers.TrainedText"
+    trained = "tasks.transformer.trained.TrainedText"
     verbs: ClassVar[dict[str, str]] = {"sample": "tasks.transformer.sample.SampleText"}
 
     def __init__(self, make_model: MakeModel, data: Text, optimizer: Optimizer, seed: int):

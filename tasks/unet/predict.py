@@ -16,9 +16,9 @@ from tasks.data.decode import Encoded, Mode, array, converted, read
 from tasks.data.folders import folder_at, shown
 from tasks.data.masks.palette import palette
 from tasks.inference.files import Found, given_folder, images_in, writing
-from zoo.cli.report import Report
 from zoo.config.sizes import Width
 from zoo.errors import ConfigError, DataError
+from zoo.report import Report
 from zoo.run_folder import RunFolder, write_whole
 
 

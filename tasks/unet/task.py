@@ -63,7 +63,7 @@ class Segmentation(ImageTask):
     data_type = MaskSet
     primary = ("mean_iou", True)
     asks = ("depth",)
-    trained = "tasks.inference.answers.TrainedMasks"
+    trained = "tasks.unet.trained.TrainedMasks"
     verbs: ClassVar[dict[str, str]] = {"predict": "tasks.unet.predict.PredictMasks"}
 
     def __init__(

@@ -33,7 +33,7 @@ def page(verb: str, words: Sequence[str]) -> str:
     lines += [f"  python -m zoo {verb} {words}".rstrip() for words in usage.examples]
     lines += heading("keys", (entry(key, text) for key, text in usage.keys.items()))
     if verb == "verify":
-        lines += described("tasks.recovery.verify.Verify")
+        lines += described("tasks.inference.verify.Verify")
     if verb == "bench":
         kinds = BENCHES.items()
         lines += [entry(f"of={kind}", source.about(module)) for kind, module in kinds]

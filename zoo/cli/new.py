@@ -12,9 +12,9 @@ from string import Template
 from typing import Any
 
 from zoo.cli.project import NAME, Home, near, the_checkout, the_package
-from zoo.cli.report import Report
 from zoo.config import registry
 from zoo.errors import ConfigError, quoted, shown, suggest
+from zoo.report import Report
 
 KINDS = {
     "connection": ("connection",),
@@ -111,11 +111,12 @@ def refuse_name(kind: str, name: str) -> None:
         small = re.sub(r"\W+|(?<=[a-z0-9])(?=[A-Z])", "_", name).strip("_").lower()
         fits = small != name and NAME.fullmatch(small) and small not in READ
         form = "write a word of small letters, digits and _; a folder is given by package=DIR"
+        form = "choose another word, this one is Python's" if keyword.iskeyword(name) else form
         near_it = f"did you mean {small}?" if fits and "/" not in name else form
         raise ConfigError(f"{name!r} is no name", where, near_it)
     for group in KINDS[kind]:
         if name in registry.names(group):
-            raise ConfigError(f"{group} {name!r} is registered", where, "choose another name")
+            raise ConfigError(f"{group}={name} is registered", where, "choose another name")
     title = titled(name)
     texts = [file.read_text(encoding="utf-8") for file in (TEMPLATES / kind).iterdir()]
     if any(re.search(rf"\b{title}\b", text) for text in texts):
@@ -154,7 +155,7 @@ def write(files: dict[Path, str]) -> None:
         for path in reversed(made):
             with contextlib.suppress(OSError):
                 path.rmdir() if path.is_dir() else path.unlink()
-        if isinstance(error, (FileExistsError, NotADirectoryError)):
+        if isinstance(error, OSError):
             what, where = str(error.strerror), str(error.filename)
             raise ConfigError(what, where, "name another place") from None
         raise

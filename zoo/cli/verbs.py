@@ -7,10 +7,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from zoo.cli.report import Report
 from zoo.config.options import checked
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError, close, suggest
+from zoo.report import Report
 
 Act = Callable[[], Report | None]  # None in all but the first process of a run
 Verb = Callable[[Sequence[str]], Act]
@@ -52,7 +52,7 @@ def verify(words: Sequence[str]) -> Act:
     run_named("verify", words)
     own = [word for word in words if word.startswith("steps=")]
     config, general = configured([word for word in words if word not in own])
-    target = import_module("tasks.recovery.verify").Verify
+    target = import_module("tasks.inference.verify").Verify
     act = target(**checked(target, parse(own), "verify"))
     return partial(act, config, str(general["from"]))
 

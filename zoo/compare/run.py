@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.report import Report
 from zoo.compare.analysis.analyse import with_result
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import Run
@@ -33,6 +32,7 @@ from zoo.compare.report.sources import PLAN
 from zoo.compare.report.wandb_sync import mirror
 from zoo.compare.report.write import write_all
 from zoo.errors import quoted
+from zoo.report import Report
 from zoo.run_folder import SCHEMA, write_whole
 from zoo.system.console import OneLine
 

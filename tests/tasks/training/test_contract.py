@@ -111,7 +111,10 @@ LACKS = {
     "a load that asks": (["task=owning", "data=asking"], "lab.data.Asking lacks a load that takes"),
     "data without what the task reads": (["task=owning", "data=barren"], "lab.data.Own lacks x"),
     "a task without a loss": (["task=lossless"], "lab.tasks.Lossless lacks one number"),
-    "sums without a count": (["task=uncounted"], "lab.tasks.Uncounted lacks loss and count in"),
+    "sums without a count": (
+        ["task=uncounted"],
+        "lab.tasks.Uncounted lacks loss and count in eval_sums",
+    ),
     "a metric that is not there": (
         ["task=promising"],
         "lab.tasks.Promising lacks fame",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.cli.report import Report
 from zoo.compare.analysis.aggregate import growth, overall
 from zoo.compare.analysis.analyse import places_of
 from zoo.compare.analysis.mixing import mechanisms
@@ -15,6 +14,7 @@ from zoo.compare.analysis.record import Environment, Record
 from zoo.compare.report.sources import finished, joined, read, runs_of
 from zoo.compare.report.write import write_all
 from zoo.errors import ConfigError, quoted
+from zoo.report import Report
 from zoo.run_folder import SCHEMA
 from zoo.system.paths import expanded
 

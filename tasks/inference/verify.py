@@ -18,11 +18,11 @@ from tasks.training.result import machine, versions
 from tasks.training.run import refuse_changes
 from tasks.training.train import train
 from tasks.training.trainer import Steps
-from zoo.cli.report import DIFFERS, Report
 from zoo.config import registry
 from zoo.config.compose import from_file
 from zoo.config.config import Config
 from zoo.errors import CheckpointError, ConfigError, Diverged
+from zoo.report import DIFFERS, Report
 from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")

@@ -1,0 +1,31 @@
+"""A trained classifier of images, called in Python."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tasks.cnn.predict import probabilities
+from tasks.inference.images import Pictures, batch_of
+from tasks.inference.trained import Trained
+
+
+class TrainedLabels(Trained):
+    """A classifier of images."""
+
+    def prepare(self, images: Pictures) -> tuple[Tensor]:
+        """Images of the training's size, normed: others are scaled and cut.
+
+        Args:
+            images: `[B, C, H, W]` uint8, a PIL image, or a list.
+        """
+        return (self.learned.normalised(self.pixels(images).to(self.learned.device)),)
+
+    def pixels(self, images: Pictures) -> Tensor:
+        channels, *size = self.learned.images.shape[1:]
+        return batch_of(images, channels, (size[0], size[1]))
+
+    @torch.no_grad()
+    def forward(self, images: Pictures) -> Tensor:
+        """The probability of each class, `[B, classes]`."""
+        return probabilities(self.learned, self.pixels(images))

@@ -1,0 +1,45 @@
+"""A trained classifier of nodes, called in Python."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.data.graphs.dataset import check_nodes
+from tasks.gnn.predict import node_shares, placed
+from tasks.inference.restored import own_data
+from tasks.inference.trained import Trained
+from zoo.errors import DataError
+
+
+class TrainedNodes(Trained):
+    """A classifier of nodes."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.learned.data.class_names)
+
+    def prepare(self, graph: Any = None) -> tuple[Any, ...]:
+        """Features and what the net's convolutions take of the edges.
+
+        Args:
+            graph: has `x` `[N, F]` and `edge_index` `[2, E]`; None: the run's own.
+        """
+        graph = own_data(self.learned, self.folder) if graph is None else graph
+        for name in ("x", "edge_index"):
+            if getattr(graph, name, None) is None:
+                what = f"a {type(graph).__name__} has no {name}"
+                raise DataError(what, "graph", "give x [N, F] and edge_index [2, E]")
+        x, edges = torch.as_tensor(graph.x).float(), torch.as_tensor(graph.edge_index)
+        check_nodes(x, edges, "graph")
+        return placed(self.learned, x, edges.long())
+
+    @torch.no_grad()
+    def forward(self, graph: Any = None) -> Tensor:
+        """The probability of each class, `[N, classes]`."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+            return node_shares(self.learned, *self.prepare(graph))

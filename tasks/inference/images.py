@@ -1,0 +1,57 @@
+"""Images that a caller gives, as bytes that a trained net knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tasks.data.decode import Mode, array, converted, upright
+from zoo.errors import DataError
+
+Picture = Image.Image | np.ndarray[Any, Any] | Tensor
+Pictures = Picture | Sequence[Picture]
+WANTED = "give uint8 [B, C, H, W], PIL images, or a list of these"
+
+
+def bytes_of(image: Picture, channels: int, size: tuple[int, int] | None) -> Tensor:
+    """One image `[C, H, W]` of bytes, scaled and cut to a size.
+
+    Errors:
+        DataError: it is no image, or has other channels.
+    """
+    if isinstance(image, Image.Image):
+        mode: Mode = "rgb" if channels == 3 else "grey"
+        return torch.from_numpy(array(converted(upright(image), mode), size).copy())
+    if not isinstance(image, np.ndarray | Tensor):
+        raise DataError(f"an image is a {type(image).__name__}", "images", WANTED)
+    pixels = torch.as_tensor(image)
+    what = f"{str(pixels.dtype).removeprefix('torch.')} of shape {[*pixels.shape]}"
+    if pixels.dtype != torch.uint8 or pixels.ndim != 3 or len(pixels) != channels:
+        raise DataError(f"an image is {what}, where C={channels}", "images", WANTED)
+    if size is None or pixels.shape[1:] == size:
+        return pixels.cpu()
+    flat = pixels.movedim(0, -1).cpu().numpy()
+    scaled = array(Image.fromarray(flat[..., 0] if channels == 1 else flat), size)
+    return torch.from_numpy(scaled.copy())
+
+
+def batch_of(images: Pictures, channels: int, size: tuple[int, int] | None) -> Tensor:
+    """Images `[B, C, H, W]` of bytes.
+
+    Errors:
+        DataError: there are none, they differ in size, or one is no image.
+    """
+    single = isinstance(images, Image.Image) or getattr(images, "ndim", 4) == 3
+    each: Any = [images] if single else images
+    if not hasattr(each, "__len__") or len(each) == 0:
+        raise DataError("there is no image", "images", WANTED)
+    found = [bytes_of(image, channels, size) for image in each]
+    shapes = {tuple(image.shape) for image in found}
+    if len(shapes) > 1:
+        raise DataError(f"images of the shapes {sorted(shapes)}", "images", "give one size a call")
+    return torch.stack(found)

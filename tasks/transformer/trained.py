@@ -1,0 +1,43 @@
+"""A trained language model, called in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks.inference.trained import CALL, Trained
+from tasks.transformer.sample import SampleText
+from zoo.config.options import checked
+
+
+class TrainedText(Trained):
+    """A language model."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The text of each symbol."""
+        tokenizer = self.learned.data.tokenizer
+        return tuple(tokenizer.decode([number]) for number in range(len(tokenizer)))
+
+    def prepare(self, text: str) -> tuple[Tensor]:
+        """Tokens `[1, T]` of the end of a text; the module gives the logits of what follows each.
+
+        Args:
+            text: of known characters; of an empty one the symbol that comes before a text.
+        """
+        numbers = SampleText(text).given(self.learned)[-self.learned.context :]
+        return (torch.tensor([numbers], device=self.learned.device),)
+
+    @torch.no_grad()
+    def forward(self, text: str = "", tokens: int = 200, **options: Any) -> str:
+        """What follows a text.
+
+        Args:
+            text: that comes first, of characters of the training text.
+            tokens: symbols to add.
+            options: `temperature`, `top_k` and `seed` as of the verb `sample`.
+        """
+        given = {"prompt": text, "tokens": tokens, **options}
+        return SampleText(**checked(SampleText, given, CALL)).continuation(self.learned)
