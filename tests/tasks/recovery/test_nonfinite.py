@@ -209,8 +209,8 @@ def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypa
     """A batch of NaN reaches batch norm's statistics in the forward pass."""
     inputs = ImageClassification.inputs
 
-    def poisoned(self, number, examples):
-        x, *rest = inputs(self, number, examples)
+    def poisoned(self, number, *given):
+        x, *rest = inputs(self, number, *given)
         return x * (NAN if number == 5 else 1.0), *rest
 
     monkeypatch.setattr(ImageClassification, "inputs", poisoned)

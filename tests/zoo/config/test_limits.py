@@ -7,7 +7,7 @@ import torch
 from small_domains import words
 from small_runs import rows, weights
 
-from tasks.training.lightning_fast import FastModule
+from tasks.training.module import Task
 from zoo import shard
 from zoo.cli.main import main
 from zoo.compare.design.command import command
@@ -131,13 +131,13 @@ def test_accumulated_steps_are_continued(accumulate, cuts, tmp_path):
 @pytest.mark.parametrize("task", registry.names("task"))
 def test_every_step_of_every_task_is_made_of_as_many_batches(task, tmp_path, monkeypatch):
     steps = []
-    taken = FastModule.optimizer_step
+    taken = Task.optimizer_step
 
     def counted(self, *args, **kwargs):
         steps.append(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready)
         return taken(self, *args, **kwargs)
 
-    monkeypatch.setattr(FastModule, "optimizer_step", counted)
+    monkeypatch.setattr(Task, "optimizer_step", counted)
     count = 340 if task == "gnn" else 5  # beyond 1000 batches
     run = words(task, "trainer.accumulate=3", f"trainer.max_steps={count}", "task.drop_edge=0.0")
     run = run if task == "gnn" else run[:-1]
