@@ -116,7 +116,7 @@ def refuse_name(kind: str, name: str) -> None:
         raise ConfigError(f"{name!r} is no name", where, near_it)
     for group in KINDS[kind]:
         if name in registry.names(group):
-            raise ConfigError(f"{group}={name} is registered", where, "choose another name")
+            raise ConfigError(f"{group} {name!r} is registered", where, "choose another name")
     title = titled(name)
     texts = [file.read_text(encoding="utf-8") for file in (TEMPLATES / kind).iterdir()]
     if any(re.search(rf"\b{title}\b", text) for text in texts):
