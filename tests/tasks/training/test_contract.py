@@ -1,8 +1,7 @@
 """Classes of another package that lack part of what a run asks for: one line, and no folder."""
 
-import sys
-
 import pytest
+from other_package import installed
 
 from tasks.training import protocols
 from tasks.training.contract import BESIDE
@@ -145,7 +144,7 @@ LACKS = {
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
+def lab(tmp_path):
     """A package with configurations for all classes above."""
     package = tmp_path / "lab"
     rest = {group: IMPORTS + text for group, text in REST.items()}
@@ -167,22 +166,8 @@ def lab(tmp_path, monkeypatch):
                 (package / "configs" / group / f"{name.lower()}.yaml").write_text(content)
     for folder in (package, package / "configs"):
         (folder / "__init__.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-
-    class Point:
-        value = "lab.configs"
-
-    def forget():
-        for module in [name for name in sys.modules if name.split(".")[0] == "lab"]:
-            del sys.modules[module]
-
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Point])
-    forget()  # other tests have packages of that name
-    registry.homes.cache_clear()
-    yield
-    forget()
-    monkeypatch.undo()
-    registry.homes.cache_clear()
+    with installed(package):
+        yield
 
 
 @pytest.mark.parametrize("case", LACKS)

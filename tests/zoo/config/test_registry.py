@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 import yaml
+from other_package import installed
 
 from zoo.config import catalogue, registry
 from zoo.config.yaml_file import read_yaml
@@ -50,7 +51,7 @@ def test_connections_are_built_without_yaml(name):
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
+def lab(tmp_path):
     """A package of somebody else with a folder of its own."""
     package = tmp_path / "lab"
     (package / "configs" / "connection").mkdir(parents=True)
@@ -61,18 +62,8 @@ def lab(tmp_path, monkeypatch):
         "    def write(self, state, y, mix):\n"
         "        return state + y / 2\n"
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    for module in [name for name in sys.modules if name.split(".")[0] == "lab"]:
-        monkeypatch.delitem(sys.modules, module)
-
-    class Point:
-        value = "lab.configs"
-
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Point])
-    registry.homes.cache_clear()
-    yield package
-    monkeypatch.undo()
-    registry.homes.cache_clear()
+    with installed(package):
+        yield package
 
 
 def test_another_package_adds_a_connection(lab):
