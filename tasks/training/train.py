@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
@@ -14,7 +13,6 @@ from tasks.training.evaluate import finish
 from tasks.training.module import Task
 from tasks.training.outputs import draw, save_weights
 from tasks.training.process import logged
-from tasks.training.result import new_record
 from tasks.training.summary import ended
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
@@ -86,15 +84,17 @@ def tell(config: Config, task: Task, training: TrainerOptions) -> None:
     fits = task.batch_size in (None, asked)
     for note in [*task.data.notes, *idle(config), *([] if fits else cut), *small_batch(task)]:
         log.warning("%s", note)
-    log.info("%s", announcement(new_record(config, task), training.limits(task), training))
+    log.info("%s", announcement(config, task, training))
 
 
-def announcement(record: dict[str, Any], limits: dict[str, int], training: TrainerOptions) -> str:
+def announcement(config: Config, task: Task, training: TrainerOptions) -> str:
     """What is about to be trained and which limit ends it, in one line."""
+    limits = training.limits(task)
     ends = min(limits, key=lambda words: limits[words])
     longer = "".join(f", before {words}" for words in limits if words != ends)
+    names = ", ".join(config.choices[group] for group in ("task", "connection", "data"))
+    count = sum(parameter.numel() for parameter in task.model.parameters())
     return (
-        f"{record['task']}, {record['connection']}, {record['data']}, depth {record['depth']}: "
-        f"{record['parameters']:,} parameters, {limits[ends]} steps ({ends}{longer}) on "
-        f"{training.devices} {training.accelerator}"
+        f"{names}, depth {config.sections['model']['depth']}: {count:,} parameters, "
+        f"{limits[ends]} steps ({ends}{longer}) on {training.devices} {training.accelerator}"
     )

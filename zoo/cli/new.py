@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo.cli.project import NAME, Home, near, the_checkout, the_package
 from zoo.config import registry
-from zoo.errors import ConfigError, quoted, shown, suggest
+from zoo.errors import FULL, ConfigError, quoted, shown, suggest
 from zoo.report import Report
 
 KINDS = {
@@ -155,7 +155,7 @@ def write(files: dict[Path, str]) -> None:
         for path in reversed(made):
             with contextlib.suppress(OSError):
                 path.rmdir() if path.is_dir() else path.unlink()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno not in FULL:
             what, where = str(error.strerror), str(error.filename)
             raise ConfigError(what, where, "name another place") from None
         raise

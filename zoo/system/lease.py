@@ -41,16 +41,15 @@ class Lease:
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
 
     def take(self) -> dict[str, Any] | None:
-        """None where the lease is now ours, else its owner: `host`, `pid`, seconds of `silence`."""
+        """None where the lease is now ours, else its owner: `host` and `pid`."""
         while self.file is None:
             file = self.path.open("a+", encoding="utf-8")
             locked = lock(file)
             owner = read(file)
             far = owner.get("host") != self.me["host"] or locked is None
-            silence = age(file, self.path.parent)
-            if locked is False or (owner and far and silence < STALE):
+            if locked is False or (owner and far and age(file, self.path.parent) < STALE):
                 file.close()
-                return {**owner, "silence": silence}
+                return owner
             if not same(file, self.path):  # its last owner has removed it since
                 file.close()
                 continue
