@@ -40,7 +40,7 @@ class Domain:
         made = build_task(config, self.remember)
         redraw(made.model, config.seed)
         made.setup("fit")
-        return made, list(itertools.islice(made.train_loader(1, 0), 2))
+        return made, list(itertools.islice(made.train_loader(), 2))
 
     def starts(self, slot, rule):
         """The digest of the branches under each init rule."""

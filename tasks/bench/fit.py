@@ -66,9 +66,9 @@ class Bare:
         self.clip, self.ema = training.clip, training.ema
         self.weights = list(task.model.parameters())
         self.means = [weight.detach().clone() for weight in self.weights]
-        self.batches = iter(task.train_loader(1, 0))
+        self.batches = iter(task.train_loader())
         self.validations = list(task.loader("val"))
-        epoch = task.batches_per_pass(1)
+        epoch = task.batches_per_pass()
         made = task.options.build(task.model, steps, True, task.batch_size, epoch)
         self.optimizer = made["optimizer"]
         self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None

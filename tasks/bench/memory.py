@@ -98,7 +98,7 @@ def loss_of(
     task = build_task(arm)
     redraw(task.model, config.seed)
     task.setup("fit")
-    return functools.partial(task.loss, next(iter(task.train_loader(1, 0)))), task.batch_size or 0
+    return functools.partial(task.loss, next(iter(task.train_loader()))), task.batch_size or 0
 
 
 def seconds(loss: Callable[[], Tensor]) -> float:

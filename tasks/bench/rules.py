@@ -60,7 +60,7 @@ class Arm:
         self.task = build_task(config.with_choice("connection", name))
         redraw(self.task.model, config.seed)
         self.task.setup("fit")
-        self.batch = next(iter(self.task.train_loader(1, 0)))
+        self.batch = next(iter(self.task.train_loader()))
         steps = self.task.options.build(self.task.model, MANY, True, self.task.batch_size)
         self.optimizer = steps["optimizer"]
         self.step()

@@ -73,7 +73,7 @@ class NodeClassification(Task):
     def model_args(self, data: Graph) -> dict[str, Any]:
         return {"features": data.x.shape[1], "classes": data.classes}
 
-    def batches_per_pass(self, world: int) -> int:
+    def batches_per_pass(self) -> int:
         return 1
 
     def setup(self, stage: str) -> None:
@@ -96,12 +96,9 @@ class NodeClassification(Task):
         """Gives the numbers `[n]` long of all nodes of a part, once."""
         return Repeat(self.nodes(part), 1)
 
-    def train_loader(
-        self, world: int, rank: int, number: int = 0
-    ) -> Iterable[tuple[Tensor, float]]:
-        """Gives the numbers `[n]` long of this process's nodes, and the weight of each."""
-        nodes = self.nodes("train")[rank::world]
-        return itertools.repeat((nodes, world / len(self.data.train)))
+    def train_loader(self, number: int = 0) -> Iterable[Tensor]:
+        """Gives the numbers `[n]` long of all training nodes, without end."""
+        return itertools.repeat(self.nodes("train"))
 
     def dropped_edges(self) -> tuple[Any, ...]:
         """Draws the edges of one training step, in the form that the model takes."""
@@ -112,12 +109,13 @@ class NodeClassification(Task):
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
-    def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
-        """Computes the cross-entropy `[]` of nodes `[n]` long, each with the same weight."""
-        nodes, weight = batch
+    def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
+        """Computes the mean cross-entropy `[]` of the training nodes, numbers `[n]` long."""
         set_shard(WHOLE)  # every process computes the whole graph
-        logits = self.model(self.x, *self.dropped_edges())[nodes]
-        return F.cross_entropy(logits.float(), self.y[nodes], reduction="sum") * weight
+        nodes = batch[shard.rank :: shard.world]
+        logits = self.model(self.x, *self.dropped_edges())[nodes].float()
+        total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
+        return total * (shard.world / len(batch))
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""

@@ -26,7 +26,7 @@ def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
         alone keeps its numbers.
     """
     with undisturbed(task), trainer.precision_plugin.forward_context():
-        loader = task.train_loader(trainer.world_size, trainer.global_rank, numbers[0] - 1)
+        loader = task.train_loader(numbers[0] - 1)
         for number, batch in zip(numbers, loader, strict=False):  # there is no last batch
             loss = functools.partial(task.loss, batch, task.shard)
             words = agreed(trainer, origin_of_non_finite(task.model, loss))

@@ -155,10 +155,10 @@ def refuse_lacking_answers(config: Config, task: Task) -> None:
 
 def lack_of_answers(task: Task) -> str:
     """What a task that can be called does not give; empty where all is there."""
-    passes = task.batches_per_pass(1)
+    passes = task.batches_per_pass()
     if not isinstance(passes, int) or passes < 1:
         return "a number of at least 1 from batches_per_pass"
-    batch = first(task.train_loader(1, 0))
+    batch = first(task.train_loader())
     if batch is None:
         return "a batch from train_loader"
     loss = task.loss(batch, WHOLE)

@@ -75,7 +75,7 @@ class TaskHooks(FastModule):
 
         def batches() -> Iterable[Any]:
             done = trainer.global_step * trainer.accumulate_grad_batches + self.dropped_batches
-            return self.train_loader(trainer.world_size, trainer.global_rank, done)
+            return self.train_loader(done)
 
         return Endless(batches)
 

@@ -34,7 +34,7 @@ class ImageTask(Task):
         """Gives the training batches from a number on: it, and its examples `[B]` long."""
         return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
 
-    def batches_per_pass(self, world: int) -> int:
+    def batches_per_pass(self) -> int:
         return self.shuffled().per_pass
 
     def setup(self, stage: str) -> None:
@@ -53,6 +53,6 @@ class ImageTask(Task):
         """Turns floats `[B, C, H, W]` back into bytes, on the CPU."""
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[tuple[int, Tensor]]:
+    def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Gives numbers of batches, and of their examples `[B]` long."""
         return self.shuffled(number)

@@ -38,10 +38,10 @@ class Task(TaskHooks):
     ...     def setup(self, stage):
     ...         self.x, self.y = self.data.x.to(self.device), self.data.y.to(self.device)
     ...
-    ...     def train_loader(self, world, rank, number=0):
+    ...     def train_loader(self, number=0):
     ...         return repeat(self.data.parts["train"])
     ...
-    ...     def batches_per_pass(self, world):
+    ...     def batches_per_pass(self):
     ...         return 1
     ...
     ...     def loader(self, part):
@@ -61,7 +61,7 @@ class Task(TaskHooks):
     >>> data = SimpleNamespace(x=torch.ones(6, 2), y=torch.ones(6, 1), parts=parts)
     >>> task = Line(lambda inputs: nn.Linear(inputs, 1), data, SGD(), seed=0)
     >>> task.setup("fit")
-    >>> task.loss(next(iter(task.train_loader(world=1, rank=0)))).shape
+    >>> task.loss(next(iter(task.train_loader()))).shape
     torch.Size([])
 
     Data of a run has `notes`, `summary()` and `digest()` beside its `parts`, and `data_type` is
@@ -120,17 +120,17 @@ class Task(TaskHooks):
         raise NotImplementedError
 
     @abstractmethod
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
+    def train_loader(self, number: int = 0) -> Iterable[Any]:
         """Gives the training batches without end, from the one at which a run resumes on.
 
-        The same number is the same batch, however the run came to it. Processes get the same
-        batches and take their share of each in `loss`, or get their shares here.
+        The same number is the same batch, however the run came to it. Every process gets the
+        whole batches and takes its share of each in `loss`.
         """
         raise NotImplementedError
 
     @abstractmethod
-    def batches_per_pass(self, world: int) -> int:
-        """Counts the batches of one process in one pass over the training data."""
+    def batches_per_pass(self) -> int:
+        """Counts the batches in one pass over the training data."""
         raise NotImplementedError
 
     @abstractmethod
@@ -174,7 +174,7 @@ class Task(TaskHooks):
         fused = trainer.precision != "16-mixed"  # a fused step unscales after clipping
         steps = int(trainer.max_steps)
         images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
-        epoch = self.batches_per_pass(trainer.world_size) / trainer.accumulate_grad_batches
+        epoch = self.batches_per_pass() / trainer.accumulate_grad_batches
         return self.options.build(self.model, steps, fused, images, epoch)
 
     def optimizer_step(

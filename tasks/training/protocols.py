@@ -68,8 +68,8 @@ class TaskClass(Protocol):
     asks: ClassVar[tuple[str, ...]]
     verbs: ClassVar[dict[str, str]]
 
-    def batches_per_pass(self, world: int) -> int:
-        """The batches of one process in one pass over the training data, at least 1."""
+    def batches_per_pass(self) -> int:
+        """The batches in one pass over the training data, at least 1."""
 
     def eval_sums(self, batch: Any) -> dict[str, Tensor]:
         """Sums over a batch of `loader`: `loss`, other metrics and `count`."""
@@ -83,8 +83,8 @@ class TaskClass(Protocol):
     def model_args(self, data: Any) -> dict[str, Any]:
         """What the model is built for, such as its channels in and out."""
 
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Any]:
-        """This process's training batches from a number on, without end."""
+    def train_loader(self, number: int = 0) -> Iterable[Any]:
+        """The training batches from a number on, without end; whole ones in every process."""
 
 
 class ModelClass(Protocol):

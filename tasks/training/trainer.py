@@ -114,14 +114,14 @@ class TrainerOptions:
         if self.max_steps:
             limits[f"trainer.max_steps={self.max_steps}"] = self.max_steps
         if self.max_epochs:
-            batches = self.max_epochs * task.batches_per_pass(self.devices)
+            batches = self.max_epochs * task.batches_per_pass()
             words = f"trainer.max_epochs={self.max_epochs}"
             limits[words] = math.ceil(batches / self.accumulate)
         return limits
 
     def epochs(self, task: Any, steps: int) -> float:
         """The passes over the training data in a number of steps."""
-        return steps * self.accumulate / task.batches_per_pass(self.devices)
+        return steps * self.accumulate / task.batches_per_pass()
 
     def trainer(self, task: Any, callbacks: Sequence[Any], plugins: Sequence[Any] = ()) -> Any:
         """A Lightning trainer that leaves logs, bars and files to our callbacks."""

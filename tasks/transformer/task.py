@@ -82,7 +82,7 @@ class LanguageModelling(Task):
     def model_args(self, data: Text) -> dict[str, Any]:
         return {"vocabulary": len(data.tokenizer)}
 
-    def batches_per_pass(self, world: int) -> int:
+    def batches_per_pass(self) -> int:
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
     def setup(self, stage: str) -> None:
@@ -99,7 +99,7 @@ class LanguageModelling(Task):
             limit = -(-max(self.data.sizes[1:]) // self.context)
         return SequentialWindows(self.data.parts[part], self.context, limit)
 
-    def train_loader(self, world: int, rank: int, number: int = 0) -> Iterable[Tensor]:
+    def train_loader(self, number: int = 0) -> Iterable[Tensor]:
         """Gives places `[B]` long where windows of the whole context begin."""
         places = self.data.sizes[0] - self.context
         return RandomWindows(places, self.batch_size, self.seed, number)

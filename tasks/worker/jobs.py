@@ -50,7 +50,7 @@ def measure(plain: dict[str, Any]) -> dict[str, Any]:
     if training.accelerator == "gpu":
         task = task.to("cuda")
     task.setup("fit")
-    batches = iter(task.train_loader(1, 0))
+    batches = iter(task.train_loader())
     counter = FlopCounterMode(display=False)
     with counter:
         step(task, next(batches))

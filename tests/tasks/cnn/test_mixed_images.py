@@ -40,7 +40,7 @@ def make(**given):
 @pytest.mark.parametrize("mixing", [{"mixup": 1.0}, {"cutmix": 1.0}, {"mixup": 1.0, "cutmix": 1.0}])
 def test_the_loss_is_that_of_labels_mixed_as_the_pixels_are(mixing, smoothing):
     task, uneven = make(**mixing, label_smoothing=smoothing), 0
-    for number, examples in islice(task.train_loader(1, 0), 8):
+    for number, examples in islice(task.train_loader(), 8):
         x, *_ = task.inputs(number, examples)
         shares = x.mean((2, 3))
         torch.testing.assert_close(shares.sum(1), torch.ones(len(x)))
@@ -53,7 +53,7 @@ def test_the_loss_is_that_of_labels_mixed_as_the_pixels_are(mixing, smoothing):
 def test_both_kinds_of_mixing_take_turns():
     task = make(mixup=1.0, cutmix=1.0)
     kinds = set()
-    for number, examples in islice(task.train_loader(1, 0), 12):
+    for number, examples in islice(task.train_loader(), 12):
         x, *_ = task.inputs(number, examples)
         kinds.add(bool((x % 1 != 0).any()))
     assert kinds == {False, True}  # a box leaves every pixel as it is

@@ -246,8 +246,8 @@ def test_a_run_returns_to_its_last_validation_and_goes_on_behind_the_lost_batch(
     loader = ImageClassification.train_loader
 
     def without(self, world, rank, number=0):
-        first = itertools.islice(loader(self, world, rank, number), max(0, 6 - number))
-        return itertools.chain(first, loader(self, world, rank, max(number, 6) + 3))
+        first = itertools.islice(loader(self, number), max(0, 6 - number))
+        return itertools.chain(first, loader(self, max(number, 6) + 3))
 
     monkeypatch.setattr(ImageClassification, "train_loader", without)
     fit(tmp_path / "reference", *given)

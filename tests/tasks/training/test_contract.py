@@ -70,7 +70,7 @@ class Promising(NodeClassification):
 class Unloaded(NodeClassification):
     def loader(self, part): return []
 class Endless(NodeClassification):
-    def batches_per_pass(self, world): return None
+    def batches_per_pass(self): return None
 class Unmade(NodeClassification):
     def __init__(self, make_model, data, optimizer, seed, drop_edge: float = 0.0): pass
 """

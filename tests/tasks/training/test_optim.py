@@ -114,7 +114,7 @@ def test_a_step_of_three_batches_has_their_mean_gradient():
     words += ["trainer.max_epochs=null", "optimizer.schedule=constant", "optimizer.warmup=0"]
     fresh, moved = first_step(*words, "trainer.accumulate=3")
     fresh.setup("fit")
-    for batch in islice(fresh.train_loader(1, 0), 3):
+    for batch in islice(fresh.train_loader(), 3):
         (fresh.loss(batch) / 3).backward()
     expected = torch.cat([-parameter.grad.flatten() for parameter in fresh.model.parameters()])
     torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-4)

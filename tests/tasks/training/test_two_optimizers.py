@@ -69,7 +69,7 @@ def test_each_turn_moves_the_weights_of_its_own_optimiser(tmp_path, monkeypatch)
     def watched(self, *given):
         names, values = zip(*self.model.named_parameters(), strict=True)
         before = [value.detach().clone() for value in values]
-        loss = self.loss(next(iter(self.train_loader(1, 0))))
+        loss = self.loss(next(iter(self.train_loader())))
         expected.extend(-0.1 * g for g in torch.autograd.grad(loss, self.model.head.parameters()))
         step(self, *given)
         changes = (value.detach() - old for value, old in zip(values, before, strict=True))

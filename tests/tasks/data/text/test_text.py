@@ -327,7 +327,7 @@ def test_the_whole_batch_is_the_mean_over_processes():
     data = plain_text("the quick brown fox jumps over the lazy dog. " * 6)
     task = make_task(data)
     task.setup("fit")
-    batch = next(iter(task.train_loader(1, 0)))
+    batch = next(iter(task.train_loader()))
     whole = task.loss(batch)
     shares = []
     for rank in range(3):
