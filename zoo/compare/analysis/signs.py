@@ -7,7 +7,7 @@ ten fails, 43 % show no failure at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from itertools import accumulate
 
