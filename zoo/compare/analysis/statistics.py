@@ -1,8 +1,7 @@
-"""Statistics of paired differences: few pairs, so exact tests and t intervals, no asymptotics."""
+"""Statistics of rates, of slopes and over tasks, and Holm's correction."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 LEVEL = 0.95
-EXACT = 20  # pairs up to which all sign patterns are counted
 DRAWS = 10_000
 Array = NDArray[np.float64]
 
@@ -30,33 +28,6 @@ class Interval:
     high: float | None
 
 
-def t_interval(differences: ArrayLike) -> Interval:
-    """Mean of the differences with Student's interval; none for a single one."""
-    d = np.asarray(differences, float)
-    mean = float(d.mean())
-    if len(d) < 2:
-        return Interval(mean, None, None)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5)
-    return Interval(mean, mean - half, mean + half)
-
-
-def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
-    """Two-sided p of the mean under flips of every sign: exact up to 20 pairs, then by draws.
-
-    With n pairs no p is below 2^(1 - n).
-    """
-    d = np.asarray(differences, float)
-    n = len(d)
-    if n <= EXACT:
-        sums = np.zeros(1)
-        for difference in d:
-            sums = np.concatenate([sums - difference, sums + difference])
-        return float(np.mean(np.abs(sums) >= abs(d.sum()) * (1 - 1e-12) - 1e-15))
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (DRAWS, n))
-    hits = np.abs(signs @ d) >= abs(d.sum()) * (1 - 1e-12)
-    return float((hits.sum() + 1) / (DRAWS + 1))
-
-
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the order given (Holm 1979)."""
     order = np.argsort(p)
@@ -73,6 +44,15 @@ def binomial_interval(hits: float, of: int) -> Interval:
     return Interval(hits / of, low, high)
 
 
+def rate_bound(hits: int, of: int) -> float:
+    """The largest rate that a count of hits does not exclude, at 95 % (Clopper, Pearson 1934).
+
+    >>> round(rate_bound(0, 8), 2)
+    0.31
+    """
+    return float(stats.beta.ppf(LEVEL, hits + 1, of - hits)) if hits < of else 1.0
+
+
 def probability_better(differences: ArrayLike) -> Interval:
     """How often the second arm of a pair is better; a tie is half a win."""
     d = np.asarray(differences, float)
@@ -83,53 +63,6 @@ def mcnemar_p(only_first: int, only_second: int) -> float:
     """Exact two-sided p for pairs of which only one arm failed (McNemar 1947)."""
     discordant = only_first + only_second
     return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-
-
-def equivalence_p(differences: ArrayLike, delta: float) -> float:
-    """The larger p of two one-sided t tests against -delta and delta (Schuirmann 1987)."""
-    d = np.asarray(differences, float)
-    if len(d) < 2:
-        return 1.0
-    room, error = delta - abs(d.mean()), d.std(ddof=1) / len(d) ** 0.5
-    if not error:
-        return 0.0 if room > 0 else 1.0
-    return float(stats.t.sf(room / error, len(d) - 1))
-
-
-def pairs_needed(
-    differences: ArrayLike, delta: float = 0.0, power: float = 0.8, most: int = 1000
-) -> int | None:
-    """Pairs for a two-sided t test at 5 % to find that an effect like this one is beyond delta.
-
-    None for more than most of them, and where the mean is not beyond delta.
-    """
-    d = np.asarray(differences, float)
-    beyond = abs(d.mean()) - delta
-    if len(d) < 2 or beyond <= 0:
-        return None
-    if not d.std(ddof=1):
-        return len(d)
-    effect = beyond / d.std(ddof=1)
-
-    def power_of(n: int) -> float:
-        return float(stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, effect * n**0.5))
-
-    needed = 2 + bisect_left(range(2, most + 1), power, key=power_of)
-    return needed if needed <= most else None
-
-
-def has_outlier(differences: ArrayLike, delta: float = 0.0) -> bool:
-    """Whether a difference lies more than 6 scaled median deviations from the median.
-
-    What is within delta of the median is none. With fewer than 5 pairs no difference can be told
-    from the others.
-    """
-    d = np.asarray(differences, float)
-    if len(d) < 5:
-        return False
-    centre = np.abs(d - np.median(d))
-    scale = max(1.4826 * float(np.median(centre)), 1e-3 * float(np.abs(d).max()), 1e-12)
-    return bool((centre > max(6 * scale, delta)).any())
 
 
 def slopes(gaps: ArrayLike, depths: Sequence[float]) -> Array:

@@ -1,164 +1,149 @@
-"""What may be said of the differences of pairs: computed words, and the numbers behind them.
+"""What may be said of the differences of pairs: computed words.
 
-Up to 3 pairs tell a direction, 4 to 7 an interval, 8 and more a verdict: that is the smallest
-number whose exact p passes Holm's correction over five hypotheses, one for each task; more of them
-want more pairs. A verdict of a difference wants both the interval and the exact p. Where a run
-diverged, or one difference lies far from the others, Student's interval is not trusted and the
-exact test decides alone.
+What is said is what is tested: that in most pairs the arm is better by more than the smallest
+difference that matters, which is to say the median of the differences. Runs that fail to train
+have words of their own. Up to 3 pairs tell a direction, from 5 on there is an interval, and from 8
+on a verdict: that is the smallest number whose exact p passes Holm's correction over five
+hypotheses, one for each task; more of them want more pairs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from zoo.compare.analysis import statistics as stats
+from zoo.compare.analysis import signs
+from zoo.compare.analysis.evidence import Evidence
+from zoo.compare.analysis.signs import ALPHA, Test
+from zoo.compare.analysis.statistics import holm, rate_bound
 
-DIRECTION, CLAIM = 3, 8  # pairs: up to the first no interval is shown, before the second no verdict
-MISSING = 0.1  # share of missing pairs that blocks a verdict
-ALPHA = 0.05
+DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
+Words = Callable[[Evidence, "Corrected"], str]
 
 
-def needed(hypotheses: int) -> int:
-    """Pairs of a verdict: with fewer no exact p can pass Holm's correction.
+def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
+    """Pairs of a verdict: with fewer no p can pass Holm's correction, were they all alike.
 
-    >>> needed(1), needed(5), needed(10)
-    (8, 8, 9)
+    >>> needed(1), needed(5), needed(10), needed(5, signs.anytime_p)
+    (8, 8, 9, 10)
     """
-    return max(CLAIM, math.ceil(1 + math.log2(hypotheses / ALPHA)))
+
+    def least(pairs: int) -> float:
+        return test(np.ones(pairs, bool), np.zeros(pairs, bool))
+
+    return next(n for n in range(CLAIM, 1000) if least(n) <= ALPHA / hypotheses)
 
 
-def estimate(differences: Sequence[float]) -> stats.Interval:
-    """The mean of differences, with Student's interval where the pairs are enough to show one."""
-    found = stats.t_interval(differences)
-    few = len(differences) <= DIRECTION
-    return stats.Interval(found.value, None, None) if few else found
-
-
-@dataclass
-class Evidence:
-    """Differences of pairs, the arm's score less the baseline's; positive: the arm is better.
+@dataclass(frozen=True)
+class Corrected:
+    """The p values of a hypothesis after the correction over its family.
 
     Args:
-        differences: of the pairs of which both runs ended.
-        launched: pairs that were begun.
-        diverged: runs of both arms that diverged and count as chance.
-        unequal: why the arms are not paired, or nothing.
-        delta: the smallest difference that matters.
+        beyond: that no arm is better by more than delta in most pairs.
+        ahead: that none is better.
+        equivalent: that half of all pairs differ by delta or more to one side.
+        failures: that both arms fail to train equally often.
+        needed: pairs of a verdict.
     """
 
-    differences: Sequence[float]
-    launched: int
-    diverged: int = 0
-    unequal: str = ""
-    delta: float = 0.0
-
-    @property
-    def exact_only(self) -> bool:
-        """Whether Student's interval is not to be trusted."""
-        return self.diverged > 0 or stats.has_outlier(self.differences, self.delta)
-
-    @property
-    def beyond(self) -> bool:
-        """Whether the exact test shows a mean beyond the smallest difference that matters."""
-        d = np.asarray(self.differences, float)
-        nearer = d - np.sign(d.mean()) * self.delta
-        return bool(nearer.mean() * d.mean() > 0 and stats.sign_flip_p(nearer) <= ALPHA)
-
-    def numbers(self) -> dict[str, Any]:
-        """Everything that is estimated, by the names of a `Contrast`."""
-        d = list(self.differences)
-        if not d:
-            return {"pairs": 0, "p": 1.0}
-        return {
-            "pairs": len(d),
-            "differences": d,
-            "gap": estimate(d),
-            "p": stats.sign_flip_p(d),
-            "better": stats.probability_better(d),
-            "equivalence_p": stats.equivalence_p(d, self.delta),
-            "pairs_needed": stats.pairs_needed(d, self.delta),
-            "exact_only": self.exact_only,
-            "delta": self.delta,
-        }
-
-    def blocked(self) -> str:
-        """Why nothing may be said, or nothing."""
-        if self.unequal:
-            return self.unequal
-        missing = self.launched - len(self.differences)
-        if not self.differences:
-            return "no pair has ended"
-        return f"{missing} of {self.launched} pairs are missing" if self.too_few else ""
-
-    @property
-    def too_few(self) -> bool:
-        return self.launched - len(self.differences) > MISSING * self.launched
+    beyond: float
+    ahead: float
+    equivalent: float
+    failures: float
+    needed: int
 
 
-def verdict(
-    evidence: Evidence, arm: str, baseline: str, adjusted: float, hypotheses: int = 1
-) -> str:
-    """The words for a difference.
+def corrected(family: Sequence[Evidence]) -> list[Corrected]:
+    """The p values of hypotheses that are tested together: each kind of claim errs in 5 %.
 
-    Args:
-        evidence: of the pairs.
-        arm: its name.
-        baseline: the other one's.
-        adjusted: exact p after Holm's correction.
-        hypotheses: that are corrected together.
+    "Better" is corrected by Holm over the family, and "ahead" by what then remains of it: nobody
+    errs by "ahead" about an arm that is rightly called better, so that both err in 5 % together.
+    "Equivalent" and "fails more often" are families of their own.
     """
-    d = evidence.differences
-    if reason := evidence.blocked():
+    beyond = holm([e.beyond_p for e in family])
+    equal = holm([e.equivalence_p for e in family])
+    failures = holm([e.failure_p for e in family])
+    rest = sum(p > ALPHA for p in beyond)
+    return [
+        Corrected(
+            beyond=beyond[i],
+            ahead=min(1.0, rest * e.ahead_p),
+            equivalent=equal[i],
+            failures=failures[i],
+            needed=needed(len(family), e.test),
+        )
+        for i, e in enumerate(family)
+    ]
+
+
+def verdict(e: Evidence, p: Corrected) -> str:
+    """The words for the differences of an arm and its baseline."""
+    if reason := e.blocked():
         return f"blocked: {reason}"
-    n, gap = len(d), stats.t_interval(d)
-    ahead = arm if gap.value > 0 else baseline
-    wins = sum(x > 0 for x in d) if gap.value > 0 else sum(x < 0 for x in d)
-    if not any(d):
-        every = evidence.diverged >= 2 * n
-        return "blocked: every run diverged" if every else "no difference"
-    enough = needed(hypotheses)
-    if n < enough:
-        if 2 * wins <= n:
-            return f"no direction: {ahead} ahead on average, in {wins} of {n} pairs"
-        kind = "direction only" if n <= DIRECTION else f"no verdict below {enough} pairs"
-        return f"{kind}: {ahead} ahead in {wins} of {n}"
-    if evidence.exact_only:
-        if adjusted <= ALPHA and evidence.beyond:
-            return f"{ahead} better, by the exact test"
-        if adjusted <= ALPHA:
-            return (
-                f"inconclusive: {ahead} ahead, but not shown to be by more than {evidence.delta:g}"
-            )
-        return "inconclusive: an outlier or a divergence, and the exact test does not decide"
-    assert gap.low is not None
-    assert gap.high is not None
-    if gap.low > evidence.delta or gap.high < -evidence.delta:
-        if adjusted <= ALPHA:
-            return f"{ahead} better"
-        return f"inconclusive: {ahead} ahead, but not by the exact test"
-    if evidence.delta and stats.equivalence_p(d, evidence.delta) < ALPHA:
-        return f"equivalent within {evidence.delta:g}"
-    pairs = stats.pairs_needed(d, evidence.delta)
-    return f"inconclusive: about {pairs} pairs needed" if pairs else "inconclusive"
+    if not any(e.differences):
+        lost = e.failed and all(all(both) for both in e.failed)
+        return "blocked: every run failed to train" if lost else "no difference in any pair"
+    if len(e.differences) < p.needed:
+        return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead")
+    if p.beyond <= ALPHA:
+        return f"{e.ahead} better"
+    if p.equivalent <= ALPHA:
+        kind = "alike in most pairs" if e.failures_matter else "equivalent"
+        return f"{kind}, within {e.delta:g}"
+    if p.ahead <= ALPHA:
+        return f"{e.ahead} ahead, not shown beyond {e.delta:g}"
+    return "inconclusive"
 
 
-def slope_verdict(slopes: Sequence[float], adjusted: float, hypotheses: int = 1) -> str:
-    """The words for the growth of a gap with depth, the primary hypothesis."""
-    n, gap = len(slopes), stats.t_interval(slopes)
-    if not any(slopes):
-        return "no growth in any pair"
-    grows = "grows" if gap.value > 0 else "shrinks"
-    same = sum((x > 0) == (gap.value > 0) for x in slopes)
-    enough = needed(hypotheses)
-    if n < enough and 2 * same <= n:
-        return f"no direction: it {grows} on average, in {same} of {n} pairs"
-    if n <= DIRECTION:
-        return f"direction only: it {grows} in {same} of {n}"
-    if n < enough:
-        return f"no verdict below {enough} pairs: it {grows} in {same} of {n}"
-    return f"it {grows} with depth" if adjusted <= ALPHA else "no growth is shown"
+def direction(e: Evidence, up: str, down: str) -> str:
+    """How many pairs point where, in words for both ways."""
+    n, rises = len(e.differences), sum(x > 0 for x in e.differences)
+    falls = sum(x < 0 for x in e.differences)
+    if 2 * max(rises, falls) <= n:
+        return f"no direction in {n} {'pair' if n == 1 else 'pairs'}"
+    return f"{up if rises > falls else down} in {max(rises, falls)} of {n}"
+
+
+def failures(e: Evidence, p: Corrected) -> str:
+    """The words for runs that failed to train: who fails more often, or how often that may be."""
+    n, counts = len(e.failed), dict(zip((e.arm, e.baseline), e.failures, strict=True))
+    if not n:
+        return ""
+    rates = ", ".join(f"{name} {rate(count, n)}" for name, count in counts.items())
+    worst = max(counts, key=lambda name: counts[name])
+    return f"{worst} fails more often: {rates}" if p.failures <= ALPHA else rates
+
+
+def rate(count: int, n: int) -> str:
+    """A count with the largest rate that it does not exclude.
+
+    >>> rate(0, 8)
+    '0 of 8 (up to 31 %)'
+    """
+    return f"{count} of {n} (up to {100 * rate_bound(count, n):.0f} %)"
+
+
+def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str:
+    """The words for how a gap changes with depth.
+
+    Args:
+        e: slopes of the pairs; their delta is the smallest slope that matters.
+        p: of them.
+        shallow: the median gap at the shallowest place.
+        deep: the same at the deepest one.
+    """
+    far = abs(deep) >= abs(shallow)
+    up = "grows" if far and deep > 0 else "closes"
+    down = "grows" if far and deep < 0 else "closes"
+    if not any(e.differences):
+        return "the same at every depth"
+    if len(e.differences) < p.needed:
+        return direction(e, up, down)
+    if p.equivalent <= ALPHA < p.beyond:
+        return f"the same at every depth, within {e.delta:g} a doubling"
+    if p.ahead > ALPHA:
+        return "inconclusive"
+    words = f"{up if np.median(e.differences) > 0 else down} with depth"
+    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:g} a doubling"

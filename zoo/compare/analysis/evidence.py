@@ -1,0 +1,106 @@
+"""What a verdict rests on: the differences of pairs, and the runs that failed to train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.compare.analysis import signs, statistics
+from zoo.compare.analysis.signs import Test
+
+MISSING = 0.1  # share of missing pairs that blocks a verdict
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The pairs of an arm and its baseline at one place.
+
+    Args:
+        arm: its name.
+        baseline: the other one's.
+        differences: of the pairs of which both runs ended, in the order of the pairs, the arm's
+            score less the baseline's; positive: the arm is better.
+        launched: pairs that were begun.
+        failed: whether the arm's run failed to train, and the baseline's, for each difference.
+        stake: what a score loses by that.
+        unequal: why the arms are not paired, or nothing.
+        delta: the smallest difference that matters.
+        test: of a number of pairs that was fixed, or one that is valid whenever one stops.
+    """
+
+    arm: str
+    baseline: str
+    differences: Sequence[float]
+    launched: int
+    failed: Sequence[tuple[bool, bool]] = ()
+    stake: float = 0.0
+    unequal: str = ""
+    delta: float = 0.0
+    test: Test = signs.fixed_p
+
+    @property
+    def ahead_p(self) -> float:
+        """That neither arm is ahead in most pairs."""
+        return signs.difference_p(self.differences, 0.0, self.test)
+
+    @property
+    def beyond_p(self) -> float:
+        """That neither arm is ahead by more than delta in most pairs."""
+        return signs.difference_p(self.differences, self.delta, self.test)
+
+    @property
+    def equivalence_p(self) -> float:
+        """That half of all pairs, or more, differ by delta or more to one side."""
+        return signs.equivalence_p(self.differences, self.delta, self.test) if self.delta else 1.0
+
+    @property
+    def failures(self) -> tuple[int, int]:
+        """How many runs of the arm, and of the baseline, failed to train."""
+        return sum(ours for ours, _ in self.failed), sum(theirs for _, theirs in self.failed)
+
+    @property
+    def failure_p(self) -> float:
+        """That both arms fail equally often."""
+        only = [(ours, theirs) for ours, theirs in self.failed if ours != theirs]
+        return statistics.mcnemar_p(sum(ours for ours, _ in only), sum(theirs for _, theirs in only))
+
+    @property
+    def failures_matter(self) -> bool:
+        """Whether as many failures as are not excluded could move a mean by delta or more."""
+        bound = max(statistics.rate_bound(count, len(self.failed)) for count in self.failures)
+        return bound * self.stake >= self.delta
+
+    @property
+    def ahead(self) -> str:
+        """The arm with the better median."""
+        return self.arm if np.median(self.differences) > 0 else self.baseline
+
+    def blocked(self) -> str:
+        """Why nothing may be said, or nothing."""
+        if self.unequal:
+            return self.unequal
+        missing = self.launched - len(self.differences)
+        if not self.differences:
+            return "no pair has ended"
+        few = missing > MISSING * self.launched
+        return f"{missing} of {self.launched} pairs are missing" if few else ""
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything that is estimated, by the names of a `Contrast`."""
+        d = list(self.differences)
+        if not d:
+            return {"pairs": 0, "p": 1.0}
+        return {
+            "pairs": len(d),
+            "differences": d,
+            "gap": signs.median_interval(d),
+            "mean": float(np.mean(d)),
+            "p": self.ahead_p,
+            "beyond_p": self.beyond_p,
+            "equivalence_p": self.equivalence_p,
+            "better": statistics.probability_better(d),
+            "delta": self.delta,
+        }
