@@ -65,7 +65,9 @@ class Evidence:
     def failure_p(self) -> float:
         """That both arms fail equally often."""
         only = [(ours, theirs) for ours, theirs in self.failed if ours != theirs]
-        return statistics.mcnemar_p(sum(ours for ours, _ in only), sum(theirs for _, theirs in only))
+        return statistics.mcnemar_p(
+            sum(ours for ours, _ in only), sum(theirs for _, theirs in only)
+        )
 
     @property
     def failures_matter(self) -> bool:

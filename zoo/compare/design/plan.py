@@ -49,9 +49,19 @@ class Plan:
     cells: list[Cell]
 
     @property
+    def deepest(self) -> list[Place]:
+        """The deepest place of each family, whose contrasts are corrected for each other."""
+        deepest: dict[str, Place] = {}
+        for place in self.places:
+            known = deepest.setdefault(place.family, place)
+            if isinstance(place.depth, (int, float)) and place.depth > known.depth:
+                deepest[place.family] = place
+        return list(deepest.values())
+
+    @property
     def hypotheses(self) -> int:
-        """Deepest places with a contrast, which are corrected for each other."""
-        return len({place.family for place in self.places}) * len(self.baselines)
+        """How many claims are corrected for each other."""
+        return len(self.deepest) * len(self.baselines)
 
 
 class Composer:
