@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.cli.usage import VERBS
 from zoo.cli.verbs import BENCHES
-from zoo.config import registry, source
+from zoo.config import registry, source_code
 from zoo.config.options import as_word
 from zoo.config.tree import flatten
 from zoo.config.yaml_file import read_yaml
@@ -36,7 +36,7 @@ def page(verb: str, words: Sequence[str]) -> str:
         lines += described("tasks.inference.verify.Verify")
     if verb == "bench":
         kinds = BENCHES.items()
-        lines += [entry(f"of={kind}", source.about(module)) for kind, module in kinds]
+        lines += [entry(f"of={kind}", source_code.about(module)) for kind, module in kinds]
     if verb in TRAINED:
         lines += configuration(verb, words)
     if verb == "compare":
@@ -46,7 +46,7 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb == "list":
         lines += heading("groups", [", ".join((*registry.GROUPS, "compare"))])
     for task in registry.names("task"):
-        verbs = source.constant(registry.class_path("task", task), "verbs") or {}
+        verbs = source_code.constant(registry.class_path("task", task), "verbs") or {}
         if verb in verbs:
             lines += heading(f"of a run of task={task}", described(verbs[verb]))
     return "\n".join(lines)
@@ -73,8 +73,8 @@ def option(key: str, default: Any, meaning: str) -> str:
 
 def described(dotted: str) -> Iterator[str]:
     """The options of a class, of which no file speaks."""
-    texts = source.meanings(source.docstring(dotted))
-    for key, default in source.defaults(dotted).items():
+    texts = source_code.meanings(source_code.docstring(dotted))
+    for key, default in source_code.defaults(dotted).items():
         yield option(key, default, texts.get(key, ""))
 
 
@@ -107,7 +107,7 @@ def options(group: str, name: str, changed: dict[str, Any]) -> Iterator[str]:
     """The options of a choice; what the task changes of them has its value."""
     file, dotted = registry.find(group, name), registry.class_path(group, name)
     said = {key.removeprefix("task."): text for key, text in comments(file).items()}
-    texts = {**source.meanings(source.docstring(dotted)), **said}
+    texts = {**source_code.meanings(source_code.docstring(dotted)), **said}
     for key, default in registry.options(group, name).items():
         yield option(f"{group}.{key}", changed.get(key, default), texts.get(key, ""))
 

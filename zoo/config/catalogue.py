@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import registry
-from zoo.config.source import docstring
+from zoo.config.source_code import docstring
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
 GROUPS = tuple(sorted((*registry.GROUPS, "compare")))  # that can be listed

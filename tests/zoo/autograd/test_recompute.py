@@ -15,7 +15,7 @@ from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
 from zoo.models.unet import UNet
 from zoo.norm import Post
-from zoo.probes.memory import LiveBytes
+from zoo.probes.live_bytes import LiveBytes
 from zoo.stack import Stack
 
 

@@ -10,7 +10,7 @@ from zoo.cli.main import main, split
 from zoo.cli.usage import VERBS as USAGE
 from zoo.cli.verbs import VERBS
 from zoo.compare.design.spec import Comparison
-from zoo.config import registry, source
+from zoo.config import registry, source_code
 from zoo.config.options import as_word
 
 
@@ -55,7 +55,7 @@ def test_options_are_read_from_source_as_they_are_imported():
     targets = [Comparison]
     for task in registry.names("task"):
         verbs = registry.resolve("task", task).verbs
-        assert (source.constant(registry.class_path("task", task), "verbs") or {}) == verbs
+        assert (source_code.constant(registry.class_path("task", task), "verbs") or {}) == verbs
         for dotted in verbs.values():
             module, _, name = dotted.rpartition(".")
             targets.append(getattr(__import__(module, fromlist=[name]), name))
@@ -63,8 +63,8 @@ def test_options_are_read_from_source_as_they_are_imported():
         dotted = f"{target.__module__}.{target.__qualname__}"
         parameters = inspect.signature(target).parameters.values()
         given = {p.name: p.default for p in parameters if p.default is not p.empty}
-        assert source.defaults(dotted) == given
-        assert source.meanings(source.docstring(dotted)).keys() == given.keys()
+        assert source_code.defaults(dotted) == given
+        assert source_code.meanings(source_code.docstring(dotted)).keys() == given.keys()
 
 
 def test_no_page_imports_anything_heavy():
