@@ -30,8 +30,9 @@ class Site:
         index: index of this write in the whole net.
         total: number of writes in the whole net.
         axis: channel axis counted from the right: -1 tokens and nodes, -3 images.
-        start: index of the first write since the stream was opened. A stage change at that write
-            opens the stream again: a shortcut with weights then maps one tensor, not every member.
+        opened_at: index of the first write after the stream was opened. A stage change at that
+            write opens the stream again: a shortcut with weights then maps one tensor, not every
+            member of the state.
         wide: what reads the closed stream is built for `Connection.gives` channels: a long skip.
     """
 
@@ -40,7 +41,7 @@ class Site:
     index: int = 0
     total: int = 1
     axis: int = -1
-    start: int = 0
+    opened_at: int = 0
     wide: bool = False
 
     @property
@@ -116,7 +117,7 @@ class Connection(nn.Module):
 
     def change(self, shortcut: TensorFunction, state: State) -> State:
         """The stage change: through every member, or through the value where the stream reopens."""
-        if self.site.index > self.site.start:
+        if self.site.index > self.site.opened_at:
             return self.map(shortcut, state)
         return self.open(shortcut(self.close(state)))
 

@@ -81,7 +81,7 @@ class ZeroLast(Default):
     }
 
     def __init__(self, gain: Gain = 0.0, shortcut: Gain = 1.0):
-        self.gain, self.start = gain, shortcut
+        self.gain, self.shortcut_gain = gain, shortcut
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         for weight, bias in last(branch):
@@ -91,7 +91,7 @@ class ZeroLast(Default):
     def shortcut(self, shortcut: nn.Module) -> None:
         for weight, _ in factors(shortcut):
             if weight.ndim == 1:
-                weight.fill_(self.start)
+                weight.fill_(self.shortcut_gain)
 
 
 class GPT2(Default):

@@ -90,11 +90,11 @@ class Scaled(Connection):
         state_exponent: float = 0.0,
     ):
         super().__init__(site)
-        self.state = state * site.total**state_exponent
-        self.branch = branch * site.total**-exponent
+        self.state_scale = state * site.total**state_exponent
+        self.branch_scale = branch * site.total**-exponent
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
-        return self.state * state + self.branch * y
+        return self.state_scale * state + self.branch_scale * y
 
 
 class ReZero(Connection):
@@ -119,12 +119,12 @@ class ReZero(Connection):
 
     def __init__(self, site: Site, alpha: float = 0.0):
         super().__init__(site)
-        self.start = alpha
+        self.init_alpha = alpha
         self.alpha = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.alpha, self.start)
+        nn.init.constant_(self.alpha, self.init_alpha)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return state + self.alpha * y
@@ -151,12 +151,12 @@ class LayerScale(Connection):
 
     def __init__(self, site: Site, gamma: float = 1e-4):
         super().__init__(site)
-        self.start = gamma
+        self.init_gamma = gamma
         self.gamma = nn.Parameter(torch.empty(site.written))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.gamma, self.start)
+        nn.init.constant_(self.gamma, self.init_gamma)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return state + self.along(self.gamma) * y

@@ -37,7 +37,7 @@ class Dense(Remembered):
     def __init__(self, site: Site, growth: Width = 12):
         super().__init__(site)
         self.growth = growth
-        width, entries = site.written, site.index - site.start + 1
+        width, entries = site.written, site.index - site.opened_at + 1
         self.grow = Pointwise(width, growth, site.axis, bias=False)
         self.squeeze = Pointwise(width + entries * growth, width, site.axis, bias=False)
 

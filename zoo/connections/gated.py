@@ -29,12 +29,12 @@ class Highway(Connection):
 
     def __init__(self, site: Site, bias: float = -2.0):
         super().__init__(site)
-        self.start = bias
+        self.init_bias = bias
         self.gate = Pointwise(site.width, site.written, site.axis)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.gate.bias, self.start)
+        nn.init.constant_(self.gate.bias, self.init_bias)
 
     def read(self, state: Tensor) -> tuple[Tensor, Tensor]:
         return state, self.pooled(torch.sigmoid(self.gate(state)))
@@ -65,7 +65,7 @@ class GRUGate(Connection):
 
     def __init__(self, site: Site, bias: float = 2.0):
         super().__init__(site)
-        self.start, width = bias, site.written
+        self.init_bias, width = bias, site.written
         self.inputs = Pointwise(width, 3 * width, site.axis, bias=False)
         self.gates = Pointwise(width, 2 * width, site.axis, bias=False)
         self.candidate = Pointwise(width, width, site.axis, bias=False)
@@ -73,7 +73,7 @@ class GRUGate(Connection):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.bias, self.start)
+        nn.init.constant_(self.bias, self.init_bias)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         axis = self.site.axis

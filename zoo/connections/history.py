@@ -50,7 +50,7 @@ class DenseFormer(Remembered):
 
     def __init__(self, site: Site):
         super().__init__(site)
-        self.weight = nn.Parameter(torch.empty(site.index - site.start + 2))
+        self.weight = nn.Parameter(torch.empty(site.index - site.opened_at + 2))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -113,7 +113,7 @@ class Attention(Remembered):
 
     def write(self, state: History, y: Tensor, mix: None) -> History:
         entries, _ = state
-        within = (self.site.index - self.site.start) % self.block
+        within = (self.site.index - self.site.opened_at) % self.block
         entries = (*entries[:-1], entries[-1] + y) if within else (*entries, y)
         shares = torch.stack([self.score(entry) for entry in entries]).softmax(0)
         mixture: Any = sum(a * v for a, v in zip(shares, entries, strict=True))

@@ -54,14 +54,14 @@ class Weighted(Connection):
 
     def __init__(self, site: Site, state: float = 1.0, branch: float = 1.0):
         super().__init__(site)
-        self.start = (state, branch)
+        self.init_values = (state, branch)
         self.state = nn.Parameter(torch.empty(()))
         self.branch = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.state, self.start[0])
-        nn.init.constant_(self.branch, self.start[1])
+        nn.init.constant_(self.state, self.init_values[0])
+        nn.init.constant_(self.branch, self.init_values[1])
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return self.state * state + self.branch * y

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from zoo.config.options import Needs
 from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv
-from zoo.models.stages import NORMED, Kind, Shortcuts
+from zoo.models.layers.conv import ACTIVATIONS, IMAGE_NORMS, Activation, Conv
+from zoo.models.stages import NORMED, ShortcutKind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
@@ -80,7 +80,7 @@ class CNN(nn.Module):
         factor: Few = 1,
         groups: Few = 1,
         base_width: Width = 64,
-        shortcut: Kind = "A",
+        shortcut: ShortcutKind = "A",
         shortcut_norm: bool = True,
         norm: Literal["batch", "group", "layer"] = "batch",
         activation: Activation = "relu",
@@ -90,7 +90,7 @@ class CNN(nn.Module):
         if block == "basic" and (groups > 1 or base_width != 64):
             raise ValueError("groups and base_width are options of block=bottleneck")
         self.block, self.groups, self.base_width = block, groups, base_width
-        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.placement, self.make_norm = norm_placement, IMAGE_NORMS[norm]
         self.activation, self.gain = ACTIVATIONS[activation]
         widths = [width] if isinstance(width, int) else width
         lengths = stages(depth, len(widths), form, block)
@@ -109,9 +109,10 @@ class CNN(nn.Module):
                 changes = stride > 1 or ins != out
                 index = len(sites)
                 opens = not sites or make.projects(ins, out, stride)
-                start = index if opens else sites[-1].start
+                opened_at = index if opens else sites[-1].opened_at
                 branches.append(self.branch(ins, inner, out, stride))
-                sites.append(Site(ins, out if changes else None, index, sum(lengths), -3, start))
+                changed = out if changes else None
+                sites.append(Site(ins, changed, index, sum(lengths), -3, opened_at))
                 shortcuts.append(make.shortcut(ins, out, stride))
         rules = [connect(site) for site in sites]
         self.body = Stack(

@@ -106,7 +106,7 @@ class Walk:
             site = rule.site
             x, mix = rule.read(state)
             self.rows.append(averaged(x))
-            if site.out is not None or 0 < site.start == site.index:
+            if site.out is not None or 0 < site.opened_at == site.index:
                 state = rule.change(functools.partial(widened, site=site), state)
             y = spread(self.unit(len(self.rows)), site.written, site)
             state = rule.write(state, y, mix)
