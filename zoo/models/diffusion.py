@@ -14,7 +14,7 @@ from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect
 from zoo.connections.additive import Plain
 from zoo.models.layers.level import Level, long_site
-from zoo.models.layers.time import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
+from zoo.models.layers.time import Downsample, TimeEmbedding, UniformConv, Upsample, ZeroConv
 from zoo.models.layers.time_units import UnitFactory
 from zoo.norm import Chain, Placement
 
@@ -100,7 +100,7 @@ class Diffusion(nn.Module):
             dropout,
             checkpoint,
         )
-        self.stem = Convolution(channels, first, 3)
+        self.stem = UniformConv(channels, first, 3)
         self.body = self.nest(0, units)
         self.close = norm_placement.close(lambda: units.norm(first), nn.SiLU)
         self.head = ZeroConv(first, channels, 3)

@@ -16,9 +16,9 @@ from zoo.config.options import Needs
 from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
-from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv, DropConv, UpConv
+from zoo.models.layers.conv import ACTIVATIONS, IMAGE_NORMS, Activation, Conv, UpConv
 from zoo.models.layers.level import Level, long_site
-from zoo.models.stages import NORMED, Kind, Shortcuts
+from zoo.models.stages import NORMED, ShortcutKind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
@@ -74,7 +74,7 @@ class UNet(nn.Module):
         width: Width | Annotated[list[Width], Len(2, 11)] = 8,
         blocks: Few = 1,
         long_at: list[Index] | None = None,
-        shortcut: Kind = "B",
+        shortcut: ShortcutKind = "B",
         shortcut_norm: bool = True,
         up: Literal["conv", "nearest"] = "conv",
         norm: Literal["batch", "group", "layer"] = "batch",
@@ -92,7 +92,7 @@ class UNet(nn.Module):
         self.depth, self.blocks, self.widths = depth, blocks, widths
         self.connect, self.long = connect, long
         self.long_at = range(depth) if long_at is None else long_at
-        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.placement, self.make_norm = norm_placement, IMAGE_NORMS[norm]
         self.activation, self.gain = ACTIVATIONS[activation]
         self.shortcuts = Shortcuts(
             shortcut, norm_placement, self.make_norm if shortcut_norm else None
@@ -126,7 +126,8 @@ class UNet(nn.Module):
 
     def second(self, width: int) -> nn.Module:
         """The second convolution of a branch."""
-        return DropConv(width, width, not self.placement.normed, self.gain, self.dropout)
+        bias = not self.placement.normed
+        return Conv(width, width, 3, bias=bias, gain=self.gain, dropout=self.dropout)
 
     def level(self, number: int, ins: int, index: Iterator[int]) -> nn.Module:
         """A level with all that is below it; `index` counts the short sites as they are passed."""
@@ -157,9 +158,9 @@ class UNet(nn.Module):
             changed = None if width == out else out
             number = next(index)
             opens = not sites or self.shortcuts.projects(width, out)
-            start = number if opens else sites[-1].start
+            opened_at = number if opens else sites[-1].opened_at
             branches.append(self.branch(width, out, 0 if unit else extra))
-            sites.append(Site(width, changed, number, self.total, -3, start))
+            sites.append(Site(width, changed, number, self.total, -3, opened_at))
             shortcuts.append(self.shortcuts.shortcut(width, out))
         rules = [self.connect(site) for site in sites]
         kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]

@@ -11,7 +11,9 @@ from torch import nn
 from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.init import GPT2
-from zoo.models.layers.attention import STD, Attention, rotate, rotation
+from zoo.models.layers.attention import CausalAttention
+from zoo.models.layers.normal import STD
+from zoo.models.layers.rotary import rotate, rotation
 from zoo.models.transformer import Transformer
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.probes.profiles import token_similarity
@@ -245,8 +247,8 @@ def test_one_graph_and_any_batch():
 @pytest.mark.parametrize("kind", ["fixed", "learned"])
 def test_value_residual_by_hand(kind):
     """At the first token attention is the identity, so what comes out are the values alone."""
-    first = Attention(4, 2, False, 0.0, 0, kind)
-    second = Attention(4, 2, False, 0.0, 1, kind)
+    first = CausalAttention(4, 2, False, 0.0, 0, kind)
+    second = CausalAttention(4, 2, False, 0.0, 1, kind)
     a, b = (0.5, 0.5) if kind == "fixed" else (0.25, 2.0)
     if kind == "learned":
         second.share.data.copy_(torch.tensor([a, b]))
