@@ -12,6 +12,7 @@ from zoo.config.limits import continue_limits, default_limits, settle_limits, se
 from zoo.config.overrides import parse
 from zoo.config.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.config.tree import flatten, refuse_code
+from zoo.config.usable_data import usable_with
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import CheckpointError, ConfigError, close, suggest
 from zoo.run_folder import runs_in
@@ -90,9 +91,7 @@ def having(config: Config, key: str) -> str:
         return ""
     others = [n for n in registry.names(group) if option in registry.options(group, n)]
     if others and group == "data":
-        from importlib import import_module
-
-        others = import_module("tasks.training.contract").taking(config.choices["task"], option)
+        others = usable_with(config.choices["task"], option)
     if others:
         return f"{group}={name} has no {option}; choose {group}={' or '.join(others)}"
     return "" if config.sections.get(group) else f"{group}={name} has no options"
