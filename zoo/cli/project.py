@@ -76,7 +76,7 @@ class Home:
 
 def the_checkout() -> Home:
     """The project that this code lies in; ConfigError where it is installed without one."""
-    root = registry.HERE.parent
+    root = registry.ZOO.parent
     if not (root / "configs" / "run.yaml").is_file():
         what = "the zoo is installed here, not checked out"
         raise ConfigError(what, str(root), "add package=DIR, for a package of your own")

@@ -98,8 +98,8 @@ def list_(words: Sequence[str]) -> Act:
 
     if len(words) > 1:
         raise ConfigError("list takes one group", "list", "see: python -m zoo list")
-    if words and words[0] not in catalogue.GROUPS:
-        hint = suggest(words[0], catalogue.GROUPS)
+    if words and words[0] not in catalogue.LISTED:
+        hint = suggest(words[0], catalogue.LISTED)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
     return partial(Report, entries, catalogue.table(entries))

@@ -1,4 +1,4 @@
-"""Types of sizes. Each has an upper end above what is used, so that a slip is told at once."""
+"""Types of sizes, each with an upper end above all sensible values, so that slips are refused."""
 
 from __future__ import annotations
 
