@@ -21,7 +21,7 @@ class Plain(Connection):
     Source: He et al. 2015, arXiv:1512.03385, section 3.3 (plain network).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Plain(Site(width=2)).write(torch.ones(2), torch.zeros(2), None)
     tensor([0., 0.])
@@ -44,7 +44,7 @@ class Residual(Connection):
     Source: He et al. 2015, arXiv:1512.03385, eq. 1.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Residual(Site(width=2)).write(torch.ones(2), torch.ones(2), None)
     tensor([2., 2.])
@@ -69,7 +69,7 @@ class Scaled(Connection):
         p = 0).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         state: s, the factor on the state.
         branch: b, the factor on the branch.
         exponent: p; 0.5 gives 1/sqrt(total), 1 gives 1/total, 0 a constant factor.
@@ -107,7 +107,7 @@ class ReZero(Connection):
     Source: Bachlechner et al. 2020, arXiv:2003.04887, eq. 1.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: start of a.
 
     >>> ReZero(Site(width=2)).alpha.item()
@@ -140,7 +140,7 @@ class LayerScale(Connection):
     Source: Touvron et al. 2021, arXiv:2103.17239, eq. 4.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         gamma: start of every g.
 
     >>> LayerScale(Site(width=2)).gamma.shape

@@ -24,7 +24,7 @@ class Initial(Connection):
         arXiv:1810.05997, eq. 4 (APPNP).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: a, the share of the first value.
 
     >>> Initial(Site(width=1)).write((torch.zeros(1), torch.ones(1)), torch.zeros(1), None)[0]

@@ -25,7 +25,7 @@ class Dense(Remembered):
         of e, the first `growth` are kept, since new ones are zeros behind them.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         growth: channels of every e.
 
     >>> Dense(Site(width=16, index=2)).squeeze.weight.shape

@@ -18,7 +18,7 @@ class Highway(Connection):
     Source: Srivastava et al. 2015, arXiv:1505.00387, eq. 3.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         bias: start of b; more negative carries more.
 
     >>> Highway(Site(width=2)).gate.bias.tolist()
@@ -54,7 +54,7 @@ class GRUGate(Connection):
     Source: Parisotto et al. 2019, arXiv:1910.06764, section 3.2 (GRU-type gating).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         bias: start of b; larger carries more.
 
     >>> GRUGate(Site(width=2)).bias.tolist()

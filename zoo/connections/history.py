@@ -39,7 +39,7 @@ class DenseFormer(Remembered):
     Source: Pagliardini et al. 2024, arXiv:2402.02622, eq. 1 (one branch a block).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> DenseFormer(Site(width=2, index=1)).weight.tolist()
     [0.0, 0.0, 1.0]
@@ -83,7 +83,7 @@ class Attention(Remembered):
         paper's RMSNorm is a factor of w, so there is none.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         block: writes in a block; 1 is the full form.
 
     >>> rule = Attention(Site(width=2))

@@ -55,7 +55,7 @@ class ManifoldHyper(Streams):
         gradient alive, and unequal r let the streams part. They are closed by their mean.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
         dynamic: whether the coefficients depend on the state.
         iterations: of Sinkhorn-Knopp.

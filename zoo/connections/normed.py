@@ -32,7 +32,7 @@ class NGPT(Connection):
         the connection.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: start of a.
 
     >>> x = torch.tensor([3.0, 4.0])
@@ -69,7 +69,7 @@ class Keel(Connection):
     Source: Chen and Wei 2026, arXiv:2601.19895 (KEEL). LN norms over channels, without a gain.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: a; None: the number of writes L.
 
     >>> Keel(Site(width=2, total=6)).alpha
@@ -101,7 +101,7 @@ class ResidualDual(Connection):
         without a gain.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> p, r = ResidualDual(Site(width=2)).write((torch.zeros(2), torch.ones(2)), torch.ones(2), 0)
     >>> r

@@ -22,7 +22,7 @@ class Orthogonal(Connection):
     Source: Oh et al. 2025, arXiv:2505.11881, over the channels of each position.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         epsilon: e.
 
     >>> Orthogonal(Site(width=2)).write(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 2.0]), None)
@@ -57,7 +57,7 @@ class Delta(Connection):
         reference code is left out: a connection acts on each position alone.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Delta(Site(width=2)).write(torch.tensor([5.0, 1.0]), torch.tensor([9.0, 0.0]), (1.0, 2.0))
     tensor([2., 1.])
@@ -99,7 +99,7 @@ class Concat(Connection):
         al. 2020, arXiv:2011.08843, section 3 (skip-cat).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Concat(Site(width=2))(torch.zeros(3, 2), nn.Identity()).shape
     torch.Size([3, 2])

@@ -24,7 +24,7 @@ class Reversible(Connection):
         halved, here both streams have all of them.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> from zoo.connection import Site
     >>> Reversible(Site(width=1)).write((torch.ones(1), torch.zeros(1)), torch.ones(1), None)

@@ -22,7 +22,7 @@ class SkipInit(ReZero):
     Source: De and Smith 2020, arXiv:2002.10444.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: start of a.
 
     >>> SkipInit(Site(width=2)).alpha.item()
@@ -41,7 +41,7 @@ class Weighted(Connection):
         state as in x-transformers' `scale_residual`.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         state: start of r.
         branch: start of b.
 
@@ -78,7 +78,7 @@ class Laurel(Connection):
         The form over earlier activations is not here; `denseformer` is near to it.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         form: `rw` for the scalars, `lr` for the low-rank map, or both.
         rank: r.
 

@@ -26,7 +26,7 @@ class StochasticDepth(Connection):
         each sample (first axis), or for the whole graph where the state is `[N, C]`.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         survival: p_L, the probability that the last branch is kept.
 
     >>> [StochasticDepth(site).survival for site in Site.line(4, 2)]

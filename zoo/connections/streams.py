@@ -59,7 +59,7 @@ class Hyper(Streams):
         the same scale.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
         dynamic: whether the coefficients depend on the state.
 
@@ -126,7 +126,7 @@ class AltUp(Streams):
         opened by copies, where Gemma 3n projects, and closed by their mean.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
 
     >>> AltUp(Site(width=8, index=5), streams=4).active
