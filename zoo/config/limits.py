@@ -13,7 +13,7 @@ from zoo.config.yaml_file import read_yaml
 from zoo.system.console import say
 
 LIMITS = ("max_steps", "max_epochs")
-WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # other, none of it
+WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # and how it is unset
 Limits = Mapping[str, Any]
 
 

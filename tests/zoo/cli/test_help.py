@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from zoo.cli.main import main, split
-from zoo.cli.usage import VERBS as USAGE
+from zoo.cli.usage import USAGES
 from zoo.cli.verbs import VERBS
 from zoo.compare.design.spec import Comparison
 from zoo.config import registry, source_code
@@ -22,8 +22,8 @@ def page(capsys, *words):
 
 
 def test_every_verb_has_a_page_that_all_three_spellings_print(capsys):
-    assert USAGE.keys() == VERBS.keys()
-    for verb, usage in USAGE.items():
+    assert USAGES.keys() == VERBS.keys()
+    for verb, usage in USAGES.items():
         text = page(capsys, verb, "--help")
         assert text == page(capsys, "-h", verb) == page(capsys, "help", verb)
         assert usage.about in text
@@ -80,7 +80,7 @@ def test_no_page_imports_anything_heavy():
 def test_the_examples_of_the_pages_are_accepted():
     from zoo.config.compose import load
 
-    for verb, usage in USAGE.items():
+    for verb, usage in USAGES.items():
         for words in usage.examples:
             _, named, rest = split([verb, *words.split()])
             assert named == verb
