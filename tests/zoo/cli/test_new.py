@@ -211,7 +211,7 @@ def test_a_package_that_is_there_is_extended_where_it_lies(outside, capsys):
 
 
 def test_an_installed_zoo_asks_for_a_package(outside, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "HERE", outside / "site" / "zoo")
+    monkeypatch.setattr(registry, "ZOO", outside / "site" / "zoo")
     assert main(["new", "model", "tides"]) == 2
     assert "add package=DIR" in capsys.readouterr().err
 
