@@ -12,7 +12,7 @@ from zoo.connection import Connection, Site
 
 
 class Plain(Connection):
-    r"""No skip: the control of every comparison.
+    r"""No skip connection: the control of every comparison.
 
     Equation: x' = F(x)
     State: one tensor.
@@ -108,7 +108,7 @@ class ReZero(Connection):
 
     Args:
         site: where it sits on the stream.
-        alpha: start of a.
+        alpha: initial value of a.
 
     >>> ReZero(Site(width=2)).alpha.item()
     0.0
@@ -141,7 +141,7 @@ class LayerScale(Connection):
 
     Args:
         site: where it sits on the stream.
-        gamma: start of every g.
+        gamma: initial value of every g.
 
     >>> LayerScale(Site(width=2)).gamma.shape
     torch.Size([2])

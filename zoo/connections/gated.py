@@ -19,7 +19,7 @@ class Highway(Connection):
 
     Args:
         site: where it sits on the stream.
-        bias: start of b; more negative carries more.
+        bias: initial value of b; the more negative, the more of the stream is carried.
 
     >>> Highway(Site(width=2)).gate.bias.tolist()
     [-2.0, -2.0]
@@ -55,7 +55,7 @@ class GRUGate(Connection):
 
     Args:
         site: where it sits on the stream.
-        bias: start of b; larger carries more.
+        bias: initial value of b; the larger, the more of the stream is carried.
 
     >>> GRUGate(Site(width=2)).bias.tolist()
     [2.0, 2.0]

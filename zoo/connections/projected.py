@@ -13,7 +13,7 @@ from zoo.connection import Connection, Pointwise, Site, TensorFunction
 
 
 class Orthogonal(Connection):
-    r"""Only what is orthogonal to the stream is added.
+    r"""Adds only the part of the branch that is orthogonal to the stream.
 
     Equation: x' = x + y - (x . y / (x . x + e)) x, y = F(x)
     State: one tensor.
@@ -87,9 +87,9 @@ class Delta(Connection):
 
 
 class Concat(Connection):
-    r"""Branch and stream side by side, brought back to the stream's width by a linear map.
+    r"""Concatenates branch and stream; a linear map brings them back to the stream's width.
 
-    At a wide site nothing is brought back: W is the identity, and the unit that follows reads both.
+    At a wide site W is the identity: the unit that follows reads both.
 
     Equation: x' = W [F(x); x] + c
     State: one tensor.

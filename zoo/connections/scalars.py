@@ -23,7 +23,7 @@ class SkipInit(ReZero):
 
     Args:
         site: where it sits on the stream.
-        alpha: start of a.
+        alpha: initial value of a.
 
     >>> SkipInit(Site(width=2)).alpha.item()
     0.0
@@ -42,8 +42,8 @@ class Weighted(Connection):
 
     Args:
         site: where it sits on the stream.
-        state: start of r.
-        branch: start of b.
+        state: initial value of r.
+        branch: initial value of b.
 
     >>> Weighted(Site(width=1)).write(torch.ones(1), torch.ones(1), None).item()
     2.0

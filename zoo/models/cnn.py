@@ -32,8 +32,8 @@ class CNN(nn.Module):
 
     norm=post is the original with its activation after each write, norm=pre the pre-activation net
     (He et al. 2016, arXiv:1603.05027), norm=none has no norms. All shortcuts read the stream
-    itself; in the authors' code of pre-activation nets, and in that of WRN, those that project read
-    it behind the norm and activation that the branch begins with. Under `plain` the branches are
+    itself; in the authors' code of pre-activation nets, and in that of WRN, projections read it
+    after the first norm and activation of the branch. Under `plain` the branches are
     the same and no shortcut is built.
 
     Shapes: images `[B, C, H, W]` to logits `[B, classes]`.
@@ -43,11 +43,11 @@ class CNN(nn.Module):
         classes: number of classes.
         connect: the rule of every site.
         norm_placement: where norms sit.
-        depth: layers with weights, shortcuts left out. With s stages of basic branches 2 s n + 2,
-            of bottlenecks 3 s n + 2; two more where the field counts two projections (WRN-28-10).
+        depth: layers with weights, without shortcuts: with s stages 2 s n + 2 of basic branches
+            or 3 s n + 2 of bottlenecks; two more where two projections are counted (WRN-28-10).
             For form=imagenet 18, 34, 50, 101 or 152.
-        width: channels of each stage (a number stands for one stage); each stage after the first
-            halves the image.
+        width: channels of each stage, as a list, or a number for a single stage; each stage after
+            the first halves the image.
         form: `cifar` (3x3 stem, equal stages) or `imagenet` (7x7 stem with pooling).
         block: `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1, four times as wide).
             form=imagenet asks for the one of its depth.
@@ -126,7 +126,7 @@ class CNN(nn.Module):
         self.head = nn.Linear(out, classes)
 
     def entry(self, channels: int, width: int, form: str) -> nn.Module:
-        """The stem; norm and activation come with the first branch where they lead."""
+        """The stem, without norm and activation if the first branch begins with them."""
         size, stride = (7, 2) if form == "imagenet" else (3, 1)
         conv = Conv(channels, width, size, stride, gain=self.gain)
         layers: list[nn.Module] = [conv]
@@ -139,7 +139,7 @@ class CNN(nn.Module):
         return nn.Sequential(*layers)
 
     def branch(self, width: int, inner: int, out: int, stride: int) -> nn.Module:
-        """The convolutions of one branch with their norms and activations."""
+        """A branch: its convolutions with their norms and activations."""
         conv = functools.partial(Conv, bias=not self.placement.normed, gain=self.gain)
         if self.block == "basic":
             widths = [width, out, out]

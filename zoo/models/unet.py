@@ -58,7 +58,7 @@ class UNet(nn.Module):
         checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
-        ValueError: widths that do not fit the depth; levels that are not there.
+        ValueError: widths that do not fit the depth; a level beyond the depth.
     """
 
     counts_with: ClassVar[Needs] = {"norm": (PLACED,), **NORMED}
@@ -107,11 +107,11 @@ class UNet(nn.Module):
 
     @property
     def total(self) -> int:
-        """Branches that write to a stream."""
+        """Number of branches that write to a stream."""
         return self.blocks * (2 * self.depth + 1) - 1
 
     def entry(self, channels: int, width: int) -> nn.Module:
-        """The stem: a branch without norm and activation before its first convolution."""
+        """The stem: a branch that begins with a convolution, without norm and activation before."""
         bias = not self.placement.normed
         layers: list[nn.Module] = [Conv(channels, width, 3, bias=bias, gain=self.gain)]
         if self.placement.follows:
@@ -130,7 +130,13 @@ class UNet(nn.Module):
         return Conv(width, width, 3, bias=bias, gain=self.gain, dropout=self.dropout)
 
     def level(self, number: int, ins: int, index: Iterator[int]) -> nn.Module:
-        """A level with all that is below it; `index` counts the short sites as they are passed."""
+        """A level with all levels below it.
+
+        Args:
+            number: of the level, from 0.
+            ins: channels that it reads.
+            index: counts the short sites in the order in which an image passes them.
+        """
         width = self.widths[number]
         enter = self.stack(ins, width, 0, self.blocks - (number == 0), index)
         if number == self.depth:
@@ -149,7 +155,15 @@ class UNet(nn.Module):
         return Level(enter, nn.Sequential(OrderedDict(parts)), leave, site)
 
     def stack(self, ins: int, out: int, extra: int, length: int, index: Iterator[int]) -> Stack:
-        """Branches of one level; the first one reads `ins + extra` channels."""
+        """A stack of branches of one level.
+
+        Args:
+            ins: channels in that every arm has.
+            out: channels out.
+            extra: channels in that only this arm has.
+            length: number of branches.
+            index: counts the short sites.
+        """
         branches: list[nn.Module] = []
         sites: list[Site] = []
         shortcuts: list[nn.Module | None] = []
@@ -163,12 +177,19 @@ class UNet(nn.Module):
             sites.append(Site(width, changed, number, self.total, -3, opened_at))
             shortcuts.append(self.shortcuts.shortcut(width, out))
         rules = [self.connect(site) for site in sites]
-        kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]
+        pairs = zip(shortcuts, rules, strict=True)
+        carried = [shortcut if rule.carries else None for shortcut, rule in pairs]
         posts = [self.placement.after_write(self.activation) for _ in sites]
-        return Stack(branches, rules, kept, posts, self.checkpoint)
+        return Stack(branches, rules, carried, posts, self.checkpoint)
 
     def branch(self, width: int, out: int, extra: int) -> nn.Module:
-        """Two convolutions; the last `extra` of `width` channels are not there in every arm."""
+        """A branch of two convolutions.
+
+        Args:
+            width: channels in.
+            out: channels out.
+            extra: how many of `width`, the last ones, only this arm has.
+        """
 
         def norm(count: int) -> nn.Module:
             made = self.make_norm(count)
