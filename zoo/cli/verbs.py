@@ -17,6 +17,7 @@ Verb = Callable[[Sequence[str]], Act]
 
 
 def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The checked configuration of a command line, and its keys `from` and `config`."""
     from zoo.config.compose import load
 
     return load(words)

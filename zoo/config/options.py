@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoo.errors import ConfigError, suggest
 
 Options = dict[str, Any]
-Need = tuple[str, tuple[str, ...]]  # a key and its values
-Needs = dict[str, tuple[Need, ...]]  # for an option all that it needs to count
+Need = tuple[str, tuple[str, ...]]  # a key, and the values with which an option has an effect
+Needs = dict[str, tuple[Need, ...]]  # all needs of each option
 
 
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

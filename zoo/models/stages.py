@@ -13,7 +13,9 @@ from zoo.norm import FOLLOWING, MakeNorm, Placement
 
 ShortcutKind = Literal["A", "B", "C"]
 PROJECTED = ("model.shortcut", ("B", "C"))
-NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # what the option counts with
+NORMED: Needs = {
+    "shortcut_norm": (PROJECTED, FOLLOWING)
+}  # the choices with which the option has an effect
 
 
 class Subsample(nn.Module):

@@ -28,8 +28,8 @@ class UNet(nn.Module):
 
     A level is h = enter(x), h' = long site around up(net(down(h))), leave(h'), where net is the
     level below and the deepest one has no long site. `enter` and `leave` are stacks of branches of
-    two 3x3 convolutions, each stack with a stream of its own; the first branch, which reads the
-    image, is the stem and writes to no stream. With long=concat, connection=plain and norm=post
+    two 3x3 convolutions, each stack with its stream; the first branch, which reads the image, is
+    the stem and writes to no stream. With long=concat, connection=plain and norm=post
     it is the original with padded convolutions and batch norm. Under `plain` no shortcut is built,
     and a level whose long rule is `plain` has no long skip.
 

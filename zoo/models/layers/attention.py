@@ -20,8 +20,8 @@ Taps = dict[str, Tensor]  # what branches of one forward pass share; fresh for e
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> Tensor:
     """The values weighted by causal attention, `[B, H, T, D]`.
 
-    PyTorch's fused attention draws its own dropout for the rows of one process. Where several share
-    a batch, and on the CPU, whose fused attention has no dropout, the weights are computed in full.
+    PyTorch's fused attention draws dropout for the rows of one process alone. Where several share a
+    batch, and on the CPU, whose fused attention has no dropout, the weights are computed in full.
 
     Args:
         q: queries `[B, H, T, D]`.
@@ -43,7 +43,7 @@ class CausalAttention(nn.Module):
     r"""Causal self-attention of several heads.
 
     Equation: out_t = O sum_{s <= t} softmax_s(q_t . k_s / sqrt(D)) v_s; with a value residual
-        a v^1 + b v in place of v, where v^1 are the values of the first block
+        a v^1 + b v instead of v, where v^1 are the values of the first block
     Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1; value residual: Zhou et al. 2024,
         arXiv:2410.17897 (ResFormer).
 

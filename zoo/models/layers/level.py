@@ -45,11 +45,12 @@ class Level(nn.Module):
         self.inner = inner
         self.site = site
         self.leave = leave
-        extra = site.site.written - site.site.width
+        where = site.site
+        extra = where.written - where.width
         self.shortcut = Subsample(extra, 1) if extra and site.carries else None
 
     def forward(self, x: Tensor, *args: Any) -> Tensor:
-        site = self.site
-        state = site.open(self.enter(x, *args))
-        state = site(state, self.inner, *args, shortcut=self.shortcut)
-        return self.leave(site.close(state), *args)
+        connection = self.site
+        state = connection.open(self.enter(x, *args))
+        state = connection(state, self.inner, *args, shortcut=self.shortcut)
+        return self.leave(connection.close(state), *args)

@@ -1,4 +1,4 @@
-"""Units of diffusion networks: residual blocks and attention on a stream of their own."""
+"""Units of diffusion networks: residual blocks and attention, each unit with its stream."""
 
 from __future__ import annotations
 
