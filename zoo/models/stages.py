@@ -13,9 +13,7 @@ from zoo.norm import FOLLOWING, MakeNorm, Placement
 
 ShortcutKind = Literal["A", "B", "C"]
 PROJECTED = ("model.shortcut", ("B", "C"))
-NORMED: Needs = {
-    "shortcut_norm": (PROJECTED, FOLLOWING)
-}  # the choices with which the option has an effect
+NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # with which choices it has an effect
 
 
 class Subsample(nn.Module):

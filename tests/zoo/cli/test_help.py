@@ -62,9 +62,9 @@ def test_options_are_read_from_source_as_they_are_imported():
     for target in targets:
         dotted = f"{target.__module__}.{target.__qualname__}"
         parameters = inspect.signature(target).parameters.values()
-        given = {p.name: p.default for p in parameters if p.default is not p.empty}
-        assert source_code.defaults(dotted) == given
-        assert source_code.meanings(source_code.docstring(dotted)).keys() == given.keys()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        assert source_code.defaults(dotted) == defaults
+        assert source_code.meanings(source_code.docstring(dotted)).keys() == defaults.keys()
 
 
 def test_no_page_imports_anything_heavy():

@@ -124,9 +124,9 @@ def test_files_of_a_run_hold_no_steering_letters(run):
     assert_table(table)
     assert "'=1+1" in table
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    told = [record.run for record in records(file) if record.WhichOneof("record_type") == "run"]
-    assert {len(one.display_name) for one in told} == {128}
-    for text in (told[0].display_name, told[0].run_group, *told[0].tags):
+    runs = [record.run for record in records(file) if record.WhichOneof("record_type") == "run"]
+    assert {len(one.display_name) for one in runs} == {128}
+    for text in (runs[0].display_name, runs[0].run_group, *runs[0].tags):
         assert_steady(text)
 
 
