@@ -17,7 +17,7 @@ from tasks.bench.fit import one_process
 from tasks.training.build import build_task
 from zoo.config.config import Config
 from zoo.errors import ConfigError
-from zoo.probes.memory import peak_bytes
+from zoo.probes.live_bytes import peak_bytes
 from zoo.report import Report
 from zoo.seeding import redraw
 

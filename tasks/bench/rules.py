@@ -20,7 +20,7 @@ from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
 from zoo.errors import ConfigError
-from zoo.probes.memory import peak_bytes
+from zoo.probes.live_bytes import peak_bytes
 from zoo.report import Report
 from zoo.seeding import redraw
 

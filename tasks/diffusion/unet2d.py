@@ -13,7 +13,7 @@ from zoo.connections.projected import Concat
 from zoo.errors import ConfigError
 from zoo.models.diffusion import Diffusion
 from zoo.models.layers.level import Level
-from zoo.models.layers.time import Attention, Downsample, FiLM
+from zoo.models.layers.time import Downsample, FiLM, ImageAttention
 from zoo.models.layers.time_units import Unit
 from zoo.norm import Chain, Pre
 from zoo.stack import Stack
@@ -84,7 +84,7 @@ def unet_of(model: Diffusion, shape: tuple[int, int, int]) -> UNet2DModel:
 
 def copy(ours: nn.Module, theirs: Any) -> None:
     """Copies the weights of one module."""
-    if not isinstance(ours, Attention):
+    if not isinstance(ours, ImageAttention):
         theirs.load_state_dict(ours.state_dict())
         return
     targets = (theirs.to_q, theirs.to_k, theirs.to_v)

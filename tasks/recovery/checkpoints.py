@@ -17,7 +17,7 @@ from pytorch_lightning import Trainer
 from tasks.recovery.tensor_files import put_back, save_whole
 from tasks.training.lightning_fast import FastCallback
 from zoo.errors import Diverged
-from zoo.probes.nonfinite import first_of
+from zoo.probes.nonfinite_origin import first_of
 
 
 class SignalHandler:

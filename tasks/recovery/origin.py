@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Trainer
 
-from zoo.probes.nonfinite import origin_of_non_finite
+from zoo.probes.nonfinite_origin import origin_of_non_finite
 
 
 def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:

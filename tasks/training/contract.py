@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.config import Config
+from zoo.config.usable_data import data_type, loaded_type, usable
 from zoo.errors import ConfigError
 from zoo.shard import WHOLE
 
@@ -27,13 +28,6 @@ BESIDE: dict[str, type] = {
     "optimizer": protocols.OptimizerOptions,
     "logger": protocols.Logger,
 }  # kinds that a run chooses beside task, data and model
-
-
-def loads(source: Any) -> Any:
-    """The class that a source's `load` is annotated with; None without one."""
-    with contextlib.suppress(AttributeError, NameError, TypeError):
-        return get_type_hints(source.load).get("return")
-    return None
 
 
 def required(function: Any) -> list[str]:
@@ -87,9 +81,9 @@ def refuse_lacking_source(config: Config) -> None:
     refuse("data", config, found, ", ".join(lacking(found, protocols.DataSource)))
     if required(found.load)[1:]:  # the first one is self
         refuse("data", config, found, "a load that takes nothing")
-    if loads(found) is None:
+    if loaded_type(found) is None:
         refuse("data", config, found, "the class that load returns, as in def load(self) -> Graph")
-    if loads(found) is not data_type(task):
+    if loaded_type(found) is not data_type(task):
         what = f"task={task} cannot use data={config.choices['data']}"
         raise ConfigError(what, "data", f"choose from {', '.join(usable(task))}")
 
@@ -177,30 +171,3 @@ def lack_of_answers(task: Task) -> str:
 def first(batches: Any) -> Any:
     """The first of some batches; None where they are none."""
     return next(iter(batches), None) if isinstance(batches, Iterable) else None
-
-
-def data_type(task: str) -> Any:
-    """The class of data that a task takes."""
-    return registry.resolve("task", task).data_type  # type: ignore[attr-defined]
-
-
-def usable(task: str) -> list[str]:
-    """The data sets that a task can use."""
-    return [
-        n for n in registry.names("data") if loads(registry.resolve("data", n)) is data_type(task)
-    ]
-
-
-def taking(task: str, option: str) -> list[str]:
-    """Those of them that have an option; first those that refuse to be without, for any data."""
-    found = [name for name in usable(task) if option in registry.options("data", name)]
-
-    def rank(name: str) -> tuple[bool, int, str]:
-        complete = True
-        try:
-            registry.build("data", name)
-        except ConfigError:
-            complete = False
-        return complete, len(registry.resolve("data", name).__mro__), name  # type: ignore[attr-defined]
-
-    return sorted(found, key=rank)

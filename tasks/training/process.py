@@ -15,7 +15,7 @@ import torch
 
 from zoo.run_folder import RunFolder
 from zoo.seeding import keyed_seed
-from zoo.system.console import OneLine, Plain
+from zoo.system.console import EscapedStream, OneLine
 
 log = logging.getLogger("zoo")
 
@@ -38,8 +38,8 @@ def seed_everything(seed: int) -> None:
 class LogFile(logging.FileHandler):
     """A log on disk; a disk without room costs its lines, no run."""
 
-    def _open(self) -> Plain:
-        return Plain(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
+    def _open(self) -> EscapedStream:
+        return EscapedStream(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):

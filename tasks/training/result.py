@@ -94,5 +94,5 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "branch_digest": branch_digest(task.model),
         "start_digest": "",
         "order_digest": order_digest(task),
-        "command": quoted(["python", "-m", "zoo", "fit", *config.given]),
+        "command": quoted(["python", "-m", "zoo", "fit", *config.overrides]),
     }

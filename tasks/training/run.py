@@ -56,7 +56,7 @@ def fit(config: Config) -> Report | None:
     with only_writer(folder.path if folder else None):
         if folder:
             RunFolder.planned(kind, str(folder.path))  # another run may have had it meanwhile
-            folder.write_config(config.plain(), config.given)
+            folder.write_config(config.plain(), config.overrides)
         return train(config, training, task, folder, None)
 
 
@@ -83,7 +83,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
     if done and training.steps(task) == checkpoint["global_step"]:
         return complete(record, folder)
     last = folder.checkpoints / "last.ckpt"
-    config.given = folder.words_with(config.given)
+    config.overrides = folder.words_with(config.overrides)
     if is_first():
         folder.sweep()
         folder.create()
@@ -93,14 +93,14 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
         if done:  # no longer
             folder.write_result(record | {"status": "interrupted"})
         folder.forget_after(checkpoint["global_step"])
-        folder.write_config(config.plain(), config.given)
+        folder.write_config(config.plain(), config.overrides)
     return train(config, training, task, folder if is_first() else None, last)
 
 
 def start_again(config: Config, folder: RunFolder) -> Report | None:
     """Trains from the start in the folder of a run that has no checkpoint."""
     training, task = build_trainer_options(config), build_task(config)
-    config.given = folder.words_with(config.given)
+    config.overrides = folder.words_with(config.overrides)
     first = folder if is_first() else None
     with only_writer(first.path if first else None):
         if first:
@@ -111,7 +111,7 @@ def start_again(config: Config, folder: RunFolder) -> Report | None:
             first.sweep()
             first.create()
             first.forget_after(-1)
-            first.write_config(config.plain(), config.given)
+            first.write_config(config.plain(), config.overrides)
         return train(config, training, task, first, None)
 
 

@@ -80,7 +80,7 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
     training, task = build_trainer_options(config), build_task(config, remembered)
     folder = RunFolder(Path(path))
     folder.create()
-    folder.write_config(config.plain(), config.given)
+    folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
         train(config, training, task, folder, None, pictures=False)
     return {"status": folder.result()["status"]}

@@ -25,15 +25,15 @@ THREE = [16, 32, 64]
 FOUR = [64, 128, 256, 512]
 
 
-def make(connect=Residual, placement=None, channels=3, classes=10, **given):
-    model = CNN(channels, classes, connect, placement or Post(), **{"width": THREE, **given})
+def make(connect=Residual, placement=None, channels=3, classes=10, **changes):
+    model = CNN(channels, classes, connect, placement or Post(), **{"width": THREE, **changes})
     redraw(model, 0)
     return model
 
 
-def count(*args, **given):
+def count(*args, **arguments):
     with torch.device("meta"):
-        model = CNN(3, given.pop("classes", 10), *args, **given)
+        model = CNN(3, arguments.pop("classes", 10), *args, **arguments)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -46,10 +46,10 @@ def count(*args, **given):
 )
 def test_cifar_counts_of_he_2015(depth, millions):
     """Table 6, option A; the paper rounds 1.73 to 1.7."""
-    found = count(Residual, Post(), depth=depth, width=THREE)
+    parameters = count(Residual, Post(), depth=depth, width=THREE)
     decimals = len(millions.partition(".")[2])
-    assert f"{found / 1e6:.{decimals}f}" == millions
-    assert count(Plain, Post(), depth=depth, width=THREE) == found
+    assert f"{parameters / 1e6:.{decimals}f}" == millions
+    assert count(Plain, Post(), depth=depth, width=THREE) == parameters
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_cifar_counts_of_he_2015(depth, millions):
 )
 def test_imagenet_counts(depth, parameters):
     block = "basic" if depth < 50 else "bottleneck"
-    given = {"form": "imagenet", "block": block, "shortcut": "B", "width": FOUR, "classes": 1000}
-    assert count(Residual, Post(), depth=depth, **given) == parameters
+    changes = {"form": "imagenet", "block": block, "shortcut": "B", "width": FOUR, "classes": 1000}
+    assert count(Residual, Post(), depth=depth, **changes) == parameters
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_an_activation_stands_at_every_place(placement, name, kind):
         return sum(isinstance(module, kind) for module in model.modules())
 
     for block, depth in (("basic", 8), ("bottleneck", 11)):
-        given = {"placement": placement(), "depth": depth, "block": block}
-        model = make(**given, activation=name)
-        assert count(model, kind) == count(make(**given), nn.ReLU) > 0
+        changes = {"placement": placement(), "depth": depth, "block": block}
+        model = make(**changes, activation=name)
+        assert count(model, kind) == count(make(**changes), nn.ReLU) > 0
         assert count(model, nn.ReLU) == 0
 
 
@@ -197,7 +197,7 @@ def test_checkpointing_gives_the_same_gradients():
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("changes", "word"),
     [
         ({"depth": 21}, "depth=21 is not 6 n"),
         ({"depth": 2}, "8 is near"),
@@ -207,9 +207,9 @@ def test_checkpointing_gives_the_same_gradients():
         ({"groups": 2}, "block=bottleneck"),
     ],
 )
-def test_impossible_nets_are_refused(given, word):
+def test_impossible_nets_are_refused(changes, word):
     with pytest.raises(ValueError, match=word):
-        make(**given)
+        make(**changes)
 
 
 def test_width_is_checked():

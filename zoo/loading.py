@@ -1,4 +1,4 @@
-"""Trained runs in Python."""
+"""`zoo.load`: a trained net from the folder of its run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def load(
     | `cnn` | `net(images)` | probabilities `[B, classes]` |
     | `unet` | `net(images)` | probabilities `[B, classes, H, W]` |
     | `transformer` | `net(text, tokens=200, temperature=1.0, top_k=None, seed=0)` | what follows |
-    | `gnn` | `net(graph)`, `net()` for the run's own | probabilities `[nodes, classes]` |
+    | `gnn` | `net(graph)`, `net()` for the run's graph | probabilities `[nodes, classes]` |
     | `diffusion` | `net(count, seed=0, label=None)` | images `[count, C, H, W]` uint8 |
 
     Images are `[B, C, H, W]` uint8, a PIL image, or a list of them. A graph has `x` `[N, F]` and
@@ -30,10 +30,10 @@ def load(
     Args:
         folder: of the run.
         weights: of the last step, or of the one with the lowest validation loss.
-        device: where it computes, such as `cpu`; None: a GPU where there is one.
+        device: on which it computes, such as `cpu`; None: a GPU if the machine has one.
 
     Errors:
-        CheckpointError: there is no run, or it has no such weights.
-        ConfigError: the device is not there.
+        CheckpointError: the folder holds no run, or the run has no such weights.
+        ConfigError: the machine has no such device.
     """
     return import_module("tasks.inference.trained").load(folder, weights, device)

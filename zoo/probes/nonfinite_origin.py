@@ -1,4 +1,4 @@
-"""Where a number is lost: the weights, the module or the gradient that first is not finite."""
+"""Finds the weights, the module or the gradient whose numbers first are not finite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_finite(value: Any) -> bool:
 
 
 def first_of(names: Sequence[str]) -> str:
-    """The first of some names and how many others there are; empty without any.
+    """The first of some names and the number of the others; empty without any name.
 
     >>> first_of(["a", "b", "c"])
     'a and 2 others'
@@ -27,12 +27,12 @@ def first_of(names: Sequence[str]) -> str:
 
 
 def origin_of_non_finite(model: nn.Module, loss: Callable[[], Tensor]) -> str:
-    """Says where a model's numbers stop being finite in one forward and backward pass.
+    """Where a model's numbers stop being finite in one forward and backward pass, in words.
 
-    Looked at in this order: weights; the first module, as modules end, that makes of finite inputs
-    an output that is not finite; the loss; the output nearest to the loss whose gradient is not;
-    weights whose gradient is not.
-    Gradients of the weights are gone afterwards; running statistics and random states move on.
+    The order of the search: weights; the first module to end that turns finite inputs into an
+    output that is not finite; the loss; the output nearest to the loss whose gradient is not
+    finite; weights whose gradient is not. Gradients of the weights are gone afterwards; running
+    statistics and random states move on.
 
     Args:
         model: the net.

@@ -1,4 +1,4 @@
-"""The memory of a computation, counted tensor by tensor, alike on every device."""
+"""The memory of a computation, counted tensor by tensor: the same on every device."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of tensors that were made inside and are still alive.
+    """A context that counts the bytes of tensors made in it that are still alive.
 
     Attributes:
         bytes: alive now.
-        peak: most that were alive at once.
+        peak: most bytes that were alive at once.
 
     >>> with LiveBytes() as live:
     ...     _ = torch.zeros(8).exp().exp()
@@ -43,7 +43,7 @@ class LiveBytes(TorchDispatchMode):
         return out
 
     def add(self, storage: torch.UntypedStorage) -> None:
-        """Counts a storage until it dies."""
+        """Counts a storage until it is freed."""
         size = storage.nbytes()
         self.known.add(storage)
         self.bytes += size
@@ -51,16 +51,21 @@ class LiveBytes(TorchDispatchMode):
         weakref.finalize(storage, self.remove, size)
 
     def remove(self, size: int) -> None:
+        """Subtracts the bytes of a freed storage."""
         self.bytes -= size
 
 
 def is_dense(x: Any) -> bool:
-    """Whether x is a tensor with a storage of its own."""
+    """Whether x is a dense tensor, which has a storage."""
     return isinstance(x, torch.Tensor) and x.layout == torch.strided
 
 
 def peak_bytes(step: Callable[[], torch.Tensor]) -> int:
-    """Most bytes alive at once while a loss is computed and sent backward."""
+    """Most bytes alive at once while a loss is computed, with its backward pass.
+
+    Args:
+        step: computes the loss, a scalar.
+    """
     with LiveBytes() as live:
         step().backward()
     return live.peak

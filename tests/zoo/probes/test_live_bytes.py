@@ -26,17 +26,17 @@ def limited(words, err):
 @pytest.mark.fault(26)
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux")
 def test_a_run_out_of_memory_says_how_much_it_took_and_what_to_lower(tmp_path):
-    given = ["fit", "task=transformer", "logger=none", "trainer.max_steps=2", "model.context=512"]
-    given += ["data.batch_size=400", "trainer.accelerator=cpu", f"run.dir={tmp_path / 'run'}"]
-    process = start(limited, given, tmp_path / "told.txt")
+    base = ["fit", "task=transformer", "logger=none", "trainer.max_steps=2", "model.context=512"]
+    base += ["data.batch_size=400", "trainer.accelerator=cpu", f"run.dir={tmp_path / 'run'}"]
+    process = start(limited, base, tmp_path / "stderr.txt")
     process.join()
-    told = (tmp_path / "told.txt").read_text()
-    (line,) = [line for line in told.splitlines() if "error" in line]
+    printed = (tmp_path / "stderr.txt").read_text()
+    (line,) = [line for line in printed.splitlines() if "error" in line]
     assert process.exitcode == 6
     assert "out of memory with a batch of 400: the peak was" in line
     for remedy in ("trainer.precision=bf16-mixed", "model.checkpoint=true", "data.batch_size=200"):
         assert remedy in line
-    assert "Traceback" not in told
+    assert "Traceback" not in printed
     assert json.loads((tmp_path / "run/result.json").read_text())["status"] == "failed"
 
 
@@ -46,8 +46,8 @@ def test_a_run_out_of_memory_on_a_gpu_names_it(tmp_path, capsys):
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.02)
     try:
-        given = words("transformer", "trainer.max_steps=2 model.width=512 model.context=128")
-        large = [*given, "data.batch_size=3000", f"run.dir={tmp_path / 'large'}"]
+        base = words("transformer", "trainer.max_steps=2 model.width=512 model.context=128")
+        large = [*base, "data.batch_size=3000", f"run.dir={tmp_path / 'large'}"]
         assert main(["fit", *large]) == 6
         said = capsys.readouterr().err
         assert torch.cuda.get_device_name() in said
@@ -86,6 +86,6 @@ def test_few_images_with_batch_norm_are_advised_of_group_norm(
     task, more, advised, tmp_path, capsys
 ):
     data = ["data.train=12", "data.val=2", "data.test=2", "data.size=16"] if task == "unet" else []
-    given = words(task, *data, *more.split(), "trainer.max_steps=1", f"run.dir={tmp_path / 'run'}")
-    assert main(["fit", *given]) == 0
+    base = words(task, *data, *more.split(), "trainer.max_steps=1", f"run.dir={tmp_path / 'run'}")
+    assert main(["fit", *base]) == 0
     assert ("model.norm=group" in capsys.readouterr().err) is advised

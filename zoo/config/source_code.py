@@ -1,4 +1,4 @@
-"""Classes read from their source files, so that nothing heavy is imported to speak of them."""
+"""Docstrings, defaults and constants of classes, read from source files without importing them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 @functools.cache
 def tree_of(module: str) -> ast.Module:
-    """The syntax tree of a module; an empty one where there is no such file."""
+    """The syntax tree of a module; an empty one where its file does not exist."""
     package, *rest = module.split(".")
     spec = find_spec(package)
     root = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
@@ -24,7 +24,7 @@ def tree_of(module: str) -> ast.Module:
 
 
 def class_of(dotted: str) -> ast.ClassDef | None:
-    """The definition of the class that a dotted path names, where its module has it."""
+    """The syntax tree of the class that a dotted path names; None where its module lacks it."""
     module, _, attribute = dotted.rpartition(".")
     classes = (node for node in tree_of(module).body if isinstance(node, ast.ClassDef))
     return next((node for node in classes if node.name == attribute), None)
@@ -65,15 +65,16 @@ def defaults(dotted: str) -> dict[str, Any]:
     """The options of a class's constructor with their defaults."""
     node = class_of(dotted)
     methods = (n for n in node.body if isinstance(n, ast.FunctionDef)) if node else ()
-    given = next((method.args for method in methods if method.name == "__init__"), None)
-    if given is None:
+    signature = next((method.args for method in methods if method.name == "__init__"), None)
+    if signature is None or not signature.defaults:
         return {}
-    names = [argument.arg for argument in given.args[len(given.args) - len(given.defaults) :]]
-    return {name: value(node) for name, node in zip(names, given.defaults, strict=True)}
+    optional = signature.args[-len(signature.defaults) :]
+    pairs = zip(optional, signature.defaults, strict=True)
+    return {argument.arg: value(node) for argument, node in pairs}
 
 
 def constant(dotted: str, name: str) -> Any:
-    """What a class says of itself in an annotated line `name: ... = value`; None without one."""
+    """The value of a class attribute with an annotation, `name: ... = value`; None without one."""
     node = class_of(dotted)
     for line in node.body if node else ():
         if isinstance(line, ast.AnnAssign) and line.value and ast.unparse(line.target) == name:
@@ -82,7 +83,7 @@ def constant(dotted: str, name: str) -> Any:
 
 
 def value(node: ast.expr) -> Any:
-    """A plain value, or the text of one that is computed."""
+    """The value of a literal, or the source text of any other expression."""
     try:
         return ast.literal_eval(node)
     except ValueError:
