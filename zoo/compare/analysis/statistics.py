@@ -22,7 +22,8 @@ class Interval:
 
     Args:
         value: the estimate.
-        low: end of the interval, None where it is infinite; likewise `high`.
+        low: lower end of the interval; None without an interval.
+        high: upper end of the interval; None without an interval.
     """
 
     value: float
@@ -58,7 +59,7 @@ def sign_flip_p(differences: ArrayLike, seed: int = 0) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given (Holm 1979)."""
+    """Holm's adjusted p values, in the order of the raw ones (Holm 1979)."""
     order = np.argsort(p)
     raw = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))
@@ -67,14 +68,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def binomial_interval(hits: float, of: int) -> Interval:
-    """A rate with the exact interval of Clopper and Pearson 1934; ties may count as halves."""
+    """The rate `hits / of`, exact interval (Clopper and Pearson 1934); ties may count as halves."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1)) if hits > 0 else 0.0
     high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, of - hits)) if hits < of else 1.0
     return Interval(hits / of, low, high)
 
 
 def probability_better(differences: ArrayLike) -> Interval:
-    """How often the second arm of a pair is better; a tie is half a win."""
+    """The rate of pairs whose difference is positive, with its interval; a tie is half a win."""
     d = np.asarray(differences, float)
     return binomial_interval(float((d > 0).sum() + (d == 0).sum() / 2), len(d))
 
@@ -99,9 +100,9 @@ def equivalence_p(differences: ArrayLike, delta: float) -> float:
 def pairs_needed(
     differences: ArrayLike, delta: float = 0.0, power: float = 0.8, most: int = 1000
 ) -> int | None:
-    """Pairs for a two-sided t test at 5 % to find that an effect like this one is beyond delta.
+    """The number of pairs with which a two-sided t test at 5 % finds this effect beyond delta.
 
-    None for more than most of them, and where the mean is not beyond delta.
+    None where that is more than `most`, and where the mean is not beyond delta.
     """
     d = np.asarray(differences, float)
     beyond = abs(d.mean()) - delta
@@ -121,8 +122,7 @@ def pairs_needed(
 def has_outlier(differences: ArrayLike, delta: float = 0.0) -> bool:
     """Whether a difference lies more than 6 scaled median deviations from the median.
 
-    What is within delta of the median is none. With fewer than 5 pairs no difference can be told
-    from the others.
+    A difference within delta of the median is no outlier. Fewer than 5 pairs have none.
     """
     d = np.asarray(differences, float)
     if len(d) < 5:
@@ -157,8 +157,8 @@ def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int =
 
     Args:
         first: normalised scores of one arm, `[pairs]` for each task.
-        second: of the other one, pair by pair.
-        seed: of the draws.
+        second: normalised scores of the other arm, pair by pair.
+        seed: of the random draws.
     """
     a, b = [np.asarray(x, float) for x in first], [np.asarray(x, float) for x in second]
     value = iqm(np.concatenate(b)) - iqm(np.concatenate(a))
@@ -167,8 +167,8 @@ def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int =
 
     def means(arm: list[Array]) -> Array:
         scores = np.concatenate([x[i] for x, i in zip(arm, drawn, strict=True)], axis=1)
-        found: Array = stats.trim_mean(scores, 0.25, axis=1)
-        return found
+        trimmed: Array = stats.trim_mean(scores, 0.25, axis=1)
+        return trimmed
 
     low, high = np.percentile(means(b) - means(a), [2.5, 97.5])
     return Interval(value, float(low), float(high))

@@ -1,4 +1,4 @@
-"""What may be said of the differences of pairs: computed words, and the numbers behind them.
+"""Verdicts on the differences of pairs, and the numbers behind them.
 
 Up to 3 pairs tell a direction, 4 to 7 an interval, 8 and more a verdict: that is the smallest
 number whose exact p passes Holm's correction over five hypotheses, one for each task; more of them
@@ -24,7 +24,7 @@ ALPHA = 0.05
 
 
 def needed(hypotheses: int) -> int:
-    """Pairs of a verdict: with fewer no exact p can pass Holm's correction.
+    """The number of pairs that a verdict needs: with fewer no p can pass Holm's correction.
 
     >>> needed(1), needed(5), needed(10)
     (8, 8, 9)
@@ -34,20 +34,21 @@ def needed(hypotheses: int) -> int:
 
 def estimate(differences: Sequence[float]) -> stats.Interval:
     """The mean of differences, with Student's interval where the pairs are enough to show one."""
-    found = stats.t_interval(differences)
+    interval = stats.t_interval(differences)
     few = len(differences) <= DIRECTION
-    return stats.Interval(found.value, None, None) if few else found
+    return stats.Interval(interval.value, None, None) if few else interval
 
 
 @dataclass
 class Evidence:
-    """Differences of pairs, the arm's score less the baseline's; positive: the arm is better.
+    """What the verdict on an arm and its baseline rests on.
 
     Args:
-        differences: of the pairs of which both runs ended.
-        launched: pairs that were begun.
-        diverged: runs of both arms that diverged and count as chance.
-        unequal: why the arms are not paired, or nothing.
+        differences: score of the arm less that of the baseline, of each pair of which both runs
+            ended; positive: the arm is better.
+        launched: number of pairs that were begun.
+        diverged: number of runs of both arms that diverged and count as chance.
+        unequal: why the arms may not be compared pair by pair; empty where they may.
         delta: the smallest difference that matters.
     """
 
@@ -59,7 +60,7 @@ class Evidence:
 
     @property
     def exact_only(self) -> bool:
-        """Whether Student's interval is not to be trusted."""
+        """Whether a divergence or an outlier rules out Student's interval."""
         return self.diverged > 0 or stats.has_outlier(self.differences, self.delta)
 
     @property
@@ -70,7 +71,7 @@ class Evidence:
         return bool(nearer.mean() * d.mean() > 0 and stats.sign_flip_p(nearer) <= ALPHA)
 
     def numbers(self) -> dict[str, Any]:
-        """Everything that is estimated, by the names of a `Contrast`."""
+        """All estimates, by the names of the fields of a `Contrast`."""
         d = list(self.differences)
         if not d:
             return {"pairs": 0, "p": 1.0}
@@ -87,7 +88,7 @@ class Evidence:
         }
 
     def blocked(self) -> str:
-        """Why nothing may be said, or nothing."""
+        """Why there is no verdict; empty where there is one."""
         if self.unequal:
             return self.unequal
         missing = self.launched - len(self.differences)
@@ -97,20 +98,21 @@ class Evidence:
 
     @property
     def too_few(self) -> bool:
+        """Whether more pairs are missing than a verdict allows."""
         return self.launched - len(self.differences) > MISSING * self.launched
 
 
 def verdict(
     evidence: Evidence, arm: str, baseline: str, adjusted: float, hypotheses: int = 1
 ) -> str:
-    """The words for a difference.
+    """What may be said of the difference between an arm and its baseline.
 
     Args:
-        evidence: of the pairs.
-        arm: its name.
-        baseline: the other one's.
+        evidence: of their pairs.
+        arm: name of the arm.
+        baseline: name of the baseline.
         adjusted: exact p after Holm's correction.
-        hypotheses: that are corrected together.
+        hypotheses: number of those that are corrected together.
     """
     d = evidence.differences
     if reason := evidence.blocked():
@@ -148,7 +150,13 @@ def verdict(
 
 
 def slope_verdict(slopes: Sequence[float], adjusted: float, hypotheses: int = 1) -> str:
-    """The words for the growth of a gap with depth, the primary hypothesis."""
+    """What may be said of the growth of a gap with depth, the primary hypothesis.
+
+    Args:
+        slopes: of each pair's gap over log2 of depth.
+        adjusted: exact p after Holm's correction.
+        hypotheses: number of those that are corrected together.
+    """
     n, gap = len(slopes), stats.t_interval(slopes)
     if not any(slopes):
         return "no growth in any pair"
