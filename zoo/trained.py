@@ -36,4 +36,4 @@ def load(
         CheckpointError: there is no run, or it has no such weights.
         ConfigError: the device is not there.
     """
-    return import_module("tasks.inference.trained").load(folder, weights, device)
+    return import_module("tasks.inference.trained_module").load(folder, weights, device)

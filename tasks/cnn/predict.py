@@ -14,7 +14,8 @@ from tasks.data.folders import File, folder_at, shown
 from tasks.inference.files import SHOWN, given_file, images_in, writing
 from zoo.errors import DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 AT_ONCE = 64  # images of a batch
@@ -58,7 +59,7 @@ class PredictLabels:
             raise DataError(what, shown(self.path), "give path=FOLDER with images")
         with writing(table, "out"):
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(table, spreadsheet(rows))
+            atomic_write(table, spreadsheet(rows))
         record = {"labels": rows, "classes": list(task.data.classes), "file": shown(table)}
         lines = [*found.lines(), *(line(row) for row in rows[:SHOWN])]
         lines.append(f"{len(rows)} labels in {shown(table)}")

@@ -18,7 +18,8 @@ from tasks.diffusion.unet2d import unet_of
 from tasks.inference.files import given_folder, writing
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, room_for
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import room_for
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take

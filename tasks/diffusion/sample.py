@@ -18,7 +18,8 @@ from tasks.inference.files import given_folder, unused, writing
 from tasks.training.image_plots import enlarged, sheet
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class SampleImages:
@@ -101,4 +102,4 @@ def save_image(image: Tensor, path: Path) -> None:
     array = image.movedim(0, -1).numpy()
     file = io.BytesIO()
     Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, "PNG")
-    write_whole(path, file.getvalue())
+    atomic_write(path, file.getvalue())

@@ -14,7 +14,8 @@ from tasks.inference.files import SHOWN, given_file, writing
 from tasks.inference.restored import own_data
 from zoo.errors import DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class PredictNodes:
         rows = labels(range(len(x)), shares, task.data.class_names, "node")
         with writing(table, "out"):
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(table, spreadsheet(rows))
+            atomic_write(table, spreadsheet(rows))
         lines = [line(row) for row in rows[:SHOWN]]
         lines.append(f"{len(rows)} labels in {shown(table)}")
         record = {"labels": rows, "classes": list(task.data.class_names), "file": shown(table)}

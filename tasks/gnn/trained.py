@@ -11,7 +11,7 @@ from torch import Tensor
 from tasks.data.graphs.dataset import check_nodes
 from tasks.gnn.predict import node_shares, placed
 from tasks.inference.restored import own_data
-from tasks.inference.trained import Trained
+from tasks.inference.trained_module import Trained
 from zoo.errors import DataError
 
 

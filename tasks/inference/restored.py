@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.recovery.tensor_files import load_best, load_last
+from tasks.recovery.loading import load_best, load_last
 from tasks.training.build import build_task, load_weights
 from tasks.training.module import Task
 from zoo.config import registry

@@ -11,9 +11,9 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
+from tasks.fast_callback import FastCallback
+from tasks.recovery.ranks import is_first
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.lightning_fast import FastCallback
-from tasks.training.process import is_first
 from tasks.training.result import machine, versions
 from tasks.training.run import refuse_changes
 from tasks.training.train import train

@@ -14,8 +14,8 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
-from tasks.recovery.tensor_files import put_back, save_whole
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
+from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 from zoo.errors import Diverged
 from zoo.probes.nonfinite import first_of
 
@@ -100,7 +100,7 @@ class Checkpointer(FastCallback):
     def anchor(self, trainer: Trainer) -> None:
         """Keeps the checkpoint of this step as the one to return to."""
         if self.anchors and trainer.is_global_zero:
-            put_back(self.path, self.path.with_name("rollback.ckpt"))
+            copy_checkpoint(self.path, self.path.with_name("rollback.ckpt"))
 
     def end_step(self, trainer: Trainer, task: Any, due: bool = False) -> None:
         """Saves what is due, asked for by a signal or the end of the run."""
@@ -177,4 +177,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         last = Path(path).name == "last.ckpt"
-        save_whole(checkpoint, Path(path), Path(path).with_name("previous.ckpt") if last else None)
+        save_checkpoint(
+            checkpoint, Path(path), Path(path).with_name("previous.ckpt") if last else None
+        )

@@ -8,20 +8,20 @@ import statistics
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.fast_callback import FastCallback
+from tasks.recovery.loading import load_checkpoint
 from tasks.recovery.origin import origin_of_lost
 from tasks.recovery.rollback import RolledBack, edit
-from tasks.recovery.tensor_files import load_checkpoint
-from tasks.training.lightning_fast import FastCallback
-from tasks.training.trainer import OnNonFinite
 from zoo.errors import Diverged
 
 log = logging.getLogger("zoo")
+OnNonFinite = Literal["stop", "skip", "rollback"]  # what follows a lost step
 WINDOW = 100  # losses whose median is the usual one
 FEWEST = 10  # of them, before any loss is a spike
 SPIKE = 10.0  # times the median

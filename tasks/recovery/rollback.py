@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.recovery.tensor_files import load_checkpoint, put_back, save_whole
+from tasks.recovery.loading import load_checkpoint
+from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 
 
 class RolledBack(Exception):
@@ -33,5 +34,5 @@ def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
     checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
     checkpoint["dropped_batches"] = dropped_batches
     last = path.with_name("last.ckpt")
-    save_whole(checkpoint, last, path.with_name("previous.ckpt"))
-    put_back(last, path)
+    save_checkpoint(checkpoint, last, path.with_name("previous.ckpt"))
+    copy_checkpoint(last, path)

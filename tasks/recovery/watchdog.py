@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from pytorch_lightning import Trainer
 
+from tasks.fast_callback import FastCallback
 from tasks.recovery.ranks import Ranks, is_lost_process
 from tasks.recovery.rollback import RolledBack
-from tasks.training.lightning_fast import FastCallback
 from zoo.errors import ResourceError
 
 TICK = 0.5  # seconds between two looks

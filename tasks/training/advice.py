@@ -6,8 +6,8 @@ import re
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tasks.training.memory import memory_bytes, peak_memory_bytes
 from tasks.training.module import Task
+from tasks.training.process_memory import memory_bytes, peak_memory_bytes
 from zoo.config.config import Config
 from zoo.errors import ResourceError
 

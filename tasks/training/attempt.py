@@ -18,12 +18,13 @@ from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.rollback import RolledBack
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory
-from tasks.training.callbacks import BestWeights, MetricsLogger
+from tasks.training.best_weights import BestWeights
 from tasks.training.deterministic import deterministic
 from tasks.training.loggers import NoLogger, identity
-from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
 from tasks.training.process import seed_everything
+from tasks.training.process_memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.result import new_record
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config

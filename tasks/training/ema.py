@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
 
 
 class EMA(FastCallback):

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tasks.training.callbacks import BestWeights
+from tasks.training.best_weights import BestWeights
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from tasks.training.trainer import TrainerOptions

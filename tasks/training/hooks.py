@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from tasks.training.lightning_fast import FastModule, signed
+from tasks.training.fast_module import FastModule, signed
 from zoo.shard import Shard
 
 Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`

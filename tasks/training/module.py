@@ -94,7 +94,7 @@ class Task(TaskHooks):
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     asks: ClassVar[tuple[str, ...]] = ()
     verbs: ClassVar[dict[str, str]] = {}
-    trained: ClassVar[str] = "tasks.inference.trained.Trained"
+    trained: ClassVar[str] = "tasks.inference.trained_module.Trained"
     batch_size: int | None = None
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):

@@ -1,10 +1,9 @@
-"""What a process is in a run: its rank, its seeds, where its messages go."""
+"""What is set for a whole process of a run: its seeds, where its messages go."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import sys
 import warnings
@@ -18,13 +17,6 @@ from zoo.seeding import keyed_seed
 from zoo.system.console import OneLine, Plain
 
 log = logging.getLogger("zoo")
-
-
-def is_first() -> bool:
-    """Whether this is the first process of a run: it alone writes and speaks."""
-    if "LOCAL_RANK" not in os.environ:
-        return True
-    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
 
 
 def seed_everything(seed: int) -> None:

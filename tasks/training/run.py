@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data.folders import folder_at
-from tasks.recovery.tensor_files import load_best, load_last, put_back, set_aside
+from tasks.recovery.loading import load_best, load_last
+from tasks.recovery.ranks import is_first
+from tasks.recovery.tensor_files import copy_checkpoint, set_aside
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
 from tasks.training.evaluate import at_best, finite, measured
 from tasks.training.module import Task
-from tasks.training.process import is_first, logged
+from tasks.training.process import logged
 from tasks.training.result import new_record
 from tasks.training.summary import ended, table
 from tasks.training.train import train
@@ -89,7 +91,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
         folder.create()
         if path != last:
             set_aside(last)
-            put_back(path, last)
+            copy_checkpoint(path, last)
         if done:  # no longer
             folder.write_result(record | {"status": "interrupted"})
         folder.forget_after(checkpoint["global_step"])

@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from annotated_types import Ge, Gt, Lt
 
+from tasks.recovery.nonfinite import OnNonFinite
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
 
 Steps = Annotated[int, Ge(1)]
-OnNonFinite = Literal["stop", "skip", "rollback"]
 
 
 class TrainerOptions:
@@ -95,13 +95,13 @@ class TrainerOptions:
         self.beside: list[Any] = []  # callbacks of a verb, called before those of the run
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
-        there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
-        if devices > there:
+        available = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
+        if devices > available:
             kind = "GPUs" if self.accelerator == "gpu" else "CPU cores"
             raise ConfigError(
-                f"{devices} devices are asked for and {there} {kind} found",
+                f"{devices} devices are asked for and {available} {kind} found",
                 "trainer.devices",
-                f"give at most {there}" if there else "give trainer.accelerator=cpu",
+                f"give at most {available}" if available else "give trainer.accelerator=cpu",
             )
 
     def steps(self, task: Any) -> int:

@@ -14,8 +14,9 @@ from tasks.transformer.task import LanguageModelling
 from zoo.config.sizes import Count
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
 from zoo.seeding import generator
+from zoo.system.atomic import atomic_write
 
 
 def harmless(letter: str) -> str:
@@ -58,7 +59,7 @@ class SampleText:
         with writing(place, "dir"):
             path = unused(place, f"text-{self.seed}", ".txt")
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text + "\n")
+            atomic_write(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
         return Report(record, "".join(map(harmless, text)))
 

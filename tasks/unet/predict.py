@@ -19,7 +19,8 @@ from tasks.inference.files import Found, given_folder, images_in, writing
 from zoo.config.sizes import Width
 from zoo.errors import ConfigError, DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class PredictMasks:
@@ -63,7 +64,7 @@ class PredictMasks:
             try:
                 with writing(target, "out"):
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+                    atomic_write(target, png(shares.argmax(0).to(torch.uint8), colours))
             except ConfigError as error:  # of this name alone, where others can be written
                 found.lose(file, f"its mask {str(error).partition(' -- ')[0]}")
                 continue

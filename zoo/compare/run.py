@@ -33,7 +33,8 @@ from zoo.compare.report.wandb_sync import mirror
 from zoo.compare.report.write import write_all
 from zoo.errors import quoted
 from zoo.report import Report
-from zoo.run_folder import SCHEMA, write_whole
+from zoo.run_folder import SCHEMA
+from zoo.system.atomic import atomic_write
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
@@ -116,7 +117,7 @@ def compare(words: Sequence[str]) -> Report:
         if options.dry_run:
             return Report(*listing(runs, jobs, lost, store, engine, found.hypotheses))
         record, plans = outline(comparing, runs), store.path / PLAN
-        write_whole(plans, json.dumps(record.plain()))
+        atomic_write(plans, json.dumps(record.plain()))
         try:
             with Progress(sys.stderr) as progress:
                 tally = run_all(jobs, store, engine, progress.show)

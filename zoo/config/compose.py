@@ -92,7 +92,9 @@ def having(config: Config, key: str) -> str:
     if others and group == "data":
         from importlib import import_module
 
-        others = import_module("tasks.training.contract").taking(config.choices["task"], option)
+        others = import_module("tasks.training.data_types").usable_with(
+            config.choices["task"], option
+        )
     if others:
         return f"{group}={name} has no {option}; choose {group}={' or '.join(others)}"
     return "" if config.sections.get(group) else f"{group}={name} has no options"

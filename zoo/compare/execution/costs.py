@@ -17,7 +17,7 @@ from zoo.compare.design.cell import Cell
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import RETRIES
 from zoo.errors import ConfigError, DataError, ZooError
-from zoo.run_folder import write_whole
+from zoo.system.atomic import atomic_write
 
 log = logging.getLogger("zoo")
 Cost = dict[str, Any]
@@ -62,7 +62,7 @@ def measured(kinds: Mapping[str, Cell], engine: Engine, path: Path) -> Costs:
                 lost[kind] = {"lost": f"its step could not be measured: {reason}"}
                 continue
             known[kind] = {**answer, "stamp": stamps[paths[kind]]}
-            write_whole(path, json.dumps(known))
+            atomic_write(path, json.dumps(known))
     return {kind: lost.get(kind) or known[kind] for kind in kinds}
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import resource
 import sys
 from pathlib import Path
 
 import torch
 
-from zoo.errors import ConfigError
+from zoo.system.machine_memory import physical_bytes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # their numbers in glibc's malloc.h
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -57,26 +56,3 @@ def memory_bytes() -> tuple[int, str]:
         gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
         return gpu.total_memory, gpu.name
     return physical_bytes(), "this machine"
-
-
-def physical_bytes() -> int:
-    """The memory of this machine; 0 where it does not say."""
-    if not hasattr(os, "sysconf"):  # on Windows
-        return 0
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def refuse_beyond_memory(needed: int, what: str, where: str) -> None:
-    """ConfigError where something has more bytes than this machine, with all its GPUs, can hold.
-
-    Args:
-        needed: bytes, of what must lie in memory at once.
-        what: needs them.
-        where: the key, for the message.
-    """
-    gpus = range(torch.cuda.device_count())
-    there = sum(torch.cuda.get_device_properties(gpu).total_memory for gpu in gpus)
-    there += physical_bytes()
-    if physical_bytes() and needed > there:
-        sizes = f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}"
-        raise ConfigError(f"{what} would take {sizes}", where, "choose a smaller size")

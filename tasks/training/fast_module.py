@@ -1,28 +1,19 @@
-"""A Lightning module and callbacks that leave out what Lightning does in every step for nothing."""
+"""A Lightning module that leaves out what Lightning does in every step for nothing."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-if TYPE_CHECKING:
-    from tasks.recovery.nonfinite import NonFiniteGuard
-
-HOOKS = (
-    "on_train_batch_start",
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_train_batch_end",
-)
+from tasks.fast_callback import HOOKS, Fast
+from tasks.recovery.nonfinite import NonFiniteGuard
 
 
 def signed(method: Callable[..., Any]) -> Any:
@@ -33,27 +24,6 @@ def signed(method: Callable[..., Any]) -> Any:
 
 def nothing() -> None:
     """Does nothing."""
-
-
-class Fast:
-    """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
-
-    Those that a class or a parent of it defines are called as ever.
-    """
-
-    hidden: ClassVar[tuple[str, ...]] = HOOKS
-
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        self = super().__new__(cls)
-        for hook in cls.hidden:
-            own = [getattr(base, hook, None) for base in (Callback, LightningModule)]
-            if getattr(cls, hook) in own:
-                self.__dict__[hook] = None
-        return self
-
-
-class FastCallback(Fast, Callback):
-    """A callback without Lightning's empty hooks."""
 
 
 class FastModule(Fast, LightningModule):

@@ -1,4 +1,4 @@
-"""What happens beside the training step: the log and the best weights."""
+"""The log of a run: a row every few steps, and figures on the way."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.module import Task
 from tasks.training.progress import Progress
 from zoo.errors import Diverged
 from zoo.probes.mixing import net_mixing
 from zoo.probes.plots import save
-from zoo.run_folder import RunFolder, room_for
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import room_for
 
 NOTHING: Mapping[str, float | None] = {}
 
@@ -167,55 +167,3 @@ def train_loss(trainer: Trainer, task: Task) -> float:
     if trainer.world_size > 1:
         loss = trainer.strategy.reduce(loss.clone(), reduce_op="mean")
     return float(loss)
-
-
-class BestWeights(FastCallback):
-    """Keeps the weights of the lowest validation loss and ends training without a better one.
-
-    Args:
-        patience: steps to wait for a better loss, or None.
-    """
-
-    state_key = "Best"  # in checkpoints
-
-    def __init__(self, patience: int | None):
-        self.patience = patience
-        self.begun = 0  # the step that this process goes on from
-        self.loss = math.inf
-        self.step = 0
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
-        if trainer.state.fn != TrainerFn.FITTING:
-            return
-        self.update(task.metrics()["loss"], trainer.global_step, task)
-        self.end(trainer, trainer.global_step)
-
-    def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
-        self.begun = checkpoint["global_step"]
-
-    def on_fit_start(self, trainer: Trainer, task: Any) -> None:
-        """Ends a run at once that was killed in its last evaluation."""
-        if self.begun * trainer.accumulate_grad_batches % int(trainer.val_check_interval) == 0:
-            self.end(trainer, self.begun)
-
-    def end(self, trainer: Trainer, step: int) -> None:
-        """Ends training after enough steps without a better loss."""
-        if self.patience and step - self.step >= self.patience:
-            trainer.should_stop = True
-
-    def update(self, loss: float, step: int, task: Task) -> bool:
-        """Takes the task's weights if their loss is the lowest so far."""
-        better = loss < self.loss
-        if better:
-            self.loss, self.step = loss, step
-            weights = task.model.state_dict()
-            self.weights = {name: value.detach().clone() for name, value in weights.items()}
-        return better
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "step": self.step, "weights": self.weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.step = state_dict["loss"], state_dict["step"]
-        self.weights = state_dict["weights"]
