@@ -22,8 +22,8 @@ class RolledBack(Exception):
         self.checkpoint, self.step = checkpoint, step
 
 
-def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
-    """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
+def rewrite_for_return(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
+    """Adds to the checkpoint to return to what has happened since; it is also `last.ckpt` then.
 
     Args:
         path: of the checkpoint.

@@ -91,7 +91,7 @@ def attempt(
             policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt")
         )
         keep = Checkpointer(last, training.save_minutes, interrupts, every, policy == "rollback")
-        record["events"] = guard.events
+        record["events"] = guard.losses.events
 
         def hung(what: str) -> None:
             record["steps"], record["reason"] = watchdog.step, what

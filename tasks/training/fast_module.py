@@ -67,7 +67,7 @@ class FastModule(Fast, LightningModule):
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
         if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
-            if self.guard and self.guard.loses_loss(self.train_loss):  # on one CPU
+            if self.guard and self.guard.is_loss_lost(self.train_loss):  # on one CPU
                 self.zero_grad()
             return
         groups = optimizer.param_groups

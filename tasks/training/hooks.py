@@ -86,7 +86,7 @@ class TaskHooks(FastModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch, self.shard)
         self.train_loss = loss.detach()
-        return self.guard.spoiled(loss) if self.guard else loss  # looks whether it is finite
+        return self.guard.poison_gradient(loss) if self.guard else loss
 
     def on_validation_epoch_start(self) -> None:
         self.sums = {}

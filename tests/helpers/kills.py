@@ -35,7 +35,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "back": "tasks.recovery.tensor_files.copy_checkpoint",
     "load": "tasks.recovery.loading.load_checkpoint",
     "weights": "tasks.training.train.save_weights",
-    "edit": "tasks.recovery.rollback.edit",
+    "edit": "tasks.recovery.rollback.rewrite_for_return",
     "figures": "tasks.training.train.draw",
     "forget": "zoo.run_folder.RunFolder.forget_after",
     "config": "zoo.run_folder.RunFolder.write_config",
