@@ -27,8 +27,8 @@ class Fast:
     def __new__(cls, *_: Any, **__: Any) -> Any:
         self = super().__new__(cls)
         for hook in cls.hidden:
-            own = [getattr(base, hook, None) for base in (Callback, LightningModule)]
-            if getattr(cls, hook) in own:
+            empty = [getattr(base, hook, None) for base in (Callback, LightningModule)]
+            if getattr(cls, hook) in empty:
                 self.__dict__[hook] = None
         return self
 

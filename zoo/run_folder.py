@@ -24,9 +24,9 @@ def is_content(path: Path) -> bool:
     return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
 
 
-def runs_in(place: str) -> str:
-    """What to name where a run folder is wanted: the newest one in a place, if it has some."""
-    runs = [p.parent for p in Path(place).glob("*/config.yaml")] if place.strip() else []
+def runs_in(folder: str) -> str:
+    """Advice where a run folder is wanted: to name one, such as the newest in a folder."""
+    runs = [p.parent for p in Path(folder).glob("*/config.yaml")] if folder.strip() else []
     newest = max(runs, key=lambda path: path.stat().st_mtime, default=None)
     return f"name a run folder, such as {newest}" if newest else "name a run folder"
 
@@ -87,7 +87,7 @@ class RunFolder:
         atomic_write(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
 
     def words_with(self, words: list[str]) -> list[str]:
-        """The words that began the run, with those that change it now in their places."""
+        """The words of the command that began the run, those that change it now put in."""
         with (self.path / "config.yaml").open(encoding="utf-8") as file:
             first = file.readline()
         begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
@@ -119,7 +119,7 @@ class RunFolder:
             return {}
 
     def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The lines of `metrics.jsonl` with their rows; a last one that was cut off is left out."""
+        """The lines of `metrics.jsonl`, each with its row; a last one that was cut off is left out."""
         if self.metrics.is_file():
             for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
                 if not line.endswith("\n"):
@@ -132,5 +132,5 @@ class RunFolder:
 
     def forget_after(self, step: int) -> None:
         """Drops the rows of steps that a continued run will take again."""
-        kept = [line for line, row in self.lines() if row["step"] <= step]
-        atomic_write(self.metrics, "".join(kept))
+        earlier = [line for line, row in self.lines() if row["step"] <= step]
+        atomic_write(self.metrics, "".join(earlier))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, pixels
 from tasks.data.folders import File, folder_at, shown
-from tasks.inference.files import SHOWN, given_file, images_in, writing
+from tasks.inference.files import SHOWN, images_in, output_file, writing
 from zoo.errors import DataError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
@@ -39,7 +39,7 @@ class PredictLabels:
         self.path, self.out = folder_at(path), out
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        table = given_file(self.out, folder.path / "predictions" / "labels.csv", "out")
+        table = output_file(self.out, folder.path / "predictions" / "labels.csv", "out")
         found = images_in(self.path)
         rows: list[dict[str, Any]] = []
         for start in range(0, len(found.files), AT_ONCE):
@@ -47,7 +47,7 @@ class PredictLabels:
             for file in found.files[start : start + AT_ONCE]:
                 image = opened(task, file)
                 if isinstance(image, str):
-                    found.lose(file, image)
+                    found.add_unreadable(file, image)
                 else:
                     names.append(shown(file.place))
                     images.append(image)

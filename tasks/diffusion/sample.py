@@ -14,7 +14,7 @@ from tasks.data.folders import shown
 from tasks.diffusion.noise_schedule import Sampler
 from tasks.diffusion.sampling import sampled
 from tasks.diffusion.task import Denoising
-from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.files import output_folder, unused_path, writing
 from tasks.training.image_plots import enlarged, sheet
 from zoo.errors import ConfigError
 from zoo.report import Report
@@ -49,9 +49,9 @@ class SampleImages:
         self.label, self.guidance, self.dir = label, guidance, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        place = given_folder(self.dir, folder.path / "samples", "dir")
+        place = output_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
-            place = unused(place, f"images-{self.seed}")
+            place = unused_path(place, f"images-{self.seed}")
             place.mkdir(parents=True)
         try:
             images = self.made(task)

@@ -10,8 +10,8 @@ from tasks.cnn.predict import labels, line
 from tasks.data.folders import folder_at, shown
 from tasks.data.graphs.dataset import check_nodes
 from tasks.data.graphs.sources import nodes_of
-from tasks.inference.files import SHOWN, given_file, writing
-from tasks.inference.restored import own_data
+from tasks.inference.files import SHOWN, output_file, writing
+from tasks.inference.restored import training_data
 from zoo.errors import DataError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
@@ -35,9 +35,9 @@ class PredictNodes:
         self.path, self.out = path, out
 
     def __call__(self, task: NodeClassification, folder: RunFolder) -> Report:
-        table = given_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
+        table = output_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
         if self.path is None:
-            graph = own_data(task, folder)
+            graph = training_data(task, folder)
             x, edge_index = graph.x, graph.edge_index
         else:
             file = str(folder_at(self.path))

@@ -16,7 +16,7 @@ from zoo.run_folder import RunFolder, runs_in
 Weights = Literal["last", "best"]
 
 
-def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
+def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
     """The task of a run with its weights, on whatever this machine has, mostly without its data.
 
     Args:
@@ -46,7 +46,7 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
     return task
 
 
-def own_data(task: Task, folder: RunFolder) -> Any:
+def training_data(task: Task, folder: RunFolder) -> Any:
     """The data that a run was trained on.
 
     Errors:

@@ -159,9 +159,9 @@ def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
     finite = {name: value.detach().isfinite().all() for name, value in tensors.items()}
     buffers = {name: value for name, value in task.named_buffers() if is_real(value)}
     finite |= {name: ~value.isnan().any() for name, value in buffers.items()}  # masks hold -inf
-    place = trainer.strategy.root_device
-    told = torch.stack([each.to(place) for each in finite.values()]).tolist()
-    lost = [name for name, good in zip(finite, told, strict=True) if not good]
+    device = trainer.strategy.root_device
+    are_finite = torch.stack([each.to(device) for each in finite.values()]).tolist()
+    lost = [name for name, good in zip(finite, are_finite, strict=True) if not good]
     if lost:
         what = f"{first_of(lost)} are not finite at step {trainer.global_step}"
         raise Diverged(what, "training", "lower optimizer.lr; earlier checkpoints are kept")

@@ -184,8 +184,8 @@ class Watchdog(FastCallback):
     def unheard(self, ranks: list[int]) -> list[int]:
         """Those of these processes that wrote no stacks into the log."""
         text = Path(self.stacks).read_text(encoding="utf-8") if self.stacks else ""
-        said = "process {} of {}: no step"
-        return [rank for rank in ranks if said.format(rank, self.ranks.world) not in text]
+        heading = "process {} of {}: no step"
+        return [rank for rank in ranks if heading.format(rank, self.ranks.world) not in text]
 
     def fix(self) -> str:
         """How to go on; other processes than the first learn the run folder as training starts."""

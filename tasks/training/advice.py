@@ -16,7 +16,7 @@ WANTED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(bytes|[KMGT]iB)")  # PyTor
 
 
 def small_batch(task: Task) -> list[str]:
-    """A line where batch norms take their statistics from few examples, or none.
+    """A warning, in a list, where batch norms take their statistics from few examples, or no line.
 
     Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, table 2 (ResNet-50 on ImageNet,
     error in percent with batches of 32, 16, 8, 4, 2: batch norm 23.6, 23.7, 24.8, 27.3, 34.7,
@@ -37,12 +37,12 @@ def out_of_memory(config: Config, task: Task, message: str) -> ResourceError:
         task: that was trained or evaluated.
         message: what PyTorch said.
     """
-    peak, there, where = peak_memory_bytes(), *memory_bytes()
+    peak, total, where = peak_memory_bytes(), *memory_bytes()
     wanted = WANTED.search(message)
     size = as_gigabytes(*wanted.groups()) if wanted else ""
     more = f", and {size} more were asked for" if size else ""
     batch = f" with a batch of {task.batch_size}" if task.batch_size else ""
-    used = f"the peak was {peak / 1e9:.2f} of {there / 1e9:.2f} GB{more}"
+    used = f"the peak was {peak / 1e9:.2f} of {total / 1e9:.2f} GB{more}"
     return ResourceError(f"out of memory{batch}: {used}", where, f"try {remedies(config)}")
 
 

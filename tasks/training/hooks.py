@@ -49,7 +49,7 @@ class TaskHooks(FastModule):
     generators: dict[str, torch.Generator]
     dropped_batches: int
     sums: Totals
-    measured: dict[str, float]
+    last_metrics: dict[str, float]
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
@@ -90,7 +90,7 @@ class TaskHooks(FastModule):
 
     def on_validation_epoch_start(self) -> None:
         self.sums = {}
-        self.measured = {}
+        self.last_metrics = {}
 
     def validation_step(self, batch: Any, index: int) -> None:
         self.alive()  # for the watchdog
@@ -99,16 +99,16 @@ class TaskHooks(FastModule):
 
     def metrics(self) -> dict[str, float]:
         """Gives the metrics of the evaluation pass that just ran, over all processes."""
-        if not self.measured:
+        if not self.last_metrics:
             flat = torch.cat([value.double().flatten() for value in self.sums.values()])
             if self.trainer.world_size > 1:
                 flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
             parts = flat.cpu().split([value.numel() for value in self.sums.values()])
             sums = self.sums.items()
-            self.measured = self.metrics_from_sums(
+            self.last_metrics = self.metrics_from_sums(
                 {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
             )
-        return self.measured
+        return self.last_metrics
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()

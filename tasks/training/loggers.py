@@ -1,4 +1,4 @@
-"""Where a run is told of beside its folder: nowhere, unless a logger is chosen."""
+"""Loggers, which receive what a run writes to its folder; by default there is none."""
 
 from __future__ import annotations
 

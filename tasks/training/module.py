@@ -108,7 +108,7 @@ class Task(TaskHooks):
         self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
         self.sums: Totals = {}
-        self.measured: dict[str, float] = {}
+        self.last_metrics: dict[str, float] = {}
         self.shard = WHOLE
         self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -9,11 +9,11 @@ from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
 from tasks.training.advice import small_batch
 from tasks.training.attempt import Attempt, attempt
-from tasks.training.evaluate import finish
+from tasks.training.evaluate import final_evaluation
 from tasks.training.module import Task
 from tasks.training.outputs import draw, save_weights
 from tasks.training.process import logged
-from tasks.training.summary import ended
+from tasks.training.summary import end_report
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.config.idle import idle
@@ -43,37 +43,37 @@ def train(
     """
     STARTED.clear()
     with logged(folder):
-        tell(config, task, training)
+        announce(config, task, training)
         while True:
             try:
-                with attempt(config, training, task, folder, pictures) as now:
-                    now.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-                    conclude(now, task, training, folder, pictures)
+                with attempt(config, training, task, folder, pictures) as current:
+                    current.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+                    conclude(current, task, training, folder, pictures)
             except RolledBack as back:
                 checkpoint = back.checkpoint
                 if folder:
                     folder.forget_after(back.step)
             else:
-                code = 128 + now.keep.stopped if now.keep.stopped else 0
-                return ended(now.record, folder, code) if folder else None
+                code = 128 + current.checkpointer.stopped if current.checkpointer.stopped else 0
+                return end_report(current.record, folder, code) if folder else None
 
 
 def conclude(
-    now: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, pictures: bool
+    current: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, pictures: bool
 ) -> None:
     """Evaluates a run that reached its end, and writes its weights and figures."""
-    record, stopped = now.record, now.keep.stopped
-    record["steps"] = now.trainer.global_step
+    record, stopped = current.record, current.checkpointer.stopped
+    record["steps"] = current.trainer.global_step
     if not stopped:
-        record["curves_at_start"] = now.recorder.shown["curves"]
-        finish(record, task, training, now.best)
+        record["curves_at_start"] = current.metrics_logger.shown["curves"]
+        final_evaluation(record, task, training, current.best)
     if folder:
-        save_weights(record, task, folder, now.best)
+        save_weights(record, task, folder, current.best)
     if folder and pictures and not stopped:
-        now.figures = draw(record, task, folder, now.recorder.shown["mixing"])
+        current.figures = draw(record, task, folder, current.metrics_logger.shown["mixing"])
 
 
-def tell(config: Config, task: Task, training: TrainerOptions) -> None:
+def announce(config: Config, task: Task, training: TrainerOptions) -> None:
     """Says what was read, what is odd in it, and what is about to be trained.
 
     Named as well are options that are without effect or unwise.

@@ -71,8 +71,8 @@ class WandB(NoLogger):
             if mode != "offline":
                 with contextlib.suppress(Exception):
                     self.run = self.reopen(folder, config, defaults)
-            kept = "the run is kept offline" if self.run else "it is off for this run"
-            log.warning("W&B cannot be reached, %s (%s)", kept, reason)
+            outcome = "the run is kept offline" if self.run else "it is off for this run"
+            log.warning("W&B cannot be reached, %s (%s)", outcome, reason)
         if self.run is not None:
             self.guarded(lambda: self.catch_up(RunFolder(folder)))
 
@@ -180,8 +180,8 @@ def numbered(name: str) -> tuple[str, int | None]:
     >>> numbered("samples_000100"), numbered("curves")
     (('samples', 100), ('curves', None))
     """
-    found = re.fullmatch(r"(.+)_(\d+)", name)
-    return (found[1], int(found[2])) if found else (name, None)
+    match = re.fullmatch(r"(.+)_(\d+)", name)
+    return (match[1], int(match[2])) if match else (name, None)
 
 
 def logged_in() -> bool:

@@ -24,7 +24,7 @@ PLACES = {  # what is called there; a blow falls before or after one of the call
     "row": "tasks.training.metrics_logger.MetricsLogger.row",
     "offer": "tasks.training.best_weights.BestWeights.update",
     "validation": "tasks.training.module.Task.validation_step",
-    "evaluation": "tasks.training.evaluate.measured",
+    "evaluation": "tasks.training.evaluate.evaluate",
     "write": "os.fsync",
     "pickle": "torch._C.PyTorchFileWriter.write_record",
     "rename": "pathlib.Path.replace",
