@@ -17,9 +17,10 @@ HOOKS = (
 
 
 class Fast:
-    """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
+    """Has Lightning skip the hooks inside a step that a class leaves empty.
 
-    Those that a class or a parent of it defines are called as ever.
+    They are None, which Lightning passes over; hooks that a class or a parent of it defines are
+    called as ever.
     """
 
     hidden: ClassVar[tuple[str, ...]] = HOOKS
@@ -34,4 +35,4 @@ class Fast:
 
 
 class FastCallback(Fast, Callback):
-    """A callback without Lightning's empty hooks."""
+    """A callback whose empty hooks cost nothing."""

@@ -119,7 +119,7 @@ class RunFolder:
             return {}
 
     def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The lines of `metrics.jsonl`, each with its row; a last one that was cut off is left out."""
+        """The whole lines of `metrics.jsonl`, each with its row; a last one may be cut off."""
         if self.metrics.is_file():
             for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
                 if not line.endswith("\n"):

@@ -64,7 +64,7 @@ def attempt(
     training: TrainerOptions,
     task: Task,
     folder: RunFolder | None,
-    pictures: bool,
+    figures: bool,
 ) -> Iterator[Attempt]:
     """Makes all that a run needs, within which it is trained; its result is written at the end."""
     keep_freed_memory()
@@ -83,7 +83,7 @@ def attempt(
     with SignalHandler() as interrupts, repeating as unrepeatable:
         logger: NoLogger = config.factory("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
-        metrics_logger = MetricsLogger(folder, logger, training.log_every, epochs, pictures)
+        metrics_logger = MetricsLogger(folder, logger, training.log_every, epochs, figures)
         best = BestWeights(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         policy, every = training.on_nonfinite, training.log_every

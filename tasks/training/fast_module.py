@@ -17,7 +17,7 @@ from tasks.recovery.nonfinite import NonFiniteGuard
 
 
 def signed(method: Callable[..., Any]) -> Any:
-    """A method that carries its signature, which Lightning would work out in every step."""
+    """Returns a method that carries its signature, which Lightning would work out in every step."""
     vars(method)["__signature__"] = inspect.signature(method)
     return method
 
@@ -30,9 +30,9 @@ class FastModule(Fast, LightningModule):
     """A module with data on its device, whose gradients are freed right after the step.
 
     Attributes:
-        watch_every: steps between two of which rate and norm are kept; 0: of none.
+        watch_every: steps from one watched step to the next; 0: none is.
         rate: the learning rate of the watched step.
-        grad_norm: the norm of its gradient over all weights, before clipping.
+        grad_norm: the norm `[]` of its gradient over all weights, before clipping.
         guard: keeps gradients that are not finite from the weights.
         alive: called again and again outside of steps, for a watchdog that would miss them.
     """
@@ -46,7 +46,10 @@ class FastModule(Fast, LightningModule):
     hidden = (*HOOKS, "optimizer_zero_grad", "on_validation_model_zero_grad")  # freed by then
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Names skip the search for parameters: Lightning notes its hook some 30 times a step."""
+        """Sets a text or None at once, where PyTorch would first search all parameters.
+
+        Lightning sets the name of the hook that it calls some 30 times a step.
+        """
         if (value is None or isinstance(value, str)) and name in self.__dict__:
             object.__setattr__(self, name, value)
         else:
@@ -61,7 +64,7 @@ class FastModule(Fast, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm, if asked to, and keeps what is told of a watched step.
+        """Clips by norm, if asked to, and keeps rate and norm of a watched step.
 
         The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
         """

@@ -32,7 +32,7 @@ class Endless:
 
 
 def follow(scheduler: LambdaLR) -> None:
-    """Sets the rates that a schedule has at its step, also where the run's length has changed."""
+    """Sets the rates of a schedule at its present step, which a new length of the run changes."""
     rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
     for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor(scheduler.last_epoch)
@@ -41,8 +41,8 @@ def follow(scheduler: LambdaLR) -> None:
 class TaskHooks(FastModule):
     """The loop around a task: batches from the right step on, sums of an evaluation, checkpoints.
 
-    Its cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor until
-    the log wants it.
+    A step costs little: nothing is logged by `self.log`, and the last loss stays a tensor on its
+    device until the log wants a number.
     """
 
     data: Any
@@ -98,7 +98,7 @@ class TaskHooks(FastModule):
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def metrics(self) -> dict[str, float]:
-        """Gives the metrics of the evaluation pass that just ran, over all processes."""
+        """Returns the metrics of the evaluation pass that just ran, over all processes."""
         if not self.last_metrics:
             flat = torch.cat([value.double().flatten() for value in self.sums.values()])
             if self.trainer.world_size > 1:

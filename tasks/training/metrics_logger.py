@@ -37,10 +37,10 @@ class MetricsLogger(FastCallback):
 
     Args:
         folder: the run folder; None in all but the first process.
-        mirror: receives every row and figure as well.
+        logger: receives every row and figure as well.
         every: steps between two rows.
         epochs: turns a number of steps into passes over the data.
-        pictures: whether there are figures on the way.
+        figures: whether some are drawn on the way.
     """
 
     state_key = "Record"  # in checkpoints
@@ -48,15 +48,15 @@ class MetricsLogger(FastCallback):
     def __init__(
         self,
         folder: RunFolder | None,
-        mirror: NoLogger,
+        logger: NoLogger,
         every: int,
         epochs: Callable[[int], float],
-        pictures: bool = True,
+        figures: bool = True,
     ):
-        self.folder = folder if pictures else None
+        self.folder = folder if figures else None
         self.path = folder.metrics if folder else Path()
         self.file = folder.metrics.open("a", encoding="utf-8") if folder else None
-        self.mirror = mirror
+        self.logger = logger
         self.every = every
         self.epochs = epochs
         self.batches = 0
@@ -90,9 +90,9 @@ class MetricsLogger(FastCallback):
         if self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             loss = train_loss(trainer, task)  # waits for the device
             known = loss if math.isfinite(loss) else None  # of a step that was left out
-            self.row(trainer, {"train/loss": known}, self.course(trainer, task))
+            self.row(trainer, {"train/loss": known}, self.step_values(trainer, task))
 
-    def course(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
+    def step_values(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
         """Learning rate, norm of the gradient and steps per second of a row."""
         norm = float(task.grad_norm)
         now = (trainer.global_step, time.perf_counter())
@@ -118,7 +118,7 @@ class MetricsLogger(FastCallback):
                 for name, figure in task.progress_figures(trainer.global_step).items():
                     path = self.folder.figures / f"{name}.png"
                     save(figure, path)
-                    self.mirror.figure(name, path, trainer.global_step)
+                    self.logger.figure(name, path, trainer.global_step)
 
     def row(
         self,
@@ -140,7 +140,7 @@ class MetricsLogger(FastCallback):
         with room_for(self.path, lambda: len(line)):
             self.file.write(line)
             self.file.flush()
-        self.mirror.row(row)
+        self.logger.row(row)
         if self.progress:
             self.progress.update(step, values)
 
@@ -148,7 +148,7 @@ class MetricsLogger(FastCallback):
         self.ended = (trainer.global_step, time.perf_counter())
 
     def seconds_per_step(self) -> float | None:
-        """Of the steps that this process took, validations included; None before the end."""
+        """Seconds a step of this process took, validations included; None before the end."""
         steps = self.ended[0] - self.began[0] if self.began else 0
         return (self.ended[1] - self.began[1]) / steps if self.began and steps else None
 
@@ -157,7 +157,7 @@ class MetricsLogger(FastCallback):
         if self.progress:
             self.progress.close()
         if self.file:
-            with contextlib.suppress(OSError):  # of a full disk: the row's write told it
+            with contextlib.suppress(OSError):  # of a full disk: the last row's write has said so
                 self.file.close()
 
 

@@ -29,7 +29,7 @@ def train(
     task: Task,
     folder: RunFolder | None,
     checkpoint: Path | None,
-    pictures: bool = True,
+    figures: bool = True,
 ) -> Report | None:
     """Trains, evaluates and records, also over returns to an earlier step.
 
@@ -39,16 +39,16 @@ def train(
         task: fresh, with its data.
         folder: of the run; None in all but the first process.
         checkpoint: to continue from.
-        pictures: whether figures are drawn.
+        figures: whether some are drawn.
     """
     STARTED.clear()
     with logged(folder):
         announce(config, task, training)
         while True:
             try:
-                with attempt(config, training, task, folder, pictures) as current:
+                with attempt(config, training, task, folder, figures) as current:
                     current.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-                    conclude(current, task, training, folder, pictures)
+                    conclude(current, task, training, folder, figures)
             except RolledBack as back:
                 checkpoint = back.checkpoint
                 if folder:
@@ -59,7 +59,7 @@ def train(
 
 
 def conclude(
-    current: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, pictures: bool
+    current: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, figures: bool
 ) -> None:
     """Evaluates a run that reached its end, and writes its weights and figures."""
     record, stopped = current.record, current.checkpointer.stopped
@@ -69,7 +69,7 @@ def conclude(
         final_evaluation(record, task, training, current.best)
     if folder:
         save_weights(record, task, folder, current.best)
-    if folder and pictures and not stopped:
+    if folder and figures and not stopped:
         current.figures = draw(record, task, folder, current.metrics_logger.shown["mixing"])
 
 
