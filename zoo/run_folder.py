@@ -1,4 +1,4 @@
-"""The run folder: the record of a run."""
+"""The run folder, which holds all that a run leaves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/
 
 
 def is_content(path: Path) -> bool:
-    """Whether this is anything but a folder, a lease or a file that was being written."""
+    """Whether a path is a file of a run, so no folder, no lease and none that was half written."""
     return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
 
 
@@ -80,14 +80,14 @@ class RunFolder:
             remove_partial_files(folder)
 
     def write_config(self, tree: dict[str, Any], words: list[str]) -> None:
-        """Writes `config.yaml`, in its first line the words of the command that began the run."""
+        """Writes `config.yaml`; its first line has the words of the command that began the run."""
         import yaml
 
         first = f"{BEGUN}{json.dumps(words)}\n" if words else ""
         atomic_write(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
 
     def words_with(self, words: list[str]) -> list[str]:
-        """The words of the command that began the run, those that change it now put in."""
+        """The words of the command that began the run, with those of the present one put in."""
         with (self.path / "config.yaml").open(encoding="utf-8") as file:
             first = file.readline()
         begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
@@ -97,7 +97,7 @@ class RunFolder:
         return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
     def write_result(self, record: dict[str, Any]) -> None:
-        """Writes `result.json`, beside the system's temporary files where the disk is full.
+        """Writes `result.json`, or in the system's temporary folder where the disk is full.
 
         Errors:
             ResourceError: it had to be written there.

@@ -21,7 +21,8 @@ from pytorch_lightning import Trainer
 from tqdm import tqdm
 
 from tasks.fast_callback import FastCallback
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
 from tasks.training.best_weights import BestWeights
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.loggers import NoLogger

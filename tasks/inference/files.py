@@ -18,7 +18,7 @@ SHOWN = 20  # files of each kind that are named in a text
 
 @dataclass
 class InputFiles:
-    """Files that a verb is to answer.
+    """The files that a verb is asked about, and what among them it cannot answer.
 
     Args:
         folders: in which they lie, with all links followed.
@@ -37,11 +37,11 @@ class InputFiles:
         self.bad.append({"file": shown(file.path), "reason": shown(reason)})
 
     def record(self) -> dict[str, list[dict[str, str]] | list[str]]:
-        """For machines, what has no answer."""
+        """Returns what has no answer, for JSON."""
         return {"bad": self.bad, "passed": [shown(path) for path in self.passed]}
 
     def lines(self) -> list[str]:
-        """For people, what has no answer."""
+        """Returns what has no answer, as lines to read."""
         lines = [f"cannot be read: {e['file']} ({e['reason']})" for e in self.bad[:SHOWN]]
         lines += [f"... and {len(self.bad) - SHOWN} more"] if len(self.bad) > SHOWN else []
         return lines + (
@@ -50,7 +50,7 @@ class InputFiles:
 
 
 def images_in(path: Path) -> InputFiles:
-    """The files in a folder and in its folders, links followed; or one file.
+    """Returns the files in a folder and in its folders, links followed; or one file.
 
     Errors:
         DataError: there are none.

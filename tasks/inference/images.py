@@ -19,7 +19,7 @@ WANTED = "give uint8 [B, C, H, W], PIL images, or a list of these"
 
 
 def bytes_of(image: Picture, channels: int, size: tuple[int, int] | None) -> Tensor:
-    """One image `[C, H, W]` of bytes, scaled and cut to a size.
+    """Returns one image as bytes `[C, H, W]`, scaled and cut to a size.
 
     Errors:
         DataError: it is no image, or has other channels.

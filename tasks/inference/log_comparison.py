@@ -19,7 +19,7 @@ DIGESTS = {  # what a run began with, in the order in which it is made
 
 
 def logged_numbers(folder: RunFolder, last: int) -> Numbers:
-    """The numbers of a log up to a step, without what the clock says; None for one given twice."""
+    """The numbers of a log up to a step, without speed; None for one that stands there twice."""
     numbers: Numbers = {}
     for row in folder.rows():
         keys = [(row["step"], name) for name in row if name not in ("step", CLOCK)]
@@ -81,7 +81,7 @@ def difference(key: Key, then: float | None, now: float | None) -> dict[str, Any
 
 
 def table(record: dict[str, Any]) -> str:
-    """What is equal and what is not, for people."""
+    """What is equal and what is not, in lines to read."""
     rows = [(name, "equal" if same else "differs") for name, same in record["digests"].items()]
     count = f"{record['different']} of {record['numbers']} numbers differ"
     log_says = count if record["different"] else f"equal, {record['numbers']} numbers"
@@ -102,7 +102,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def cause(record: dict[str, Any]) -> str:
-    """Why a log may not have come out again."""
+    """The likely reason why two logs differ."""
     if not record["digests"].get("data", True):
         return "the data is not that of the run"
     if record["changed"]:

@@ -1,4 +1,4 @@
-"""From a run folder to its task with the weights, without training."""
+"""Trained tasks, built from their run folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Weights = Literal["last", "best"]
 
 
 def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
-    """The task of a run with its weights, on whatever this machine has, mostly without its data.
+    """Returns the task of a run with its weights; the run's data need not be there.
+
+    It is for any machine, whatever the run was trained on. Only runs of before, and data of other
+    packages without `metadata`, are loaded.
 
     Args:
         config: of the run.
@@ -47,7 +50,7 @@ def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") 
 
 
 def training_data(task: Task, folder: RunFolder) -> Any:
-    """The data that a run was trained on.
+    """Loads the data that a run was trained on.
 
     Errors:
         ConfigError: it is no longer the same.

@@ -1,4 +1,4 @@
-"""What a trained run is used for: verbs that a task knows, such as `sample`."""
+"""Verbs that a trained run knows by its task, such as `sample`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.run_folder import RunFolder
 
 
 def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
-    """Does a verb with the last weights of the run in a folder, without the run's data.
+    """Runs a verb with the last weights of the run in a folder; the run's data need not be there.
 
     Errors:
         ConfigError: the task does not know the verb, or an option is wrong.

@@ -1,4 +1,4 @@
-"""The first steps of a run once more, and whether its log comes out as it was."""
+"""`verify`: trains the first steps of a run again and compares the logs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices")
 
 
 class StopAt(FastCallback):
-    """Ends a run after a step as a signal does, without its final evaluation.
+    """Ends a run after a step, as a signal would, so without its final evaluation.
 
     Args:
         step: the last one.
@@ -105,7 +105,7 @@ def repeat(config: Config, folder: RunFolder | None, stop: StopAt) -> None:
     config.choices["logger"] = "none"
     config.sections["logger"] = registry.options("logger", "none")
     training, task = build_trainer_options(config), build_task(config)
-    training.beside.append(stop)
+    training.extra_callbacks.append(stop)
     log.disabled = True
     try:
         with contextlib.suppress(Diverged):  # its rows are a log as well

@@ -1,12 +1,10 @@
-"""Checkpoints with all random states, and signals that end a run at the end of a step."""
+"""Checkpoints with all random states, saved when they are due."""
 
 from __future__ import annotations
 
 import random
-import signal
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -15,38 +13,10 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.fast_callback import FastCallback
+from tasks.recovery.signals import SignalHandler
 from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 from zoo.errors import Diverged
 from zoo.probes.nonfinite import first_of
-
-
-class SignalHandler:
-    """Notes a signal and lets the step end; a second one stops at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.previous: dict[int, Any] = {}
-
-    def __enter__(self) -> SignalHandler:
-        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
-        self.listen()
-        return self
-
-    def listen(self) -> None:
-        """Takes the signals, also from Lightning, which would end the run with exit code 0."""
-        for number in self.SIGNALS:
-            signal.signal(number, self.note)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
 
 
 class Checkpointer(FastCallback):
@@ -144,7 +114,7 @@ class Checkpointer(FastCallback):
 
 
 def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
-    """Keeps a run whose numbers are lost from replacing a good checkpoint.
+    """Keeps a run from replacing a good checkpoint by one with numbers that are not finite.
 
     Errors:
         Diverged: a weight, a running statistic or the optimiser's memory is no longer finite.
@@ -168,7 +138,7 @@ def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
 
 
 def is_real(value: Any) -> bool:
-    """Whether this is a tensor of floating point numbers."""
+    """Whether a value is a tensor of floating point numbers."""
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 

@@ -17,7 +17,7 @@ def digest(path: Path) -> str:
 
 
 def read_sums(folder: Path) -> list[tuple[str, str]]:
-    """Digests and names of the files in a folder; none for a run of before there were any."""
+    """Digests and names of the files in a folder; none in folders of versions without digests."""
     path = folder / SUMS
     if not path.is_file():
         return []
@@ -26,10 +26,10 @@ def read_sums(folder: Path) -> list[tuple[str, str]]:
 
 
 def settled_sums(folder: Path) -> list[tuple[str, str]]:
-    """Digests and names of the files that are there, the true one where a file has several.
+    """Digests and names of the files that exist, one line each also after a kill.
 
-    What it finds where a process was killed: an old and a new line of the file that was written,
-    and the line of the one before it. A damaged file keeps its lines.
+    A process that was killed within a write leaves two lines of the file, of its old and its new
+    content: the true one stays. A damaged file, of which neither is true, keeps its lines.
     """
     sums = read_sums(folder)
     files = {path.name for path in folder.iterdir()}

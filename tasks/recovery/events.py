@@ -1,4 +1,4 @@
-"""What happened to the losses of a run: which were out of the usual, which were lost."""
+"""The unusual losses of a run: those far above the others and those that are not finite."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHOWN = 100  # events that a result lists
 
 
 class LossEvents:
-    """The losses of a run that its result lists, and the last usual ones to compare with.
+    """Collects the unusual losses of a run for its result, and the last ones to compare with.
 
     Attributes:
         events: in the order of steps: `step`, `kind` (spike, skip, rollback), `value` of the loss,

@@ -16,7 +16,7 @@ BEST = {"loss", "step", "weights"}  # and best.ckpt
 
 
 def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
-    """A checkpoint as plain containers and tensors; CheckpointError where it is none or damaged."""
+    """Returns a checkpoint as plain containers and tensors; CheckpointError where it is damaged."""
     fix = "start again, or name another run"
     if not path.is_file():
         raise CheckpointError("there is no checkpoint", str(path), fix)
@@ -41,7 +41,7 @@ def load_checkpoint(path: Path, keys: set[str] = LAST) -> dict[str, Any]:
 
 
 def load_last(folder: Path) -> tuple[dict[str, Any], Path]:
-    """The newest good checkpoint of a run and its file: `last.ckpt`, or the one before it.
+    """Returns the newest good checkpoint of a run and its file: `last.ckpt` or `previous.ckpt`.
 
     Args:
         folder: with the checkpoints.
@@ -68,7 +68,7 @@ def load_last(folder: Path) -> tuple[dict[str, Any], Path]:
 
 
 def load_best(folder: Path, last: dict[str, Any]) -> dict[str, Any]:
-    """Loss, step and weights of the lowest validation loss of a run.
+    """Returns loss, step and weights of the lowest validation loss of a run.
 
     Args:
         folder: with the checkpoints.

@@ -50,7 +50,7 @@ class NonFiniteGuard(FastCallback):
 
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
-        self.keeps = self.needs_norm = policy != "stop"
+        self.goes_on = self.needs_norm = policy != "stop"
         self.scaler: Any = None  # of fp16
         self.scale = math.inf  # of the scaler at the last look
         self.batches = 0
@@ -67,7 +67,7 @@ class NonFiniteGuard(FastCallback):
         self.every = 1 if alone else self.every
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scale = self.scaler.get_scale() if self.scaler else math.inf
-        self.needs_norm = self.keeps or not alone
+        self.needs_norm = self.goes_on or not alone
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
@@ -100,15 +100,15 @@ class NonFiniteGuard(FastCallback):
             before.copy_(value)
 
     def is_loss_lost(self, loss: Tensor) -> bool:
-        """Whether this loss or one before it in its step is not finite; waits for the device."""
+        """Whether this loss `[]` or an earlier one of its step is not finite; waits for the device."""
         if not loss.isfinite():
             self.norm = loss  # of an update among several, whose other losses may be finite
             return True
         return not all(bool(earlier.isfinite()) for _, earlier, _ in self.pending)
 
     def poison_gradient(self, loss: Tensor) -> Tensor:
-        """Returns the loss `[]`; where it is not finite, its gradient is not finite either."""
-        return loss * (1 + 0 * loss.detach()) if self.keeps else loss
+        """Returns the loss `[]`, with a gradient that is not finite where the loss is not."""
+        return loss * (1 + 0 * loss.detach()) if self.goes_on else loss
 
     def on_validation_start(self, trainer: Trainer, task: Any) -> None:
         self.look(trainer, task)
@@ -150,7 +150,7 @@ class NonFiniteGuard(FastCallback):
                 self.handle(trainer, task, step, batch, loss)
 
     def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        """Tells of a run too short for fp16 to find its scale."""
+        """Warns where the run was too short for fp16 to find its scale."""
         if self.scaler and trainer.global_step:
             untrained = self.scaler.get_backoff_factor() ** trainer.global_step
             if self.scaler.get_scale() <= self.scaler._init_scale * untrained:
@@ -158,7 +158,7 @@ class NonFiniteGuard(FastCallback):
                 log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
 
     def handle(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
-        """Does with a lost step what the policy says.
+        """Ends the run, leaves the step out or goes back, by the policy.
 
         Args:
             trainer: of the run.
@@ -175,8 +175,8 @@ class NonFiniteGuard(FastCallback):
         if not origin and before and math.isfinite(loss):
             origin = f"batches {batches[0]} to {last}"
         what = f"{self.lost_value(loss)} is not finite at step {step}, {origin or f'batch {last}'}"
-        if not self.keeps or self.count > self.limit:
-            more = f" ({self.count} such steps)" if self.keeps else ""
+        if not self.goes_on or self.count > self.limit:
+            more = f" ({self.count} such steps)" if self.goes_on else ""
             raise Diverged(what + more, "training", self.fix(loss))
         if self.policy == "skip":
             self.losses.add(step, "skip", loss)
@@ -204,7 +204,7 @@ class NonFiniteGuard(FastCallback):
         """What to change after a lost step."""
         if self.scaler and math.isfinite(loss):
             return "give trainer.precision=bf16-mixed or lower optimizer.lr"
-        saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
+        saved = self.path.with_name("last.ckpt").is_file() and not self.goes_on
         return "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
 
     def state_dict(self) -> dict[str, Any]:

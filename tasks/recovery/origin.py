@@ -38,7 +38,7 @@ def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
 
 
 def agreed(trainer: Trainer, words: str) -> str:
-    """The words, the same in all processes, of the one whose own part of the batch is lost."""
+    """Returns the same words in all processes: those of one whose part of the batch is lost."""
     if trainer.world_size == 1:
         return words
     all_words: list[Any] = [None] * trainer.world_size
@@ -49,7 +49,7 @@ def agreed(trainer: Trainer, words: str) -> str:
 
 @contextmanager
 def undisturbed(task: Any) -> Iterator[None]:
-    """Within, a step can be taken again; buffers and random states are as before afterwards."""
+    """Within, a step can be taken again; afterwards buffers and random states are as before."""
     buffers = {name: value.clone() for name, value in task.model.named_buffers()}
     states = {name: generator.get_state() for name, generator in task.generators.items()}
     compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None

@@ -29,7 +29,7 @@ def say_once(text: str) -> None:
 
 
 class Ranks:
-    """This process among those of its run.
+    """The processes of a run as this one sees them.
 
     Attributes:
         rank: of this process.
@@ -43,7 +43,7 @@ class Ranks:
         self.children: list[subprocess.Popen[bytes]] = []
 
     def adopt(self) -> None:
-        """Takes the processes that this one has started from Lightning's observer.
+        """Takes over from Lightning's observer the processes that this one has started.
 
         It would kill this process within seconds of another's end, before it can say why.
         """

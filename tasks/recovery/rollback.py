@@ -10,7 +10,7 @@ from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 
 
 class RolledBack(Exception):
-    """The run goes on from an earlier checkpoint, after the batches that it lost.
+    """Raised to go on from an earlier checkpoint, behind the batches that were lost.
 
     Args:
         checkpoint: to go on from.
@@ -23,7 +23,7 @@ class RolledBack(Exception):
 
 
 def rewrite_for_return(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
-    """Adds to the checkpoint to return to what has happened since; it is also `last.ckpt` then.
+    """Adds what has happened since to the checkpoint to return to, and makes it `last.ckpt` too.
 
     Args:
         path: of the checkpoint.

@@ -33,7 +33,7 @@ def save_checkpoint(content: Any, path: Path, previous: Path | None = None) -> N
 
 
 def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any]) -> None:
-    """Writes weights by their names in the model, for every program that reads safetensors.
+    """Writes weights by their names in the model, as a safetensors file.
 
     Args:
         weights: of the model.
@@ -86,9 +86,10 @@ def set_aside(path: Path) -> None:
 
 
 def repeatable(content: Any) -> Any:
-    """The same content in fresh containers and with equal texts as one, so equal bytes are written.
+    """Returns a copy of the content that pickle writes as the same bytes whatever its history.
 
-    Pickle writes an object that it met before as a reference, and what was loaded shares less.
+    Containers are fresh and equal texts are one object: pickle writes an object that it met before
+    as a reference, and content that was loaded shares fewer objects than content that was made.
     """
     if isinstance(content, Tensor):
         return content.cpu()  # where it is loaded, too

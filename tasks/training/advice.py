@@ -1,4 +1,4 @@
-"""What to change where a batch is too small for its norms or a run too large for its machine."""
+"""Advice where a batch is too small for its norms, or a run too large for its machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WANTED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(bytes|[KMGT]iB)")  # PyTor
 
 
 def small_batch(task: Task) -> list[str]:
-    """A warning, in a list, where batch norms take their statistics from few examples, or no line.
+    """Returns a warning where batch norms take their statistics from few examples, else none.
 
     Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, table 2 (ResNet-50 on ImageNet,
     error in percent with batches of 32, 16, 8, 4, 2: batch norm 23.6, 23.7, 24.8, 27.3, 34.7,
@@ -30,7 +30,7 @@ def small_batch(task: Task) -> list[str]:
 
 
 def out_of_memory(config: Config, task: Task, message: str) -> ResourceError:
-    """The error of a run that needed more memory than there is: how much, and what to lower.
+    """Returns the error of a run that ran out of memory: how much it needed, and what to lower.
 
     Args:
         config: of the run.

@@ -1,4 +1,4 @@
-"""What is around Lightning's loop: callbacks and signals, and a record however it ends."""
+"""All that surrounds Lightning's loop: callbacks, signals, and a record however it ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
 from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.rollback import RolledBack
+from tasks.recovery.signals import SignalHandler
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory
 from tasks.training.best_weights import BestWeights
@@ -66,7 +67,7 @@ def attempt(
     folder: RunFolder | None,
     figures: bool,
 ) -> Iterator[Attempt]:
-    """Makes all that a run needs, within which it is trained; its result is written at the end."""
+    """Within, a run can be trained; at the end its result is written, however it ended."""
     keep_freed_memory()
     forget_peak_memory()
     redraw(task.model, config.seed)
@@ -134,7 +135,7 @@ def attempt(
 def outcome(
     record: dict[str, Any], checkpointer: Checkpointer, config: Config, task: Task
 ) -> Iterator[None]:
-    """Notes how training ended and how long it took; errors that have a remedy get it."""
+    """Notes in the record how training ended and how long it took; errors get their remedy."""
     began = time.perf_counter()
     try:
         yield

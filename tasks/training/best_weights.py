@@ -1,4 +1,4 @@
-"""The weights of lowest validation loss, and the patience of a run that finds no better ones."""
+"""The weights of lowest validation loss, and the end of a run that finds no better ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BestWeights(FastCallback):
         self.begun = checkpoint["global_step"]
 
     def on_fit_start(self, trainer: Trainer, task: Any) -> None:
-        """Ends a run at once that was killed in its last evaluation."""
+        """Ends a run at once whose patience was over when it was killed."""
         if self.begun * trainer.accumulate_grad_batches % int(trainer.val_check_interval) == 0:
             self.end(trainer, self.begun)
 

@@ -117,7 +117,7 @@ def checked_data(config: Config, data: Any) -> Any:
 
 @contextlib.contextmanager
 def refusing_lacking_members(config: Config, data: Any) -> Iterator[None]:
-    """Within, the use of a member that the data lacks is a ConfigError: a task is made of it."""
+    """Within, while a task is made of the data, a member that the data lacks is a ConfigError."""
     try:
         yield
     except AttributeError as error:

@@ -10,7 +10,7 @@ from zoo.config.config import Config
 
 
 class NoLogger:
-    """No mirror: the run folder alone."""
+    """Writes nothing beside the run folder."""
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         """Begins a run."""
@@ -26,7 +26,7 @@ class NoLogger:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What W&B needs so that the runs of one comparison fall together."""
+    """The id, group and tags of a run, which keep the runs of a comparison together."""
     choices, depth = config.choices, config.sections["model"]["depth"]
     data = config.sections["data"].get("name") or choices["data"]
     return {

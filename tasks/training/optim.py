@@ -25,7 +25,7 @@ Beta = Annotated[float, Ge(0), Lt(1)]
 
 
 class Optimizer:
-    """Options of an optimiser; `build` gives it its parameters.
+    """Options of an optimiser; `build` makes it for the parameters of a model.
 
     Weights (two or more axes) decay; biases and norms do not unless asked for, and the parameters
     of connections never do.
@@ -76,7 +76,7 @@ class Optimizer:
         self.rest = rest
 
     def groups(self, model: nn.Module) -> Iterator[dict[str, Any]]:
-        """Parameter groups by part of the model, those without decay last."""
+        """Parameters grouped by their decay, those without any last."""
         bare = {id(p) for m in model.modules() if isinstance(m, Connection) for p in m.parameters()}
         members: dict[float, list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
@@ -95,7 +95,7 @@ class Optimizer:
         batch_size: int | None = None,
         epoch: float = 1.0,
     ) -> dict[str, Any]:
-        """The optimiser and its schedule, in Lightning's form.
+        """Returns the optimiser and its schedule, in Lightning's form.
 
         Args:
             model: whose parameters it moves.

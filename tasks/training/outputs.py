@@ -29,7 +29,14 @@ def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Be
 def draw(
     record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
 ) -> dict[str, Path]:
-    """The figures of a finished run."""
+    """Draws the figures of a finished run and returns their files by name.
+
+    Args:
+        record: of the run.
+        task: that was trained.
+        folder: of the run.
+        fresh: mixing matrix `[branches + 1, branches + 1]` of the model before training, if any.
+    """
     from zoo.probes.plots import curves_figure, depth_figure, mixing_figure, save
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)

@@ -1,4 +1,4 @@
-"""What is set for a whole process of a run: its seeds, where its messages go."""
+"""Settings of a whole process: the seeds of its generators, where its messages go."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger("zoo")
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds the global generators, in all processes alike: draws are for whole batches."""
+    """Seeds the global generators, alike in all processes, since draws are for whole batches."""
     value = keyed_seed(seed, "train", "0")
     torch.manual_seed(value)
     np.random.seed(value % 2**32)
@@ -28,7 +28,7 @@ def seed_everything(seed: int) -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log on disk; a disk without room costs its lines, no run."""
+    """A log on disk; a full disk costs it lines, but ends no run."""
 
     def _open(self) -> Plain:
         return Plain(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")

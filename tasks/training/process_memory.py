@@ -1,4 +1,4 @@
-"""The memory of this process: kept from step to step, counted run by run."""
+"""The memory of this process: its peak in a run, and blocks that a next step can use again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
 
 
 def forget_peak_memory() -> None:
-    """Begins the count anew, since a process may train several runs; on Linux and on GPUs."""
+    """Starts the peak anew, since a process may train several runs; on Linux and on GPUs."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     malloc_trim = getattr(LIBC, "malloc_trim", None)
@@ -51,7 +51,7 @@ def peak_memory_bytes() -> int:
 
 
 def memory_bytes() -> tuple[int, str]:
-    """The memory that `peak_memory_bytes` is a part of, and its name."""
+    """The memory of the device whose peak `peak_memory_bytes` gives, and the device's name."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
         return gpu.total_memory, gpu.name

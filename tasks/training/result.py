@@ -48,7 +48,7 @@ def machine() -> dict[str, Any]:
 
 
 def order_digest(task: Any) -> str:
-    """SHA-256 over the first training batches: paired runs see the same ones in the same order."""
+    """SHA-256 of the first training batches, which is equal where paired runs see the same ones."""
     digest = hashlib.sha256()
     for batch in itertools.islice(task.train_loader(1, 0), BATCHES):
         for leaf in tree_leaves(batch):

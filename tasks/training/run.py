@@ -118,7 +118,7 @@ def start_again(config: Config, folder: RunFolder) -> Report | None:
 
 
 def same_run(config: Config, folder: RunFolder) -> bool:
-    """Whether a folder's run has this configuration; its drawn name is taken then."""
+    """Whether the run in a folder has this configuration, which then takes its name as well."""
     try:
         stored = from_file(str(folder.path / "config.yaml"), {})
     except ConfigError:  # of something else
@@ -130,7 +130,7 @@ def same_run(config: Config, folder: RunFolder) -> bool:
 
 
 def complete(record: dict[str, Any], folder: RunFolder) -> Report | None:
-    """The report of a run that has nothing left to do, in its first process."""
+    """The report of a run that has nothing left to do; None in all but its first process."""
     if is_first():
         say("already complete")
     return end_report(record, folder) if is_first() else None

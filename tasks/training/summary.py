@@ -61,7 +61,7 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
 
 
 def next_steps(record: Mapping[str, Any], folder: RunFolder) -> str:
-    """Two commands that follow a finished run: one that uses it, one that asks why."""
+    """Two commands that can follow a finished run: one uses it, one compares its connection."""
     task, rule = record["task"], record["connection"]
     verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
     verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")

@@ -31,7 +31,7 @@ def train(
     checkpoint: Path | None,
     figures: bool = True,
 ) -> Report | None:
-    """Trains, evaluates and records, also over returns to an earlier step.
+    """Trains, evaluates and records a run; it may return to earlier steps on the way.
 
     Args:
         config: the configuration.
@@ -74,10 +74,7 @@ def conclude(
 
 
 def announce(config: Config, task: Task, training: TrainerOptions) -> None:
-    """Says what was read, what is odd in it, and what is about to be trained.
-
-    Named as well are options that are without effect or unwise.
-    """
+    """Logs what was read, what is odd in it, which options do nothing, and what is trained."""
     log.info("%s", task.data.summary())
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]

@@ -20,7 +20,8 @@ from pytorch_lightning import Callback
 from small_runs import SMALL, command, fit, rows, weights
 
 from tasks.gnn.task import NodeClassification
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.process import logged
 from tasks.training.process_memory import (
