@@ -100,7 +100,7 @@ class NonFiniteGuard(FastCallback):
             before.copy_(value)
 
     def is_loss_lost(self, loss: Tensor) -> bool:
-        """Whether this loss `[]` or an earlier one of its step is not finite; waits for the device."""
+        """Whether this loss `[]` or an earlier one of its step is lost; waits for the device."""
         if not loss.isfinite():
             self.norm = loss  # of an update among several, whose other losses may be finite
             return True
