@@ -36,4 +36,4 @@ def load(
         CheckpointError: the folder holds no run, or the run has no such weights.
         ConfigError: the machine has no such device.
     """
-    return import_module("tasks.inference.trained").load(folder, weights, device)
+    return import_module("tasks.inference.trained_module").load(folder, weights, device)

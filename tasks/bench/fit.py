@@ -20,14 +20,16 @@ import torch
 from pytorch_lightning import Trainer
 from tqdm import tqdm
 
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.fast_callback import FastCallback
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
+from tasks.training.best_weights import BestWeights
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.callbacks import BestWeights, MetricsLogger
-from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
-from tasks.training.memory import keep_freed_memory
+from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
+from tasks.training.process_memory import keep_freed_memory
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import ConfigError

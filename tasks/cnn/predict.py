@@ -11,10 +11,11 @@ from torch import Tensor
 
 from tasks.data.decode import Encoded, Mode, pixels
 from tasks.data.folders import File, folder_at, shown
-from tasks.inference.files import SHOWN, given_file, images_in, writing
+from tasks.inference.files import SHOWN, images_in, output_file, writing
 from zoo.errors import DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 AT_ONCE = 64  # images of a batch
@@ -38,7 +39,7 @@ class PredictLabels:
         self.path, self.out = folder_at(path), out
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        table = given_file(self.out, folder.path / "predictions" / "labels.csv", "out")
+        table = output_file(self.out, folder.path / "predictions" / "labels.csv", "out")
         found = images_in(self.path)
         rows: list[dict[str, Any]] = []
         for start in range(0, len(found.files), AT_ONCE):
@@ -46,7 +47,7 @@ class PredictLabels:
             for file in found.files[start : start + AT_ONCE]:
                 image = opened(task, file)
                 if isinstance(image, str):
-                    found.lose(file, image)
+                    found.add_unreadable(file, image)
                 else:
                     names.append(shown(file.place))
                     images.append(image)
@@ -58,7 +59,7 @@ class PredictLabels:
             raise DataError(what, shown(self.path), "give path=FOLDER with images")
         with writing(table, "out"):
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(table, spreadsheet(rows))
+            atomic_write(table, spreadsheet(rows))
         record = {"labels": rows, "classes": list(task.data.classes), "file": shown(table)}
         lines = [*found.lines(), *(line(row) for row in rows[:SHOWN])]
         lines.append(f"{len(rows)} labels in {shown(table)}")

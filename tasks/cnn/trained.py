@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tasks.cnn.predict import probabilities
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import Trained
+from tasks.inference.trained_module import Trained
 
 
 class TrainedLabels(Trained):

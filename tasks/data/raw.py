@@ -13,7 +13,7 @@ from tasks.data.cache import made
 from tasks.data.network import SECONDS, within
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import DataError
-from zoo.run_folder import sweep, write_whole
+from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
 from zoo.system.lease import turn
 
@@ -53,11 +53,11 @@ def fetched(folder: Path, name: str) -> Path:
     """
     if lacking(folder, name):
         with turn(made(folder)):
-            sweep(folder)
+            remove_partial_files(folder)
             for path, url, expected in lacking(folder, name):
                 if path.is_file():
                     say(f"{path} {damage_at(path, expected)}; it is fetched anew")
-                write_whole(path, received(url, expected, path))
+                atomic_write(path, received(url, expected, path))
     return folder
 
 

@@ -15,10 +15,11 @@ import torch
 from tasks.data.folders import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
-from tasks.inference.files import given_folder, writing
+from tasks.inference.files import output_folder, writing
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, room_for
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import room_for
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
@@ -41,7 +42,7 @@ class ExportDiffusers:
         self.format, self.dir = format, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        place = given_folder(self.dir, folder.path / "export" / "diffusers", "dir")
+        place = output_folder(self.dir, folder.path / "export" / "diffusers", "dir")
         if self.dir is not None and place.exists():
             raise ConfigError("something lies there", f"dir={shown(place)}", "name a new folder")
         with passing(place.with_name(f".{place.name[:40]}.new")) as fresh:

@@ -14,11 +14,12 @@ from tasks.data.folders import shown
 from tasks.diffusion.noise_schedule import Sampler
 from tasks.diffusion.sampling import sampled
 from tasks.diffusion.task import Denoising
-from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.files import output_folder, unused_path, writing
 from tasks.training.image_plots import enlarged, sheet
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class SampleImages:
@@ -48,9 +49,9 @@ class SampleImages:
         self.label, self.guidance, self.dir = label, guidance, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        place = given_folder(self.dir, folder.path / "samples", "dir")
+        place = output_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
-            place = unused(place, f"images-{self.seed}")
+            place = unused_path(place, f"images-{self.seed}")
             place.mkdir(parents=True)
         try:
             images = self.made(task)
@@ -101,4 +102,4 @@ def save_image(image: Tensor, path: Path) -> None:
     array = image.movedim(0, -1).numpy()
     file = io.BytesIO()
     Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, "PNG")
-    write_whole(path, file.getvalue())
+    atomic_write(path, file.getvalue())

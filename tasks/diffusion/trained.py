@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tasks.diffusion.sample import SampleImages
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import CALL, Trained
+from tasks.inference.trained_module import CALL, Trained
 from zoo.config.options import checked
 
 

@@ -10,11 +10,12 @@ from tasks.cnn.predict import labels, line
 from tasks.data.folders import folder_at, shown
 from tasks.data.graphs.dataset import check_nodes
 from tasks.data.graphs.sources import nodes_of
-from tasks.inference.files import SHOWN, given_file, writing
-from tasks.inference.restored import own_data
+from tasks.inference.files import SHOWN, output_file, writing
+from tasks.inference.restored import training_data
 from zoo.errors import DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class PredictNodes:
         self.path, self.out = path, out
 
     def __call__(self, task: NodeClassification, folder: RunFolder) -> Report:
-        table = given_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
+        table = output_file(self.out, folder.path / "predictions" / "nodes.csv", "out")
         if self.path is None:
-            graph = own_data(task, folder)
+            graph = training_data(task, folder)
             x, edge_index = graph.x, graph.edge_index
         else:
             file = str(folder_at(self.path))
@@ -46,7 +47,7 @@ class PredictNodes:
         rows = labels(range(len(x)), shares, task.data.class_names, "node")
         with writing(table, "out"):
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(table, spreadsheet(rows))
+            atomic_write(table, spreadsheet(rows))
         lines = [line(row) for row in rows[:SHOWN]]
         lines.append(f"{len(rows)} labels in {shown(table)}")
         record = {"labels": rows, "classes": list(task.data.class_names), "file": shown(table)}

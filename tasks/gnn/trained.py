@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tasks.data.graphs.dataset import check_nodes
 from tasks.gnn.predict import node_shares, placed
-from tasks.inference.restored import own_data
-from tasks.inference.trained import Trained
+from tasks.inference.restored import training_data
+from tasks.inference.trained_module import Trained
 from zoo.errors import DataError
 
 
@@ -28,7 +28,7 @@ class TrainedNodes(Trained):
         Args:
             graph: has `x` `[N, F]` and `edge_index` `[2, E]`; None: the run's own.
         """
-        graph = own_data(self.learned, self.folder) if graph is None else graph
+        graph = training_data(self.learned, self.folder) if graph is None else graph
         for name in ("x", "edge_index"):
             if getattr(graph, name, None) is None:
                 what = f"a {type(graph).__name__} has no {name}"

@@ -1,4 +1,4 @@
-"""What the tasks of images share."""
+"""The base class of tasks on images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ImageTask(Task):
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
 
     def shuffled(self, number: int = 0) -> Shuffled:
-        """Gives the training batches from a number on: it, and its examples `[B]` long."""
+        """The training batches from a number on: pairs of number and examples `[B]` long."""
         return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
 
     def batches_per_pass(self) -> int:
@@ -54,5 +54,5 @@ class ImageTask(Task):
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        """Gives numbers of batches, and of their examples `[B]` long."""
+        """Returns pairs of a batch's number and its examples `[B]` long."""
         return self.shuffled(number)

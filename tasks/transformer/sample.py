@@ -9,13 +9,14 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.files import output_folder, unused_path, writing
 from tasks.transformer.task import LanguageModelling
 from zoo.config.sizes import Count
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
 from zoo.seeding import generator
+from zoo.system.atomic import atomic_write
 
 
 def harmless(letter: str) -> str:
@@ -54,11 +55,11 @@ class SampleText:
 
     def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
         text = self.prompt + self.continuation(task)
-        place = given_folder(self.dir, folder.path / "samples", "dir")
+        place = output_folder(self.dir, folder.path / "samples", "dir")
         with writing(place, "dir"):
-            path = unused(place, f"text-{self.seed}", ".txt")
+            path = unused_path(place, f"text-{self.seed}", ".txt")
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text + "\n")
+            atomic_write(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
         return Report(record, "".join(map(harmless, text)))
 

@@ -130,15 +130,15 @@ class LanguageModelling(Task):
 
     def metrics(self) -> dict[str, float]:
         """Gives nats for each symbol, perplexity, and bits for each character of the text."""
-        if not self.measured:
+        if not self.last_metrics:
             means = super().metrics()
             loss = means["loss"]
-            self.measured = {
+            self.last_metrics = {
                 "loss": loss,
                 "perplexity": math.exp(loss) if loss < 700 else math.inf,
                 "bits_per_character": loss / math.log(2) / means["characters"],
             }
-        return self.measured
+        return self.last_metrics
 
     def chance_metrics(self) -> dict[str, float]:
         """Of the frequencies in the training part; each symbol is counted once more there."""

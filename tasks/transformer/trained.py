@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.inference.trained import CALL, Trained
+from tasks.inference.trained_module import CALL, Trained
 from tasks.transformer.sample import SampleText
 from zoo.config.options import checked
 

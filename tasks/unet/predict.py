@@ -15,11 +15,12 @@ from torch import Tensor
 from tasks.data.decode import Encoded, Mode, array, converted, read
 from tasks.data.folders import folder_at, shown
 from tasks.data.masks.palette import palette
-from tasks.inference.files import Found, given_folder, images_in, writing
+from tasks.inference.files import InputFiles, images_in, output_folder, writing
 from zoo.config.sizes import Width
 from zoo.errors import ConfigError, DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class PredictMasks:
@@ -46,7 +47,7 @@ class PredictMasks:
         self.path, self.out, self.size = folder_at(path), out, size
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        out = given_folder(self.out, folder.path / "predictions", "out")
+        out = output_folder(self.out, folder.path / "predictions", "out")
         found = images_in(self.path)
         targets = self.targets(found, out)
         mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
@@ -57,15 +58,15 @@ class PredictMasks:
             encoded = Encoded(file, "path", 0)
             pixels = read(encoded, lambda image: array(converted(image, mode), None))
             if isinstance(pixels, str):
-                found.lose(file, pixels)
+                found.add_unreadable(file, pixels)
                 continue
             shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
             try:
                 with writing(target, "out"):
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+                    atomic_write(target, png(shares.argmax(0).to(torch.uint8), colours))
             except ConfigError as error:  # of this name alone, where others can be written
-                found.lose(file, f"its mask {str(error).partition(' -- ')[0]}")
+                found.add_unreadable(file, f"its mask {str(error).partition(' -- ')[0]}")
                 continue
             written.append({"image": shown(file.path), "mask": shown(target)})
         if not written:
@@ -76,7 +77,7 @@ class PredictMasks:
         lines.append(f"{len(written)} masks in {shown(out)}")
         return Report(record | found.record(), "\n".join(lines))
 
-    def targets(self, found: Found, out: Path) -> list[Path]:
+    def targets(self, found: InputFiles, out: Path) -> list[Path]:
         """For every file the mask that is written for it.
 
         Errors:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import Trained
+from tasks.inference.trained_module import Trained
 from tasks.unet.predict import mask_shares
 
 

@@ -82,5 +82,5 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
     folder.create()
     folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
-        train(config, training, task, folder, None, pictures=False)
+        train(config, training, task, folder, None, figures=False)
     return {"status": folder.result()["status"]}

@@ -32,7 +32,8 @@ from zoo.compare.report.wandb_sync import sync
 from zoo.compare.report.write import write_all
 from zoo.errors import quoted
 from zoo.report import Report
-from zoo.run_folder import SCHEMA, write_whole
+from zoo.run_folder import SCHEMA
+from zoo.system.atomic import atomic_write
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
@@ -141,7 +142,7 @@ def compare(words: Sequence[str]) -> Report:
         if options.dry_run:
             return listing(runs, jobs, failed, store, engine, planned.hypotheses)
         record, plan_file = underway.record(runs), store.path / PLAN
-        write_whole(plan_file, json.dumps(record.plain()))
+        atomic_write(plan_file, json.dumps(record.plain()))
         try:
             with Progress(sys.stderr) as progress:
                 tally = run_all(jobs, store, engine, progress.show)

@@ -15,10 +15,10 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from tasks.data.graphs.dataset import Graph
-from tasks.training.memory import refuse_beyond_memory
 from zoo.config.sizes import Count, Width
 from zoo.errors import DataError
 from zoo.seeding import generator
+from zoo.system.machine_memory import refuse_beyond_memory
 
 LARGE, RATIO = 2**30, 200  # bytes, and times the file, that arrays may unpack to
 

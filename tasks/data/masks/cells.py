@@ -11,9 +11,9 @@ from annotated_types import Ge, Le
 from tasks.data.images.dataset import statistics
 from tasks.data.images.sources import Batch, Seed
 from tasks.data.masks.dataset import MaskSet
-from tasks.training.memory import refuse_beyond_memory
 from zoo.config.sizes import Count
 from zoo.seeding import keyed_seed
+from zoo.system.machine_memory import refuse_beyond_memory
 
 FEWEST, MOST = 6, 11  # cells in an image of 64 x 64
 CLASSES = ("background", "cell", "boundary")

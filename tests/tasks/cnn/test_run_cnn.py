@@ -130,8 +130,8 @@ def test_step_schedule_of_he_2015():
     """32k and 48k of 64k steps."""
     from tasks.training.optim import SGD
 
-    sgd = SGD(schedule="step")
-    factors = [sgd.factor(step, 64_000) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    schedule = SGD(schedule="step").rate_schedule(64_000)
+    factors = [schedule.factor(step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 

@@ -177,7 +177,7 @@ def test_averages_are_those_of_diffusers():
         average.on_train_batch_end(fake, fake)
         average.on_train_batch_end(fake, fake)  # as between two batches of one step
         theirs.step(fake.model.parameters())
-    for ours, shadow in zip(average.kept, theirs.shadow_params, strict=True):
+    for ours, shadow in zip(average.averages, theirs.shadow_params, strict=True):
         torch.testing.assert_close(ours, shadow)
     before = [parameter.clone() for parameter in fake.model.parameters()]
     average.on_validation_epoch_start(fake, fake)
@@ -186,7 +186,7 @@ def test_averages_are_those_of_diffusers():
     content = {"state_dict": {f"model.{n}": v for n, v in fake.model.state_dict().items()}}
     average.on_save_checkpoint(fake, fake, content)
     assert all(map(torch.equal, content["weights"].values(), before))
-    assert all(map(torch.equal, content["state_dict"].values(), average.kept))
+    assert all(map(torch.equal, content["state_dict"].values(), average.averages))
     average.on_validation_end(fake, fake)
     for parameter, old in zip(fake.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old)

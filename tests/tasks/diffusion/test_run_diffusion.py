@@ -15,7 +15,7 @@ from tasks.diffusion import export as export_diffusers
 from tasks.diffusion import task as diffusion
 from tasks.diffusion.noise_schedule import Noise
 from tasks.recovery import checkpoints
-from tasks.recovery.tensor_files import save_whole
+from tasks.recovery.tensor_files import save_checkpoint
 from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config.compose import load
@@ -126,11 +126,11 @@ def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch
     parts = tmp_path / "parts"
 
     def save(content, path, kept):
-        save_whole(content, path, kept)
+        save_checkpoint(content, path, kept)
         if content.get("global_step") == step:
             shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
 
-    monkeypatch.setattr(checkpoints, "save_whole", save)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save)
     words = ["trainer.ema=0.9", "trainer.save_minutes=1e-9", "trainer.log_every=1"]
     fit(tmp_path / "whole", *words)
     assert main(["fit", f"from={parts}"]) == 0

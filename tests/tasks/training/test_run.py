@@ -20,10 +20,16 @@ from pytorch_lightning import Callback
 from small_runs import SMALL, command, fit, rows, weights
 
 from tasks.gnn.task import NodeClassification
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.process import logged
+from tasks.training.process_memory import (
+    LIBC,
+    forget_peak_memory,
+    keep_freed_memory,
+    peak_memory_bytes,
+)
 from zoo.cli.main import main
 from zoo.config.compose import load
 from zoo.run_folder import RunFolder
@@ -220,7 +226,7 @@ def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
 GIVEN_BACK = """
 import ctypes
 from pathlib import Path
-from tasks.training.memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
+from tasks.training.process_memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
 
 LIBC.malloc.restype, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
@@ -419,7 +425,7 @@ def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("tasks.training.loggers.START_SECONDS", 3)
+    monkeypatch.setattr("tasks.training.wandb_logger.START_SECONDS", 3)
     wandb.teardown()  # it keeps the settings of earlier runs
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     read, *lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]

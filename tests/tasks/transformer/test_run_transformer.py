@@ -79,7 +79,7 @@ def test_sample_continues_a_prompt(trained, capsys):
 
 def test_greedy_text_is_the_most_probable_one(trained, capsys):
     """Without a cache, while the context holds it; the best one of one is drawn alike."""
-    from tasks.recovery.tensor_files import load_checkpoint
+    from tasks.recovery.loading import load_checkpoint
     from tasks.training.build import build_task, load_weights
     from zoo.config.compose import load
 

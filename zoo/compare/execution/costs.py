@@ -20,7 +20,7 @@ from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import RETRIES
 from zoo.compare.typed import typed
 from zoo.errors import ConfigError, DataError, ZooError
-from zoo.run_folder import write_whole
+from zoo.system.atomic import atomic_write
 
 log = logging.getLogger("zoo")
 DATA_PACKAGES = ("torch", "scikit-learn", "datasets", "numpy")  # on which data depends
@@ -86,7 +86,7 @@ def measure_costs(
             else:
                 known[kind] = Cost(**answer, stamp=stamps[paths[kind]])
                 rows = {kind: asdict(cost) for kind, cost in known.items()}
-                write_whole(path, json.dumps(rows))
+                atomic_write(path, json.dumps(rows))
     return {kind: known[kind] for kind in kinds if kind not in failed}, failed
 
 

@@ -16,7 +16,8 @@ from zoo.compare.analysis.statistics import Interval
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import quoted
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
 AXES = ("place", "task", "depth", "arm", "pair", "seed")
@@ -48,7 +49,7 @@ def sync(record: Record, path: Path) -> None:
             logger.row(line)
         finish(logger, folder.result())
         sent.add(run.id)
-        write_whole(sent_file, json.dumps(sorted(sent)))
+        atomic_write(sent_file, json.dumps(sorted(sent)))
     logger = open_run(path, group, "comparison", "comparison", asdict(record.declared))
     if logger.run is None:
         return

@@ -14,7 +14,7 @@ from zoo.compare.report.figures import draw_all
 from zoo.compare.report.markdown import markdown
 from zoo.compare.report.page import page
 from zoo.compare.report.terminal import terminal
-from zoo.run_folder import write_whole
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 
@@ -33,10 +33,10 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
         if folder.resolve() != path.resolve() and (folder / "cells").is_dir()
     ]
     plain = replace(record, homes=homes).plain()
-    write_whole(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
+    atomic_write(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
     flat = [{key: row[key] for key in row if key != "events"} for row in plain["cells"]]
-    write_whole(path / "cells.csv", spreadsheet(flat))
-    write_whole(path / "report.md", markdown(record))
-    write_whole(path / "report.html", page(record, curves))
+    atomic_write(path / "cells.csv", spreadsheet(flat))
+    atomic_write(path / "report.md", markdown(record))
+    atomic_write(path / "report.html", page(record, curves))
     draw_all(record, curves, path / "figures")
     return terminal(record, path)

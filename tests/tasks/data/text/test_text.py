@@ -339,7 +339,7 @@ def test_the_whole_batch_is_the_mean_over_processes():
 def test_the_rate_falls_to_its_minimum():
     """nanoGPT: linear warm-up, then a cosine from lr to min_lr."""
     options = AdamW(lr=1e-3, min_lr=1e-4, schedule="cosine", warmup=100)
-    rates = [1e-3 * options.factor(step, 2000) for step in (99, 100, 1050, 2000)]
+    rates = [1e-3 * options.rate_schedule(2000).factor(step) for step in (99, 100, 1050, 2000)]
     assert rates == pytest.approx([1e-3, 1e-3, 5.5e-4, 1e-4])
     with pytest.raises(ConfigError, match="above lr"):
         build("optimizer", "adamw", lr=1e-5, min_lr=1e-4)

@@ -1,17 +1,16 @@
-"""The memory of this process: kept from step to step, counted run by run."""
+"""The memory of this process: its peak in a run, and blocks that a next step can use again."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import resource
 import sys
 from pathlib import Path
 
 import torch
 
-from zoo.errors import ConfigError
+from zoo.system.machine_memory import physical_bytes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # their numbers in glibc's malloc.h
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -30,7 +29,7 @@ def keep_freed_memory() -> None:
 
 
 def forget_peak_memory() -> None:
-    """Begins the count anew, since a process may train several runs; on Linux and on GPUs."""
+    """Starts the peak anew, since a process may train several runs; on Linux and on GPUs."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     malloc_trim = getattr(LIBC, "malloc_trim", None)
@@ -52,31 +51,8 @@ def peak_memory_bytes() -> int:
 
 
 def memory_bytes() -> tuple[int, str]:
-    """The memory that `peak_memory_bytes` is a part of, and its name."""
+    """The memory of the device whose peak `peak_memory_bytes` gives, and the device's name."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         gpu = torch.cuda.get_device_properties(torch.cuda.current_device())
         return gpu.total_memory, gpu.name
     return physical_bytes(), "this machine"
-
-
-def physical_bytes() -> int:
-    """The memory of this machine; 0 where it does not say."""
-    if not hasattr(os, "sysconf"):  # on Windows
-        return 0
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def refuse_beyond_memory(needed: int, what: str, where: str) -> None:
-    """ConfigError where something has more bytes than this machine, with all its GPUs, can hold.
-
-    Args:
-        needed: bytes, of what must lie in memory at once.
-        what: needs them.
-        where: the key, for the message.
-    """
-    gpus = range(torch.cuda.device_count())
-    there = sum(torch.cuda.get_device_properties(gpu).total_memory for gpu in gpus)
-    there += physical_bytes()
-    if physical_bytes() and needed > there:
-        sizes = f"{needed / 1e9:,.0f} GB of memory, and this machine has {there / 1e9:,.0f}"
-        raise ConfigError(f"{what} would take {sizes}", where, "choose a smaller size")

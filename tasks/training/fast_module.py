@@ -1,32 +1,23 @@
-"""A Lightning module and callbacks that leave out what Lightning does in every step for nothing."""
+"""A Lightning module that leaves out what Lightning does in every step for nothing."""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-if TYPE_CHECKING:
-    from tasks.recovery.nonfinite import NonFiniteGuard
-
-HOOKS = (
-    "on_train_batch_start",
-    "on_before_zero_grad",
-    "on_before_backward",
-    "on_after_backward",
-    "on_before_optimizer_step",
-    "on_train_batch_end",
-)
+from tasks.fast_callback import HOOKS, Fast
+from tasks.recovery.nonfinite import NonFiniteGuard
 
 
 def signed(method: Callable[..., Any]) -> Any:
-    """A method that carries its signature, which Lightning would work out in every step."""
+    """Returns a method that carries its signature, which Lightning would work out in every step."""
     vars(method)["__signature__"] = inspect.signature(method)
     return method
 
@@ -35,34 +26,13 @@ def nothing() -> None:
     """Does nothing."""
 
 
-class Fast:
-    """Hides Lightning's own hooks inside the step: it passes over what it cannot call.
-
-    Those that a class or a parent of it defines are called as ever.
-    """
-
-    hidden: ClassVar[tuple[str, ...]] = HOOKS
-
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        self = super().__new__(cls)
-        for hook in cls.hidden:
-            own = [getattr(base, hook, None) for base in (Callback, LightningModule)]
-            if getattr(cls, hook) in own:
-                self.__dict__[hook] = None
-        return self
-
-
-class FastCallback(Fast, Callback):
-    """A callback without Lightning's empty hooks."""
-
-
 class FastModule(Fast, LightningModule):
     """A module with data on its device, whose gradients are freed right after the step.
 
     Attributes:
-        watch_every: steps between two of which rate and norm are kept; 0: of none.
+        watch_every: steps from one watched step to the next; 0: none is.
         rate: the learning rate of the watched step.
-        grad_norm: the norm of its gradient over all weights, before clipping.
+        grad_norm: the norm `[]` of its gradient over all weights, before clipping.
         guard: keeps gradients that are not finite from the weights.
         alive: called again and again outside of steps, for a watchdog that would miss them.
     """
@@ -76,7 +46,10 @@ class FastModule(Fast, LightningModule):
     hidden = (*HOOKS, "optimizer_zero_grad", "on_validation_model_zero_grad")  # freed by then
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Names skip the search for parameters: Lightning notes its hook some 30 times a step."""
+        """Sets a text or None at once, where PyTorch would first search all parameters.
+
+        Lightning sets the name of the hook that it calls some 30 times a step.
+        """
         if (value is None or isinstance(value, str)) and name in self.__dict__:
             object.__setattr__(self, name, value)
         else:
@@ -91,13 +64,13 @@ class FastModule(Fast, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm, if asked to, and keeps what is told of a watched step.
+        """Clips by norm, if asked to, and keeps rate and norm of a watched step.
 
         The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
         if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
-            if self.guard and self.guard.loses_loss(self.train_loss):  # on one CPU
+            if self.guard and self.guard.is_loss_lost(self.train_loss):  # on one CPU
                 self.zero_grad()
             return
         groups = optimizer.param_groups

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from tasks.inference.restored import Weights, config_of, restored
+from tasks.inference.restored import Weights, config_of, restored_task
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
 from zoo.system.paths import expanded
@@ -50,7 +50,7 @@ class Trained(nn.Module):
         return tuple(getattr(self.learned.data, "classes", ()))
 
     def prepare(self, *inputs: Any) -> tuple[Any, ...]:
-        """What the module takes, on its device: `module(*prepare(inputs))`."""
+        """Returns what the module takes, on its device: `module(*prepare(inputs))`."""
         raise NotImplementedError(f"task={self.task} does not say how its net is called")
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -59,7 +59,7 @@ class Trained(nn.Module):
             return self.module(*self.prepare(*inputs), **options)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Moves the net, and with it the place where inputs are put."""
+        """Moves the net; inputs are brought to its new device."""
         super()._apply(fn, recurse)
         self.learned.compute_device = next(self.parameters()).device
         self.learned.to(self.learned.compute_device)
@@ -74,14 +74,14 @@ class Trained(nn.Module):
 def load(
     folder: str | os.PathLike[str], weights: Weights = "last", device: str | None = None
 ) -> Trained:
-    """As `zoo.load`."""
+    """Returns a trained run that answers new inputs: what `zoo.load` does and documents."""
     if weights not in get_args(Weights):
         raise ConfigError(f"weights={weights!r}", "zoo.load", "give last or best")
-    place = RunFolder(Path(expanded(os.fspath(folder), "zoo.load")))
-    config = config_of(place)
+    run_folder = RunFolder(Path(expanded(os.fspath(folder), "zoo.load")))
+    config = config_of(run_folder)
     plain = config.plain()
     with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten
-        learned = restored(config, place, weights)
+        learned = restored_task(config, run_folder, weights)
     try:
         learned.compute_device = torch.device(device) if device else learned.compute_device
         learned.to(learned.compute_device)
@@ -91,4 +91,4 @@ def load(
     learned.eval()
     learned.setup("evaluate")
     module, _, name = learned.trained.rpartition(".")
-    return getattr(import_module(module), name)(learned, plain, place)
+    return getattr(import_module(module), name)(learned, plain, run_folder)

@@ -1,4 +1,4 @@
-"""What happens beside the training step: the log and the best weights."""
+"""The log of a run: a row every few steps, and figures on the way."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
 from tasks.training.loggers import NoLogger
 from tasks.training.module import Task
 from tasks.training.progress import Progress
 from zoo.errors import Diverged
 from zoo.probes.mixing import net_mixing
 from zoo.probes.plots import save
-from zoo.run_folder import RunFolder, room_for
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import room_for
 
 NOTHING: Mapping[str, float | None] = {}
 
@@ -37,10 +37,10 @@ class MetricsLogger(FastCallback):
 
     Args:
         folder: the run folder; None in all but the first process.
-        mirror: receives every row and figure as well.
+        logger: receives every row and figure as well.
         every: steps between two rows.
         epochs: turns a number of steps into passes over the data.
-        pictures: whether there are figures on the way.
+        figures: whether some are drawn on the way.
     """
 
     state_key = "Record"  # in checkpoints
@@ -48,15 +48,15 @@ class MetricsLogger(FastCallback):
     def __init__(
         self,
         folder: RunFolder | None,
-        mirror: NoLogger,
+        logger: NoLogger,
         every: int,
         epochs: Callable[[int], float],
-        pictures: bool = True,
+        figures: bool = True,
     ):
-        self.folder = folder if pictures else None
+        self.folder = folder if figures else None
         self.path = folder.metrics if folder else Path()
         self.file = folder.metrics.open("a", encoding="utf-8") if folder else None
-        self.mirror = mirror
+        self.logger = logger
         self.every = every
         self.epochs = epochs
         self.batches = 0
@@ -90,9 +90,9 @@ class MetricsLogger(FastCallback):
         if self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             loss = train_loss(trainer, task)  # waits for the device
             known = loss if math.isfinite(loss) else None  # of a step that was left out
-            self.row(trainer, {"train/loss": known}, self.course(trainer, task))
+            self.row(trainer, {"train/loss": known}, self.step_values(trainer, task))
 
-    def course(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
+    def step_values(self, trainer: Trainer, task: Any) -> dict[str, float | None]:
         """Learning rate, norm of the gradient and steps per second of a row."""
         norm = float(task.grad_norm)
         now = (trainer.global_step, time.perf_counter())
@@ -118,7 +118,7 @@ class MetricsLogger(FastCallback):
                 for name, figure in task.progress_figures(trainer.global_step).items():
                     path = self.folder.figures / f"{name}.png"
                     save(figure, path)
-                    self.mirror.figure(name, path, trainer.global_step)
+                    self.logger.figure(name, path, trainer.global_step)
 
     def row(
         self,
@@ -140,7 +140,7 @@ class MetricsLogger(FastCallback):
         with room_for(self.path, lambda: len(line)):
             self.file.write(line)
             self.file.flush()
-        self.mirror.row(row)
+        self.logger.row(row)
         if self.progress:
             self.progress.update(step, values)
 
@@ -148,7 +148,7 @@ class MetricsLogger(FastCallback):
         self.ended = (trainer.global_step, time.perf_counter())
 
     def seconds_per_step(self) -> float | None:
-        """Of the steps that this process took, validations included; None before the end."""
+        """Seconds a step of this process took, validations included; None before the end."""
         steps = self.ended[0] - self.began[0] if self.began else 0
         return (self.ended[1] - self.began[1]) / steps if self.began and steps else None
 
@@ -157,7 +157,7 @@ class MetricsLogger(FastCallback):
         if self.progress:
             self.progress.close()
         if self.file:
-            with contextlib.suppress(OSError):  # of a full disk: the row's write told it
+            with contextlib.suppress(OSError):  # of a full disk: the last row's write has said so
                 self.file.close()
 
 
@@ -167,55 +167,3 @@ def train_loss(trainer: Trainer, task: Task) -> float:
     if trainer.world_size > 1:
         loss = trainer.strategy.reduce(loss.clone(), reduce_op="mean")
     return float(loss)
-
-
-class BestWeights(FastCallback):
-    """Keeps the weights of the lowest validation loss and ends training without a better one.
-
-    Args:
-        patience: steps to wait for a better loss, or None.
-    """
-
-    state_key = "Best"  # in checkpoints
-
-    def __init__(self, patience: int | None):
-        self.patience = patience
-        self.begun = 0  # the step that this process goes on from
-        self.loss = math.inf
-        self.step = 0
-        self.weights: dict[str, torch.Tensor] = {}
-
-    def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
-        if trainer.state.fn != TrainerFn.FITTING:
-            return
-        self.update(task.metrics()["loss"], trainer.global_step, task)
-        self.end(trainer, trainer.global_step)
-
-    def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
-        self.begun = checkpoint["global_step"]
-
-    def on_fit_start(self, trainer: Trainer, task: Any) -> None:
-        """Ends a run at once that was killed in its last evaluation."""
-        if self.begun * trainer.accumulate_grad_batches % int(trainer.val_check_interval) == 0:
-            self.end(trainer, self.begun)
-
-    def end(self, trainer: Trainer, step: int) -> None:
-        """Ends training after enough steps without a better loss."""
-        if self.patience and step - self.step >= self.patience:
-            trainer.should_stop = True
-
-    def update(self, loss: float, step: int, task: Task) -> bool:
-        """Takes the task's weights if their loss is the lowest so far."""
-        better = loss < self.loss
-        if better:
-            self.loss, self.step = loss, step
-            weights = task.model.state_dict()
-            self.weights = {name: value.detach().clone() for name, value in weights.items()}
-        return better
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"loss": self.loss, "step": self.step, "weights": self.weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.loss, self.step = state_dict["loss"], state_dict["step"]
-        self.weights = state_dict["weights"]
