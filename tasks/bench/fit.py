@@ -1,9 +1,9 @@
 """What `fit` costs over a bare loop of the same model on the same tensors.
 
 One Lightning run trains in short blocks of steps. After every block a bare loop takes as many steps
-with a twin of the model on the same tensors, with the same validations, of which all blocks hold a
-whole number. Both are timed in process CPU time, so a drift of the machine falls on both, and the
-paired differences give an interval.
+with a copy of the model on the same tensors, with validations at the same steps. Both are timed in
+process CPU time, so a drift of the machine falls on both, and the paired differences give an
+interval.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
 
-SECONDS = 0.1  # of process time that a block is meant to last
+BLOCK_SECONDS = 0.1  # of process time that a block is meant to last
 BLOCKS = 12  # the fewest
-ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
+TOTAL_SECONDS = 72.0  # of process time that all blocks of both loops last at least, about
 
 
 def table(record: dict[str, Any]) -> str:
-    """Steps of both loops in milliseconds."""
+    """The record as text: the time of a step of both loops, and their difference."""
     low, high = record["added_interval_ms"]
     return "\n".join(
         [
@@ -55,10 +55,16 @@ def table(record: dict[str, Any]) -> str:
     )
 
 
-class Bare:
-    """The plainest loop over the same model, data, optimiser and schedule, clipped and averaged.
+class BareLoop:
+    """The plainest loop over the same model, data, optimiser and schedule.
 
-    Its average is of the parameters alone and decays evenly from the first step on.
+    It clips and validates as `fit` does. Its moving average is of the parameters alone and decays
+    evenly from the first step on.
+
+    Args:
+        task: set up for training.
+        steps: of the whole run, for the schedule.
+        training: the options of training.
     """
 
     def __init__(self, task: Task, steps: int, training: TrainerOptions):
@@ -75,6 +81,7 @@ class Bare:
         self.done = 0
 
     def run(self, steps: int) -> None:
+        """Takes so many training steps."""
         task, optimizer = self.task, self.optimizer
         for batch in (next(self.batches) for _ in range(steps)):
             task.loss(batch).backward()
@@ -97,9 +104,15 @@ class Bare:
 
 
 class Interleave(FastCallback):
-    """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
+    """Times each block of `fit`, and a block of the bare loop after it.
 
-    def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
+    Args:
+        bare: the bare loop.
+        size: steps of a block.
+        bar: counts the blocks.
+    """
+
+    def __init__(self, bare: BareLoop, size: int, bar: tqdm[Any]):
         self.bare = bare
         self.bar = bar
         self.size = size
@@ -118,7 +131,11 @@ class Interleave(FastCallback):
 
 
 def one_process(config: Config) -> TrainerOptions:
-    """The options of training, on one thread of the CPU; ConfigError for anything else."""
+    """Goes to one thread and returns the options of training.
+
+    Errors:
+        ConfigError: they ask for more than one process on the CPU, or for less than float32.
+    """
     training = build_trainer_options(config)
     if training.devices > 1 or training.accelerator != "cpu":
         raise ConfigError(
@@ -135,7 +152,7 @@ def one_process(config: Config) -> TrainerOptions:
 
 
 def bench(config: Config) -> Report:
-    """Measures one configuration on one device; nothing of it is kept."""
+    """Measures what `fit` adds to a step of a bare loop; the runs leave no files."""
     training = one_process(config)
     if training.compile:
         fix = "leave it out, or see what rules cost compiled by of=rules"
@@ -144,18 +161,19 @@ def bench(config: Config) -> Report:
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every
-    probe = Bare(copy.deepcopy(task), 1_000_000, training)
+    probe = BareLoop(copy.deepcopy(task), 1_000_000, training)
     probe.run(every)
     began = time.process_time()
     probe.run(every)
-    turn = (time.process_time() - began) / every
-    size = next((n for n in range(1, every) if every % n == 0 and n * turn >= SECONDS), every)
-    cycles = math.ceil(max(BLOCKS * size, ALL / 2 / turn) / every)
+    step = (time.process_time() - began) / every  # seconds
+    divisors = [n for n in range(1, every) if every % n == 0]  # so that cycles have whole blocks
+    size = next((n for n in divisors if n * step >= BLOCK_SECONDS), every)
+    cycles = math.ceil(max(BLOCKS * size, TOTAL_SECONDS / 2 / step) / every)
     blocks = cycles * every // size
     training.max_steps, training.max_epochs = size * (blocks + 1) + 1, None
     training.patience = None
     bar = tqdm(total=blocks + 1, unit="block", disable=None)
-    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
+    interleave = Interleave(BareLoop(copy.deepcopy(task), training.max_steps, training), size, bar)
     seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as scratch, SignalHandler() as interrupts, logged(None), bar:
         folder = RunFolder(Path(scratch) / "bench")
@@ -172,7 +190,12 @@ def bench(config: Config) -> Report:
 
 
 def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:
-    """Means of both loops and a t interval of the paired difference, in milliseconds a step."""
+    """The means of both loops and a t interval of their difference, in milliseconds a step.
+
+    Args:
+        times: seconds of each block of `fit` and of the bare loop.
+        size: steps of a block.
+    """
     from scipy import stats
 
     fit, bare = 1e3 * np.array(times).T / size

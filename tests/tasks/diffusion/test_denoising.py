@@ -10,9 +10,9 @@ from noise_levels import levels
 from scipy import linalg
 from torch import nn
 
-from tasks.data.images.sources import Digits
+from tasks.data.images.digits import Digits
 from tasks.diffusion.frechet import frechet, trained
-from tasks.diffusion.noise_schedule import BANDS, EvalBatches, within
+from tasks.diffusion.noise_schedule import BANDS, EvalBatches, in_band
 from tasks.diffusion.sampling import guided
 
 SCHEDULES = ["linear", "cosine"]
@@ -105,7 +105,7 @@ def test_evaluation_sees_all_levels_in_every_run():
     assert torch.equal(pieces[0].noise(shape), next(iter(again)).noise(shape))
     assert not torch.equal(pieces[0].noise(shape), pieces[1].noise(shape))
     for name, share in first.shares.items():
-        assert share == pytest.approx(within(t, name, 1000).mean().item())
+        assert share == pytest.approx(in_band(t, name, 1000).mean().item())
     assert sum(first.shares.values()) == pytest.approx(1)
     assert list(first.shares) == list(BANDS)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from noise_levels import levels
 
-from tasks.data.images.sources import Digits
+from tasks.data.images.digits import Digits
 from tasks.diffusion.noise_schedule import Noise
 from tasks.diffusion.task import Denoising
 from tasks.training.optim import AdamW

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from tasks.data.masks.dataset import UNLABELLED
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import SegmentationLoss, weights_of
-from tasks.unet.metrics import confusion, measures, rim_counts, rim_width, rims
+from tasks.unet.metrics import confusion, overlap_metrics, rim_counts, rim_width, rims
 
 
 def drawn(shape=(3, 6, 5), size=4, seed=0, unlabelled=0.2):
@@ -102,7 +102,7 @@ def test_iou_and_dice_are_scikit_learns():
     logits, y = drawn((4, 9, 8), 5)
     guess = logits.argmax(1)
     counts = sum(confusion(a[None], b[None], 5) for a, b in zip(y, guess, strict=True))
-    found = measures(counts, rim_counts(y, guess, 5), "abcde")
+    found = overlap_metrics(counts, rim_counts(y, guess, 5), "abcde")
     known = y != UNLABELLED
     true, answer = y[known].numpy(), guess[known].numpy()
     assert found["mean_iou"] == pytest.approx(jaccard_score(true, answer, average="macro"))
@@ -115,7 +115,7 @@ def test_iou_and_dice_are_scikit_learns():
 def test_classes_that_nobody_has_are_left_out():
     y = torch.tensor([[[0, 0], [1, 1]]], dtype=torch.uint8)
     guess = torch.tensor([[[0, 2], [1, 1]]])
-    found = measures(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
+    found = overlap_metrics(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
     assert found["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
     assert [name for name in found if "/" in name] == ["iou/a", "iou/b", "iou/c"]
 
@@ -141,7 +141,7 @@ def test_boundary_iou_is_that_of_its_definition(shape):
     rim = rim_counts(*tensors, 3)
     shared, first, second = rim.double()
     assert (shared / (first + second - shared)).tolist() == pytest.approx(expected)
-    found = measures(confusion(*tensors, 3), rim, "abc")
+    found = overlap_metrics(confusion(*tensors, 3), rim, "abc")
     assert found["boundary_iou"] == pytest.approx(np.mean(expected))
 
 
@@ -254,7 +254,7 @@ def test_light():
     factor = lit.std((1, 2, 3)) / images.std((1, 2, 3))
     assert 0.05 < shift.abs().max() <= 0.1
     assert 0.5 <= factor.min() < 0.8 < 1.2 < factor.max() <= 1.5
-    assert torch.equal(AugmentMasks().lit(images, std, draws, which), images)
+    assert torch.equal(AugmentMasks().colour_jitter(images, std, draws, which), images)
 
 
 def test_balanced_weights_are_scikit_learns():

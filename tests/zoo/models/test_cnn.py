@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from conftest import ACTS, Act
 from torch import nn
 
-from tasks.data.batches import Augment, Shuffled
+from tasks.data.batches import ShuffledBatches
+from tasks.data.images.augment import Augment
 from zoo.config.registry import check as check_options
 from zoo.config.registry import factory, names, options
 from zoo.connections.additive import Plain, Residual
@@ -269,15 +270,15 @@ def test_gpt2_divides_the_last_weights():
 
 
 def test_a_pass_shows_every_example_once():
-    order = Shuffled(torch.arange(100, 164), 16, seed=0)
+    order = ShuffledBatches(torch.arange(100, 164), 16, seed=0)
     batches = [order.batch(number) for number in range(8)]
     assert sorted(torch.cat(batches[:4]).tolist()) == list(range(100, 164))
     assert not torch.equal(torch.cat(batches[:4]), torch.cat(batches[4:]))
 
 
 def test_batches_follow_from_their_number():
-    first = dict(zip(range(30), Shuffled(torch.arange(50), 8, seed=1), strict=False))
-    later = Shuffled(torch.arange(50), 8, seed=1, number=20)
+    first = dict(zip(range(30), ShuffledBatches(torch.arange(50), 8, seed=1), strict=False))
+    later = ShuffledBatches(torch.arange(50), 8, seed=1, number=20)
     for number, (expected, batch) in zip(range(20, 30), later, strict=False):
         assert expected == number
         assert torch.equal(batch, first[number][1])

@@ -11,7 +11,9 @@ from small_texts import make_task, plain_text
 from tasks.data.text import text_stream as pieces
 from tasks.data.text import tokenize as tokens
 from tasks.data.text.dataset import RandomWindows, Text
-from tasks.data.text.sources import PyDoc, Shakespeare, TextFile
+from tasks.data.text.presets import Shakespeare
+from tasks.data.text.pydoc import PyDoc
+from tasks.data.text.sources import TextFile
 from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
 from tasks.training.optim import AdamW
 from tasks.transformer.task import SequentialWindows
@@ -346,7 +348,7 @@ def test_the_rate_falls_to_its_minimum():
 
 
 def test_text_needs_no_path_for_the_hub():
-    from tasks.data.text.sources import WikiText
+    from tasks.data.text.presets import WikiText
 
     assert WikiText().path == "Salesforce/wikitext"
     assert isinstance(WikiText(), TextFile)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import compress
 from typing import Any
 
-from tasks.data.folders import File, Folder, counted, listed, shown
+from tasks.data.folders import File, Folder
+from tasks.data.phrases import counted, listed, shown
 from tasks.data.rows import Rows, feature_of
 from zoo.errors import DataError
 
@@ -19,10 +20,15 @@ KEY = "file_name"
 
 
 def metadata_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, Rows] | None:
-    """The rows of each split from the table at the top or in every split; None without tables.
+    """The rows of each split, from a table at the top or in every split; None without tables.
 
-    A column `file_name` names the image of each row, from the table's own folder on, and becomes
-    the column `image`; so does every column `X_file_name` become `X`.
+    The column `file_name` names the image of each row by its path inside the table's folder; it
+    becomes the column `image`, and every column `X_file_name` becomes `X`.
+
+    Args:
+        tree: the data's folder.
+        used: the folders of the splits.
+        where: for messages.
 
     Errors:
         DataError: a table cannot be read or is missing, a row names no file of its folder, or an
@@ -31,17 +37,17 @@ def metadata_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[
     tables = metadata_files(tree, used, where)
     if not tables:
         return None
-    known = {file.place: file for file in tree.all()}
+    files = {file.relative: file for file in tree.all()}
     columns: dict[str, dict[str, list[Any]]] = {}
     for split, folder in used.items():
-        every = with_files(tables[split], known)
-        inside = f"{folder.place}/" if folder.place else ""
-        fits = [file.place.startswith(inside) for file in every["image"]]
-        columns[split] = {name: [*compress(values, fits)] for name, values in every.items()}
-        rows = {file.place for file in Rows(columns[split]).files()}
-        lost = [file.place for file in folder.images() if file.place not in rows]
+        every = with_files(tables[split], files)
+        inside = f"{folder.relative}/" if folder.relative else ""
+        of_split = [file.relative.startswith(inside) for file in every["image"]]
+        columns[split] = {name: [*compress(values, of_split)] for name, values in every.items()}
+        in_rows = {file.relative for file in Rows(columns[split]).files()}
+        lost = [file.relative for file in folder.images() if file.relative not in in_rows]
         if lost:
-            what = f"{counted(len(lost), 'image')} without a row in {tables[split].place}"
+            what = f"{counted(len(lost), 'image')} without a row in {tables[split].relative}"
             raise DataError(f"{what}: {listed(lost)}", where, "add rows, or move them away")
     names = {split: sorted(named) for split, named in columns.items()}
     if len({*map(tuple, names.values())}) > 1:
@@ -55,7 +61,7 @@ def metadata_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[
 
 
 def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, File]:
-    """The table of each split; none where there is no table at all.
+    """The table of each split; empty where there is no table at all.
 
     Errors:
         DataError: a split has none or two, or a table lies deeper inside.
@@ -67,8 +73,8 @@ def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict
         split: [file for file in tables if file in (*folder.files, *tree.files)]
         for split, folder in used.items()
     }
-    placed = {file for files in tables_of.values() for file in files}
-    deeper = [file.place for file in tables if file not in placed]
+    of_splits = {file for files in tables_of.values() for file in files}
+    deeper = [file.relative for file in tables if file not in of_splits]
     if deeper or (tables and {len(files) for files in tables_of.values()} != {1}):
         counts = [f"{len(files)} for {shown(split)}" for split, files in tables_of.items()]
         what = f"{', '.join(counts)}" + (f", others deeper inside: {listed(deeper)}" * bool(deeper))
@@ -77,20 +83,20 @@ def metadata_files(tree: Folder, used: Mapping[str, Folder], where: str) -> dict
     return {split: files[0] for split, files in tables_of.items()} if tables else {}
 
 
-def with_files(table: File, known: Mapping[str, File]) -> dict[str, list[Any]]:
-    """The columns of a table, with files in the place of their names.
+def with_files(table: File, files: Mapping[str, File]) -> dict[str, list[Any]]:
+    """The columns of a table, every name of a file replaced by the file.
 
     Args:
         table: its file.
-        known: all files of the data by their places.
+        files: all files of the data by their relative paths.
     """
     columns = {}
-    home = posixpath.dirname(table.place)
+    folder = posixpath.dirname(table.relative)
     for name, values in read_table(table).items():
         short = name
         if name == KEY or name.endswith(f"_{KEY}"):
             short = name.removesuffix(KEY).removesuffix("_") or "image"
-            values = [named(v, home, known, table, n) for n, v in enumerate(values, 1)]
+            values = [file_of_row(v, folder, files, table, n) for n, v in enumerate(values, 1)]
         if short in columns:
             what = f"two columns are {short}"
             raise DataError(what, shown(table.path), "rename one of them")
@@ -99,10 +105,10 @@ def with_files(table: File, known: Mapping[str, File]) -> dict[str, list[Any]]:
 
 
 def read_table(file: File) -> dict[str, list[Any]]:
-    """The columns of a table; numbers are numbers where the whole column is.
+    """The columns of a table; of a CSV, a column of numbers alone holds numbers, others texts.
 
     Errors:
-        DataError: it cannot be read, has no column `file_name`, or a line has other columns.
+        DataError: the table cannot be read or has no column `file_name`.
     """
     try:
         rows = READERS[file.name](file.path)
@@ -115,12 +121,12 @@ def read_table(file: File) -> dict[str, list[Any]]:
         raise DataError(what, shown(file.path), f"name each row's image by {KEY}")
     columns = {name: [row.get(name) for row in rows] for name in names}
     if file.name.endswith(".csv"):
-        columns = {k: v if k.endswith(KEY) else numbers(v) for k, v in columns.items()}
+        columns = {k: v if k.endswith(KEY) else as_numbers(v) for k, v in columns.items()}
     return columns
 
 
 def read_csv(path: str) -> list[dict[str, Any]]:
-    """The rows of a table with commas; empty fields are None."""
+    """The rows of a CSV file; empty fields are None, and lines of other lengths a ValueError."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = csv.reader(file, strict=True)
         names = next(lines, [])
@@ -149,6 +155,7 @@ def read_jsonl(path: str) -> list[dict[str, Any]]:
 
 
 def read_parquet(path: str) -> list[dict[str, Any]]:
+    """The rows of a Parquet file."""
     import pyarrow.parquet
 
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
@@ -158,11 +165,11 @@ def read_parquet(path: str) -> list[dict[str, Any]]:
 READERS = dict(zip(NAMES, (read_csv, read_jsonl, read_parquet), strict=True))
 
 
-def numbers(values: list[str | None]) -> list[Any]:
-    """Texts as numbers where all of them are, written as numbers are: `01` is a text."""
-    given = [value for value in values if value is not None]
-    whole = all(re.fullmatch("-?[0-9]+", value) for value in given)
-    if whole and any(str(int(value)) != value for value in given):
+def as_numbers(values: list[str | None]) -> list[Any]:
+    """Texts as numbers where all of them are; one like `01` makes all of them stay texts."""
+    texts = [value for value in values if value is not None]
+    whole = all(re.fullmatch("-?[0-9]+", text) for text in texts)
+    if whole and any(str(int(text)) != text for text in texts):
         return values
     try:
         return [v if v is None else int(v) if whole else float(v) for v in values]
@@ -170,13 +177,15 @@ def numbers(values: list[str | None]) -> list[Any]:
         return values
 
 
-def named(value: Any, home: str, known: Mapping[str, File], table: File, number: int) -> Any:
-    """The file that a row names; DataError where it is none of the table's folder.
+def file_of_row(
+    value: Any, folder: str, files: Mapping[str, File], table: File, number: int
+) -> File:
+    """The file that a row names; DataError where the table's folder has no such file.
 
     Args:
         value: what the row says.
-        home: place of the table's folder.
-        known: all files by their places.
+        folder: relative path of the table's folder.
+        files: all files of the data by their relative paths.
         table: the file of the table.
         number: of the row, from 1.
     """
@@ -184,11 +193,11 @@ def named(value: Any, home: str, known: Mapping[str, File], table: File, number:
         what = f"row {number} names no file ({value!r})"
         raise DataError(what, shown(table.path), "name one, or remove the row")
     for path in (value, value.replace("\\", "/")):
-        place = posixpath.normpath(path)
-        if place.startswith(("/", "../")) or place == "..":
+        inner = posixpath.normpath(path)
+        if inner.startswith(("/", "../")) or inner == "..":
             what = f"row {number} leaves the folder: {shown(value)}"
             raise DataError(what, shown(table.path), "move the file in, beside the table")
-        file = known.get(posixpath.join(home, place))
+        file = files.get(posixpath.join(folder, inner))
         if file is not None:
             return file
     what = f"row {number} names a file that is not there: {shown(value)}"
