@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from tasks.bench.fit import one_process
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from zoo.config.config import Config
 from zoo.errors import ConfigError
@@ -109,7 +109,7 @@ def loss_of(
 
 
 def seconds(loss: Callable[[], Tensor]) -> float:
-    """The process time of a forward and a backward pass."""
+    """The process time of computing a loss `[]` and its gradients, in seconds."""
     began = time.process_time()
     loss().backward()
     return time.process_time() - began

@@ -20,15 +20,14 @@ import torch
 from pytorch_lightning import Trainer
 from tqdm import tqdm
 
+from tasks.bench.bare_loop import BareLoop
+from tasks.bench.conditions import one_process
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
-from tasks.training.build import build_task, build_trainer_options
+from tasks.training.build import build_task
 from tasks.training.callbacks import BestWeights, MetricsLogger
 from tasks.training.lightning_fast import FastCallback
 from tasks.training.loggers import NoLogger
-from tasks.training.memory import keep_freed_memory
-from tasks.training.module import Task
 from tasks.training.process import logged, seed_everything
-from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.report import Report
@@ -55,54 +54,6 @@ def table(record: dict[str, Any]) -> str:
     )
 
 
-class BareLoop:
-    """The plainest loop over the same model, data, optimiser and schedule.
-
-    It clips and validates as `fit` does. Its moving average is of the parameters alone and decays
-    evenly from the first step on.
-
-    Args:
-        task: set up for training.
-        steps: of the whole run, for the schedule.
-        training: the options of training.
-    """
-
-    def __init__(self, task: Task, steps: int, training: TrainerOptions):
-        self.task, self.validate_every = task, training.validate_every
-        self.clip, self.ema = training.clip, training.ema
-        self.weights = list(task.model.parameters())
-        self.means = [weight.detach().clone() for weight in self.weights]
-        self.batches = iter(task.train_loader(1, 0))
-        self.validations = list(task.loader("val"))
-        epoch = task.batches_per_pass(1)
-        made = task.options.build(task.model, steps, True, task.batch_size, epoch)
-        self.optimizer = made["optimizer"]
-        self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
-        self.done = 0
-
-    def run(self, steps: int) -> None:
-        """Takes so many training steps."""
-        task, optimizer = self.task, self.optimizer
-        for batch in (next(self.batches) for _ in range(steps)):
-            task.loss(batch).backward()
-            if self.clip:
-                torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            if self.schedule:
-                self.schedule.step()
-            if self.ema:
-                with torch.no_grad():
-                    torch._foreach_lerp_(self.means, self.weights, 1 - self.ema)
-            self.done += 1
-            if self.done % self.validate_every == 0:
-                task.model.eval()
-                with torch.no_grad():
-                    for part in self.validations:
-                        [value.cpu() for value in task.eval_sums(part).values()]
-                task.model.train()
-
-
 class Interleave(FastCallback):
     """Times each block of `fit`, and a block of the bare loop after it.
 
@@ -120,6 +71,7 @@ class Interleave(FastCallback):
         self.began: float | None = None
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Ends a block and begins the next one where one is full."""
         if trainer.global_step % self.size:
             return
         now = time.process_time()
@@ -128,27 +80,6 @@ class Interleave(FastCallback):
             self.times.append((now - self.began, time.process_time() - now))
             self.bar.update()
         self.began = time.process_time()
-
-
-def one_process(config: Config) -> TrainerOptions:
-    """Goes to one thread and returns the options of training.
-
-    Errors:
-        ConfigError: they ask for more than one process on the CPU, or for less than float32.
-    """
-    training = build_trainer_options(config)
-    if training.devices > 1 or training.accelerator != "cpu":
-        raise ConfigError(
-            "bench measures one process on the CPU",
-            "bench",
-            "add trainer.accelerator=cpu trainer.devices=1",
-        )
-    if training.precision != "32-true" or training.accumulate > 1:
-        fix = "leave trainer.precision and trainer.accumulate out"
-        raise ConfigError("bench measures whole batches in float32", "bench", fix)
-    keep_freed_memory()
-    torch.set_num_threads(1)  # process time counts threads that only wait
-    return training
 
 
 def bench(config: Config) -> Report:

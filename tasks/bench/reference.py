@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tasks.bench.fit import one_process
+from tasks.bench.conditions import one_process
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
 from zoo.config.config import Config
 from zoo.connections.additive import Residual

@@ -93,7 +93,13 @@ class ImageDataset(ABC):
         """Returns itself; raises DataError for the first thing that is wrong."""
 
     def demand(self, holds: bool | Tensor, what: str, fix: str) -> None:
-        """Raises DataError with these words unless something holds."""
+        """Raises DataError unless something holds, a bool or `[]`.
+
+        Args:
+            holds: whether it does.
+            what: is wrong otherwise.
+            fix: what to do about it.
+        """
         if not holds:
             raise DataError(what, self.where, fix)
 

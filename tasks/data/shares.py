@@ -81,7 +81,14 @@ def stratified_split(
 def idle_shares(
     in_split: Mapping[str, Tensor], val: float, test: float, seed: int
 ) -> Iterator[str]:
-    """A note for each option that chooses a share although its part has a split of its own."""
+    """A note for each option that chooses a share although its part has a split of its own.
+
+    Args:
+        in_split: the numbers `[n]` long of the examples of each part that has a split.
+        val: the option for the share for validation.
+        test: the option for the share for the test.
+        seed: the option for the choice of the validation part.
+    """
     shares = {"val": (val, VAL), "test": (test, TEST)}
     changed = [(key, share, key) for key, (share, usual) in shares.items() if share != usual]
     for key, value, part in [*changed, *([("seed", seed, "val")] if seed else [])]:

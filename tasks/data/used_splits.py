@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tasks.data.folders import Folder
 from tasks.data.hub import LAYOUT, TEXTS, hub_splits, local_splits, local_tree
-from tasks.data.metadata_tables import NAMES
+from tasks.data.metadata_formats import NAMES
 from tasks.data.notes import unread
 from tasks.data.phrases import listed, shown
 from tasks.data.rows import Rows

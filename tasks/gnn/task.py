@@ -71,9 +71,11 @@ class NodeClassification(Task):
         self.generators["edges"] = generator(seed, "edges")
 
     def model_args(self, data: Graph) -> dict[str, Any]:
+        """Gives the numbers of features and classes."""
         return {"features": data.x.shape[1], "classes": data.classes}
 
     def batches_per_pass(self, world: int) -> int:
+        """Gives 1: a batch is the whole graph."""
         return 1
 
     def setup(self, stage: str) -> None:

@@ -82,9 +82,11 @@ class LanguageModelling(Task):
         data.refuse_short_parts(self.context)
 
     def model_args(self, data: Text) -> dict[str, Any]:
+        """Gives the number of symbols."""
         return {"vocabulary": len(data.tokenizer)}
 
     def batches_per_pass(self, world: int) -> int:
+        """Gives how many batches have as many tokens as the training part."""
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
     def setup(self, stage: str) -> None:

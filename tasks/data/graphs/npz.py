@@ -44,7 +44,10 @@ def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def number_tensor(arrays: dict[str, np.ndarray], key: str, path: str) -> Tensor:
-    """One of the arrays as a tensor; DataError unless it holds numbers, integers but for `x`."""
+    """One of the arrays as a tensor of its shape; DataError unless it holds numbers.
+
+    Only `x` may hold others than integers.
+    """
     if arrays[key].dtype.kind not in {"x": "biuf"}.get(key, "iu"):
         raise DataError(f"{key} is {arrays[key].dtype}", path, "save it as numbers")
     return torch.from_numpy(native(arrays[key]))

@@ -127,6 +127,9 @@ class Planetoid:
 
 
 def dense(matrix: Any) -> Tensor:
-    """The matrix as a tensor, its indices checked first: a wrong one would write anywhere."""
+    """The sparse matrix as a dense tensor `[rows, columns]` float.
+
+    Its indices are checked first, since a wrong one would write anywhere in memory.
+    """
     matrix.check_format(full_check=True)
     return torch.from_numpy(matrix.toarray()).float()

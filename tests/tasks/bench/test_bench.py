@@ -13,6 +13,8 @@ from tasks.bench import activations as bench_memory
 from tasks.bench import fit as bench
 from tasks.bench import reference as bench_twin
 from tasks.bench import rules as bench_rules
+from tasks.bench.bare_loop import BareLoop
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from tasks.training.process import logged
 from zoo.cli.main import main
@@ -50,11 +52,11 @@ def test_the_bare_loop_trains_the_same_weights(task):
     """Schedule and clipping included, whatever gradients were there: `fit` adds cost alone."""
     options = ["optimizer=sgd", "optimizer.warmup=2", "trainer.clip=0.01", *LIMITS]
     config, _ = load([f"task={task}", *SMALL[task], *options])
-    training = bench.one_process(config)
+    training = one_process(config)
     task = build_task(config)
     redraw(task.model, 0)
     task.setup("fit")
-    bare = bench.BareLoop(copy.deepcopy(task), training.steps(task), training)
+    bare = BareLoop(copy.deepcopy(task), training.steps(task), training)
     torch.manual_seed(0)
     bare.run(training.steps(task))
     torch.manual_seed(0)
@@ -74,7 +76,7 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
     held: list[bool] = []
     config, _ = load(["task=cnn", *SMALL["cnn"], *LIMITS])
-    training = bench.one_process(config)
+    training = one_process(config)
     training.max_steps, training.accumulate = 2, 3
     task = build_task(config)
     with logged(None):

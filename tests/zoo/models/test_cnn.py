@@ -288,7 +288,7 @@ def test_augmentation_moves_every_image_by_its_own_window():
     augment = Augment(crop=2, flip=True)
     images = torch.randint(1, 255, (40, 3, 8, 8), dtype=torch.uint8)
     draws = augment.draw(0, 3, 40, 8, 8)
-    moved = augment.moved(images, draws, torch.arange(40))
+    moved = augment.crop_and_flip(images, draws, torch.arange(40))
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)))
     for i in range(40):
         top, left = draws.window[:, i].tolist()
@@ -296,13 +296,13 @@ def test_augmentation_moves_every_image_by_its_own_window():
         window = window[:, :, ::-1] if draws.flipped[i] else window
         assert np.array_equal(moved[i].numpy(), window)
     part = torch.arange(1, 40, 2)
-    assert torch.equal(augment.moved(images[part], draws, part), moved[part])
+    assert torch.equal(augment.crop_and_flip(images[part], draws, part), moved[part])
 
 
 def test_cutout_blanks_one_square():
     augment = Augment(cutout=4)
     draws = augment.draw(0, 0, 20, 8, 8)
-    images = augment.cut(torch.ones(20, 1, 8, 8), draws, torch.arange(20))
+    images = augment.blank_square(torch.ones(20, 1, 8, 8), draws, torch.arange(20))
     holes = (images == 0).sum((1, 2, 3))
     assert holes.max() == 16
     assert holes.min() >= 4
