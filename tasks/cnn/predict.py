@@ -45,7 +45,7 @@ class PredictLabels:
         for start in range(0, len(files.files), AT_ONCE):
             names, images = [], []
             for file in files.files[start : start + AT_ONCE]:
-                image = opened(task, file)
+                image = read_pixels(task, file)
                 if isinstance(image, str):
                     files.lose(file, image)
                 else:
@@ -66,7 +66,7 @@ class PredictLabels:
         return Report(record | files.record(), "\n".join(lines))
 
 
-def opened(task: Any, file: File) -> np.ndarray | str:
+def read_pixels(task: Any, file: File) -> np.ndarray | str:
     """A file's image `[C, H, W]` uint8 in the size of the training, or why it cannot be read."""
     channels, height, width = task.images.shape[1:]
     mode: Mode = "rgb" if channels == 3 else "grey"

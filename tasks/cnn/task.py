@@ -152,7 +152,7 @@ class ImageClassification(ImageTask):
         return {"test/accuracy": hits.double().mean().item()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """Gives the root mean square of the stream on one validation batch, which norms itself."""
+        """Gives the root mean square of the stream on a validation batch, normed by the batch."""
         x = self.normalised(self.images[next(iter(self.eval_batches(self.data.val)))])
         model = by_batch(self.model)
         values = model.body.values(model.stem(x))

@@ -88,7 +88,7 @@ def decode(
                 raise DataError(f"{what}{filled.shape[3]}", where, "give data.size=PIXELS")
             filled[done] = image
             readable[number] = True
-            sources.append(encoded.bare())
+            sources.append(encoded.without_bytes())
             done += 1
     if not done:
         raise DataError(f"none of {count} images can be read", where, "look at the files")

@@ -45,14 +45,14 @@ class Encoded:
         file = isinstance(self.content, File)
         return shown(self.content.relative) if file else f"{self.split} {self.number}"
 
-    def bare(self) -> Encoded:
+    def without_bytes(self) -> Encoded:
         """The same image without its bytes."""
         is_bytes = isinstance(self.content, bytes)
         content = None if is_bytes else self.content
         content = {"path": content.get("path")} if isinstance(content, dict) else content
         return Encoded(content, self.split, self.number)
 
-    def file(self) -> io.BytesIO | str:
+    def openable(self) -> io.BytesIO | str:
         """What Pillow opens: the bytes, or else the path."""
         content = self.content.path if isinstance(self.content, File) else self.content
         if isinstance(content, dict):
@@ -74,7 +74,7 @@ def pixels(encoded: Encoded, mode: Mode, size: Extent | None) -> np.ndarray | st
 def read_image(encoded: Encoded, use: Callable[[Image.Image], np.ndarray]) -> np.ndarray | str:
     """What a function makes of the upright image, or the reason why it cannot be read."""
     try:
-        with Image.open(encoded.file(), formats=IMAGE_FORMATS) as opened:
+        with Image.open(encoded.openable(), formats=IMAGE_FORMATS) as opened:
             return use(upright(opened))
     except MemoryError:
         raise

@@ -50,7 +50,7 @@ def hub_splits(path: str, name: str | None = None) -> Splits:
         ConfigError: the configuration is not there or must be named.
         DataError: the Hub does not answer, or a file is broken.
     """
-    return download(path, name) if answers(path) else cached(path, name)
+    return download(path, name) if hub_answers(path) else cached_splits(path, name)
 
 
 def local_splits(
@@ -70,7 +70,7 @@ def local_splits(
         DataError: a file is broken, or is of no split.
     """
     where = shown(path)
-    with readable(where), quiet():
+    with one_line_errors(where), quiet():
         from_readme = readme_splits(folder_at(path), tree, name)
         used, features = from_readme or (split_files(files, split_names, name, where), None)
         splits = load_tables(used, features, where)
@@ -78,7 +78,7 @@ def local_splits(
     return splits, read + [file for file in tree.files if from_readme and file.name == "README.md"]
 
 
-def answers(path: str) -> bool:
+def hub_answers(path: str) -> bool:
     """Whether the Hub answers; DataError where it answers that it has no such data set."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -104,7 +104,7 @@ def download(path: str, name: str | None) -> Splits:
     from datasets.config import DATASET_INFO_FILENAME
 
     cache = writable(cache_folder("datasets"))
-    with readable(path, AGAIN), quiet():
+    with one_line_errors(path, AGAIN), quiet():
         builder = load_dataset_builder(path, name, cache_dir=str(cache))
         if not Path(builder.cache_dir, DATASET_INFO_FILENAME).is_file():
             files = DownloadManager(download_config=DownloadConfig(use_etag=False))
@@ -128,7 +128,7 @@ def refuse_damaged(file: Path, path: str) -> None:
             raise DataError(f"{file.name} {wrong}", path, AGAIN)
 
 
-def cached(path: str, name: str | None) -> Splits:
+def cached_splits(path: str, name: str | None) -> Splits:
     """The splits of a data set of the Hub as they were downloaded before."""
     from datasets.packaged_modules.cache.cache import Cache
 
@@ -146,13 +146,13 @@ def cached(path: str, name: str | None) -> Splits:
         what = "the Hub does not answer, and the data is not in the cache"
         fix = "connect, or give data.path=FOLDER"
         raise DataError(what, f"{path} (cache: {cache})", fix) from None
-    with readable(path), quiet():
+    with one_line_errors(path), quiet():
         builder.download_and_prepare()
         return dict(builder.as_dataset())
 
 
 @contextmanager
-def readable(path: str, again: str = "copy it again") -> Iterator[None]:
+def one_line_errors(path: str, again: str = "copy it again") -> Iterator[None]:
     """Turns an exception of `datasets` into a ConfigError or DataError of one line.
 
     Args:

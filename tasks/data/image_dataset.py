@@ -116,7 +116,7 @@ class ImageDataset(ABC):
         self.demand(unique, "two classes have one name", "name them apart")
 
     def check_split(self) -> None:
-        """Raises DataError for a part that is empty, or repeats, shares or invents examples."""
+        """Raises DataError for an empty part, or an example that is repeated, shared or unknown."""
         count = len(self.images)
         seen = torch.zeros(count, dtype=torch.long)
         for name, part in self.parts.items():

@@ -22,7 +22,7 @@ from zoo.run_folder import RunFolder, room_for
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
-CLIPPED = "use_clipped_model_output=True"  # what `Noise.sample` gives the scheduler
+CLIPPED = "use_clipped_model_output=True"  # what `NoiseSchedule.sample` gives the scheduler
 
 
 class ExportDiffusers:

@@ -41,12 +41,12 @@ class Classifier(nn.Module):
         return F.relu(self.features(self.body(images.float() / 127.5 - 1)))
 
     @torch.no_grad()
-    def of(self, images: Tensor) -> Tensor:
+    def features_of(self, images: Tensor) -> Tensor:
         """The features `[N, 32]` of images `[N, C, H, W]` uint8, in double precision on the CPU."""
         return torch.cat([self(part).double().cpu() for part in images.split(AT_ONCE)])
 
 
-def trained(images: Tensor, labels: Tensor, classes: int) -> Classifier:
+def train_classifier(images: Tensor, labels: Tensor, classes: int) -> Classifier:
     """Trains a classifier of images, which comes out the same every time.
 
     Args:

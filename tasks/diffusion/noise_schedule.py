@@ -32,7 +32,7 @@ AT_ONCE = 256  # images of an evaluation batch
 
 
 @dataclass
-class Noise:
+class NoiseSchedule:
     """A schedule of noise levels.
 
     Equations: x_t = a_t x + s_t e with a_t^2 + s_t^2 = 1 (Ho et al. 2020, arXiv:2006.11239, eq. 4);

@@ -93,15 +93,15 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
         task: in evaluation.
         count: of samples, at most as many as there are test images; two at least.
     """
-    from tasks.diffusion.frechet import frechet, trained
+    from tasks.diffusion.frechet import frechet, train_classifier
 
     data, images = task.data, task.images
     count = min(count, len(data.test))
     if count < 2:
         log.warning("no Fréchet distance: there is one test image")
         return {}
-    net = trained(images[data.train], task.targets[data.train], len(data.classes))
-    train = net.of(images[data.train])
+    net = train_classifier(images[data.train], task.targets[data.train], len(data.classes))
+    train = net.features_of(images[data.train])
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)
     others: dict[str, Any] = {
@@ -110,7 +110,7 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
         "_noise": (noise + 1) * 127.5,
     }
     return {
-        f"samples/frechet{name}": frechet(net.of(other.to(task.device)), train)
+        f"samples/frechet{name}": frechet(net.features_of(other.to(task.device)), train)
         for name, other in others.items()
     }
 

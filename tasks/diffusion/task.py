@@ -15,7 +15,7 @@ from tasks.diffusion.noise_schedule import (
     BANDS,
     EvalBatch,
     EvalBatches,
-    Noise,
+    NoiseSchedule,
     Prediction,
     Schedule,
     Variance,
@@ -90,7 +90,7 @@ class Denoising(ImageTask):
         frechet_samples: Annotated[int, Ge(0), Le(1_000_000)] = 500,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.noise = Noise(timesteps, schedule, prediction, variance)
+        self.noise = NoiseSchedule(timesteps, schedule, prediction, variance)
         self.augment = Augment(flip=flip)
         if drop_label != DROP_LABEL and not self.model.conditional:
             raise ValueError(f"drop_label={drop_label:g} is an option of model.conditional=true")

@@ -13,7 +13,7 @@ from zoo.config.options import checked
 
 
 class TrainedImages(Trained):
-    """A diffusion model: called with a number, it makes as many images."""
+    """A diffusion model: called with a count, it samples that many images."""
 
     def prepare(self, images: Pictures) -> tuple[Tensor]:
         """The images `[B, C, H, W]` with values between -1 and 1; the net takes them with noise.
