@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
 
-from tasks.data.folders import File, folder_at, listed, shown, walk
+from tasks.data.folders import File, folder_at, walk
+from tasks.data.phrases import listed, shown
 from zoo.errors import FULL, ConfigError, DataError
 
 SHOWN = 20  # files of each kind that are named in a text
@@ -66,7 +67,7 @@ def images_in(path: Path) -> InputFiles:
     if not files and not unreadable:
         raise DataError("no files", shown(path), "give path=IMAGES")
     bad = [{"file": shown(path / name), "reason": why} for name, why in unreadable.items()]
-    folders = [os.path.realpath(path / folder.place) for folder in tree.all_folders()]
+    folders = [os.path.realpath(path / folder.relative) for folder in tree.all_folders()]
     return InputFiles(folders, files, bad, tree.all_passed())
 
 

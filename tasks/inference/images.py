@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tasks.data.decode import Mode, array, converted, upright
+from tasks.data.encoded import Mode, array, converted, upright
 from zoo.errors import DataError
 
 Picture = Image.Image | np.ndarray[Any, Any] | Tensor

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.data.batches import Shuffled
-from tasks.data.images.labelled import ImageDataset
+from tasks.data.batches import ShuffledBatches
+from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
 
@@ -30,9 +30,9 @@ class ImageTask(Task):
     def model_args(self, data: ImageDataset) -> dict[str, Any]:
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
 
-    def shuffled(self, number: int = 0) -> Shuffled:
-        """The training batches from a number on: pairs of number and examples `[B]` long."""
-        return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
+    def shuffled(self, number: int = 0) -> ShuffledBatches:
+        """Gives the training batches from a number on: it, and its examples `[B]` long."""
+        return ShuffledBatches(self.data.train, self.data.batch_size, self.seed, number)
 
     def batches_per_pass(self) -> int:
         return self.shuffled().per_pass

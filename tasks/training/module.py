@@ -29,7 +29,7 @@ class Task(TaskHooks):
 
     >>> from itertools import repeat
     >>> from types import SimpleNamespace
-    >>> from tasks.data.batches import InOrder
+    >>> from tasks.data.batches import SequentialBatches
     >>> from tasks.training.optim import SGD
     >>> class Line(Task):
     ...     example_model_args = {"inputs": 2}
@@ -47,7 +47,7 @@ class Task(TaskHooks):
     ...         return 1
     ...
     ...     def loader(self, part):
-    ...         return InOrder(self.data.parts[part], 512)
+    ...         return SequentialBatches(self.data.parts[part], 512)
     ...
     ...     def errors(self, examples):
     ...         return (self.model(self.x[examples]) - self.y[examples]).square().sum()

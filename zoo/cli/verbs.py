@@ -121,7 +121,7 @@ def show(words: Sequence[str]) -> Act:
 BENCHES = {
     "fit": "tasks.bench.fit",
     "rules": "tasks.bench.rules",
-    "memory": "tasks.bench.memory",
+    "memory": "tasks.bench.activations",
     "twin": "tasks.bench.reference",
 }
 VERBS: dict[str, Verb] = {

@@ -9,10 +9,12 @@ from pytorch_lightning import Callback
 from small_domains import SMALL, TASKS
 from torch import nn
 
+from tasks.bench import activations as bench_memory
 from tasks.bench import fit as bench
-from tasks.bench import memory as bench_memory
 from tasks.bench import reference as bench_twin
 from tasks.bench import rules as bench_rules
+from tasks.bench.bare_loop import BareLoop
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from tasks.training.process import logged
 from zoo.cli.main import main
@@ -35,9 +37,9 @@ def measured(capsys, *words):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "SECONDS", 0.0)
+    monkeypatch.setattr(bench, "BLOCK_SECONDS", 0.0)
     monkeypatch.setattr(bench, "BLOCKS", 3)
-    monkeypatch.setattr(bench, "ALL", 0.0)
+    monkeypatch.setattr(bench, "TOTAL_SECONDS", 0.0)
     found = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
     assert (found["blocks"], found["steps_a_block"]) == (4, 1)
     low, high = found["added_interval_ms"]
@@ -50,11 +52,11 @@ def test_the_bare_loop_trains_the_same_weights(task):
     """Schedule and clipping included, whatever gradients were there: `fit` adds cost alone."""
     options = ["optimizer=sgd", "optimizer.warmup=2", "trainer.clip=0.01", *LIMITS]
     config, _ = load([f"task={task}", *SMALL[task], *options])
-    training = bench.one_process(config)
+    training = one_process(config)
     task = build_task(config)
     redraw(task.model, 0)
     task.setup("fit")
-    bare = bench.Bare(copy.deepcopy(task), training.steps(task), training)
+    bare = BareLoop(copy.deepcopy(task), training.steps(task), training)
     torch.manual_seed(0)
     bare.run(training.steps(task))
     torch.manual_seed(0)
@@ -74,7 +76,7 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
     held: list[bool] = []
     config, _ = load(["task=cnn", *SMALL["cnn"], *LIMITS])
-    training = bench.one_process(config)
+    training = one_process(config)
     training.max_steps, training.accumulate = 2, 3
     task = build_task(config)
     with logged(None):
@@ -122,7 +124,7 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
     monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
     assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
-    for made in bench_twin.KNOWN[task](sgd, sgd).values():
+    for made in bench_twin.NETS[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
         assert all(found == shapes[0] for found in shapes)
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tasks.cnn.task import ImageClassification
-from tasks.data.batches import Augment, cut_box
+from tasks.data.images.augment import Augment, cut_box
 from tasks.data.images.dataset import ImageSet
 from tasks.training.optim import SGD
 from zoo.connections.additive import Residual

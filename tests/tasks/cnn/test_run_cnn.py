@@ -41,7 +41,7 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
     """On a machine without the run's GPUs too; what is no image is named."""
     from PIL import Image
 
-    from tasks.data.images.sources import Digits
+    from tasks.data.images.digits import Digits
 
     folder, record = run
     shutil.copytree(folder, tmp_path / "run")

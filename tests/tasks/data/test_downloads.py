@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from tasks.data import raw
 raw.KNOWN["cora"] = {"source": sys.argv[2], "files": dict(w.split("=") for w in sys.argv[3:])}
-raw.fetched(Path(sys.argv[1]), "cora")
+raw.downloaded(Path(sys.argv[1]), "cora")
 """
 
 READS = """
@@ -183,7 +183,7 @@ def test_all_files_of_the_loaders_are_known(planetoid):
         empty.name, empty.split = kind, "public"
         places = raw.KNOWN[name]["files"]
         assert {place.rpartition("/")[2] for place in places} == {*empty.raw_file_names}
-    assert raw.checked(planetoid / "Cora" / "raw", "cora")
+    assert raw.verified(planetoid / "Cora" / "raw", "cora")
     every = [digest for told in raw.KNOWN.values() for digest in told["files"].values()]
     assert all(re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", digest) for digest in every)
 

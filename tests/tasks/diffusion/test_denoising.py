@@ -10,9 +10,9 @@ from noise_levels import levels
 from scipy import linalg
 from torch import nn
 
-from tasks.data.images.sources import Digits
-from tasks.diffusion.frechet import frechet, trained
-from tasks.diffusion.noise_schedule import BANDS, EvalBatches, within
+from tasks.data.images.digits import Digits
+from tasks.diffusion.frechet import frechet, train_classifier
+from tasks.diffusion.noise_schedule import BANDS, EvalBatches, in_band
 from tasks.diffusion.sampling import guided
 
 SCHEDULES = ["linear", "cosine"]
@@ -105,7 +105,7 @@ def test_evaluation_sees_all_levels_in_every_run():
     assert torch.equal(pieces[0].noise(shape), next(iter(again)).noise(shape))
     assert not torch.equal(pieces[0].noise(shape), pieces[1].noise(shape))
     for name, share in first.shares.items():
-        assert share == pytest.approx(within(t, name, 1000).mean().item())
+        assert share == pytest.approx(in_band(t, name, 1000).mean().item())
     assert sum(first.shares.values()) == pytest.approx(1)
     assert list(first.shares) == list(BANDS)
 
@@ -125,7 +125,7 @@ def test_frechet_is_that_of_the_matrix_square_root():
 
 def test_the_classifier_knows_the_digits():
     data = Digits().load()
-    net = trained(data.images[data.train], data.labels[data.train], 10)
+    net = train_classifier(data.images[data.train], data.labels[data.train], 10)
     with torch.no_grad():
         guess = net.head(net(data.images[data.test])).argmax(1)
     assert (guess == data.labels[data.test]).float().mean() > 0.95
@@ -135,7 +135,9 @@ def test_the_classifier_is_the_same_every_time(monkeypatch):
     monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 3)
     images = torch.randint(256, (50, 3, 20, 12), dtype=torch.uint8)
     state = torch.get_rng_state()
-    first, again = (trained(images, torch.arange(50) % 3, 3).of(images) for _ in range(2))
+    first, again = (
+        train_classifier(images, torch.arange(50) % 3, 3).features_of(images) for _ in range(2)
+    )
     assert torch.equal(first, again)
     assert torch.equal(state, torch.get_rng_state())
     assert first.shape == (50, 32)

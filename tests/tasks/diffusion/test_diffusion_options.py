@@ -6,8 +6,8 @@ import pytest
 import torch
 from noise_levels import levels
 
-from tasks.data.images.sources import Digits
-from tasks.diffusion.noise_schedule import Noise
+from tasks.data.images.digits import Digits
+from tasks.diffusion.noise_schedule import NoiseSchedule
 from tasks.diffusion.task import Denoising
 from tasks.training.optim import AdamW
 from zoo.connections.additive import Residual
@@ -20,7 +20,7 @@ from zoo.seeding import redraw
 @pytest.mark.parametrize("timesteps", [20, 100, 1000])
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_the_last_level_is_noise_alone_for_every_number_of_levels(schedule, timesteps):
-    noise = Noise(timesteps, schedule, "epsilon", "fixed_small")
+    noise = NoiseSchedule(timesteps, schedule, "epsilon", "fixed_small")
     noise.to(torch.device("cpu"))
     assert noise.factors[0, -1].item() < 0.02
     assert noise.factors[0, 0].item() > 0.9

@@ -13,7 +13,7 @@ from small_runs import rows, weights
 
 from tasks.diffusion import export as export_diffusers
 from tasks.diffusion import task as diffusion
-from tasks.diffusion.noise_schedule import Noise
+from tasks.diffusion.noise_schedule import NoiseSchedule
 from tasks.recovery import checkpoints
 from tasks.recovery.tensor_files import save_checkpoint
 from tasks.training.build import build_task
@@ -92,7 +92,7 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     name, _, value = record["ddim"].partition("=")
     draws = torch.Generator().manual_seed(0)
     made = pipeline(3, generator=draws, **given, **{name: value == "True"}).images
-    ours = Noise(100, "linear", "epsilon", "fixed_small").sample(
+    ours = NoiseSchedule(100, "linear", "epsilon", "fixed_small").sample(
         lambda x, t: pipeline.unet(x, t).sample.detach(),
         (3, 1, 8, 8),
         torch.Generator().manual_seed(0),

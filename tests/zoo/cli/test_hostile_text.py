@@ -15,7 +15,7 @@ from image_files import write_tree
 from made_comparison import made
 from read_wandb import records
 
-from tasks.data.graphs.sources import Npz
+from tasks.data.graphs.npz import Npz
 from tasks.training.image_plots import confusion_figure, image_figure
 from tasks.training.process import logged
 from tasks.unet.plots import batch_figure

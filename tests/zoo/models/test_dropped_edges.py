@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tasks.data.graphs.sources import CSBM
+from tasks.data.graphs.csbm import CSBM
 from tasks.gnn.task import NodeClassification
 from tasks.training.optim import Adam
 from zoo.connections.additive import Residual

@@ -101,7 +101,7 @@ def test_what_was_downloaded_is_there_without_the_hub(monkeypatch, tmp_path):
     """The library keeps what it downloads under the id, as it keeps a folder under its name."""
     pets(tmp_path / "pets")
     local = Images(str(tmp_path / "pets")).load()
-    hub.load(str(tmp_path / "pets"), None, "pets")
+    hub.download(str(tmp_path / "pets"), None)
     home = tmp_path / ".cache" / "residual-zoo" / "datasets"
     (home / "pets").rename(home / "somebody___pets")
     answer(monkeypatch, ConnectionError("no route"))

@@ -5,7 +5,7 @@ import pytest
 from image_files import cells, encoded, pets, photo, write_parquet, write_tree
 from PIL import Image
 
-from tasks.data.decode import Encoded, pixels
+from tasks.data.encoded import Encoded, pixels
 from tasks.data.images.sources import Images
 from zoo.errors import DataError
 

@@ -1,4 +1,4 @@
-"""Activation memory and time by depth: kept, recomputed, or inverted by a reversible stream."""
+"""Memory and time of activations by depth: stored, recomputed, or computed backwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from tasks.bench.fit import one_process
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from zoo.config.config import Config
 from zoo.errors import ConfigError
@@ -34,13 +34,13 @@ WAYS = {  # name: connection and checkpointing
 
 
 def table(record: dict[str, Any]) -> str:
-    """Peak bytes and time of a training step by depth."""
+    """The record as a table: peak memory and time of a training step by depth."""
     ways = record["bytes"]
     lines = [f"| depth | {' | '.join(ways)} |", "| --- " * (len(ways) + 1) + "|"]
     for i, depth in enumerate(record["depths"]):
         cells = " | ".join(
-            f"{found[i] / 2**20:.1f} MiB, {record['time'][name][i]:.2f}"
-            for name, found in ways.items()
+            f"{peaks[i] / 2**20:.1f} MiB, {record['time'][name][i]:.2f}"
+            for name, peaks in ways.items()
         )
         lines.append(f"| {depth} | {cells} |")
     batch, picture = record["batch"], record["picture"]
@@ -49,13 +49,13 @@ def table(record: dict[str, Any]) -> str:
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
-    """Writes the picture."""
+    """Draws peak memory by depth into a file."""
     from zoo.probes.plots import new_figure
 
     figure = new_figure(5, 3.4)
     axis = figure.subplots()
-    for name, found in record["bytes"].items():
-        axis.loglog(record["depths"], [b / 2**20 for b in found], marker="o", label=name)
+    for name, peaks in record["bytes"].items():
+        axis.loglog(record["depths"], [peak / 2**20 for peak in peaks], marker="o", label=name)
     axis.set_xlabel("depth")
     axis.set_ylabel("peak of activations, MiB")
     axis.grid(alpha=0.3)
@@ -64,13 +64,13 @@ def draw(record: dict[str, Any], path: Path) -> None:
 
 
 def bench(config: Config) -> Report:
-    """Counts the peak of a step of one task at growing depths, without norms after the write."""
+    """Measures a training step of one task at growing depths, activations stored or not."""
     one_process(config)
     task = config.choices["task"]
     if config.choices["norm"] != "pre" or task not in DEPTHS:
         what = f"memory is compared for {', '.join(DEPTHS)} without norms after the writes"
         raise ConfigError(what, "bench", f"add task={task if task in DEPTHS else 'cnn'} norm=pre")
-    found: dict[str, list[int]] = {name: [] for name in WAYS}
+    peaks: dict[str, list[int]] = {name: [] for name in WAYS}
     times: dict[str, list[float]] = {name: [] for name in WAYS}
     batch = 0
     for depth in tqdm(DEPTHS[task], unit="depth", disable=None):
@@ -78,11 +78,11 @@ def bench(config: Config) -> Report:
         for name, (connection, checkpoint) in WAYS.items():
             losses[name], batch = loss_of(config, connection, depth, checkpoint)
             losses[name]().backward()  # gradients have their memory before the count
-            found[name].append(peak_bytes(losses[name]))
+            peaks[name].append(peak_bytes(losses[name]))
         rounds = np.array([[seconds(loss) for loss in losses.values()] for _ in range(ROUNDS)])
         for name, ratio in zip(WAYS, np.median(rounds / rounds[:, :1], axis=0), strict=True):
             times[name].append(float(ratio))
-    record: dict[str, Any] = {"depths": DEPTHS[task], "bytes": found, "time": times}
+    record: dict[str, Any] = {"depths": DEPTHS[task], "bytes": peaks, "time": times}
     record |= {"batch": batch, "picture": str(PICTURE)}
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     draw(record, PICTURE)
@@ -92,17 +92,24 @@ def bench(config: Config) -> Report:
 def loss_of(
     config: Config, connection: str, depth: int, checkpoint: bool | int
 ) -> tuple[Callable[[], Tensor], int]:
-    """The loss of the first batch of a fresh net, to be computed again and again, and its size."""
-    arm = copy.deepcopy(config.with_choice("connection", connection))
-    arm.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
-    task = build_task(arm)
+    """A function that computes the loss `[]` of a fresh net on a batch, and the size of that batch.
+
+    Args:
+        config: of the task.
+        connection: the rule.
+        depth: of the net.
+        checkpoint: which branches are recomputed.
+    """
+    variant = copy.deepcopy(config.with_choice("connection", connection))
+    variant.sections["model"] |= {"depth": depth, "checkpoint": checkpoint}
+    task = build_task(variant)
     redraw(task.model, config.seed)
     task.setup("fit")
     return functools.partial(task.loss, next(iter(task.train_loader()))), task.batch_size or 0
 
 
 def seconds(loss: Callable[[], Tensor]) -> float:
-    """Of a forward and a backward pass."""
+    """The process time of computing a loss `[]` and its gradients, in seconds."""
     began = time.process_time()
     loss().backward()
     return time.process_time() - began

@@ -1,4 +1,4 @@
-"""Graphs with node labels: one embedded, and a user's own."""
+"""Your own graph, from an `.npz` file."""
 
 from __future__ import annotations
 
@@ -7,90 +7,31 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
-from typing import IO, Annotated, Any
+from typing import IO, Any
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt, Le
 from torch import Tensor
 
 from tasks.data.graphs.dataset import Graph
-from zoo.config.sizes import Count, Width
 from zoo.errors import DataError
-from zoo.seeding import generator
 from zoo.system.machine_memory import refuse_beyond_memory
 
 LARGE, RATIO = 2**30, 200  # bytes, and times the file, that arrays may unpack to
 
 
-class CSBM:
-    """Contextual stochastic block model: two classes, weak features, telling edges.
-
-    Equation: P(edge) = (d +- s sqrt(d)) / N within (+) and between (-) classes;
-        x_i = +-m u + noise, |u| = 1
-    Source: Deshpande et al. 2018, arXiv:1807.09596, section 2.
-
-    Args:
-        nodes: N.
-        features: F.
-        degree: d, mean number of neighbours.
-        signal: s, the paper's lambda.
-        mean: m, distance of a class centre from the origin in units of the noise.
-        train: number of training nodes.
-        val: number of validation nodes; the rest is for the test.
-        seed: of the graph.
-    """
-
-    def __init__(
-        self,
-        nodes: Annotated[int, Ge(10), Le(1_000_000)] = 1000,
-        features: Width = 64,
-        degree: Annotated[float, Gt(0)] = 8.0,
-        signal: Annotated[float, Ge(0)] = 2.4,
-        mean: Annotated[float, Ge(0)] = 0.5,
-        train: Count = 100,
-        val: Count = 300,
-        seed: Annotated[int, Ge(0)] = 0,
-    ):
-        if train + val >= nodes:
-            raise ValueError(f"train={train} and val={val} leave no test nodes of {nodes}")
-        if signal > degree**0.5:
-            raise ValueError(f"signal={signal} is above the square root of degree={degree}")
-        self.nodes, self.features, self.degree = nodes, features, degree
-        self.signal, self.mean, self.train, self.val, self.seed = signal, mean, train, val, seed
-
-    def load(self) -> Graph:
-        pairs, entries = self.nodes**2, self.nodes * self.features
-        refuse_beyond_memory(9 * pairs + 8 * entries, f"a graph of {self.nodes:,} nodes", "data")
-        draws = generator(self.seed, "csbm")
-        y = torch.arange(self.nodes) % 2
-        sign = 2.0 * y - 1
-        spread = self.signal * self.degree**0.5
-        chance = (self.degree + spread * sign[:, None] * sign) / self.nodes
-        drawn = torch.rand(self.nodes, self.nodes, generator=draws) < chance
-        upper = drawn.triu(1)
-        edge_index = (upper | upper.T).nonzero().T.contiguous()
-        axis = torch.randn(self.features, generator=draws)
-        noise = torch.randn(self.nodes, self.features, generator=draws)
-        x = self.mean * sign[:, None] * axis / axis.norm() + noise
-        order = torch.randperm(self.nodes, generator=draws)
-        train, val, test = order.tensor_split([self.train, self.train + self.val])
-        where = f"csbm seed {self.seed}"
-        return Graph(x, edge_index, y, train, val, test, where).checked()
-
-
 def native(array: np.ndarray) -> np.ndarray:
-    """The array in this machine's byte order, in one piece."""
+    """The array, contiguous and in this machine's byte order."""
     return np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
 
 
 def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Arrays of an `.npz` file; DataError where it is none or one is missing."""
+    """The arrays of these names in an `.npz` file; DataError where it has not all of them."""
     if not os.path.isfile(path):
         what = "a folder is no file" if os.path.isdir(path) else "no such file"
         raise DataError(what, path, "give path=FILE.npz")
     try:
-        refuse_inflated(path, unpacked(path, keys))
+        refuse_inflated(path, unpacked_bytes(path, keys))
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in keys if key not in file]
             if missing:
@@ -102,34 +43,41 @@ def arrays_of(path: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
         raise DataError(reason, path, "write it by numpy.savez") from None
 
 
-def numbers(arrays: dict[str, np.ndarray], key: str, path: str) -> Tensor:
-    """One of the arrays as a tensor; DataError where it holds none of the numbers it should."""
+def number_tensor(arrays: dict[str, np.ndarray], key: str, path: str) -> Tensor:
+    """One of the arrays as a tensor of its shape; DataError unless it holds numbers.
+
+    Only `x` may hold others than integers.
+    """
     if arrays[key].dtype.kind not in {"x": "biuf"}.get(key, "iu"):
         raise DataError(f"{key} is {arrays[key].dtype}", path, "save it as numbers")
     return torch.from_numpy(native(arrays[key]))
 
 
 def nodes_of(path: str) -> tuple[Tensor, Tensor]:
-    """Features `[N, F]` and edges `[2, E]` of an `.npz` file, whatever else it holds."""
+    """Features `[N, F]` float and edges `[2, E]` long of an `.npz` file that may hold more."""
     arrays = arrays_of(path, ("x", "edge_index"))
-    x, edges = (numbers(arrays, key, path) for key in arrays)
+    x, edges = (number_tensor(arrays, key, path) for key in arrays)
     return x.float(), edges.long()
 
 
-def numbered(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The sorted names of classes and the number of each node's; -1 for an empty name."""
+def class_numbers(y: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The sorted names of the classes, and the number of the class of each node.
+
+    Args:
+        y: `[N]` names; a node with an empty one has no class, and its number is -1.
+    """
     names = [str(name) for name in np.unique(y) if name]
     number = {name: index for index, name in enumerate(names)}
     return tuple(names), np.array([number.get(str(name), -1) for name in y.flat]).reshape(y.shape)
 
 
 def is_mask(part: np.ndarray) -> bool:
-    """Whether integers are 0 and 1 alone, both of them and more than once: no node numbers."""
+    """Whether integers can only be a mask of 0 and 1, for node numbers do not repeat."""
     return part.dtype.kind in "iu" and len(part) > 2 and bool(np.isin(part, (0, 1)).all())
 
 
-def unpacked(path: str, keys: Sequence[str]) -> int:
-    """The bytes of arrays of a `.npz` file, as their headers say: nothing is unpacked."""
+def unpacked_bytes(path: str, keys: Sequence[str]) -> int:
+    """The size of the arrays of an `.npz` file as their headers say it, without unpacking them."""
     total = 0
     with zipfile.ZipFile(path) as file:
         for key in {f"{key}.npy" for key in keys} & {*file.namelist()}:
@@ -141,14 +89,24 @@ def unpacked(path: str, keys: Sequence[str]) -> int:
 
 
 def read_header(member: IO[bytes], version: tuple[int, int]) -> tuple[Any, bool, Any]:
-    """Shape, order and type of an array whose format has a version."""
+    """The shape, order and type of an array.
+
+    Args:
+        member: the file of the array inside the `.npz` file, behind its magic number.
+        version: of numpy's format.
+    """
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(member)
     return np.lib.format.read_array_header_2_0(member)
 
 
 def refuse_inflated(path: str, size: int) -> None:
-    """DataError for arrays beyond the memory, or far larger than any real file would hold."""
+    """Raises DataError for arrays beyond the memory, or far larger than a real file unpacks to.
+
+    Args:
+        path: of the file.
+        size: bytes that its arrays unpack to.
+    """
     packed = os.path.getsize(path)
     what = f"{packed / 1e6:,.1f} MB that unpack to {size / 1e9:,.1f} GB"
     refuse_beyond_memory(size, what, path)
@@ -174,18 +132,25 @@ class Npz:
         self.path = path
 
     def load(self) -> Graph:
+        """Reads the graph."""
         keys = ("x", "edge_index", "y", "train", "val", "test")
         arrays = arrays_of(self.path, keys)
         names: tuple[str, ...] = ()
         if arrays["y"].dtype.kind == "U":
-            names, arrays["y"] = numbered(arrays["y"])
-        x, edges, y = (numbers(arrays, key, self.path) for key in keys[:3])
+            names, arrays["y"] = class_numbers(arrays["y"])
+        x, edges, y = (number_tensor(arrays, key, self.path) for key in keys[:3])
         train, val, test = (self.nodes(key, arrays[key], len(x)) for key in keys[3:])
         x, edges, y = x.float(), edges.long(), y.long()
         return Graph(x, edges, y, train, val, test, self.path, names).checked()
 
     def nodes(self, key: str, part: np.ndarray, count: int) -> Tensor:
-        """Node numbers of a part that is given as numbers or as a mask."""
+        """The numbers `[n]` long of the nodes of a part.
+
+        Args:
+            key: name of the part, for messages.
+            part: its node numbers, or a mask.
+            count: N, the nodes of the graph.
+        """
         if part.shape == (count,) and (part.dtype == bool or is_mask(part)):
             return torch.from_numpy(np.flatnonzero(part))
         if part.dtype.kind in "iu" and part.ndim == 1:

@@ -1,30 +1,30 @@
-"""Images with what is to be learned of them and a split: what all such data share."""
+"""Images with a target each and a split: what data sets with labels and with masks share."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from tasks.data.alike import named_classes, sized_parts
-from tasks.data.folders import counted
+from tasks.data.phrases import counted, named_classes, sized_parts
 from zoo.errors import DataError, shown
 
 
 @dataclass
-class ImageDataset:
+class ImageDataset(ABC):
     """Images of one size, a target for each, and a split.
 
     Args:
         images: `[N, C, H, W]` uint8.
         targets: `[N, ...]`, what is to be learned of each image.
-        train: `[n]` long example numbers; likewise `val` and `test`.
+        train: `[n]` long, the numbers of the training examples; likewise `val` and `test`.
         classes: the name of each class.
-        mean: per channel, of values between 0 and 1, over the training part.
-        std: likewise; 1 for a constant channel.
+        mean: of each channel over the training part, where white is 1.
+        std: standard deviation, likewise; 1 for a constant channel.
         where: the folder or option that the images come from, for messages.
         skipped: images that could not be read and were left out.
         batch_size: images of a training batch over all processes.
@@ -49,10 +49,11 @@ class ImageDataset:
 
     @property
     def parts(self) -> dict[str, Tensor]:
+        """The numbers `[n]` long of the examples of each part."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def metadata(self) -> dict[str, Any]:
-        """The same with one black image in place of all: what a trained model must know of it."""
+        """What a trained model must know of the data: all of it, with one black image for all."""
         count = min(self.batch_size, len(self.train))
         blank: dict[str, Any] = dict.fromkeys(self.parts, torch.zeros(count, dtype=torch.long))
         blank["notes"] = []
@@ -61,11 +62,12 @@ class ImageDataset:
         return {field.name: getattr(self, field.name) for field in fields(self)} | blank
 
     @classmethod
-    def from_metadata(cls, outline: dict[str, Any]) -> Self:
-        return cls(**outline)
+    def from_metadata(cls, metadata: dict[str, Any]) -> Self:
+        """The data set of one black image that has this metadata."""
+        return cls(**metadata)
 
     def summary(self) -> str:
-        """What was read, in one line."""
+        """One line on what was read: images, parts and classes."""
         count, channels, height, width = self.images.shape
         kind = {1: "grey", 3: "rgb"}.get(channels, f"{channels} channels")
         skipped = f", {self.skipped:,} skipped" if self.skipped else ""
@@ -75,31 +77,46 @@ class ImageDataset:
         )
 
     def digest(self) -> str:
-        """SHA-256 over images, targets and the three parts, not over the batch size."""
+        """The SHA-256 of images, targets and parts; the batch size makes no difference."""
         digest = hashlib.sha256()
         for part in (self.images, self.targets, *self.parts.values()):
             digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
             digest.update(part.contiguous().numpy().data)
         return digest.hexdigest()
 
+    @abstractmethod
+    def counts(self, part: Tensor) -> Tensor:
+        """How often each class, `[classes]` long, occurs in a part `[n]` long."""
+
+    @abstractmethod
+    def checked(self) -> Self:
+        """Returns itself; raises DataError for the first thing that is wrong."""
+
     def demand(self, holds: bool | Tensor, what: str, fix: str) -> None:
+        """Raises DataError unless something holds, a bool or `[]`.
+
+        Args:
+            holds: whether it does.
+            what: is wrong otherwise.
+            fix: what to do about it.
+        """
         if not holds:
             raise DataError(what, self.where, fix)
 
     def check_images(self) -> None:
-        """DataError for images that are none."""
+        """Raises DataError for images of another shape or type than `[N, C, H, W]` uint8."""
         images = self.images
         shape = f"images are {images.dtype} of shape {[*images.shape]}"
         fits = images.ndim == 4 and images.numel() > 0 and images.dtype == torch.uint8
         self.demand(fits, shape, "give [images, channels, height, width] of uint8")
 
     def check_names(self) -> None:
-        """DataError for two classes of one name."""
+        """Raises DataError for two classes of one name."""
         unique = len(set(self.classes)) == len(self.classes)
         self.demand(unique, "two classes have one name", "name them apart")
 
     def check_split(self) -> None:
-        """DataError for parts that are empty, shared or of other examples."""
+        """Raises DataError for an empty part, or an example that is repeated, shared or unknown."""
         count = len(self.images)
         seen = torch.zeros(count, dtype=torch.long)
         for name, part in self.parts.items():
@@ -114,9 +131,33 @@ class ImageDataset:
         self.demand(not shared, f"{shared} images are in two parts", "make the parts disjoint")
 
     def check_norms(self) -> None:
-        """DataError for a mean or deviation that no image can be normed by."""
+        """Raises DataError for a mean or standard deviation that does not fit the channels."""
         channels = self.images.shape[1]
         numbers = torch.tensor([*self.mean, *self.std])
         fits = len(self.mean) == len(self.std) == channels and bool(numbers.isfinite().all())
-        given = f"mean {[*self.mean]} and std {[*self.std]} do not fit {channels} channels"
-        self.demand(fits and min(self.std) > 0, given, "give a mean and a positive std per channel")
+        what = f"mean {[*self.mean]} and std {[*self.std]} do not fit {channels} channels"
+        self.demand(fits and min(self.std) > 0, what, "give a mean and a positive std per channel")
+
+
+def channel_statistics(
+    images: Tensor, examples: Tensor
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and the standard deviation of each channel, where white is 1.
+
+    They come from exact counts of the 256 values, so that no order of summation matters. The
+    deviation of a constant channel is given as 1.
+
+    Args:
+        images: `[N, C, H, W]` uint8.
+        examples: `[n]` long, the numbers of the images that count.
+    """
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.long)
+    for part in examples.split(1024):
+        for channel, values in enumerate(images[part].unbind(1)):
+            counts[channel] += torch.bincount(values.flatten(), minlength=256)
+    share = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
+    values = torch.arange(256, dtype=torch.double) / 255
+    mean = share @ values
+    std = (share * (values - mean[:, None]).square()).sum(1).sqrt()
+    std[(counts > 0).sum(1) < 2] = 1.0
+    return tuple(mean.tolist()), tuple(std.tolist())
