@@ -134,7 +134,7 @@ class LanguageModelling(Task):
 
     def metrics(self) -> dict[str, float]:
         """Gives the loss in nats a symbol, perplexity, and bits a character of the text."""
-        if not self.measured:
+        if not self.last_metrics:
             means = super().metrics()
             loss = means["loss"]
             self.last_metrics = {
