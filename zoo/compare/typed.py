@@ -41,7 +41,8 @@ def strict(kind: type[T]) -> Callable[..., Any]:
     from pydantic.dataclasses import dataclass
 
     config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    return dataclass(kind, config=config)
+    frozen = kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    return dataclass(kind, config=config, frozen=frozen)
 
 
 def keys_to(location: Sequence[int | str], value: Any) -> list[str]:
@@ -52,8 +53,11 @@ def keys_to(location: Sequence[int | str], value: Any) -> list[str]:
     """
     keys = []
     for key in location:
-        if not isinstance(value, (dict, list)):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and isinstance(key, int):
+            value = value[key]
+        else:
             break
         keys.append(str(key))
-        value = value.get(key) if isinstance(value, dict) else value[int(key)]
     return keys

@@ -280,7 +280,7 @@ def test_published_rows_stand_beside_the_runs(tmp_path):
 
 def test_published_rows_are_numbers_by_depth():
     assert with_text_keys({"gnn": {"a": {64: 0.5, 2: 1}}}) == {"gnn": {"a": {"2": 1.0, "64": 0.5}}}
-    for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}):
+    for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}, {2: 0.5, "deep": 0.5}, 0.5):
         with pytest.raises(ConfigError, match="give DEPTH: SCORE"):
             with_text_keys({"gnn": {"a": row}})
 

@@ -16,7 +16,7 @@ PAIRED_DIGESTS = {  # that both runs of a pair share, and what it means if they 
     "data_digest": "the arms read different data",
 }
 START_DIGESTS = ("branch_digest", "start_digest")  # shared if only the connection differs
-Measure = Callable[[Run], float | None]
+ValueOf = Callable[[Run], float | None]
 Differences = dict[int, float]  # by number of the pair
 
 
@@ -38,7 +38,7 @@ class Pairing:
         return cls(*({r.pair: r for r in runs if r.arm == name} for name in (arm, baseline)))
 
     def differences(
-        self, measure: Measure = lambda run: run.value, only_done: bool = False
+        self, measure: ValueOf = lambda run: run.value, only_done: bool = False
     ) -> Differences:
         """For each pair the arm's value less the baseline's; positive: the arm is better.
 

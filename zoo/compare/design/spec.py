@@ -118,19 +118,20 @@ def take_single(named: Axes, key: str, default: list[Any]) -> Any:
     return values[0]
 
 
-def with_text_keys(published: dict[str, dict[str, dict[Any, Any]]]) -> Published:
+def with_text_keys(published: dict[str, dict[str, Any]]) -> Published:
     """Published scores with depths as text, as JSON has keys; ConfigError for a wrong score.
 
     Args:
         published: score by task, name of the row and depth.
     """
-    checked_scores: Published = {}
+    with_texts: Published = {}
     for task, rows in published.items():
         for name, row in rows.items():
-            scores = checked_scores.setdefault(task, {}).setdefault(name, {})
-            for depth, value in sorted(row.items()):
+            scores = row.items() if isinstance(row, dict) else [("", row)]
+            for depth, value in scores:
                 if not (type(depth) is int and depth > 0 and type(value) in (int, float)):
-                    where = f"published.{task}.{name}"
-                    raise ConfigError(f"{depth}: {value} is refused", where, "give DEPTH: SCORE")
-                scores[str(depth)] = float(value)
-    return checked_scores
+                    wrong = f"{depth}: {value} is refused".removeprefix(": ")
+                    raise ConfigError(wrong, f"published.{task}.{name}", "give DEPTH: SCORE")
+            texts = {str(depth): float(value) for depth, value in sorted(scores)}
+            with_texts.setdefault(task, {})[name] = texts
+    return with_texts

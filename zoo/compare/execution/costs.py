@@ -92,12 +92,16 @@ def measure_costs(
 
 def read_costs(path: Path) -> dict[str, Cost]:
     """The costs in a file, none where there is no file; DataError where it is broken."""
+    if not path.is_file():
+        return {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        return {kind: typed(Cost, row) for kind, row in dict(rows).items()}
-    except (ValueError, TypeError) as error:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, dict):
+            raise ValueError(f"is no object but {str(rows)[:80]!r}")
+        return {kind: typed(Cost, row) for kind, row in rows.items()}
+    except ValueError as error:
         fix = "remove this file; the costs are measured again"
-        raise DataError(f"a cost {error}", str(path), fix) from None
+        raise DataError(f"the costs are broken: {error}", str(path), fix) from None
 
 
 def error_of_cell(answer: Mapping[str, Any], cell: Cell) -> ZooError:

@@ -72,6 +72,7 @@ class LocalEngine:
 
     @property
     def free(self) -> int:
+        """The number of jobs that can be submitted now."""
         busy = sum(bool(worker.job) for worker in self.alive.values())
         return self.workers - busy
 
@@ -100,6 +101,7 @@ class LocalEngine:
         return f"{self.logs.name}/{LOG.format(worker.number)}"
 
     def submit(self, job: str, request: dict[str, Any]) -> None:
+        """Gives a job to an idle worker, or to one that is started for it."""
         idle = (worker for worker in self.alive.values() if not worker.job)
         unused = next(n for n in range(self.workers + 1) if n not in self.alive)
         worker = next(idle, None) or self.start(unused)
@@ -110,6 +112,7 @@ class LocalEngine:
             worker.process.stdin.flush()
 
     def poll(self, seconds: float) -> list[Outcome]:
+        """The jobs that ended; waits for one some seconds at most, and ends workers that hang."""
         outcomes = []
         for key, _ in self.selector.select(seconds):
             worker: Worker = key.data
@@ -154,6 +157,7 @@ class LocalEngine:
         return f"the worker ended by {f'signal {-code}' if code < 0 else f'exit code {code}'}"
 
     def close(self) -> None:
+        """Ends all workers."""
         for worker in list(self.alive.values()):
             self.terminate(worker)
         self.selector.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
 PUBLISHED: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": "--"}
-EVENTS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
+EVENT_MARKERS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
 LONG_TICKS = 40  # letters of all ticks above which they are turned
 
 
@@ -84,8 +84,8 @@ def draw_series(axis: Axes, s: Series) -> None:
         axis.plot(x, y, **PUBLISHED, zorder=1)
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
                       textcoords="offset points", color="0.35")  # fmt: skip
-    elif s.kind in EVENTS:
-        axis.plot(x, y, **style | {"marker": EVENTS[s.kind]}, markersize=7, linestyle="none",
+    elif s.kind in EVENT_MARKERS:
+        axis.plot(x, y, **style | {"marker": EVENT_MARKERS[s.kind]}, markersize=7, linestyle="none",
                   fillstyle="none")  # fmt: skip
     else:
         last = [i - 1 for i, value in enumerate(x) if math.isnan(value)]

@@ -13,7 +13,7 @@ from zoo.compare.report.chart import Axis, Chart, Matrix, Series, isolated
 from zoo.compare.report.style import look, visible
 
 JSON = dict[str, Any]
-EVENTS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
+EVENT_SYMBOLS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
           "rollback": "triangle-left-open"}  # fmt: skip
 MARKED = 4  # points of a curve up to which they are marked
 
@@ -56,9 +56,9 @@ def arm_style(s: Series) -> JSON:
     if s.kind == "gap":
         rim = {"color": "@paper", "width": 1}
         return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **error_bar(s)}
-    if s.kind in EVENTS:
+    if s.kind in EVENT_SYMBOLS:
         size = 10 if s.kind == "end" else 9
-        return {"mode": "markers", "marker": mark | {"symbol": EVENTS[s.kind], "size": size}}
+        return {"mode": "markers", "marker": mark | {"symbol": EVENT_SYMBOLS[s.kind], "size": size}}
     lengths = "".join("." if x is not None else " " for x in s.x).split()
     few = max(map(len, lengths)) <= MARKED
     return {

@@ -34,7 +34,7 @@ class Table:
         return self.head.split("|")
 
 
-def arms_of(record: Record) -> Iterator[tuple[PlaceSummary, ArmSummary]]:
+def arms_at_places(record: Record) -> Iterator[tuple[PlaceSummary, ArmSummary]]:
     """Every place with each of its arms."""
     return ((place, arm) for place in record.places for arm in place.arms)
 
@@ -65,7 +65,7 @@ def contrast_table(
 
 def gaps(record: Record) -> Table:
     """The gap and the verdict of every contrast."""
-    means = {(p.title, a.arm): number(a.mean) for p, a in arms_of(record)}
+    means = {(p.title, a.arm): number(a.mean) for p, a in arms_at_places(record)}
     rows = [
         [p.title, (p.metric or "").removeprefix("test/"),
          f"{c.arm} {means[p.title, c.arm]}",
@@ -84,7 +84,7 @@ def scores(record: Record) -> Table:
         [p.title, a.arm, a.launched, a.done, a.diverged, a.failed,
          a.waiting, number(a.mean, 4), number(a.sd), number(a.train, 4),
          number(p.chance), examples(p, a)]
-        for p, a in arms_of(record)
+        for p, a in arms_at_places(record)
     ]  # fmt: skip
     head = (
         "place|arm|launched|done|diverged|failed|waiting|test mean|sd|training mean|chance|"
@@ -174,7 +174,7 @@ def costs(record: Record) -> Table:
             number(arm.seconds),
             number((arm.peak_memory_bytes or 0) / 2**20),
         ]
-        for place, arm in arms_of(record)
+        for place, arm in arms_at_places(record)
     ]
     head = "place|arm|done|not done|parameters|MFLOPs a step|ms a step|s a run|MiB of the process"
     return Table("What every arm costs at every place", head, rows)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.report.formats import event_text, interval, number, why_no_score
-from zoo.compare.report.tables import Table, arms_of, contrast_table
+from zoo.compare.report.tables import Table, arms_at_places, contrast_table
 
 DIGESTS = {
     "data_digest": "data",
@@ -39,7 +39,7 @@ def failure_rates(record: Record) -> Table:
     """How many runs of an arm diverged or failed, for every arm with such runs."""
     rows = [
         [p.title, a.arm, a.diverged, a.failed, a.launched, interval(a.divergence)]
-        for p, a in arms_of(record)
+        for p, a in arms_at_places(record)
         if a.diverged or a.failed
     ]
     head = "place|arm|diverged|failed|launched|rate of divergence (95 % interval)"
