@@ -273,24 +273,24 @@ def test_a_run_that_ended_while_its_folder_was_asked_for_stays(again, tmp_path, 
     """What is checked before the data are loaded is checked again before anything is written."""
     from tasks.training import build as module
 
-    place, whole = tmp_path / "run", module.whole
+    folder, check = tmp_path / "run", module.checked_data
     if "from" in again[0]:
-        place.mkdir()
-        RunFolder(place).create()
-        config = load(["task=gnn", f"run.dir={place}", "run.id=r", "logger=none"])[0]
-        RunFolder(place).write_config(config.plain(), [])
+        folder.mkdir()
+        RunFolder(folder).create()
+        config = load(["task=gnn", f"run.dir={folder}", "run.id=r", "logger=none"])[0]
+        RunFolder(folder).write_config(config.plain(), [])
 
     def slow(config, data):
-        for path in (place / "checkpoints").glob("*"):
+        for path in (folder / "checkpoints").glob("*"):
             path.unlink()
-        (place / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (place / "checkpoints" / "last.ckpt").write_bytes(b"of another process")
-        return whole(config, data)
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints" / "last.ckpt").write_bytes(b"of another process")
+        return check(config, data)
 
-    monkeypatch.setattr(module, "whole", slow)
+    monkeypatch.setattr(module, "checked_data", slow)
     words = ["task=gnn", "logger=none"] if "run.dir" in again[0] else []
-    assert main(["fit", *words, again[0].format(place)]) == 2
-    assert (place / "checkpoints" / "last.ckpt").read_bytes() == b"of another process"
+    assert main(["fit", *words, again[0].format(folder)]) == 2
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == b"of another process"
 
 
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
