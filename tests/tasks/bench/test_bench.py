@@ -40,11 +40,11 @@ def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
     monkeypatch.setattr(bench, "BLOCK_SECONDS", 0.0)
     monkeypatch.setattr(bench, "BLOCKS", 3)
     monkeypatch.setattr(bench, "TOTAL_SECONDS", 0.0)
-    found = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
-    assert (found["blocks"], found["steps_a_block"]) == (4, 1)
-    low, high = found["added_interval_ms"]
-    assert low < found["added_ms"] < high
-    assert found["added_ms"] == pytest.approx(found["fit_ms"] - found["bare_ms"])
+    costs = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
+    assert (costs["blocks"], costs["steps_a_block"]) == (4, 1)
+    low, high = costs["added_interval_ms"]
+    assert low < costs["added_ms"] < high
+    assert costs["added_ms"] == pytest.approx(costs["fit_ms"] - costs["bare_ms"])
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -86,10 +86,10 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
 def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     monkeypatch.setattr(bench_rules, "ROUNDS", 1)
-    found = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
-    assert list(found) == registry.names("connection")
-    assert found["residual"]["memory"] == 1.0
-    assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
+    costs = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
+    assert list(costs) == registry.names("connection")
+    assert costs["residual"]["memory"] == 1.0
+    assert costs["residual"]["parameters_a_site"] == 0 < costs["highway"]["parameters_a_site"]
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,20 @@ def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     [("cnn", (8, 20, 56)), pytest.param("transformer", (3, 9, 27), marks=pytest.mark.slow)],
 )
 def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
-    """Less is kept the more is computed again, and nothing grows where all is undone."""
+    """Less is stored the more is computed again, and nothing grows where all is undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench_memory, "DEPTHS", {task: depths})
     monkeypatch.setattr(bench_memory, "ROUNDS", 1)
-    found = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
-    kept = found["bytes"]
-    shares = [kept[name][2] for name in list(kept)[:4]]
+    record = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
+    peaks = record["bytes"]
+    shares = [peaks[name][2] for name in list(peaks)[:4]]
     assert shares == sorted(shares, reverse=True)
     assert len(set(shares)) == 4
-    assert {name: len(ratios) for name, ratios in found["time"].items()} == dict.fromkeys(kept, 3)
-    assert kept["residual"][2] > 2 * kept["residual"][1]
-    assert kept["reversible"][2] < 1.2 * kept["reversible"][1]
-    assert kept["reversible"][2] < kept["residual, checkpointed"][2] < kept["residual"][2]
-    assert (tmp_path / found["picture"]).is_file()
+    assert {name: len(ratios) for name, ratios in record["time"].items()} == dict.fromkeys(peaks, 3)
+    assert peaks["residual"][2] > 2 * peaks["residual"][1]
+    assert peaks["reversible"][2] < 1.2 * peaks["reversible"][1]
+    assert peaks["reversible"][2] < peaks["residual, checkpointed"][2] < peaks["residual"][2]
+    assert (tmp_path / record["picture"]).is_file()
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
     for made in bench_twin.NETS[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
-        assert all(found == shapes[0] for found in shapes)
+        assert all(shape == shapes[0] for shape in shapes)
 
 
 @pytest.mark.parametrize(

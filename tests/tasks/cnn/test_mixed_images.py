@@ -18,7 +18,7 @@ from zoo.seeding import redraw
 CLASSES, COUNT = 4, 24
 
 
-def make(**given):
+def make(**options):
     """A task whose images tell their class: channel k is white and the others are black."""
     labels = torch.arange(COUNT) % CLASSES
     images = 255 * F.one_hot(labels, CLASSES).to(torch.uint8)[:, :, None, None]
@@ -30,7 +30,7 @@ def make(**given):
     def make_model(**facts):
         return CNN(connect=Residual, norm_placement=NoNorm(), depth=8, width=[8], **facts)
 
-    task = ImageClassification(make_model, data, SGD(), 0, **given)
+    task = ImageClassification(make_model, data, SGD(), 0, **options)
     redraw(task.model, 0)
     task.setup("fit")
     return task

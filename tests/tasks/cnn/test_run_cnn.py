@@ -56,11 +56,11 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
     words = [f"from={tmp_path / 'run'}", f"path={tmp_path / 'images'}"]
     capsys.readouterr()
     assert main(["--json", "predict", *words]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [Path(entry["file"]).name for entry in found["bad"]] == ["note.txt"]
+    report = json.loads(capsys.readouterr().out)
+    assert [Path(entry["file"]).name for entry in report["bad"]] == ["note.txt"]
     hits = [
         row["label"] == data.classes[data.labels[int(Path(row["image"]).stem)]]
-        for row in found["labels"]
+        for row in report["labels"]
     ]
     assert len(hits) == len(data.test)
     assert sum(hits) / len(hits) == pytest.approx(record["metrics"]["test/accuracy"])
@@ -139,14 +139,14 @@ def test_step_schedule_of_he_2015():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_depth_hurts_the_plain_net_alone(seed, tmp_path, capsys):
     """He et al. 2015, figure 1: also in training error."""
-    found = {}
+    metrics = {}
     for connection in ("residual", "plain"):
         words = ["task=cnn", "model.depth=56", f"connection={connection}", f"seed={seed}"]
         folder = tmp_path / connection
         assert main(["fit", *words, "logger=none", f"run.dir={folder}"]) == 0
-        found[connection] = RunFolder(folder).result()["metrics"]
-    assert found["residual"]["test/accuracy"] - found["plain"]["test/accuracy"] > 0.2
-    assert found["residual"]["train/accuracy"] - found["plain"]["train/accuracy"] > 0.2
+        metrics[connection] = RunFolder(folder).result()["metrics"]
+    assert metrics["residual"]["test/accuracy"] - metrics["plain"]["test/accuracy"] > 0.2
+    assert metrics["residual"]["train/accuracy"] - metrics["plain"]["train/accuracy"] > 0.2
 
 
 @pytest.mark.slow

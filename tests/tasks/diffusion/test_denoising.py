@@ -153,9 +153,9 @@ class ImageDataset(nn.Module):
 def test_guidance_goes_from_none_through_the_class():
     x, labels = torch.zeros(2, 1, 1, 1), torch.tensor([1, 4])
     for guidance in (0.0, 1.0, 3.0):
-        found = guided(ImageDataset(), x, torch.zeros(2), labels, 10, guidance)
+        guess = guided(ImageDataset(), x, torch.zeros(2), labels, 10, guidance)
         expected = [10 + guidance * (label - 10) for label in (1, 4)]
-        assert found.flatten().tolist() == pytest.approx(expected)
+        assert guess.flatten().tolist() == pytest.approx(expected)
 
 
 def test_averages_are_those_of_diffusers():

@@ -42,8 +42,8 @@ def test_focal_loss_by_hand():
     """A pixel with p = 0.8 and one with p = 0.5, gamma 2: 0.2^2 0.2231, 0.5^2 0.6931."""
     p = torch.tensor([[0.8, 0.5], [0.2, 0.5]])
     y = torch.tensor([[[0, 1]]], dtype=torch.uint8)
-    found = loss(["focal"], p.log()[None, :, None], y)
-    assert found.item() == pytest.approx((0.04 * 0.22314 + 0.25 * 0.69315) / 2, rel=1e-4)
+    value = loss(["focal"], p.log()[None, :, None], y)
+    assert value.item() == pytest.approx((0.04 * 0.22314 + 0.25 * 0.69315) / 2, rel=1e-4)
     weighted = loss(["focal"], p.log()[None, :, None], y, classes=[1.0, 3.0])
     assert weighted.item() == pytest.approx((0.04 * 0.22314 + 3 * 0.25 * 0.69315) / 4, rel=1e-4)
     logits, y = drawn()
@@ -56,8 +56,8 @@ def test_dice_by_hand():
     p = torch.tensor([[0.9, 0.6, 0.3, 0.5], [0.1, 0.4, 0.7, 0.5]])
     y = torch.tensor([[[0, 0, 1, UNLABELLED]]], dtype=torch.uint8)
     first, second = 1 - 3.0 / 3.8, 1 - 1.4 / 2.2
-    found = loss(["dice"], p.log()[None, :, None], y)
-    assert found.item() == pytest.approx((first + second) / 2)
+    value = loss(["dice"], p.log()[None, :, None], y)
+    assert value.item() == pytest.approx((first + second) / 2)
     weighted = loss(["dice"], p.log()[None, :, None], y, classes=[1.0, 3.0])
     assert weighted.item() == pytest.approx((first + 3 * second) / 4)
 
@@ -102,22 +102,22 @@ def test_iou_and_dice_are_scikit_learns():
     logits, y = drawn((4, 9, 8), 5)
     guess = logits.argmax(1)
     counts = sum(confusion(a[None], b[None], 5) for a, b in zip(y, guess, strict=True))
-    found = overlap_metrics(counts, rim_counts(y, guess, 5), "abcde")
+    metrics = overlap_metrics(counts, rim_counts(y, guess, 5), "abcde")
     known = y != UNLABELLED
     true, answer = y[known].numpy(), guess[known].numpy()
-    assert found["mean_iou"] == pytest.approx(jaccard_score(true, answer, average="macro"))
-    assert found["dice"] == pytest.approx(f1_score(true, answer, average="macro"))
-    assert found["accuracy"] == pytest.approx((true == answer).mean())
+    assert metrics["mean_iou"] == pytest.approx(jaccard_score(true, answer, average="macro"))
+    assert metrics["dice"] == pytest.approx(f1_score(true, answer, average="macro"))
+    assert metrics["accuracy"] == pytest.approx((true == answer).mean())
     each = jaccard_score(true, answer, average=None)
-    assert [found[f"iou/{name}"] for name in "abcde"] == pytest.approx(each.tolist())
+    assert [metrics[f"iou/{name}"] for name in "abcde"] == pytest.approx(each.tolist())
 
 
 def test_classes_that_nobody_has_are_left_out():
     y = torch.tensor([[[0, 0], [1, 1]]], dtype=torch.uint8)
     guess = torch.tensor([[[0, 2], [1, 1]]])
-    found = overlap_metrics(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
-    assert found["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
-    assert [name for name in found if "/" in name] == ["iou/a", "iou/b", "iou/c"]
+    metrics = overlap_metrics(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
+    assert metrics["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
+    assert [name for name in metrics if "/" in name] == ["iou/a", "iou/b", "iou/c"]
 
 
 def eroded(mask, width):
@@ -134,15 +134,15 @@ def test_boundary_iou_is_that_of_its_definition(shape):
     assert rim_width(*shape) == width
     expected = []
     for label in range(3):
-        true, found = y == label, guess == label
-        true, found = true & ~eroded(true, width), found & ~eroded(found, width)
-        expected.append((true & found).sum() / (true | found).sum())
+        true, predicted = y == label, guess == label
+        true, predicted = true & ~eroded(true, width), predicted & ~eroded(predicted, width)
+        expected.append((true & predicted).sum() / (true | predicted).sum())
     tensors = [torch.from_numpy(part)[None] for part in (y.astype(np.uint8), guess)]
     rim = rim_counts(*tensors, 3)
     shared, first, second = rim.double()
     assert (shared / (first + second - shared)).tolist() == pytest.approx(expected)
-    found = overlap_metrics(confusion(*tensors, 3), rim, "abc")
-    assert found["boundary_iou"] == pytest.approx(np.mean(expected))
+    metrics = overlap_metrics(confusion(*tensors, 3), rim, "abc")
+    assert metrics["boundary_iou"] == pytest.approx(np.mean(expected))
 
 
 def test_unlabelled_pixels_make_no_contour():

@@ -37,8 +37,8 @@ def file(tmp_path):
     return path
 
 
-def load(path, **given):
-    return build("data", "text", path=str(path), **given).load()
+def load(path, **options):
+    return build("data", "text", path=str(path), **options).load()
 
 
 def decoded(data, part):
@@ -288,20 +288,20 @@ def test_metrics_of_a_uniform_model(tokenizer):
     data = plain_text("äöü€" * 30, tokenizer)
     task = make_task(data)
     torch.nn.init.zeros_(task.model.stem.token.weight)
-    found = measured(task, "val")
+    metrics = measured(task, "val")
     nats = math.log(len(data.tokenizer))
     targets = data.parts["val"][1:]
-    characters = sum(data.tokenizer.lengths[data.tokens[place]] for place in targets)
-    assert found["loss"] == pytest.approx(nats)
-    assert found["perplexity"] == pytest.approx(len(data.tokenizer))
+    characters = sum(data.tokenizer.lengths[data.tokens[position]] for position in targets)
+    assert metrics["loss"] == pytest.approx(nats)
+    assert metrics["perplexity"] == pytest.approx(len(data.tokenizer))
     expected = nats * len(targets) / math.log(2) / characters
-    assert found["bits_per_character"] == pytest.approx(expected)
+    assert metrics["bits_per_character"] == pytest.approx(expected)
 
 
 def test_loss_is_that_of_windows_read_one_by_one():
     data = plain_text("the quick brown fox jumps over the lazy dog. " * 6)
     task = make_task(data)
-    found = measured(task, "test")["loss"]
+    loss = measured(task, "test")["loss"]
     tokens = data.tokens[data.parts["test"].start :].long()
     total, start = 0.0, 0
     with torch.no_grad():
@@ -310,7 +310,7 @@ def test_loss_is_that_of_windows_read_one_by_one():
             logits = task.model(x[None, : len(y)])[0]
             total += torch.nn.functional.cross_entropy(logits, y, reduction="sum").item()
             start += 8
-    assert found == pytest.approx(total / (len(tokens) - 1), rel=1e-5)
+    assert loss == pytest.approx(total / (len(tokens) - 1), rel=1e-5)
 
 
 def test_chance_is_the_unigram_loss():
