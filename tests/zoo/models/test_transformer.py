@@ -122,8 +122,8 @@ def test_blocks_are_those_of_pytorch(first):
             (layer.norm1, norms[0]),
             (layer.norm2, norms[1]),
         ]
-        for theirs, ours in pairs:
-            theirs.load_state_dict(ours.state_dict())
+        for theirs, module in pairs:
+            theirs.load_state_dict(module.state_dict())
         layer.self_attn.in_proj_weight.data.copy_(attention.core.qkv.weight)
         layer.self_attn.in_proj_bias.data.copy_(attention.core.qkv.bias)
         expected = layer(expected, mask, is_causal=True)
