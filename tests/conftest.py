@@ -93,11 +93,11 @@ class Subsample(nn.Module):
         return nn.functional.pad(x[..., ::2, ::2], (0, 0, 0, 0, 0, self.extra))
 
 
-def make_stack(name, kind, length=3, width=8, seed=0, **given):
+def make_stack(name, kind, length=3, width=8, seed=0, **changes):
     """A stack of one rule over branches of one kind, drawn from one seed."""
     from zoo.seeding import redraw
 
-    connect = factory("connection", name, {**options("connection", name), **given})
+    connect = factory("connection", name, {**options("connection", name), **changes})
     axis = -1 if kind in ("mlp", "graph") else -3
     sites = Site.line(width, length, axis)
     shortcuts = [None] * length

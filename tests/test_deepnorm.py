@@ -15,7 +15,7 @@ from zoo.init import DeepNorm
 from zoo.models.cnn import CNN
 from zoo.models.diffusion import Diffusion
 from zoo.models.gnn import GNN
-from zoo.models.layers.time import Attention
+from zoo.models.layers.time import ImageAttention
 from zoo.models.transformer import Transformer
 from zoo.models.unet import UNet
 from zoo.norm import NoNorm, Post, Pre
@@ -58,8 +58,8 @@ def test_the_preset_has_the_carry_and_the_norms_of_the_paper():
     make = config.factory("model")
     placement = config.factory("norm")()
     model = make(11, connect=config.factory("connection"), norm_placement=placement)
-    assert [site.state for site in model.body.sites] == pytest.approx([24**0.25] * 24)
-    assert {site.branch for site in model.body.sites} == {1.0}
+    assert [site.state_scale for site in model.body.sites] == pytest.approx([24**0.25] * 24)
+    assert {site.branch_scale for site in model.body.sites} == {1.0}
     assert all(isinstance(post, nn.LayerNorm) for post in model.body.posts)
     assert type(config.factory("init")()) is DeepNorm
 
@@ -102,7 +102,7 @@ def test_images_and_graphs():
 
 def test_queries_of_images_have_gain_one():
     net = started(Diffusion(2, 3, Residual, Concat, Pre(), depth=1, width=64))
-    (attention,) = [m for m in net.modules() if isinstance(m, Attention)]
+    (attention,) = [m for m in net.modules() if isinstance(m, ImageAttention)]
     q, k, v = attention.qkv.weight.chunk(3)
     beta = (4 * 6) ** -0.25  # a block in, three branches in the middle, two blocks out
     assert [spread(q, 1), spread(k, 1), spread(v, beta)] == pytest.approx([1] * 3, rel=0.06)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.config.registry import build, names, register
     from zoo.connection import Connection, Pointwise, Site
+    from zoo.loading import load
     from zoo.probes.mixing import mixing
     from zoo.probes.profiles import dirichlet_energy
     from zoo.seeding import branch_digest, generator, redraw
     from zoo.stack import Stack
-    from zoo.trained import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -38,7 +38,7 @@ HOMES = {
     "zoo.probes.profiles": ("dirichlet_energy",),
     "zoo.config.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
-    "zoo.trained": ("load",),
+    "zoo.loading": ("load",),
 }
 
 

@@ -2,8 +2,8 @@
 
 Seven words, each with one meaning: `width` (channels), `depth` (what the field counts), `branch`
 (a module that computes an update), `site` (where one branch meets the stream), `stream` (what is
-carried from site to site), `state` (the tensors that hold a stream), `mix` (coefficients found
-while reading that the write needs again).
+carried from site to site), `state` (the tensors that hold a stream), `mix` (coefficients that
+`read` computes and `write` needs again).
 
 Shapes: `[B, C, H, W]` images, `[B, T, C]` tokens, `[N, C]` nodes, `[n, ...]` streams.
 """
@@ -26,13 +26,16 @@ class Site:
 
     Args:
         width: channels that the branch reads.
-        out: channels after the write, given where a stage changes shape (stride or width).
+        out: channels after the write where a stage changes the shape (stride or width); None
+            elsewhere.
         index: index of this write in the whole net.
         total: number of writes in the whole net.
         axis: channel axis counted from the right: -1 tokens and nodes, -3 images.
-        start: index of the first write since the stream was opened. A stage change at that write
-            opens the stream again: a shortcut with weights then maps one tensor, not every member.
-        wide: what reads the closed stream is built for `Connection.gives` channels: a long skip.
+        opened_at: index of the first write after the stream was opened. A stage change at that
+            write opens the stream again: a shortcut with weights then maps one tensor, not every
+            member of the state.
+        wide: whether what reads the closed stream takes `Connection.gives` channels instead of
+            `written`, as behind a long skip.
     """
 
     width: int
@@ -40,7 +43,7 @@ class Site:
     index: int = 0
     total: int = 1
     axis: int = -1
-    start: int = 0
+    opened_at: int = 0
     wide: bool = False
 
     @property
@@ -50,26 +53,27 @@ class Site:
 
     @staticmethod
     def line(width: int, total: int, axis: int = -1) -> list[Site]:
-        """The sites of a net of one width: `total` writes in a row."""
+        """The sites of `total` writes in a row on a stream of one width."""
         return [Site(width, None, index, total, axis) for index in range(total)]
 
 
 class Connection(nn.Module):
-    """How a branch reads from a stream and writes to it. A rule is a subclass: its equation.
+    """How a branch reads from a stream and writes to it. A subclass is a rule, with its equation.
 
-    A rule acts pointwise on every axis except channels and streams, so causality and graph
-    symmetry hold for each of them. It declares what is true of it, and the laws test it:
+    A rule acts pointwise on every axis except channels and streams, so every rule keeps causality
+    and the symmetry of graphs. Its attributes declare its properties, which the laws test:
 
     Attributes:
         init_equals: the stack that a fresh stack of this rule equals with the same branches.
-        identity_at_zero: what comes out when every branch returns zero: the input (`exact`),
-            a multiple of it (`scaled`), the input normed over its channels, maybe without their
-            mean (`normed`), or something else (`none`).
+        identity_at_zero: what a stack returns when every branch returns zero: its input
+            (`exact`), a multiple of it (`scaled`), the input normed over its channels, maybe
+            without their mean (`normed`), or something else (`none`).
         linear: whether the state enters linearly, so that the rule has a mixing matrix.
-        whole: whether what `post` changes is all that `close` returns.
+        whole: whether `close` returns the value that `post` changes, and nothing else.
         carries: whether the written state depends on the old one; if not, a model builds no
             shortcuts.
-        inverts: whether `invert` is given; a stack then keeps no activations in between.
+        inverts: whether the rule implements `invert`; a stack then stores no activations between
+            the writes.
     """
 
     init_equals: ClassVar[Literal["plain", "residual", "identity", "other"]] = "other"
@@ -89,39 +93,50 @@ class Connection(nn.Module):
         return self.site.written
 
     def open(self, x: Tensor) -> State:
-        """Turns the tensor into a state, once, before the first site."""
+        """The state of a fresh stream that holds the tensor; called before the first site."""
         return x
 
     def read(self, state: State) -> tuple[Tensor, Any]:
-        """Gives the branch input and the coefficients that `write` needs again."""
+        """The branch input, and the coefficients that `write` needs again."""
         return state, None
 
     def write(self, state: State, y: Tensor, mix: Any) -> State:
-        """Gives the next state from the state and the branch output `y`."""
+        """The next state.
+
+        Args:
+            state: as `read` got it, at a stage change mapped by the shortcut.
+            y: output of the branch.
+            mix: the coefficients from `read`.
+        """
         raise NotImplementedError
 
     def invert(self, state: State, branch: TensorFunction) -> State:
-        """Gives the state before a write from the one after it, calling the branch once."""
+        """The state before a write.
+
+        Args:
+            state: the state after the write.
+            branch: is called once.
+        """
         raise NotImplementedError
 
     def close(self, state: State) -> Tensor:
-        """Turns the state into a tensor, once, after the last site."""
+        """The tensor that a stream ends as; called after the last site."""
         return state
 
     def map(self, fn: TensorFunction, state: State) -> State:
-        """Applies a tensor function to every member of the state: a shortcut at a stage change."""
+        """The state with a function applied to every member, as a shortcut at a stage change is."""
         if isinstance(state, Tensor):
             return fn(state)
         return tuple(self.map(fn, member) for member in state)
 
     def change(self, shortcut: TensorFunction, state: State) -> State:
-        """The stage change: through every member, or through the value where the stream reopens."""
-        if self.site.index > self.site.start:
+        """The state after a stage change: every member mapped, or the stream opened again."""
+        if self.site.index > self.site.opened_at:
             return self.map(shortcut, state)
         return self.open(shortcut(self.close(state)))
 
     def post(self, fn: TensorFunction, state: State) -> State:
-        """Applies a tensor function to the current value only: a norm or ReLU after the write."""
+        """The state with a function applied to its current value alone, as a post-norm is."""
         return fn(state)
 
     def forward(
@@ -138,11 +153,11 @@ class Connection(nn.Module):
         return self.write(state, branch(x, *args, **kwargs), mix)
 
     def along(self, vector: Tensor) -> Tensor:
-        """Views a vector `[C]` so that it broadcasts along the channel axis."""
+        """A view of a vector `[C]` that broadcasts along the channel axis."""
         return vector.view(-1, *[1] * (-self.site.axis - 1))
 
     def pooled(self, coefficient: Tensor, leading: int = 0) -> Tensor:
-        """Averages dynamic coefficients over positions where a stage changes their number.
+        """Dynamic coefficients, averaged over the positions where a stage changes their number.
 
         Args:
             coefficient: `[..., B, ...]` with a channel axis like the state's.

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 def shown(text: str) -> str:
-    r"""A text that can be printed: other bytes and control characters are escaped.
+    r"""A text in which bytes that are no text and control characters are escaped.
 
     >>> shown("red \x1b[31m \udcff") == r"red \x1b[31m \xff"
     True
@@ -20,7 +20,7 @@ def shown(text: str) -> str:
 
 
 def cut(text: object, most: int = 24) -> str:
-    """A text that can be printed, of at most so many characters.
+    """A text that can be printed, cut to a number of characters.
 
     >>> cut("residual", 5)
     'resi…'
@@ -30,7 +30,7 @@ def cut(text: object, most: int = 24) -> str:
 
 
 def escaped(letter: str) -> str:
-    """A letter, or its escape where it cannot be printed; bytes that are no text have theirs."""
+    """A letter, or its escape if it cannot be printed, as bytes that are no text cannot."""
     if letter.isprintable():
         return letter
     code = ord(letter)
@@ -103,16 +103,16 @@ class ResourceError(ZooError):
     code = 6
 
 
-PLACES = {
+PATH_FIXES = {
     errno.EACCES: "allow it, or name another place",
     errno.EPERM: "allow it, or name another place",
     errno.EROFS: "name a place that can be written",
     errno.ENAMETOOLONG: "name a shorter one",
-}  # what to do about a path that cannot be used
+}  # the remedy by the system's error number, for a path that cannot be used
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """The hint behind an unknown word: its nearest neighbours, or all choices of its section.
+    """A hint for an unknown word: the choices spelled nearly so, or all of its section.
 
     >>> suggest("residul", ["plain", "residual"])
     'did you mean residual?'
@@ -146,9 +146,9 @@ def suggest(word: str, choices: Iterable[str]) -> str:
 
 
 def close(word: str, choices: Iterable[str]) -> list[str]:
-    """Up to three choices that are spelled nearly so, the nearest first; capitals do not count.
+    """Up to three choices that are spelled like a word, the nearest first; capitals do not count.
 
-    A choice of the same letters is nearer than any other.
+    A choice with the same letters in another order is nearer than any other.
 
     >>> close("form", ["norm", "from"]), close("GNN", ["cnn", "gnn"])
     (['from'], ['gnn'])
@@ -160,14 +160,14 @@ def close(word: str, choices: Iterable[str]) -> list[str]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory could not be had, on the CPU or on a GPU."""
+    """Whether an error says that memory ran out, on the CPU or on a GPU."""
     text = str(error).lower()
     lost = ("can't allocate memory", "not enough memory", "out of memory", "status_alloc_failed")
     return isinstance(error, MemoryError) or any(words in text for words in lost)
 
 
 def as_zoo_error(error: BaseException) -> BaseException:
-    """Errors of memory, disk and paths as errors with a remedy; every other error as it is."""
+    """An error of memory, disk or path as a ZooError with a remedy; any other error as it is."""
     if isinstance(error, ZooError):
         return error
     if is_out_of_memory(error):
@@ -178,6 +178,8 @@ def as_zoo_error(error: BaseException) -> BaseException:
         return ResourceError(
             "the disk is full", str(error.filename or "standard output"), "free some space"
         )
-    if isinstance(error, OSError) and error.errno in PLACES and error.filename is not None:
-        return ConfigError(str(error.strerror), os.fsdecode(error.filename), PLACES[error.errno])
+    if isinstance(error, OSError) and error.errno in PATH_FIXES and error.filename is not None:
+        return ConfigError(
+            str(error.strerror), os.fsdecode(error.filename), PATH_FIXES[error.errno]
+        )
     return error

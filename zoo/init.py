@@ -1,8 +1,8 @@
-"""Rules for the start of branches, applied after the paired draws: an axis of its own.
+"""Rules for the initial values of branches, applied after the paired draws: the axis `init=`.
 
 A rule sees every branch of every stack with its site, so it knows the number of writes in the net.
-What it draws depends on the seed and the name of the module, as the paired draws do. The
-connections' own parameters are theirs.
+What it draws depends on the seed and the name of the module, as the paired draws do. It does not
+change parameters of connections.
 """
 
 from __future__ import annotations
@@ -26,27 +26,33 @@ Draws = Callable[[str], torch.Generator]  # the generator of a module of the bra
 
 
 class Default:
-    """The draws as they are.
+    """Leaves all draws as they are; the base class of the other rules.
 
     >>> Default().apply(nn.Linear(2, 2))
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
-        """Changes one branch in place."""
+        """Changes the weights of one branch.
+
+        Args:
+            branch: is changed.
+            site: of its write.
+            draws: gives the generator of a module of the branch by the module's name.
+        """
 
     def shortcut(self, shortcut: nn.Module) -> None:
-        """Changes one shortcut in place."""
+        """Changes the weights of one shortcut."""
 
     def head(self, head: nn.Module) -> None:
-        """Changes in place the model's head, if it has weights of its own."""
+        """Changes the weights of the model's head; not called if it shares them with the stem."""
 
     @torch.no_grad()
     def apply(self, model: nn.Module, seed: int = 0) -> None:
         """Changes the branches and shortcuts of all stacks in a model, and its head.
 
         Args:
-            model: on the CPU.
-            seed: of what the rule draws; the run's.
+            model: lies on the CPU.
+            seed: of the run; draws of the rule depend on it.
         """
         for name, stack in model.named_modules():
             if isinstance(stack, Stack):
@@ -62,11 +68,12 @@ class Default:
 
 
 class ZeroLast(Default):
-    """A start near zero of every branch: its closing norm's gain, else its last weights, scaled.
+    """Scales the last factor of every branch: its closing norm's gain, else its last weights.
 
     Args:
-        gain: what they, with the bias beside them, are multiplied by: 0, or 0.1, or 1 as drawn.
-        shortcut: the start of the gain of the norm behind a projection.
+        gain: the factor, for the bias beside them too: 0 starts every branch at zero, 1 changes
+            nothing.
+        shortcut: initial gain of the norm behind a projection.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1 (gain); Radford et al. 2019 and Ho et
         al. 2020, arXiv:2006.11239 (weights).
@@ -81,7 +88,7 @@ class ZeroLast(Default):
     }
 
     def __init__(self, gain: Gain = 0.0, shortcut: Gain = 1.0):
-        self.gain, self.start = gain, shortcut
+        self.gain, self.shortcut_gain = gain, shortcut
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
         for weight, bias in last(branch):
@@ -91,11 +98,11 @@ class ZeroLast(Default):
     def shortcut(self, shortcut: nn.Module) -> None:
         for weight, _ in factors(shortcut):
             if weight.ndim == 1:
-                weight.fill_(self.start)
+                weight.fill_(self.shortcut_gain)
 
 
 class GPT2(Default):
-    """The last weights of every branch divided by the square root of the number of writes.
+    """Divides the last weights of every branch by the square root of the number of writes.
 
     Source: Radford et al. 2019, Language Models are Unsupervised Multitask Learners, section 2.3.
     """
@@ -106,12 +113,12 @@ class GPT2(Default):
 
 
 class Fixup(Default):
-    """For nets without norms: inner weights scaled down, last ones and the head's zero.
+    """Scales inner weights down and zeroes the last ones and the head, for nets without norms.
 
     With m weights in a branch and L writes, all but the last are multiplied by L^(-1 / (2 m - 2)).
     The scalar biases and multipliers of the paper are the biases of the layers and the connection's
     factor (`connection=skip_init connection.alpha=1`). A head that shares its weights with the stem
-    keeps them.
+    is left as it is.
 
     Source: Zhang et al. 2019, arXiv:1901.09321, section 3.
     """
@@ -131,10 +138,10 @@ class Fixup(Default):
 
 
 class DeepNorm(Default):
-    """Xavier's normal draws with a gain of (4 L)^(-1/4), L writes (two for each encoder block).
+    """Draws weights by Xavier's normal rule with a gain of (4 L)^(-1/4), where L counts the writes.
 
-    The gain of queries and keys is 1. Maps that lie in one weight are drawn one by one, with the
-    fans of each; those of a convolution count its window.
+    An encoder block writes twice. The gain of queries and keys is 1. Maps that lie in one weight
+    are drawn one by one, with the fans of each; those of a convolution include its window.
 
     Source: Wang et al. 2022, arXiv:2203.00555, figure 2, encoder-only with N = L / 2 blocks:
         beta = (8 N)^(-1/4). Its carry is `connection=scaled` with L^(1/4) on the state.
@@ -154,13 +161,13 @@ class DeepNorm(Default):
 
 
 def xavier(weight: Tensor, gain: float, draws: torch.Generator) -> None:
-    """Draws a weight anew from a normal distribution (Glorot and Bengio 2010, eq. 12 and 16)."""
+    """Draws a weight again from a normal distribution (Glorot and Bengio 2010, eq. 12 and 16)."""
     drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
     weight.copy_(nn.init.xavier_normal_(drawn, gain, draws))
 
 
 def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Weight (or gain) and bias of every layer and norm of a branch, in order."""
+    """Yields weight (or gain) and bias of every layer and norm of a branch, in order."""
     for module in branch.modules():
         weight = getattr(module, "weight", None)
         if isinstance(weight, nn.Parameter):
@@ -168,11 +175,13 @@ def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
 
 
 def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]:
-    """The factor that ends a branch; those whose sum does, where a module names them in `ends`.
+    """Weight and bias of the last layer of a branch, or of the layers whose sum ends it.
+
+    A module lists in `ends` the layers whose sum is its output.
 
     Args:
         branch: the branch.
-        axes: at least so many of a weight; 2 passes over norms.
+        axes: fewest axes of a weight that counts; 2 passes over norms.
     """
     factor_of_end = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
     for module in branch.modules():

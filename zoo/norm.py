@@ -1,8 +1,8 @@
-"""Where norms sit around a branch: an axis of its own, independent of the connection.
+"""Where norms sit around a branch, the axis `norm=`, independent of the connection.
 
-A placement arranges three things that a model brings along: the `core` of a branch (attention,
-convolutions, a graph convolution), a `norm` and an activation. What kind of norm it is belongs to
-the model. Branches of several layers are chains, with a norm and an activation for every layer:
+A placement arranges three things that a model makes: the `core` of a branch (attention,
+convolutions, a graph convolution), a `norm` and an activation. The kind of norm is the model's.
+Branches of several layers are chains, with a norm and an activation for every layer:
 
     none      layer act layer                    act after the write
     pre       norm act layer norm act layer      norm act at the end of the stream
@@ -18,14 +18,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-PLACED = ("norm", ("pre", "post", "sandwich"))  # what the kind of a model's norms counts with
-FOLLOWING = ("norm", ("post",))  # what counts with norms behind the layers
+PLACED = ("norm", ("pre", "post", "sandwich"))  # placements that have norms
+FOLLOWING = ("norm", ("post",))  # placements with a norm after each layer of a chain
 MakeModule = Callable[[], nn.Module]
 MakeNorm = Callable[[int], nn.Module]  # of a number of channels
 
 
 class Branch(nn.Module):
-    """`core` with functions of its input before it and functions of its output after it."""
+    """A branch: `core`, with functions of its input before it and of its output after it."""
 
     def __init__(
         self, core: nn.Module, before: Sequence[nn.Module] = (), after: Sequence[nn.Module] = ()
@@ -46,7 +46,7 @@ class Branch(nn.Module):
 
 
 class Chain(nn.Sequential):
-    """Modules in a row; what comes beside the input goes to those that declare `conditioned`."""
+    """Modules in a row, of which those that declare `conditioned` also get the side inputs."""
 
     def forward(self, x: Tensor, *args: Any) -> Tensor:
         for module in self:
@@ -55,7 +55,7 @@ class Chain(nn.Sequential):
 
 
 class Placement:
-    """Puts norms and activations around branches; the methods receive makers of fresh modules.
+    """Puts norms and activations around branches; its methods take functions that make them.
 
     Attributes:
         leads: in a chain, norm and activation come before each layer.
@@ -69,15 +69,19 @@ class Placement:
 
     @property
     def normed(self) -> bool:
-        """Whether there are norms at all."""
+        """Whether the placement has norms."""
         return self.leads or self.follows
 
     def chain(
         self, layers: Sequence[nn.Module], widths: Sequence[int], norm: MakeNorm, act: MakeModule
     ) -> nn.Module:
-        """A branch of several layers; `widths` lists the channels before, between and after.
+        """A branch of several layers, with a norm and an activation for each.
 
-        Layers that declare `conditioned` also receive what the branch is given beside its input.
+        Args:
+            layers: those that declare `conditioned` also get the side inputs of the branch.
+            widths: channels before, between and after the layers.
+            norm: makes the norm of a number of channels.
+            act: makes an activation.
         """
         modules: dict[str, nn.Module] = {}
         for i, layer in enumerate(layers):
@@ -93,19 +97,25 @@ class Placement:
         return Chain(OrderedDict(modules))
 
     def after_write(self, act: MakeModule) -> nn.Module | None:
-        """The function of the stream's value after each write of a chain."""
+        """The function of the stream's value after each write of a chain; None without one."""
         return None if self.leads else act()
 
     def branch(self, core: nn.Module, norm: MakeModule, act: MakeModule) -> nn.Module:
-        """The branch that a connection calls."""
+        """A branch of one layer, the core.
+
+        Args:
+            core: the layer.
+            norm: makes a norm of the stream's width.
+            act: makes an activation.
+        """
         return Branch(core, after=[act()])
 
     def post(self, norm: MakeModule) -> nn.Module | None:
-        """The function of the stream's value after each write."""
+        """The function of the stream's value after each write of a core; None without one."""
         return None
 
     def close(self, norm: MakeModule, act: MakeModule) -> nn.Module:
-        """The function of the closed stream before the head."""
+        """The function of the closed stream that comes before the head."""
         return nn.Identity()
 
 
@@ -118,7 +128,7 @@ class NoNorm(Placement):
 
 
 class Pre(Placement):
-    """A norm before the branch and one at the end. Branch: core(act(norm(x))).
+    """A norm before each branch and one at the end of the stream. Branch: core(act(norm(x))).
 
     Source: He et al. 2016, arXiv:1603.05027; Xiong et al. 2020, arXiv:2002.04745; for graphs
         Li et al. 2020, arXiv:2006.07739 (`res+`).
@@ -134,7 +144,7 @@ class Pre(Placement):
 
 
 class Sandwich(Pre):
-    """A norm before and after the branch and one at the end. Branch: norm(core(act(norm(x)))).
+    """A norm before and after each branch and one at the end. Branch: norm(core(act(norm(x)))).
 
     Source: Ding et al. 2021, arXiv:2105.13290.
     """

@@ -1,20 +1,20 @@
-"""What a verb of the command line gives back."""
+"""The result of a verb of the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-DIFFERS = 7  # the exit code of a verb that came to its end and found what should not be
+DIFFERS = 7  # the exit code of a verb that ended and found a difference that should not be
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a verb did, for machines and for people.
+    """The result of a verb, for programs and for people.
 
     Args:
-        record: of values that JSON knows, printed with `--json`.
-        text: printed without it.
+        record: plain values, printed as JSON with `--json`.
+        text: printed without `--json`.
         code: the exit code.
     """
 

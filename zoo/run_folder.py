@@ -1,106 +1,32 @@
-"""The run folder: the record of a run. Files appear whole or not at all."""
+"""The run folder, which holds all that a run leaves."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import FULL, ConfigError, ResourceError
+from zoo.errors import ConfigError, ResourceError
+from zoo.system.atomic import PARTIAL, atomic_write, remove_partial_files
 from zoo.system.lease import WRITER
 from zoo.system.paths import expanded
 
 SCHEMA = 1
 ENDED = ("done", "diverged")  # statuses of a run that is a result
-PARTIAL = ".*.tmp*"  # files that are being written
 BEGUN = "# fit "  # before the words of a command
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 
-@contextlib.contextmanager
-def room_for(path: Path, size: Callable[[], int]) -> Iterator[None]:
-    """Tells a full disk by the file that found no room.
-
-    Args:
-        path: of the file.
-        size: gives its bytes, asked for when there was no room.
-
-    Errors:
-        ResourceError: the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        free, needed = shutil.disk_usage(path.parent).free, size()
-        what = f"the disk is full: {in_words(free)} are free, {in_words(needed)} are needed"
-        what += ", but a quota or the number of files is used up" if needed <= free else ""
-        raise ResourceError(what, str(path), "free some space") from None
-
-
-def in_words(size: int) -> str:
-    """A number of bytes in the unit that suits it.
-
-    >>> in_words(900), in_words(12_345_678)
-    ('0.9 kB', '12.3 MB')
-    """
-    return f"{size / 1e3:,.1f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
-
-
-@contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A place on the same disk for the new content of a file; what is still there then goes."""
-    partial = path.with_name(f".{path.name[:40]}.tmp{os.getpid()}")  # names have an end
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def move_whole(partial: Path, path: Path) -> None:
-    """Puts new content in its place, so that a reader sees the old or the new file, never a part.
-
-    It stays so if the machine loses power.
-    """
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place and moves it there."""
-    data = content.encode() if isinstance(content, str) else content
-    with room_for(path, lambda: len(data)), beside(path) as partial:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        move_whole(partial, path)
-
-
-def sweep(place: Path) -> None:
-    """Removes what killed processes left half written in a folder."""
-    for partial in place.glob(PARTIAL):
-        partial.unlink(missing_ok=True)
-
-
 def is_content(path: Path) -> bool:
-    """Whether this is anything but a folder, a lease or a file that was being written."""
+    """Whether a path is a file of a run, so no folder, no lease and none that was half written."""
     return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
 
 
-def runs_in(place: str) -> str:
-    """What to name where a run folder is wanted: the newest one in a place, if it has some."""
-    runs = [p.parent for p in Path(place).glob("*/config.yaml")] if place.strip() else []
+def runs_in(folder: str) -> str:
+    """Advice where a run folder is wanted: to name one, such as the newest in a folder."""
+    runs = [p.parent for p in Path(folder).glob("*/config.yaml")] if folder.strip() else []
     newest = max(runs, key=lambda path: path.stat().st_mtime, default=None)
     return f"name a run folder, such as {newest}" if newest else "name a run folder"
 
@@ -150,18 +76,18 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Removes what killed processes left half written."""
-        for place in (self.path, self.checkpoints):
-            sweep(place)
+        for folder in (self.path, self.checkpoints):
+            remove_partial_files(folder)
 
     def write_config(self, tree: dict[str, Any], words: list[str]) -> None:
-        """Writes `config.yaml`, in its first line the words of the command that began the run."""
+        """Writes `config.yaml`; its first line has the words of the command that began the run."""
         import yaml
 
         first = f"{BEGUN}{json.dumps(words)}\n" if words else ""
-        write_whole(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
+        atomic_write(self.path / "config.yaml", first + yaml.safe_dump(tree, sort_keys=False))
 
     def words_with(self, words: list[str]) -> list[str]:
-        """The words that began the run, with those that change it now in their places."""
+        """The words of the command that began the run, with those of the present one put in."""
         with (self.path / "config.yaml").open(encoding="utf-8") as file:
             first = file.readline()
         begun = json.loads(first.removeprefix(BEGUN)) if first.startswith(BEGUN) else []
@@ -171,17 +97,17 @@ class RunFolder:
         return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
     def write_result(self, record: dict[str, Any]) -> None:
-        """Writes `result.json`, beside the system's temporary files where the disk is full.
+        """Writes `result.json`, or in the system's temporary folder where the disk is full.
 
         Errors:
             ResourceError: it had to be written there.
         """
         text = json.dumps(record, indent=2, allow_nan=False) + "\n"
         try:
-            write_whole(self.path / "result.json", text)
+            atomic_write(self.path / "result.json", text)
         except ResourceError as error:
             other = Path(tempfile.gettempdir()) / f"{self.path.name}-result.json"
-            write_whole(other, text)
+            atomic_write(other, text)
             fix = f"{error.fix}; the result lies in {other}"
             raise ResourceError(error.what, error.where, fix) from None
 
@@ -193,7 +119,7 @@ class RunFolder:
             return {}
 
     def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The lines of `metrics.jsonl` with their rows; a last one that was cut off is left out."""
+        """The whole lines of `metrics.jsonl`, each with its row; a last one may be cut off."""
         if self.metrics.is_file():
             for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
                 if not line.endswith("\n"):
@@ -206,5 +132,5 @@ class RunFolder:
 
     def forget_after(self, step: int) -> None:
         """Drops the rows of steps that a continued run will take again."""
-        kept = [line for line, row in self.lines() if row["step"] <= step]
-        write_whole(self.metrics, "".join(kept))
+        earlier = [line for line, row in self.lines() if row["step"] <= step]
+        atomic_write(self.metrics, "".join(earlier))

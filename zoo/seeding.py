@@ -1,4 +1,4 @@
-"""Paired draws: what a parameter starts as depends on the seed and its own name only."""
+"""Paired draws: the initial value of a parameter depends on the seed and its name alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def generator(seed: int, *names: str) -> torch.Generator:
 def redraw(model: nn.Module, seed: int) -> None:
     """Draws every parameter again from a generator keyed by the seed and its module's name.
 
-    Modules are taken inner first, so that an outer module has the last word on its own start.
+    Inner modules come first, so that an outer module can set what its inner ones have drawn.
 
     Args:
         model: a model on the CPU; each module with `reset_parameters` is drawn again.
@@ -45,10 +45,10 @@ def redraw(model: nn.Module, seed: int) -> None:
 
 
 def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Named parameters that every arm has, sorted by name.
+    """Yields the named parameters that every arm has, sorted by name.
 
-    Connections and shortcuts are left out, and where a module declares `extra` input channels,
-    what belongs to those.
+    These are all but those of connections and shortcuts and, where a module declares `extra`
+    input channels, all but the weights of these channels.
     """
     modules = list(model.modules())
     owners: list[nn.Module] = [module for module in modules if isinstance(module, Connection)]
@@ -60,7 +60,7 @@ def branch_parameters(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def common(module: nn.Module, parameter: Tensor) -> Tensor:
-    """The part of a parameter that is not of its module's `extra` input channels."""
+    """A parameter without the weights of its module's `extra` input channels, the last ones."""
     extra = getattr(module, "extra", 0)
     if not extra or (parameter.ndim == 1 and isinstance(module, nn.Conv2d)):  # a bias of the output
         return parameter

@@ -1,4 +1,4 @@
-"""Branches in a row on one stream."""
+"""A stack: branches in a row on one stream, each written by its connection."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from zoo.autograd.checkpointing import checkpointed
-from zoo.autograd.reversible import Run, Step, undoable
+from zoo.autograd.reversible import ReversibleWrites, Step, undoable
 from zoo.config.sizes import Every
 from zoo.connection import Connection, State
 
 
 class Stack(nn.Module):
-    """Branches in a row on one stream.
+    """Branches in a row on one stream: the tensor is opened, written by each site, and closed.
 
-    Branches are built before sites and carry the same names under every rule.
+    A `Site` says where on the stream a write takes place, a `Connection` how. The attribute
+    `sites` lists the connections, one a site; each has its `Site` as `connection.site`. Branches
+    have the same names under every rule.
+
+    Shapes: those of the tensor that branches read, to those of the last write.
 
     Args:
         branches: modules called as `branch(x, *args, **kwargs)`.
-        sites: one connection for each branch.
+        sites: the connection at each site, one for each branch.
         shortcuts: for each branch the map of the state at a stage change, or None.
         posts: for each branch a function of the value after the write, or None.
-        checkpoint: recompute every branch in the backward pass instead of keeping its activations;
-            of a number k those of index k - 1, 2 k - 1, ... in the whole net.
+        checkpoint: recompute every branch in the backward pass instead of storing its activations;
+            with a number k those of index k - 1, 2 k - 1, ... in the whole net.
 
     Errors:
         ValueError: the lists differ in length; k is more than the writes of the net.
@@ -57,34 +61,36 @@ class Stack(nn.Module):
         lengths = {len(m) for m in (self.branches, self.sites, self.shortcuts, self.posts)}
         if len(lengths) != 1:
             raise ValueError(f"Stack needs lists of one length, got lengths {sorted(lengths)}")
-        writes = max((site.site.total for site in sites), default=0)
+        writes = max((connection.site.total for connection in sites), default=0)
         if sites and checkpoint > writes:
             raise ValueError(f"checkpoint={checkpoint} is more than the {writes} writes of the net")
 
     def open(self, x: Tensor) -> State:
+        """The state before the first write; the tensor itself in a stack without branches."""
         return self.sites[0].open(x) if len(self.sites) else x  # type: ignore[operator]
 
     def close(self, state: State) -> Tensor:
+        """The tensor after the last write."""
         return self.sites[-1].close(state) if len(self.sites) else state  # type: ignore[operator]
 
     def steps(self) -> list[Step]:
-        """Site, branch, shortcut and post of every write."""
+        """Connection, branch, shortcut and post of every write."""
         return list(zip(self.sites, self.branches, self.shortcuts, self.posts, strict=True))
 
-    def writer(self, site: Connection) -> Any:
-        """The site, or what computes it with its branch again in the backward pass."""
+    def writer(self, connection: Connection) -> Any:
+        """A connection, or a function that computes its write again in the backward pass."""
         every = int(self.checkpoint) if torch.is_grad_enabled() else 0
-        again = every and (site.site.index + 1) % every == 0
-        return functools.partial(checkpointed, site) if again else site
+        again = every and (connection.site.index + 1) % every == 0
+        return functools.partial(checkpointed, connection) if again else connection
 
     def states(self, x: Tensor, *args: Any, **kwargs: Any) -> Iterator[State]:
         """Yields the state after `open` and after every write."""
         state = self.open(x)
         yield state
-        for site, branch, shortcut, post in self.steps():
-            state = self.writer(site)(state, branch, *args, shortcut=shortcut, **kwargs)
+        for connection, branch, shortcut, post in self.steps():
+            state = self.writer(connection)(state, branch, *args, shortcut=shortcut, **kwargs)
             if post is not None:
-                state = site.post(post, state)
+                state = connection.post(post, state)
             yield state
 
     def values(self, x: Tensor, *args: Any, **kwargs: Any) -> list[Tensor]:
@@ -95,10 +101,11 @@ class Stack(nn.Module):
         state = self.open(x)
         for undone, steps in groupby(self.steps(), key=undoable(*args, *kwargs.values())):
             if undone:
-                state = Run(list(steps), state, args, kwargs)()
+                state = ReversibleWrites(list(steps), state, args, kwargs)()
             else:
-                for site, branch, shortcut, post in steps:
-                    state = self.writer(site)(state, branch, *args, shortcut=shortcut, **kwargs)
+                for connection, branch, shortcut, post in steps:
+                    writer = self.writer(connection)
+                    state = writer(state, branch, *args, shortcut=shortcut, **kwargs)
                     if post is not None:
-                        state = site.post(post, state)
+                        state = connection.post(post, state)
         return self.close(state)

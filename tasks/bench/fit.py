@@ -1,9 +1,9 @@
 """What `fit` costs over a bare loop of the same model on the same tensors.
 
 One Lightning run trains in short blocks of steps. After every block a bare loop takes as many steps
-with a twin of the model on the same tensors, with the same validations, of which all blocks hold a
-whole number. Both are timed in process CPU time, so a drift of the machine falls on both, and the
-paired differences give an interval.
+with a copy of the model on the same tensors, with validations at the same steps. Both are timed in
+process CPU time, so a drift of the machine falls on both, and the paired differences give an
+interval.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ import torch
 from pytorch_lightning import Trainer
 from tqdm import tqdm
 
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
-from tasks.training.build import build_task, build_trainer_options
-from tasks.training.callbacks import BestWeights, MetricsLogger
-from tasks.training.lightning_fast import FastCallback
+from tasks.bench.bare_loop import BareLoop
+from tasks.bench.conditions import one_process
+from tasks.fast_callback import FastCallback
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
+from tasks.training.best_weights import BestWeights
+from tasks.training.build import build_task
 from tasks.training.loggers import NoLogger
-from tasks.training.memory import keep_freed_memory
-from tasks.training.module import Task
+from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.process import logged, seed_everything
-from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
 
-SECONDS = 0.1  # of process time that a block is meant to last
+BLOCK_SECONDS = 0.1  # of process time that a block is meant to last
 BLOCKS = 12  # the fewest
-ALL = 72.0  # seconds of process time that all blocks of both loops last at least, about
+TOTAL_SECONDS = 72.0  # of process time that all blocks of both loops last at least, about
 
 
 def table(record: dict[str, Any]) -> str:
-    """Steps of both loops in milliseconds."""
+    """The record as text: the time of a step of both loops, and their difference."""
     low, high = record["added_interval_ms"]
     return "\n".join(
         [
@@ -55,51 +56,16 @@ def table(record: dict[str, Any]) -> str:
     )
 
 
-class Bare:
-    """The plainest loop over the same model, data, optimiser and schedule, clipped and averaged.
+class Interleave(FastCallback):
+    """Times each block of `fit`, and a block of the bare loop after it.
 
-    Its average is of the parameters alone and decays evenly from the first step on.
+    Args:
+        bare: the bare loop.
+        size: steps of a block.
+        bar: counts the blocks.
     """
 
-    def __init__(self, task: Task, steps: int, training: TrainerOptions):
-        self.task, self.validate_every = task, training.validate_every
-        self.clip, self.ema = training.clip, training.ema
-        self.weights = list(task.model.parameters())
-        self.means = [weight.detach().clone() for weight in self.weights]
-        self.batches = iter(task.train_loader())
-        self.validations = list(task.loader("val"))
-        epoch = task.batches_per_pass()
-        made = task.options.build(task.model, steps, True, task.batch_size, epoch)
-        self.optimizer = made["optimizer"]
-        self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
-        self.done = 0
-
-    def run(self, steps: int) -> None:
-        task, optimizer = self.task, self.optimizer
-        for batch in (next(self.batches) for _ in range(steps)):
-            task.loss(batch).backward()
-            if self.clip:
-                torch.nn.utils.clip_grad_norm_(self.weights, self.clip)
-            optimizer.step()
-            optimizer.zero_grad()
-            if self.schedule:
-                self.schedule.step()
-            if self.ema:
-                with torch.no_grad():
-                    torch._foreach_lerp_(self.means, self.weights, 1 - self.ema)
-            self.done += 1
-            if self.done % self.validate_every == 0:
-                task.model.eval()
-                with torch.no_grad():
-                    for part in self.validations:
-                        [value.cpu() for value in task.eval_sums(part).values()]
-                task.model.train()
-
-
-class Interleave(FastCallback):
-    """Ends a block of the fit, runs the bare loop for a block, and begins the next one."""
-
-    def __init__(self, bare: Bare, size: int, bar: tqdm[Any]):
+    def __init__(self, bare: BareLoop, size: int, bar: tqdm[Any]):
         self.bare = bare
         self.bar = bar
         self.size = size
@@ -107,6 +73,7 @@ class Interleave(FastCallback):
         self.began: float | None = None
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Ends a block and begins the next one where one is full."""
         if trainer.global_step % self.size:
             return
         now = time.process_time()
@@ -117,25 +84,8 @@ class Interleave(FastCallback):
         self.began = time.process_time()
 
 
-def one_process(config: Config) -> TrainerOptions:
-    """The options of training, on one thread of the CPU; ConfigError for anything else."""
-    training = build_trainer_options(config)
-    if training.devices > 1 or training.accelerator != "cpu":
-        raise ConfigError(
-            "bench measures one process on the CPU",
-            "bench",
-            "add trainer.accelerator=cpu trainer.devices=1",
-        )
-    if training.precision != "32-true" or training.accumulate > 1:
-        fix = "leave trainer.precision and trainer.accumulate out"
-        raise ConfigError("bench measures whole batches in float32", "bench", fix)
-    keep_freed_memory()
-    torch.set_num_threads(1)  # process time counts threads that only wait
-    return training
-
-
 def bench(config: Config) -> Report:
-    """Measures one configuration on one device; nothing of it is kept."""
+    """Measures what `fit` adds to a step of a bare loop; the runs leave no files."""
     training = one_process(config)
     if training.compile:
         fix = "leave it out, or see what rules cost compiled by of=rules"
@@ -144,18 +94,19 @@ def bench(config: Config) -> Report:
     redraw(task.model, config.seed)
     task.setup("fit")
     every = training.validate_every
-    probe = Bare(copy.deepcopy(task), 1_000_000, training)
+    probe = BareLoop(copy.deepcopy(task), 1_000_000, training)
     probe.run(every)
     began = time.process_time()
     probe.run(every)
-    turn = (time.process_time() - began) / every
-    size = next((n for n in range(1, every) if every % n == 0 and n * turn >= SECONDS), every)
-    cycles = math.ceil(max(BLOCKS * size, ALL / 2 / turn) / every)
+    step = (time.process_time() - began) / every  # seconds
+    divisors = [n for n in range(1, every) if every % n == 0]  # so that cycles have whole blocks
+    size = next((n for n in divisors if n * step >= BLOCK_SECONDS), every)
+    cycles = math.ceil(max(BLOCKS * size, TOTAL_SECONDS / 2 / step) / every)
     blocks = cycles * every // size
     training.max_steps, training.max_epochs = size * (blocks + 1) + 1, None
     training.patience = None
     bar = tqdm(total=blocks + 1, unit="block", disable=None)
-    interleave = Interleave(Bare(copy.deepcopy(task), training.max_steps, training), size, bar)
+    interleave = Interleave(BareLoop(copy.deepcopy(task), training.max_steps, training), size, bar)
     seed_everything(config.seed)
     with tempfile.TemporaryDirectory() as scratch, SignalHandler() as interrupts, logged(None), bar:
         folder = RunFolder(Path(scratch) / "bench")
@@ -172,7 +123,12 @@ def bench(config: Config) -> Report:
 
 
 def summary(times: list[tuple[float, float]], size: int) -> dict[str, Any]:
-    """Means of both loops and a t interval of the paired difference, in milliseconds a step."""
+    """The means of both loops and a t interval of their difference, in milliseconds a step.
+
+    Args:
+        times: seconds of each block of `fit` and of the bare loop.
+        size: steps of a block.
+    """
     from scipy import stats
 
     fit, bare = 1e3 * np.array(times).T / size

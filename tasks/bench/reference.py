@@ -1,4 +1,4 @@
-"""Our nets against the plainest correct PyTorch of the same ones, step by step in one run.
+"""The time of our nets against that of their twins, the same nets in the plainest PyTorch.
 
 All have the run's optimiser: the twins as torch makes it of all weights, ours as `fit` does, fused
 and in groups, here at a constant rate.
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tasks.bench.fit import one_process
+from tasks.bench.conditions import one_process
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
 from zoo.config.config import Config
 from zoo.connections.additive import Residual
@@ -39,12 +39,12 @@ GPTS = (
 
 
 def table(record: dict[str, Any]) -> str:
-    """Steps of our net against its twin's."""
+    """The record as a table: the time of a step of each net, and its ratio to the twin's."""
     lines = ["| net | a step | ratio to plain PyTorch |", "| --- | --- | --- |"]
-    for name, found in record["nets"].items():
-        low, high = found["range"]
-        ratio = f"{found['ratio']:.3f} ({low:.3f} to {high:.3f})"
-        lines.append(f"| {name} | {found['ms']:.0f} ms | {ratio} |")
+    for name, net in record["nets"].items():
+        low, high = net["range"]
+        ratio = f"{net['ratio']:.3f} ({low:.3f} to {high:.3f})"
+        lines.append(f"| {name} | {net['ms']:.0f} ms | {ratio} |")
     lines.append(f"a batch of {BATCH} images or 16 texts, 1 thread, torch {torch.__version__}")
     return "\n".join(lines)
 
@@ -52,36 +52,36 @@ def table(record: dict[str, Any]) -> str:
 BuildOptimizer = Callable[[nn.Module], torch.optim.Optimizer]
 
 
-class Arm:
-    """One net and its optimiser on one batch.
+class TimedNet:
+    """One net and its optimiser, whose training step on one batch is timed.
 
     Args:
         model: the net.
         build: makes its optimiser.
-        x: the batch.
-        y: its labels, of images or of every token.
-        rough: whether it computes in bfloat16.
+        x: images `[B, C, H, W]`, or tokens `[B, T]` long.
+        y: labels `[B]` long of the images, or `[B, T]` of the tokens.
+        bfloat16: whether it computes in bfloat16.
     """
 
     def __init__(
-        self, model: nn.Module, build: BuildOptimizer, x: Tensor, y: Tensor, rough: bool = False
+        self, model: nn.Module, build: BuildOptimizer, x: Tensor, y: Tensor, bfloat16: bool = False
     ):
-        self.model, self.x, self.y, self.rough = model, x, y, rough
+        self.model, self.x, self.y, self.bfloat16 = model, x, y, bfloat16
         self.optimizer = build(model)
         self.step()
 
     def step(self) -> float:
-        """Milliseconds of one training step."""
+        """Takes one training step; returns its milliseconds of process time."""
         began = time.process_time()
         self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.rough):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             loss = F.cross_entropy(self.model(self.x).flatten(0, -2), self.y.flatten())
         loss.backward()
         self.optimizer.step()
         return 1e3 * (time.process_time() - began)
 
 
-def resnets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, Arm]]:
+def resnets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, TimedNet]]:
     """ResNet-20 and -56: the twin, the twin with channels last, ours, ours in bfloat16.
 
     Args:
@@ -90,52 +90,52 @@ def resnets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, 
     """
     x, y = torch.randn(BATCH, 3, 32, 32), torch.arange(BATCH) % 10
     last: Any = {"memory_format": torch.channels_last}
-    found = {}
+    nets = {}
     for depth in DEPTHS:
-        turned = ResNet(depth).to(**last)
+        channels_last = ResNet(depth).to(**last)
         net = CNN(3, 10, Residual, Post(), depth=depth, width=list(WIDTHS))
-        found[f"ResNet-{depth}"] = {
-            "plain PyTorch": Arm(ResNet(depth), plain, x, y),
-            "plain PyTorch, channels last": Arm(turned, plain, x.contiguous(**last), y),
-            "this project": Arm(net, ours, x, y),
-            "this project, bfloat16": Arm(copy.deepcopy(net), ours, x, y, rough=True),
+        nets[f"ResNet-{depth}"] = {
+            "plain PyTorch": TimedNet(ResNet(depth), plain, x, y),
+            "plain PyTorch, channels last": TimedNet(channels_last, plain, x.contiguous(**last), y),
+            "this project": TimedNet(net, ours, x, y),
+            "this project, bfloat16": TimedNet(copy.deepcopy(net), ours, x, y, bfloat16=True),
         }
-    return found
+    return nets
 
 
-def transformers(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, Arm]]:
+def transformers(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, TimedNet]]:
     """The default and nanoGPT's setting for the CPU: the twin, the twin with our optimiser, ours.
 
     Args:
         plain: makes the optimiser of the twin.
         ours: makes that of our net.
     """
-    found = {}
-    for given in GPTS:
-        x = torch.randint(given["vocabulary"], (16, given["context"]))
+    nets = {}
+    for sizes in GPTS:
+        x = torch.randint(sizes["vocabulary"], (16, sizes["context"]))
         y = x.roll(-1, 1)
-        net = Transformer(connect=Residual, norm_placement=Pre(), **given)  # type: ignore[arg-type]
-        found[f"{given['depth']} blocks of width {given['width']}"] = {
-            "plain PyTorch": Arm(GPT(**given), plain, x, y),
-            "plain PyTorch, our optimiser": Arm(GPT(**given), ours, x, y),
-            "this project": Arm(net, ours, x, y),
+        net = Transformer(connect=Residual, norm_placement=Pre(), **sizes)  # type: ignore[arg-type]
+        nets[f"{sizes['depth']} blocks of width {sizes['width']}"] = {
+            "plain PyTorch": TimedNet(GPT(**sizes), plain, x, y),
+            "plain PyTorch, our optimiser": TimedNet(GPT(**sizes), ours, x, y),
+            "this project": TimedNet(net, ours, x, y),
         }
-    return found
+    return nets
 
 
-def rounds(arms: list[Arm]) -> list[list[float]]:
-    """The time of a step of every arm, many times; every second round goes the other way."""
-    found: list[list[float]] = []
+def timed_rounds(nets: list[TimedNet]) -> list[list[float]]:
+    """The milliseconds of a step of each net in many rounds; every second one goes backwards."""
+    times: list[list[float]] = []
     with tqdm(unit="round", disable=None) as bar:
-        while len(found) < ROUNDS or sum(map(sum, found)) < 1e3 * SECONDS:
-            turn = -1 if len(found) % 2 else 1
-            found.append([arm.step() for arm in arms[::turn]][::turn])
+        while len(times) < ROUNDS or sum(map(sum, times)) < 1e3 * SECONDS:
+            order = -1 if len(times) % 2 else 1
+            times.append([net.step() for net in nets[::order]][::order])
             bar.update()
-    return found
+    return times
 
 
 def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
-    """Make the run's optimiser: as torch does of all weights, and as `fit` does."""
+    """Functions that make the run's optimiser: as torch does of all weights, and as `fit` does."""
     options = config.factory("optimizer")()
     make = functools.partial(options.kind, lr=options.lr, **options.rest)
 
@@ -148,35 +148,35 @@ def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
     return plain, ours
 
 
-KNOWN = {"cnn": resnets, "transformer": transformers}
+NETS = {"cnn": resnets, "transformer": transformers}
 
 
 def bench(config: Config) -> Report:
-    """Times the nets of a task and their twins in turn."""
+    """Measures a training step of the nets of a task and of their twins, in turn."""
     task = config.choices["task"]
-    if task not in KNOWN:
-        fix = f"use task={' or task='.join(KNOWN)}"
+    if task not in NETS:
+        fix = f"use task={' or task='.join(NETS)}"
         raise ConfigError(f"task={task} has no twin", "bench", fix)
     if config.words("model."):
         fix = "leave the options of the model out"
         raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
     training = one_process(config)
     plain, ours = builders(config)
-    nets: dict[str, Any] = {}
-    for net, arms in KNOWN[task](plain, ours).items():
+    costs: dict[str, Any] = {}
+    for title, nets in NETS[task](plain, ours).items():
         if training.compile:
-            eager = arms["this project"]
+            eager = nets["this project"]
             model = copy.deepcopy(eager.model)
             model.compile()
-            arms["this project, compiled"] = Arm(model, ours, eager.x, eager.y)
-        times = np.array(rounds(list(arms.values())))
-        for column, name in enumerate(arms):
+            nets["this project, compiled"] = TimedNet(model, ours, eager.x, eager.y)
+        times = np.array(timed_rounds(list(nets.values())))
+        for column, name in enumerate(nets):
             ratios = times[:, column] / times[:, 0]
             low, high = np.percentile(ratios, [25, 75])
-            nets[f"{net}, {name}"] = {
+            costs[f"{title}, {name}"] = {
                 "ms": float(np.median(times[:, column])),
                 "ratio": float(np.median(ratios)),
                 "range": [float(low), float(high)],
             }
-    record = {"nets": nets}
+    record = {"nets": costs}
     return Report(record, table(record))

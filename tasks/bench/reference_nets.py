@@ -1,4 +1,4 @@
-"""Nets written out in plain PyTorch, without anything of this project, to time ours against."""
+"""Nets in plain PyTorch, without anything of this project, to time ours against."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WIDTHS = (16, 32, 64)  # of the stages of a net for CIFAR
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions and the identity."""
+    """Two convolutions beside the identity, on `[B, C, H, W]`."""
 
     def __init__(self, width: int, out: int):
         super().__init__()
@@ -26,7 +26,7 @@ class ConvBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A ResNet of He et al. 2015, arXiv:1512.03385, for images of CIFAR's shape, option A."""
+    """A ResNet of He et al. 2015, arXiv:1512.03385, for images `[B, 3, 32, 32]`, option A."""
 
     def __init__(self, depth: int):
         super().__init__()
@@ -43,8 +43,8 @@ class ResNet(nn.Module):
         return self.head(self.blocks(F.relu(self.norm(self.conv(x)))).mean((2, 3)))
 
 
-class Block(nn.Module):
-    """Attention and feed-forward, each behind a norm."""
+class GPTBlock(nn.Module):
+    """Causal attention and a feed-forward net, each behind a norm, on `[B, T, C]`."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -62,12 +62,12 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """GPT-2 of Radford et al. 2019, stem and head tied."""
+    """GPT-2 of Radford et al. 2019, stem and head tied: logits `[B, T, vocabulary]` of `[B, T]`."""
 
     def __init__(self, vocabulary: int, depth: int, width: int, heads: int, context: int):
         super().__init__()
         self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
-        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(GPTBlock(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
         for weight in self.parameters():
             if weight.ndim > 1:

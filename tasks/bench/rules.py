@@ -14,23 +14,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tasks.bench.fit import one_process
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
 from zoo.errors import ConfigError
-from zoo.probes.memory import peak_bytes
+from zoo.probes.live_bytes import peak_bytes
 from zoo.report import Report
 from zoo.seeding import redraw
 
 ROUNDS = 9
 REFERENCE = "residual"
-MANY = 1_000_000  # steps of a run that does not come
+MANY = 1_000_000  # steps of the schedule, so that its rate stays
 
 
 def table(record: dict[str, Any]) -> str:
-    """Costs of every rule."""
+    """The record as a table: time, memory and parameters of every rule."""
     reference = record["rules"][REFERENCE]
     head = (
         f"{REFERENCE}: {reference['ms']:.1f} ms a step, {reference['bytes'] / 2**20:.1f} MiB "
@@ -53,8 +53,13 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-class Arm:
-    """One training step, repeated, of the task under one rule."""
+class TimedRule:
+    """The task with one rule, whose training step on one batch is timed.
+
+    Args:
+        config: of the task.
+        name: of the rule.
+    """
 
     def __init__(self, config: Config, name: str):
         self.task = build_task(config.with_choice("connection", name))
@@ -70,7 +75,7 @@ class Arm:
             self.step()
 
     def step(self) -> float:
-        """Milliseconds of one step."""
+        """Takes one training step; returns its milliseconds of process time."""
         began = time.process_time()
         self.optimizer.zero_grad()
         self.task.loss(self.batch).backward()
@@ -83,25 +88,25 @@ class Arm:
 
 
 def bench(config: Config) -> Report:
-    """Measures every registered rule on one task; nothing of it is kept."""
+    """Measures every registered rule on one task."""
     one_process(config)
     torch._dynamo.config.recompile_limit *= len(registry.names("connection"))  # one code for all
-    reference = Arm(config, REFERENCE)
+    reference = TimedRule(config, REFERENCE)
     if not reference.sites():
         raise ConfigError("the model has no connections", "bench", "choose a deeper one")
     rules: dict[str, dict[str, Any]] = {}
     for name in tqdm(registry.names("connection"), unit="rule", disable=None):
-        arm = Arm(config, name)
-        pairs = np.array([[reference.step(), arm.step()] for _ in range(ROUNDS)])
+        rule = TimedRule(config, name)
+        pairs = np.array([[reference.step(), rule.step()] for _ in range(ROUNDS)])
         ratios = pairs[:, 1] / pairs[:, 0]
-        sites = arm.sites()
+        sites = rule.sites()
         low, high = np.percentile(ratios, [25, 75])
         rules[name] = {
             "ms": float(np.median(pairs[:, 1])),
             "time": float(np.median(ratios)),
             "time_range": [float(low), float(high)],
-            "bytes": arm.peak,
-            "memory": arm.peak / reference.peak,
+            "bytes": rule.peak,
+            "memory": rule.peak / reference.peak,
             "parameters_a_site": sum(p.numel() for s in sites for p in s.parameters()) / len(sites),
         }
     record = {"rules": rules, "sites": len(reference.sites()), "threads": torch.get_num_threads()}

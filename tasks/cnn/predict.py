@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.data.decode import Encoded, Mode, pixels
-from tasks.data.folders import File, folder_at, shown
-from tasks.inference.files import SHOWN, given_file, images_in, writing
+from tasks.data.encoded import Encoded, Mode, pixels
+from tasks.data.folders import File, folder_at
+from tasks.data.phrases import shown
+from tasks.inference.files import SHOWN, images_in, output_file, writing
 from zoo.errors import DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
-AT_ONCE = 64  # images of a batch
+AT_ONCE = 64  # images in a batch
 
 
 class PredictLabels:
@@ -38,57 +40,64 @@ class PredictLabels:
         self.path, self.out = folder_at(path), out
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        table = given_file(self.out, folder.path / "predictions" / "labels.csv", "out")
-        found = images_in(self.path)
+        table = output_file(self.out, folder.path / "predictions" / "labels.csv", "out")
+        files = images_in(self.path)
         rows: list[dict[str, Any]] = []
-        for start in range(0, len(found.files), AT_ONCE):
+        for start in range(0, len(files.files), AT_ONCE):
             names, images = [], []
-            for file in found.files[start : start + AT_ONCE]:
-                image = opened(task, file)
+            for file in files.files[start : start + AT_ONCE]:
+                image = read_pixels(task, file)
                 if isinstance(image, str):
-                    found.lose(file, image)
+                    files.add_unreadable(file, image)
                 else:
-                    names.append(shown(file.place))
+                    names.append(shown(file.relative))
                     images.append(image)
             if images:
-                shares = probabilities(task, torch.from_numpy(np.stack(images)))
-                rows += labels(names, shares, task.data.classes)
+                probable = probabilities(task, torch.from_numpy(np.stack(images)))
+                rows += label_rows(names, probable, task.data.classes)
         if not rows:
-            what = f"none of {len(found.files)} files is an image"
+            what = f"none of {len(files.files)} files is an image"
             raise DataError(what, shown(self.path), "give path=FOLDER with images")
         with writing(table, "out"):
             table.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(table, spreadsheet(rows))
+            atomic_write(table, spreadsheet(rows))
         record = {"labels": rows, "classes": list(task.data.classes), "file": shown(table)}
-        lines = [*found.lines(), *(line(row) for row in rows[:SHOWN])]
+        lines = [*files.lines(), *(label_line(row) for row in rows[:SHOWN])]
         lines.append(f"{len(rows)} labels in {shown(table)}")
-        return Report(record | found.record(), "\n".join(lines))
+        return Report(record | files.record(), "\n".join(lines))
 
 
-def opened(task: Any, file: File) -> np.ndarray | str:
-    """An image `[C, H, W]` of bytes as the task takes it, or the reason why it cannot be read."""
+def read_pixels(task: Any, file: File) -> np.ndarray | str:
+    """A file's image `[C, H, W]` uint8 in the size of the training, or why it cannot be read."""
     channels, height, width = task.images.shape[1:]
     mode: Mode = "rgb" if channels == 3 else "grey"
     return pixels(Encoded(file, "path", 0), mode, (height, width))
 
 
 def probabilities(task: Any, images: Tensor) -> Tensor:
-    """The probability of every class, `[B, classes]` on the CPU, of images of bytes."""
+    """The probabilities `[B, classes]`, on the CPU, for images `[B, C, H, W]` uint8."""
     return task.model(task.normalised(images.to(task.device))).float().softmax(1).cpu()
 
 
-def labels(
-    names: Iterable[Any], shares: Tensor, classes: tuple[str, ...], what: str = "image"
+def label_rows(
+    names: Iterable[Any], probable: Tensor, classes: tuple[str, ...], what: str = "image"
 ) -> list[dict[str, Any]]:
-    """The most probable class of each thing that is named, and how probable it is."""
-    best, numbers = shares.max(1)
+    """A row for each example: its name, its most probable class, and how probable that is.
+
+    Args:
+        names: of N examples.
+        probable: `[N, classes]`, the probabilities.
+        classes: their names.
+        what: the column of the names.
+    """
+    best, numbers = probable.max(1)
     return [
-        {what: name, "label": shown(classes[number]), "probability": round(share, 6)}
-        for name, number, share in zip(names, numbers.tolist(), best.tolist(), strict=True)
+        {what: name, "label": shown(classes[number]), "probability": round(highest, 6)}
+        for name, number, highest in zip(names, numbers.tolist(), best.tolist(), strict=True)
     ]
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table for people."""
+def label_line(row: dict[str, Any]) -> str:
+    """One of the `label_rows` as a line of text."""
     name, label, probability = row.values()
     return f"{name}  {label}  {probability:.3f}"

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from tasks.data.batches import Augment, InOrder
+from tasks.data.batches import SequentialBatches
+from tasks.data.images.augment import Augment
 from tasks.data.images.dataset import ImageSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
@@ -35,8 +36,8 @@ class ImageClassification(ImageTask):
         data: the images.
         optimizer: options of the optimiser.
         seed: of order and augmentation.
-        crop: pixels of black at every side before a random window of the old size is cut.
-        flip: mirror an image or not, with equal chances.
+        crop: black pixels at every side before a random window of the old size is cut out.
+        flip: mirror an image left to right, or not, with equal chances.
         cutout: side of a random square that is blanked.
         mixup: parameter of mixup's Beta distribution, 0 for none.
         cutmix: likewise of cutmix.
@@ -76,13 +77,13 @@ class ImageClassification(ImageTask):
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
-        return self.pieces(self.data.parts[part])
+        return self.eval_batches(self.data.parts[part])
 
-    def pieces(self, examples: Tensor) -> InOrder:
-        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
+    def eval_batches(self, examples: Tensor) -> SequentialBatches:
+        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
         most, pixels = AT_ONCE
         height, width = self.data.images.shape[2:]
-        return InOrder(examples, max(1, min(most, pixels // (height * width))))
+        return SequentialBatches(examples, max(1, min(most, pixels // (height * width))))
 
     def inputs(
         self, number: int, examples: Tensor, shard: Shard = WHOLE
@@ -103,8 +104,8 @@ class ImageClassification(ImageTask):
         draws = self.augment.draw(self.seed, number, len(examples), height, width)
 
         def changed(which: Tensor) -> Tensor:
-            images = self.augment.moved(self.images[examples[which]], draws, which)
-            return self.augment.cut(self.normalised(images), draws, which)
+            images = self.augment.crop_and_flip(self.images[examples[which]], draws, which)
+            return self.augment.blank_square(self.normalised(images), draws, which)
 
         x, y = changed(mine), self.targets[examples[mine]]
         if draws.share == 1.0:
@@ -145,20 +146,20 @@ class ImageClassification(ImageTask):
         }
 
     def chance_metrics(self) -> dict[str, float]:
-        """Of the class that is most frequent in the training part."""
+        """Gives the accuracy of always answering the most frequent class of the training part."""
         guess = self.data.labels[self.data.train].mode().values
         hits = self.data.labels[self.data.test] == guess
         return {"test/accuracy": hits.double().mean().item()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """The root mean square of the stream on validation images, normed by their statistics."""
-        x = self.normalised(self.images[next(iter(self.pieces(self.data.val)))])
+        """Gives the root mean square of the stream on a validation batch, normed by the batch."""
+        x = self.normalised(self.images[next(iter(self.eval_batches(self.data.val)))])
         model = by_batch(self.model)
         values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
     def figures(self, title: str) -> dict[str, Figure]:
-        """A training batch, the confusion matrix, and the test images that are worst mistaken."""
+        """Draws a training batch, the confusion matrix and the worst mistakes on test images."""
         from tasks.training.image_plots import confusion_figure, image_figure
 
         names, test = self.data.classes, self.data.test

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from tasks.cnn.predict import probabilities
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import Trained
+from tasks.inference.trained_module import Trained
 
 
 class TrainedLabels(Trained):
-    """A classifier of images."""
+    """A classifier of images: called with images, it gives the probabilities of their classes."""
 
     def prepare(self, images: Pictures) -> tuple[Tensor]:
-        """Images of the training's size, normed: others are scaled and cut.
+        """The images as the net takes them: normalised, `[B, C, H, W]` in the size of the training.
 
         Args:
             images: `[B, C, H, W]` uint8, a PIL image, or a list.
@@ -22,6 +22,7 @@ class TrainedLabels(Trained):
         return (self.learned.normalised(self.pixels(images).to(self.learned.device)),)
 
     def pixels(self, images: Pictures) -> Tensor:
+        """The images as one batch `[B, C, H, W]` uint8, scaled and cut to the training's size."""
         channels, *size = self.learned.images.shape[1:]
         return batch_of(images, channels, (size[0], size[1]))
 

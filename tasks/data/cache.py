@@ -1,4 +1,4 @@
-"""Where downloads lie."""
+"""The folder of the user where downloads and converted data lie."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ FIX = "set XDG_CACHE_HOME to a folder where you may write"
 
 
 def cache_folder(*parts: str) -> Path:
-    """Where downloaded data is kept; ResourceError where there is no home folder."""
-    place = user_folder("cache", "residual-zoo", *parts)
-    if place is None:
+    """The path of a cache folder; ResourceError where there is no home folder."""
+    path = user_folder("cache", "residual-zoo", *parts)
+    if path is None:
         raise ResourceError("there is no home folder to keep data in", "~/.cache", FIX)
-    return Path(place)
+    return Path(path)
 
 
-def made(folder: Path) -> Path:
-    """A folder in there, made if need be; ResourceError where nothing can be written there."""
+def writable(folder: Path) -> Path:
+    """The folder, made if need be; ResourceError where nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):

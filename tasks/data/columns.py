@@ -1,4 +1,4 @@
-"""Splits and columns of a data set of images with labels."""
+"""The columns of a data set: which holds the images, masks, classes or texts, and what they say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 import torch
 from torch import Tensor
 
-from tasks.data.decode import Encoded
+from tasks.data.encoded import Encoded
 from tasks.data.rows import Rows
 from zoo.errors import ConfigError, DataError, suggest
 
@@ -20,26 +20,31 @@ Names = tuple[str, ...]
 MASKS = "mask masks label labels annotation annotations segmentation segmentation_mask trimap"
 
 
-def find_image(dataset: Table, given: str | None, where: str) -> str:
-    """The column of the images.
+def find_image(dataset: Table, name: str | None, where: str) -> str:
+    """The name of the column of the images.
 
     It is of type Image, or else holds encoded bytes, or pairs of bytes and path.
 
+    Args:
+        dataset: one split.
+        name: of the column, as the user gives it; None: the only one that fits.
+        where: for messages.
+
     Errors:
-        ConfigError: the given column is not there or holds no images, or several fit.
-        DataError: none fits.
+        ConfigError: there is no column of this name, it holds no images, or several fit.
+        DataError: no column fits.
     """
     fits = image_columns(dataset)
-    column = find_column(list(dataset.features), given, fits, "image", where)
+    column = find_column(list(dataset.features), name, fits, "image", where)
     return require_image_column(column, dataset, "image")
 
 
 def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
-    """The columns of the images and of their masks; errors as of `find_image`.
+    """The names of the columns of the images and of their masks; errors as of `find_image`.
 
     Args:
         dataset: one split.
-        image: given by the user; None: the only other column of images, or `image`.
+        image: name that the user gives; None: the only other column of images, or `image`.
         mask: likewise; None: the only column of images with a usual name of masks.
         where: for messages.
     """
@@ -55,7 +60,7 @@ def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -
 
 
 def image_columns(dataset: Table) -> list[str]:
-    """The columns of type Image, or else those that hold encoded bytes."""
+    """The names of the columns of type Image, or else of those that hold encoded bytes."""
     from datasets import Image, Value
 
     features = dataset.features
@@ -69,7 +74,7 @@ def image_columns(dataset: Table) -> list[str]:
 
 
 def require_image_column(column: str, dataset: Table, key: str) -> str:
-    """The column, or ConfigError where it holds no images."""
+    """Returns the name of a column; raises ConfigError where it holds no images."""
     from datasets import Image
 
     if isinstance(dataset.features[column], Image) or column in image_columns(dataset):
@@ -77,14 +82,14 @@ def require_image_column(column: str, dataset: Table, key: str) -> str:
     raise ConfigError(f"column {column!r} holds no images", f"data.{key}", "name another")
 
 
-def find_label(dataset: Table, given: str | None, where: str) -> str:
-    """The column of the classes; errors as of `find_image`."""
+def find_label(dataset: Table, name: str | None, where: str) -> str:
+    """The name of the column of the classes; arguments and errors as of `find_image`."""
     from datasets import ClassLabel, Value
 
     features = dataset.features
-    fits = [name for name, feature in features.items() if isinstance(feature, ClassLabel)]
-    fits = fits or [name for name in features if name == "label"]
-    column = find_column(list(features), given, fits, "label", where)
+    fits = [key for key, feature in features.items() if isinstance(feature, ClassLabel)]
+    fits = fits or [key for key in features if key == "label"]
+    column = find_column(list(features), name, fits, "label", where)
     feature = features[column]
     kinds = ("int", "uint", "bool", "string", "large_string")
     plain = isinstance(feature, Value) and feature.dtype.startswith(kinds)
@@ -93,14 +98,20 @@ def find_label(dataset: Table, given: str | None, where: str) -> str:
     return column
 
 
-def find_column(
-    columns: list[str], given: str | None, fits: list[str], key: str, where: str
-) -> str:
-    """The column that is given, or the only one that fits."""
-    if given is not None and given not in columns:
-        raise ConfigError(f"no {key} column {given!r}", where, suggest(given, columns))
-    if given is not None:
-        return given
+def find_column(columns: list[str], name: str | None, fits: list[str], key: str, where: str) -> str:
+    """The name that the user gives, or the only one that fits; errors as of `find_image`.
+
+    Args:
+        columns: the names of all.
+        name: that the user gives, or None.
+        fits: the names of those that could be meant.
+        key: the option `data.KEY` that names the column.
+        where: for messages.
+    """
+    if name is not None and name not in columns:
+        raise ConfigError(f"no {key} column {name!r}", where, suggest(name, columns))
+    if name is not None:
+        return name
     if len(fits) > 1:
         several = f"several columns could be the {key}: {', '.join(fits)}"
         raise ConfigError(several, where, f"give data.{key}=COLUMN")
@@ -114,7 +125,7 @@ def find_column(
 def read_labels(
     splits: Mapping[str, Table], column: str, where: str
 ) -> tuple[dict[str, Tensor], Names]:
-    """Labels of each split, `[n]` long from 0, and the names of the classes.
+    """The labels `[n]` long of each split, from 0, and the names of the classes.
 
     Where the column has no names of its own, its values are the classes, in sorted order.
 
@@ -141,7 +152,7 @@ def read_labels(
 
 
 def read_images(splits: Mapping[str, Table], column: str) -> Iterator[Encoded]:
-    """The images of all splits, one after the other, not decoded yet."""
+    """Gives the encoded images of all splits, one after the other."""
     from datasets import Image
 
     for split, data in splits.items():

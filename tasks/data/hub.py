@@ -1,4 +1,4 @@
-"""Data sets of the Hub, or folders in its layout, through `datasets`; they never run code."""
+"""Data sets of the Hub and folders in its layout, read by `datasets`; none of them runs code."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from tasks.data.cache import cache_folder, made
-from tasks.data.folders import File, Folder, folder_at, shown, walk
-from tasks.data.network import SECONDS, within
+from tasks.data.cache import cache_folder, writable
+from tasks.data.folders import File, Folder, folder_at, walk
+from tasks.data.network import SECONDS, answer_within
+from tasks.data.phrases import shown
 from tasks.data.raw import damage_at
-from tasks.data.readme import described
-from tasks.data.splits import Given
-from tasks.data.tables import Splits, load_tables, placed
+from tasks.data.readme import readme_splits
+from tasks.data.splits import SplitNames
+from tasks.data.tables import Splits, load_tables, split_files
 from zoo.errors import ConfigError, DataError, ZooError, as_zoo_error
 
 LAYOUT = "put Parquet files or SPLIT/CLASS/IMAGE files there"
@@ -23,7 +24,7 @@ TEXTS = "put Parquet files, or train.txt, .csv or .jsonl there"
 
 
 def local_tree(path: str) -> Folder | None:
-    """What lies in a local folder; None for an id of the Hub.
+    """The tree of a local folder; None for an id of the Hub.
 
     Errors:
         DataError: the path is a file or no such folder is there, or it cannot be read.
@@ -39,7 +40,7 @@ def local_tree(path: str) -> Folder | None:
 
 
 def hub_splits(path: str, name: str | None = None) -> Splits:
-    """All splits of a data set of the Hub.
+    """The splits of a data set of the Hub.
 
     Args:
         path: its id.
@@ -49,41 +50,41 @@ def hub_splits(path: str, name: str | None = None) -> Splits:
         ConfigError: the configuration is not there or must be named.
         DataError: the Hub does not answer, or a file is broken.
     """
-    return load(path, name, path) if answers(path) else cached(path, name)
+    return download(path, name) if hub_answers(path) else cached_splits(path, name)
 
 
 def local_splits(
-    path: str, tree: Folder, files: list[File], name: str | None, given: Given
+    path: str, tree: Folder, files: list[File], name: str | None, split_names: SplitNames
 ) -> tuple[Splits, list[File]]:
-    """All splits of a folder of tables, and the files that they are of.
+    """The splits of a folder of tables, and the files that they were read from.
 
     Args:
         path: the folder.
         tree: all that lies in it.
         files: the tables.
         name: which configuration, where there are several.
-        given: names of splits that the user gives.
+        split_names: those that the user names.
 
     Errors:
         ConfigError: the configuration is not there or must be named.
         DataError: a file is broken, or is of no split.
     """
     where = shown(path)
-    with readable(where), quiet():
-        from_readme = described(folder_at(path), tree, name)
-        used, features = from_readme or (placed(files, given, name, where), None)
+    with one_line_errors(where), quiet():
+        from_readme = readme_splits(folder_at(path), tree, name)
+        used, features = from_readme or (split_files(files, split_names, name, where), None)
         splits = load_tables(used, features, where)
     read = [file for some in used.values() for file in some]
     return splits, read + [file for file in tree.files if from_readme and file.name == "README.md"]
 
 
-def answers(path: str) -> bool:
-    """Whether the Hub answers; DataError where it says that it has no such data set."""
+def hub_answers(path: str) -> bool:
+    """Whether the Hub answers; DataError where it answers that it has no such data set."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
-        within(SECONDS, lambda: HfApi().dataset_info(path, timeout=SECONDS))
+        answer_within(SECONDS, lambda: HfApi().dataset_info(path, timeout=SECONDS))
     except (RepositoryNotFoundError, HFValidationError):
         what = "neither a folder nor a data set of the Hub that is open to you"
         raise DataError(what, path, "correct data.path, or log in to the Hub") from None
@@ -92,14 +93,19 @@ def answers(path: str) -> bool:
     return True
 
 
-def load(source: str, name: str | None, path: str) -> Splits:
-    """What `datasets` reads from the Hub, after the files that it fetched were checked."""
+def download(path: str, name: str | None) -> Splits:
+    """The splits that `datasets` fetches from the Hub and reads; damaged files are refused.
+
+    Args:
+        path: id of the data set.
+        name: which configuration, where there are several.
+    """
     from datasets import DownloadConfig, DownloadManager, load_dataset_builder
     from datasets.config import DATASET_INFO_FILENAME
 
-    home = made(cache_folder("datasets"))
-    with readable(path, AGAIN), quiet():
-        builder = load_dataset_builder(source, name, cache_dir=str(home))
+    cache = writable(cache_folder("datasets"))
+    with one_line_errors(path, AGAIN), quiet():
+        builder = load_dataset_builder(path, name, cache_dir=str(cache))
         if not Path(builder.cache_dir, DATASET_INFO_FILENAME).is_file():
             files = DownloadManager(download_config=DownloadConfig(use_etag=False))
             for fetched in files.download([*chain(*(builder.config.data_files or {}).values())]):
@@ -109,24 +115,24 @@ def load(source: str, name: str | None, path: str) -> Splits:
 
 
 def refuse_damaged(file: Path, path: str) -> None:
-    """DataError for a file of the Hub's cache without the digest that it is named by there.
+    """Removes a file of the Hub's cache whose digest is not its name there, with a DataError.
 
-    It is removed, so that it is fetched anew. Its name is the SHA-256 that the Hub tells of a file,
-    or the id that Git gives to a small one.
+    Being removed, it is fetched anew. The Hub's cache names a file by its SHA-256, or a small one
+    by the id that Git gives to it.
     """
-    kept = file.resolve()
-    if kept.parent.name == "blobs" and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", kept.name):
-        wrong = damage_at(kept, kept.name)
+    blob = file.resolve()
+    if blob.parent.name == "blobs" and re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", blob.name):
+        wrong = damage_at(blob, blob.name)
         if wrong:
-            kept.unlink()
+            blob.unlink()
             raise DataError(f"{file.name} {wrong}", path, AGAIN)
 
 
-def cached(path: str, name: str | None) -> Splits:
-    """What was downloaded before."""
+def cached_splits(path: str, name: str | None) -> Splits:
+    """The splits of a data set of the Hub as they were downloaded before."""
     from datasets.packaged_modules.cache.cache import Cache
 
-    cache, dataset = str(made(cache_folder("datasets"))), path.rpartition("/")[2]
+    cache, dataset = str(writable(cache_folder("datasets"))), path.rpartition("/")[2]
     try:
         builder = Cache(
             cache_dir=cache,
@@ -140,18 +146,18 @@ def cached(path: str, name: str | None) -> Splits:
         what = "the Hub does not answer, and the data is not in the cache"
         fix = "connect, or give data.path=FOLDER"
         raise DataError(what, f"{path} (cache: {cache})", fix) from None
-    with readable(path), quiet():
+    with one_line_errors(path), quiet():
         builder.download_and_prepare()
         return dict(builder.as_dataset())
 
 
 @contextmanager
-def readable(path: str, again: str = "copy it again") -> Iterator[None]:
-    """Turns what `datasets` raises into one line.
+def one_line_errors(path: str, again: str = "copy it again") -> Iterator[None]:
+    """Turns an exception of `datasets` into a ConfigError or DataError of one line.
 
     Args:
-        path: of the data.
-        again: what to do about a file that is broken.
+        path: of the data, for messages.
+        again: what to do about a broken file.
     """
     try:
         yield
@@ -170,7 +176,7 @@ def readable(path: str, again: str = "copy it again") -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No bars of `datasets` where stderr is no terminal, and no warnings of tries that failed."""
+    """Silences warnings of the Hub, and bars of `datasets` where stderr is no terminal."""
     import sys
 
     from datasets.utils import (

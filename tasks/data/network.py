@@ -1,4 +1,4 @@
-"""Questions to a network that may not be there."""
+"""Requests to servers that may not answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
-SECONDS = 8.0  # for the first sign of a server
+SECONDS = 8.0  # until a server must have begun to answer
 
 
-def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """The answer to a question; TimeoutError after these seconds, whatever it waits for.
+def answer_within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What a request returns; TimeoutError if it takes longer, whatever it waits for.
 
-    It is asked in a thread, since looking up a name and trying all addresses of a server have no
-    limit of their own.
+    It runs in a thread, since looking up a name and trying all addresses of a server have no limit
+    of their own.
+
+    Args:
+        seconds: the limit.
+        ask: the request.
     """
     answer: Future[Answer] = Future()
 

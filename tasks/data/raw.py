@@ -1,4 +1,4 @@
-"""Raw files of public data sets: fetched once, and known by their digests."""
+"""Raw files of public data sets: downloaded once, and compared with their known digests."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.data.cache import made
-from tasks.data.network import SECONDS, within
+from tasks.data.cache import writable
+from tasks.data.network import SECONDS, answer_within
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import DataError
-from zoo.run_folder import sweep, write_whole
+from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
 from zoo.system.lease import turn
 
-KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))
+KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))  # source and digests of each data set
 Content = io.BufferedReader | io.BytesIO
 TRIES = 2  # of a transfer that brings a damaged file
 STALL = 30.0  # seconds without a byte that end a transfer
-OWN = "copy it again; a graph of your own goes by data=npz"
+FIX = "copy it again; a graph of your own goes by data=npz"
 
 
-def checked(folder: Path, name: str) -> Path:
-    """A user's folder, its files compared with the digests that are known of them.
+def verified(folder: Path, name: str) -> Path:
+    """Returns a user's folder of raw files after comparing them with their known digests.
 
     Args:
-        folder: with the raw files; those that are missing are passed over.
+        folder: of the raw files; those that are missing are passed over.
         name: of the data set.
 
     Errors:
         DataError: a file has another digest.
     """
-    for path, _, expected in known(folder, name):
+    for path, _, expected in expected_files(folder, name):
         wrong = damage_at(path, expected) if path.is_file() else ""
         if wrong:
-            raise DataError(f"{path.name} {wrong}", str(path), OWN)
+            raise DataError(f"{path.name} {wrong}", str(path), FIX)
     return folder
 
 
-def fetched(folder: Path, name: str) -> Path:
-    """A folder of the cache, its missing and damaged files fetched; one process at a time does it.
+def downloaded(folder: Path, name: str) -> Path:
+    """Returns a folder of the cache after downloading what is missing or damaged in it.
+
+    One process at a time does so.
 
     Args:
         folder: for the raw files; made if need be.
@@ -51,39 +53,47 @@ def fetched(folder: Path, name: str) -> Path:
     Errors:
         DataError: the server does not answer, or what it gives is damaged.
     """
-    if lacking(folder, name):
-        with turn(made(folder)):
-            sweep(folder)
-            for path, url, expected in lacking(folder, name):
+    if missing_files(folder, name):
+        with turn(writable(folder)):
+            remove_partial_files(folder)
+            for path, url, expected in missing_files(folder, name):
                 if path.is_file():
                     say(f"{path} {damage_at(path, expected)}; it is fetched anew")
-                write_whole(path, received(url, expected, path))
+                atomic_write(path, download(url, expected, path))
     return folder
 
 
-def known(folder: Path, name: str) -> Iterator[tuple[Path, str, str]]:
-    """The place of each file in a folder, where it comes from, and its digest."""
+def expected_files(folder: Path, name: str) -> Iterator[tuple[Path, str, str]]:
+    """Gives path, URL and digest of each raw file that a folder should hold."""
     entry = KNOWN.get(name, {"files": {}})
-    for place, expected in entry["files"].items():
-        yield folder / place.rpartition("/")[2], f"{entry['source']}/{place}", expected
+    for path, expected in entry["files"].items():
+        yield folder / path.rpartition("/")[2], f"{entry['source']}/{path}", expected
 
 
-def lacking(folder: Path, name: str) -> list[tuple[Path, str, str]]:
-    """Those of the `known` files that are not there as they should be."""
+def missing_files(folder: Path, name: str) -> list[tuple[Path, str, str]]:
+    """Those of `expected_files` that are missing or damaged."""
     return [
         (path, url, expected)
-        for path, url, expected in known(folder, name)
+        for path, url, expected in expected_files(folder, name)
         if not path.is_file() or damage_at(path, expected)
     ]
 
 
-def received(url: str, expected: str, path: Path) -> bytes:
-    """The content of a URL that has this digest, to be put at a path."""
+def download(url: str, expected: str, path: Path) -> bytes:
+    """The content of a URL; DataError where no server answers or it has another digest.
+
+    Args:
+        url: of the file.
+        expected: its digest.
+        path: where it will lie, for messages.
+    """
     fix = f"put the file into {path.parent}, or give data.path=FOLDER"
     wrong = ""
     for _ in range(TRIES):
         try:
-            with within(SECONDS, lambda: urllib.request.urlopen(url, timeout=STALL)) as reply:
+            with answer_within(
+                SECONDS, lambda: urllib.request.urlopen(url, timeout=STALL)
+            ) as reply:
                 content = reply.read()
         except http.client.IncompleteRead as error:
             content = error.partial
@@ -97,13 +107,13 @@ def received(url: str, expected: str, path: Path) -> bytes:
 
 
 def damage_at(path: Path, expected: str) -> str:
-    """What is wrong with a file; nothing where it has this digest."""
+    """Words for what is wrong with a file; empty where it has the expected digest."""
     with path.open("rb") as file:
         return damage(file, expected)
 
 
 def damage(file: Content, expected: str) -> str:
-    """What is wrong with a content; nothing where it has this digest."""
+    """Words for what is wrong with a content; empty where it has the expected digest."""
     actual = digest(file, expected)
     if actual == expected:
         return ""

@@ -1,4 +1,4 @@
-"""Which files are of which split, where the head of a folder's README.md says so, as on the Hub."""
+"""The files of each split as the head of a folder's README.md lists them, as on the Hub."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tasks.data.folders import File, Folder, shown
+from tasks.data.folders import File, Folder
+from tasks.data.phrases import shown
 from zoo.errors import DataError
 
 
-def described(
+def readme_splits(
     root: Path, tree: Folder, name: str | None
 ) -> tuple[dict[str, list[File]], Any] | None:
-    """The files of each split and the types of their columns, if told; None where nothing is said.
+    """The files of each split and the types of their columns; None where the head lists no files.
 
     Args:
         root: the folder.
@@ -39,14 +40,14 @@ def described(
         link = Path(scratch, "data")  # since `datasets` takes brackets in a path for patterns
         link.symlink_to(root.resolve())
         builder = load_dataset_builder(str(link), name, cache_dir=scratch)
-        places = {
+        paths_of = {
             str(split): [os.path.relpath(path, link) for path in paths]
             for split, paths in builder.config.data_files.items()
         }
-    known = {file.place: file for file in tree.all()}
-    lost = [place for some in places.values() for place in some if place not in known]
+    by_path = {file.relative: file for file in tree.all()}
+    lost = [path for some in paths_of.values() for path in some if path not in by_path]
     if lost:
         what = f"README.md names {shown(lost[0])}, which is no file of the folder"
         raise DataError(what, shown(root), "correct it")
-    files = {split: [known[place] for place in some] for split, some in places.items()}
+    files = {split: [by_path[path] for path in some] for split, some in paths_of.items()}
     return files, builder.info.features

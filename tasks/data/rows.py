@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.data.folders import File, shown
+from tasks.data.folders import File
+from tasks.data.phrases import shown
 from zoo.errors import DataError
 
 
@@ -15,7 +16,7 @@ class Rows:
     """The examples of one split.
 
     Args:
-        columns: the values of each column; those of images are files.
+        columns: the values of each column, by its name; those of images are files.
         features: the types of the columns, as of `datasets`.
     """
 
@@ -29,12 +30,12 @@ class Rows:
         return self.columns[column]
 
     def files(self) -> Iterator[File]:
-        """All files of all columns."""
+        """The files in all columns."""
         return (v for column in self.columns.values() for v in column if isinstance(v, File))
 
 
 def feature_of(values: Sequence[Any]) -> Any:
-    """The type of a column: images for files, null for what is neither number nor word."""
+    """The type of a column for `datasets`: Image for files, null for mixed values."""
     from datasets import Image, Value
 
     if any(isinstance(value, File) for value in values):
@@ -45,10 +46,10 @@ def feature_of(values: Sequence[Any]) -> Any:
 
 
 def refuse_repeats(files: Mapping[str, Iterable[Any]], where: str) -> None:
-    """DataError where one file is read twice, be it by a link: in two splits, or as two examples.
+    """Raises DataError where one file is read twice, even by a link: by two splits, or in one.
 
     Args:
-        files: of each split; what is no file is left out.
+        files: of each split; values that are no files are passed over.
         where: for messages.
     """
     seen: dict[str, tuple[str, File]] = {}
@@ -57,6 +58,6 @@ def refuse_repeats(files: Mapping[str, Iterable[Any]], where: str) -> None:
             if file.real in seen:
                 before, first = seen[file.real]
                 how = "by two splits" if before != split else "twice"
-                what = f"one file is read {how}: {shown(first.place)} and {shown(file.place)}"
+                what = f"one file is read {how}: {shown(first.relative)} and {shown(file.relative)}"
                 raise DataError(what, where, "leave it in one place")
             seen[file.real] = split, file

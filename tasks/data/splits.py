@@ -1,4 +1,4 @@
-"""Which splits of a data set are for training, validation and test."""
+"""Which splits of a data set are for training, validation and test, by their names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from collections.abc import Mapping as Map
 
-from tasks.data.folders import Folder, counted, is_image, listed, shown
+from tasks.data.folders import Folder, is_image
+from tasks.data.phrases import counted, listed, shown
 from zoo.errors import ConfigError, DataError, suggest
 
 WORDS = {
@@ -14,11 +15,11 @@ WORDS = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
-Given = tuple[str | None, str | None, str | None]  # names of the splits that a user gives
+SplitNames = tuple[str | None, str | None, str | None]  # for train, val, test, as a user gives
 
 
 def part_of(name: str) -> str | None:
-    """The part that a split of this name is for; None for every other name.
+    """The part that a name stands for, or None.
 
     >>> part_of("Dev"), part_of("training"), part_of("lab-test")
     ('val', 'train', None)
@@ -27,7 +28,7 @@ def part_of(name: str) -> str | None:
 
 
 def has_word(name: str) -> bool:
-    """Whether a word for a part is among those of a name.
+    """Whether one of the words in a name stands for a part.
 
     >>> has_word("lab-test"), has_word("latest"), has_word("Train_2")
     (True, False, True)
@@ -36,23 +37,23 @@ def has_word(name: str) -> bool:
 
 
 def same_name(name: str, names: Iterable[str]) -> str | None:
-    """The one of some names that is meant: the same, or the only one but for small letters."""
+    """The name itself if it is among the names, or else the only one that differs in case alone."""
     alike = [other for other in names if other.lower() == name.lower()]
     return name if name in alike else alike[0] if len(alike) == 1 else None
 
 
-def split_folders(tree: Folder, given: Given, where: str) -> dict[str, Folder]:
+def split_folders(tree: Folder, split_names: SplitNames, where: str) -> dict[str, Folder]:
     """The split folders at the top of a tree; the tree itself as `train` where there are none.
 
     Args:
         tree: the data's folder.
-        given: names that the user gives; folders of these names are splits, too.
+        split_names: those that the user names; folders of these names are splits, too.
         where: for messages.
 
     Errors:
         DataError: something else lies beside split folders.
     """
-    named = {same_name(name, tree.folders) for name in given if name is not None}
+    named = {same_name(name, tree.folders) for name in split_names if name is not None}
     splits = {n: folder for n, folder in tree.folders.items() if part_of(n) or n in named}
     if not splits:
         return {"train": tree}
@@ -69,38 +70,39 @@ def split_folders(tree: Folder, given: Given, where: str) -> dict[str, Folder]:
 def find_parts(
     splits: Iterable[str], train: str | None, val: str | None, test: str | None, where: str
 ) -> dict[str, str]:
-    """The splits of `train`, `val` and `test`; a part that takes a share of `train` is left out.
+    """The split of each part; a part that takes a share of the training split is left out.
 
     Args:
-        splits: the names of all in the data set.
-        train: given by the user, like `val` and `test`; None: found by `WORDS`, or the only split.
+        splits: the names of all splits.
+        train: the split that the user names for training; None: the one whose name says so, or the
+            only one. Likewise `val` and `test`, which need none.
         where: for messages.
 
     Errors:
-        ConfigError: a given split is not there, none can be for training, or one has two parts.
+        ConfigError: a named split does not exist, none is for training, or one is for two parts.
         DataError: two splits are for one part.
     """
     splits = list(splits)
-    given = {"train": train, "val": val, "test": test}
-    for part, name in given.items():
+    split_of = {"train": train, "val": val, "test": test}
+    for part, name in split_of.items():
         if name is not None:
-            given[part] = same_name(name, splits)
-            if given[part] is None:
+            split_of[part] = same_name(name, splits)
+            if split_of[part] is None:
                 raise ConfigError(f"no split {name!r}", f"data.{part}_split", suggest(name, splits))
-    for part, name in given.items():
-        taken = given.values() if part != "train" else ()  # another part may be a share of it
+    for part, name in split_of.items():
+        taken = split_of.values() if part != "train" else ()  # another part may be a share of it
         free = [n for n in splits if part_of(n) == part and n not in taken]
         if name is None and len(free) > 1:
             what = f"{listed(free)} are both the {part} split"
             raise DataError(what, where, f"give data.{part}_split={'|'.join(map(shown, free))}")
         if name is None and free:
-            given[part] = free[0]
-    if given["train"] is None and len(splits) == 1 and not part_of(splits[0]):
-        given["train"] = splits[0]
-    if given["train"] is None:
+            split_of[part] = free[0]
+    if split_of["train"] is None and len(splits) == 1 and not part_of(splits[0]):
+        split_of["train"] = splits[0]
+    if split_of["train"] is None:
         what = f"no split train, only {listed(splits)}"
         raise ConfigError(what, where, f"give data.train_split={'|'.join(map(shown, splits))}")
-    parts = {part: name for part, name in given.items() if name is not None}
+    parts = {part: name for part, name in split_of.items() if name is not None}
     parts = {k: name for k, name in parts.items() if k == "train" or name != parts["train"]}
     if "val" in parts and parts["val"] == parts.get("test"):
         both = f"val_split and test_split are both {parts['val']!r}"
@@ -109,7 +111,7 @@ def find_parts(
 
 
 def unused_splits(splits: Map[str, Sized | Folder], parts: Map[str, str]) -> Iterator[str]:
-    """A note on every split that no part takes."""
+    """A note for every split that no part takes."""
     for name, split in splits.items():
         if name not in parts.values():
             size = len(split.images()) if isinstance(split, Folder) else len(split)
@@ -118,7 +120,7 @@ def unused_splits(splits: Map[str, Sized | Folder], parts: Map[str, str]) -> Ite
 
 
 def class_like_splits(names: Sequence[str]) -> Iterator[str]:
-    """A note where names of classes hold a word for splits: they are classes all the same."""
+    """A note where the name of a class has a word for a part in it: it is a class all the same."""
     alike = [name for name in names if has_word(name)]
     if alike:
         verb = "is a class" if len(alike) == 1 else "are classes"

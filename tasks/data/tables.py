@@ -1,4 +1,4 @@
-"""Folders of Parquet files and other tables: which is of which split, and caches by content."""
+"""Parquet files and other tables of a folder: their splits, read and cached by their contents."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.data.cache import cache_folder, made
-from tasks.data.folders import File, Folder, listed, shown
+from tasks.data.cache import cache_folder, writable
+from tasks.data.folders import File, Folder
+from tasks.data.phrases import listed, shown
 from tasks.data.rows import refuse_repeats
-from tasks.data.splits import Given, has_word, part_of, same_name
+from tasks.data.splits import SplitNames, has_word, part_of, same_name
 from zoo.errors import ConfigError, DataError, suggest
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ NUMBERED = re.compile(r"(.+?)[-_.]?\d*")  # train_0, train1
 
 
 def tables_in(tree: Folder, kinds: Iterable[str] = ("parquet",)) -> list[File]:
-    """The tables of a folder, of the first kind that is there.
+    """The tables of a folder: its Parquet files, or else those of its only other kind.
+
+    Args:
+        tree: the folder.
+        kinds: those that are read, by the names of `datasets`.
 
     Errors:
         DataError: there are several kinds and none of them is Parquet.
@@ -44,55 +49,60 @@ def tables_in(tree: Folder, kinds: Iterable[str] = ("parquet",)) -> list[File]:
         if kind in kinds and file.name not in (*ABOUT, "metadata.parquet"):
             files.setdefault(kind, []).append(file)
     if len(files) > 1 and "parquet" not in files:
-        what = f"several kinds of tables: {listed(some[0].place for some in files.values())}"
-        raise DataError(what, shown(tree.place) or "data.path", "leave files of one kind there")
+        what = f"several kinds of tables: {listed(some[0].relative for some in files.values())}"
+        raise DataError(what, shown(tree.relative) or "data.path", "leave files of one kind there")
     return files.get("parquet") or next(iter(files.values()), [])
 
 
-def placed(files: list[File], given: Given, name: str | None, where: str) -> dict[str, list[File]]:
-    """The files of each split, by the folder `SPLIT/` or the name `SPLIT-00000-of-00001`.
+def split_files(
+    files: list[File], split_names: SplitNames, name: str | None, where: str
+) -> dict[str, list[File]]:
+    """The files of each split, as the folder `SPLIT/` or the name `SPLIT-00000-of-00001` says.
 
-    Where no file tells its split, all are for training.
+    Where no path says a split, all files are for training.
 
     Args:
         files: the tables.
-        given: names of splits that the user gives.
-        name: the configuration.
+        split_names: those that the user names.
+        name: the configuration; None: there is only one.
         where: for messages.
 
     Errors:
-        ConfigError: the configuration is not there or must be named.
-        DataError: a file tells no split where others do, or where its name has a word for one.
+        ConfigError: the configuration does not exist or must be named.
+        DataError: a path says no split while others do, or although its name has a word for one.
     """
     by_split: dict[str, list[File]] = {}
     rest = []
-    for file, path in configured(files, given, name, where).items():
-        split = split_of(path, given)
+    for file, path in configuration_paths(files, split_names, name, where).items():
+        split = split_of(path, split_names)
         if split is None:
             rest.append(file)
         else:
             by_split.setdefault(split, []).append(file)
     likely = [file for file in rest if has_word(file.name)]
     if rest and (by_split or likely):
-        what = f"no split is told by {listed(file.place for file in likely or rest)}"
+        what = f"no split is told by {listed(file.relative for file in likely or rest)}"
         end = os.path.splitext(rest[0].name)[1]
         raise DataError(what, where, f"name them train{end}, test{end} ..., or move them away")
     return by_split or {"train": rest}
 
 
-def configured(
-    files: list[File], given: Given, name: str | None, where: str
+def configuration_paths(
+    files: list[File], split_names: SplitNames, name: str | None, where: str
 ) -> dict[File, list[str]]:
-    """The files of a configuration, each with its path inside that and inside `data/`.
+    """The files of one configuration, each with the parts of its path inside it or `data/`.
 
-    A configuration is a folder at the top that is neither a split nor called `data`.
+    A configuration is a folder at the top that is neither a split nor called `data`. Arguments are
+    those of `split_files`.
 
     Errors:
-        ConfigError: it is not there, or there are several and none is named.
+        ConfigError: it does not exist, or there are several and none is named.
     """
-    paths = {file: file.place.split("/") for file in files}
+    paths = {file: file.relative.split("/") for file in files}
     tops = {path[0] if len(path) > 1 else "" for path in paths.values()}
-    names = sorted(top for top in tops if top not in ("", "data") and not is_split(top, given))
+    names = sorted(
+        top for top in tops if top not in ("", "data") and not is_split(top, split_names)
+    )
     if name is not None and name not in names:
         fix = suggest(name, names) if names else "leave it null"
         raise ConfigError(f"no configuration {name!r}", f"{where} data.name=", fix)
@@ -108,32 +118,32 @@ def configured(
     }
 
 
-def is_split(name: str, given: Given) -> bool:
-    """Whether a name is a word for a part, or given by the user."""
-    return bool(part_of(name) or same_name(name, filter(None, given)))
+def is_split(name: str, split_names: SplitNames) -> bool:
+    """Whether a name stands for a part, or is that of a split that the user names."""
+    return bool(part_of(name) or same_name(name, filter(None, split_names)))
 
 
-def split_of(path: list[str], given: Given) -> str | None:
-    """The split that a file's path inside the data tells, if any."""
+def split_of(path: list[str], split_names: SplitNames) -> str | None:
+    """The split that the parts of a file's path say, or None."""
     if len(path) > 1:
-        return path[0] if is_split(path[0], given) else None
+        return path[0] if is_split(path[0], split_names) else None
     stem = os.path.splitext(path[0])[0]
     shard = SHARD.fullmatch(stem)
     if shard:
         return shard[1]
     numbered = NUMBERED.fullmatch(stem)
     names = (stem, numbered[1] if numbered else stem)
-    return next((name for name in names if is_split(name, given)), None)
+    return next((name for name in names if is_split(name, split_names)), None)
 
 
 def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> Splits:
-    """What `datasets` reads from the files of each split, cached by their contents.
+    """Reads the files of each split by `datasets`, which caches them by their contents.
 
-    It is given links without odd names, since it takes brackets in a path for patterns.
+    It sees links with plain names, since it takes brackets in a path for patterns.
 
     Args:
         files: of each split.
-        features: types of the columns, where they are told.
+        features: the types of the columns; None: as the files have them.
         where: for messages.
 
     Errors:
@@ -145,33 +155,33 @@ def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> S
     first = next(file for some in files.values() for file in some)
     kind = KINDS.get(os.path.splitext(first.name)[1].lower())
     if kind is None:
-        what = f"{shown(first.place)} is no table that can be read"
+        what = f"{shown(first.relative)} is no table that can be read"
         raise DataError(what, where, f"give {', '.join(KINDS)}")
-    home = made(cache_folder("datasets", f"{kind}-{digest_of(files)}"))
+    cache = writable(cache_folder("datasets", f"{kind}-{digest_of(files)}"))
     links: dict[str, list[str]] = {}
     for number, some in enumerate(files.values()):
         links[f"split{number}"] = []
         for index, file in enumerate(some):
-            link = home / f"{number}-{index:05}{os.path.splitext(file.name)[1].lower()}"
+            link = cache / f"{number}-{index:05}{os.path.splitext(file.name)[1].lower()}"
             relink(link, file.real)
             links[f"split{number}"].append(glob.escape(str(link)))
-    splits = load_dataset(kind, data_files=links, cache_dir=str(home), features=features)
+    splits = load_dataset(kind, data_files=links, cache_dir=str(cache), features=features)
     return {name: splits[f"split{number}"] for number, name in enumerate(files)}
 
 
 def digest_of(files: Mapping[str, list[File]]) -> str:
-    """SHA-256 over splits, places and contents, cut to 24 digits."""
+    """The first 24 digits of the SHA-256 of all splits, relative paths and contents."""
     digest = hashlib.sha256()
     for split, some in files.items():
         for file in some:
             with open(file.path, "rb") as content:
                 inside = hashlib.file_digest(content, "sha256").hexdigest()
-            digest.update(os.fsencode(f"{split}\0{file.place}\0{inside}\0"))
+            digest.update(os.fsencode(f"{split}\0{file.relative}\0{inside}\0"))
     return digest.hexdigest()[:24]
 
 
 def relink(link: Path, target: str) -> None:
-    """Makes a link, or leads it to another target, whole at every moment."""
+    """Makes a link or changes its target, such that it is whole at every moment."""
     if link.is_symlink() and os.readlink(link) == target:
         return
     fresh = link.with_name(f"{link.name}.{os.getpid()}")

@@ -12,17 +12,18 @@ from typing import Any, Literal
 
 import torch
 
-from tasks.data.folders import shown
+from tasks.data.phrases import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
-from tasks.inference.files import given_folder, writing
+from tasks.inference.files import output_folder, writing
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, room_for
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import room_for
 
 TOLERANCE = 1e-5
 DEFAULT_STEPS = 1000  # that the pipelines of diffusers take
-CLIPPED = "use_clipped_model_output=True"  # what `Noise.sample` gives the scheduler
+CLIPPED = "use_clipped_model_output=True"  # what `NoiseSchedule.sample` gives the scheduler
 
 
 class ExportDiffusers:
@@ -41,14 +42,14 @@ class ExportDiffusers:
         self.format, self.dir = format, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        place = given_folder(self.dir, folder.path / "export" / "diffusers", "dir")
-        if self.dir is not None and place.exists():
-            raise ConfigError("something lies there", f"dir={shown(place)}", "name a new folder")
-        with passing(place.with_name(f".{place.name[:40]}.new")) as fresh:
-            return self.export(task, place, fresh)
+        target = output_folder(self.dir, folder.path / "export" / "diffusers", "dir")
+        if self.dir is not None and target.exists():
+            raise ConfigError("something lies there", f"dir={shown(target)}", "name a new folder")
+        with scratch_folder(target.with_name(f".{target.name[:40]}.new")) as fresh:
+            return self.export(task, target, fresh)
 
-    def export(self, task: Denoising, place: Path, fresh: Path) -> Report:
-        """Writes the pipeline into a fresh folder, checks it there and moves it to its place."""
+    def export(self, task: Denoising, target: Path, fresh: Path) -> Report:
+        """Writes the pipeline into a fresh folder, checks it there and moves it to the target."""
         from diffusers import DDPMPipeline
         from diffusers.utils.logging import disable_progress_bar
 
@@ -56,7 +57,7 @@ class ExportDiffusers:
         task.cpu()  # where float32 is exact
         unet: Any = unet_of(task.model, task.images.shape[1:])
         size = sum(weight.nbytes for weight in unet.state_dict().values())
-        with warnings.catch_warnings(), writing(place, "dir"), room_for(place, lambda: size):
+        with warnings.catch_warnings(), writing(target, "dir"), room_for(target, lambda: size):
             warnings.simplefilter("ignore")
             pipeline: Any = DDPMPipeline(unet, task.noise.sampler("ddpm"))
             save(pipeline, fresh)
@@ -68,21 +69,21 @@ class ExportDiffusers:
         difference = float((ours - theirs).abs().max() / ours.abs().max())
         if not difference <= TOLERANCE:
             what = f"the written pipeline differs by {difference:.1g}"
-            raise ConfigError(what, str(place), "report this, with the run's config.yaml")
-        shutil.rmtree(place, ignore_errors=True)
-        fresh.rename(place)
-        record = {"export": shown(place), "difference": difference, "ddim": CLIPPED}
-        told = f"{shown(place)}: equal to the trained model to {difference:.1g}"
-        told += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
+            raise ConfigError(what, str(target), "report this, with the run's config.yaml")
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+        record = {"export": shown(target), "difference": difference, "ddim": CLIPPED}
+        text = f"{shown(target)}: equal to the trained model to {difference:.1g}"
+        text += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
         levels = task.noise.timesteps
         if levels < DEFAULT_STEPS:
-            told += f"; call a pipeline with num_inference_steps={levels} or less"
-        return Report(record, told)
+            text += f"; call a pipeline with num_inference_steps={levels} or less"
+        return Report(record, text)
 
 
 @contextlib.contextmanager
-def passing(folder: Path) -> Iterator[Path]:
-    """A folder that is gone before and afterwards."""
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Removes a folder before it is used and afterwards, if it is still there."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield folder
@@ -91,7 +92,7 @@ def passing(folder: Path) -> Iterator[Path]:
 
 
 def save(pipeline: Any, folder: Path) -> None:
-    """Writes a pipeline; an error of the disk is one of the system, which safetensors hides."""
+    """Writes a pipeline; an error of the disk is raised as OSError, not as that of safetensors."""
     from safetensors import SafetensorError
 
     try:

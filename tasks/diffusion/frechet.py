@@ -10,15 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEATURES = 32
-STEPS = 300
-BATCH = 64
-AT_ONCE = 512
+STEPS = 300  # of training
+BATCH = 64  # images of a training step
+AT_ONCE = 512  # images whose features are computed together
 
 
 class Classifier(nn.Module):
-    """Convolutions down to 4 x 4 positions, 32 features and logits.
+    """A net of convolutions down to 4 x 4 positions, 32 features and logits.
 
-    Shapes: bytes `[B, C, H, W]` to features `[B, 32]`.
+    Shapes: images `[B, C, H, W]` uint8 to features `[B, 32]`.
+
+    Args:
+        channels: C.
+        classes: number of logits.
+        side: the longer one of H and W.
     """
 
     def __init__(self, channels: int, classes: int, side: int):
@@ -36,17 +41,17 @@ class Classifier(nn.Module):
         return F.relu(self.features(self.body(images.float() / 127.5 - 1)))
 
     @torch.no_grad()
-    def of(self, images: Tensor) -> Tensor:
-        """Features of any number of images, in double precision on the CPU."""
+    def features_of(self, images: Tensor) -> Tensor:
+        """The features `[N, 32]` of images `[N, C, H, W]` uint8, in double precision on the CPU."""
         return torch.cat([self(part).double().cpu() for part in images.split(AT_ONCE)])
 
 
-def trained(images: Tensor, labels: Tensor, classes: int) -> Classifier:
-    """A classifier of some images, the same one every time.
+def train_classifier(images: Tensor, labels: Tensor, classes: int) -> Classifier:
+    """Trains a classifier of images, which comes out the same every time.
 
     Args:
-        images: `[N, C, H, W]` of bytes.
-        labels: `[N]`.
+        images: `[N, C, H, W]` uint8.
+        labels: `[N]` long.
         classes: number of classes.
     """
     devices = [images.device] if images.is_cuda else []
@@ -65,14 +70,14 @@ def trained(images: Tensor, labels: Tensor, classes: int) -> Classifier:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """The distance between two normal distributions that fit two sets of features.
+    """The distance between the normal distributions of two sets of features.
 
     Equation: |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)), m means, A and B covariances
     Source: Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X, eq. 4.
 
     Args:
-        a: `[N, F]`.
-        b: `[M, F]`.
+        a: `[N, F]`, the features of N images.
+        b: `[M, F]`, those of M others.
 
     >>> frechet(torch.tensor([[-1.0], [1.0]]), torch.tensor([[2.0], [4.0]]))
     9.0

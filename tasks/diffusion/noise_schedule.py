@@ -27,12 +27,12 @@ SAMPLERS = {
     "dpm": "DPMSolverMultistepScheduler",
 }
 BANDS = {"low": (0.0, 0.05), "middle": (0.05, 0.3), "high": (0.3, 1.0)}  # shares of the timesteps
-LEAST = 512  # images of an evaluation, some of them seen at several timesteps
+LEAST = 512  # images of an evaluation at least, some of them seen at several timesteps
 AT_ONCE = 256  # images of an evaluation batch
 
 
 @dataclass
-class Noise:
+class NoiseSchedule:
     """A schedule of noise levels.
 
     Equations: x_t = a_t x + s_t e with a_t^2 + s_t^2 = 1 (Ho et al. 2020, arXiv:2006.11239, eq. 4);
@@ -53,16 +53,16 @@ class Noise:
     variance: Variance
 
     def sampler(self, name: Sampler, steps: int | None = None) -> Any:
-        """A scheduler of diffusers for sampling.
+        """The scheduler of diffusers that samples with this schedule.
 
         Args:
             name: of the sampler.
-            steps: that it takes, if they are known. A single one goes from the last level, where
-                diffusers would ask `ddim` and `ddpm` at the first, and noise would come back.
+            steps: that it takes, if they are known. A single step goes from the last level of
+                noise; `ddim` and `ddpm` of diffusers would go from the first, and return noise.
         """
         import diffusers
 
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             "num_train_timesteps": self.timesteps,
             "beta_start": 1e-4 * 1000 / self.timesteps,
             "beta_end": min(0.02 * 1000 / self.timesteps, 0.999),
@@ -70,10 +70,10 @@ class Noise:
             "prediction_type": {"v": "v_prediction"}.get(self.prediction, self.prediction),
         }
         if name == "ddpm":
-            given["variance_type"] = self.variance
+            options["variance_type"] = self.variance
         if steps == 1:
-            given["timestep_spacing"] = "trailing"
-        return getattr(diffusers, SAMPLERS[name])(**given)
+            options["timestep_spacing"] = "trailing"
+        return getattr(diffusers, SAMPLERS[name])(**options)
 
     def to(self, device: torch.device) -> None:
         """Puts the factors a_t and s_t of all timesteps on a device."""
@@ -81,12 +81,18 @@ class Noise:
         self.factors = torch.stack([squares.sqrt(), (1 - squares).sqrt()])[..., None, None, None]
 
     def noised(self, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Images `[B, C, H, W]` at timesteps `[B]`."""
+        """Images with noise, x_t `[B, C, H, W]`.
+
+        Args:
+            x: images `[B, C, H, W]`, between -1 and 1.
+            noise: e `[B, C, H, W]`.
+            t: timesteps `[B]` long.
+        """
         a, s = self.factors[:, t]
         return torch.addcmul(a * x, s, noise)
 
     def target(self, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What the network is to predict."""
+        """What the network is to predict, `[B, C, H, W]`; arguments are those of `noised`."""
         if self.prediction == "epsilon":
             return noise
         if self.prediction == "sample":
@@ -102,10 +108,11 @@ class Noise:
         name: Sampler = "ddim",
         steps: int = 50,
     ) -> Tensor:
-        """Images `[B, C, H, W]` of bytes from noise alone.
+        """Makes images `[B, C, H, W]` uint8 of noise alone.
 
         Args:
-            predict: the network.
+            predict: the network: what it predicts, `[B, C, H, W]`, of noisy images `[B, C, H, W]`
+                at timesteps `[B]`.
             shape: B, C, H, W.
             draws: a generator on the network's device.
             name: of the sampler.
@@ -128,13 +135,13 @@ class Noise:
 
 @dataclass
 class EvalBatch:
-    """Part of an evaluation: the same timesteps and the same noise in every run.
+    """A batch of an evaluation, with the same timesteps and the same noise in every run.
 
     Args:
-        key: names the noise.
-        examples: `[B]` numbers of the images.
-        t: `[B]` timesteps.
-        shares: of the whole part that lies in each band.
+        key: of the noise: the part of the data and the number of the batch.
+        examples: `[B]` long, the numbers of the images.
+        t: `[B]` long, their timesteps.
+        shares: the share of all timesteps of the part that lies in each band.
     """
 
     key: tuple[str, str]
@@ -143,6 +150,7 @@ class EvalBatch:
     shares: dict[str, float]
 
     def noise(self, shape: torch.Size) -> Tensor:
+        """The noise of the images, `[B, C, H, W]` as their shape says."""
         return torch.randn(shape, generator=generator(0, "evaluate", *self.key))
 
 
@@ -150,8 +158,8 @@ class EvalBatches:
     """One pass over a part of the data at timesteps that are spread evenly.
 
     Args:
-        part: its name, which keys timesteps and noise.
-        examples: `[n]` numbers of its images.
+        part: its name, which is in the key of timesteps and noise.
+        examples: `[n]` long, the numbers of its images.
         timesteps: T.
     """
 
@@ -161,21 +169,26 @@ class EvalBatches:
         count = len(self.examples)
         order = torch.randperm(count, generator=generator(0, "timesteps", part))
         self.t = (order * 2 + 1) * timesteps // (2 * count)
-        self.shares = {name: within(self.t, name, timesteps).mean().item() for name in BANDS}
+        self.shares = {name: in_band(self.t, name, timesteps).mean().item() for name in BANDS}
 
     def __len__(self) -> int:
         return -(-len(self.examples) // AT_ONCE)
 
     def __iter__(self) -> Iterator[EvalBatch]:
-        pieces = zip(self.examples.split(AT_ONCE), self.t.split(AT_ONCE), strict=True)
-        for number, (examples, t) in enumerate(pieces):
+        batches = zip(self.examples.split(AT_ONCE), self.t.split(AT_ONCE), strict=True)
+        for number, (examples, t) in enumerate(batches):
             yield EvalBatch((self.part, str(number)), examples, t, self.shares)
 
 
-def within(t: Tensor, band: str, timesteps: int) -> Tensor:
-    """1.0 where a timestep lies in a band.
+def in_band(t: Tensor, band: str, timesteps: int) -> Tensor:
+    """Which timesteps lie in a band: `[B]` float, 1 for those that do and 0 for others.
 
-    >>> within(torch.tensor([49, 50, 299, 300]), "middle", 1000)
+    Args:
+        t: `[B]` long.
+        band: `low`, `middle` or `high`.
+        timesteps: T.
+
+    >>> in_band(torch.tensor([49, 50, 299, 300]), "middle", 1000)
     tensor([0., 1., 1., 0.])
     """
     low, high = (round(share * timesteps) for share in BANDS[band])

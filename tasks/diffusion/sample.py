@@ -10,15 +10,16 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from tasks.data.folders import shown
+from tasks.data.phrases import shown
 from tasks.diffusion.noise_schedule import Sampler
 from tasks.diffusion.sampling import sampled
 from tasks.diffusion.task import Denoising
-from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.files import output_folder, unused_path, writing
 from tasks.training.image_plots import enlarged, sheet
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class SampleImages:
@@ -48,25 +49,25 @@ class SampleImages:
         self.label, self.guidance, self.dir = label, guidance, dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
-        place = given_folder(self.dir, folder.path / "samples", "dir")
-        with writing(place, "dir"):
-            place = unused(place, f"images-{self.seed}")
-            place.mkdir(parents=True)
+        samples = output_folder(self.dir, folder.path / "samples", "dir")
+        with writing(samples, "dir"):
+            out = unused_path(samples, f"images-{self.seed}")
+            out.mkdir(parents=True)
         try:
-            images = self.made(task)
-            with writing(place, "dir"):
+            images = self.images(task)
+            with writing(out, "dir"):
                 for number, image in enumerate(images):
-                    save_image(image, place / f"{number:05d}.png")
-                save_image(sheet(enlarged(images)), place / "grid.png")
+                    save_image(image, out / f"{number:05d}.png")
+                save_image(sheet(enlarged(images)), out / "grid.png")
         except BaseException:
-            shutil.rmtree(place)
+            shutil.rmtree(out)
             raise
-        record: dict[str, Any] = {"samples": str(place), "count": self.count, "seed": self.seed}
-        return Report(record, f"{self.count} images: {shown(place / 'grid.png')}")
+        record: dict[str, Any] = {"samples": str(out), "count": self.count, "seed": self.seed}
+        return Report(record, f"{self.count} images: {shown(out / 'grid.png')}")
 
-    def made(self, task: Denoising) -> Tensor:
-        """The images, `[count, C, H, W]` of bytes; ConfigError for what the run cannot do."""
-        label = self.index(task)
+    def images(self, task: Denoising) -> Tensor:
+        """Samples images `[count, C, H, W]` uint8; ConfigError for options that the run refuses."""
+        label = self.class_number(task)
         if self.steps > task.noise.timesteps:
             what = f"steps={self.steps} are more than the {task.noise.timesteps} levels of noise"
             raise ConfigError(what, "sample", "give fewer")
@@ -74,8 +75,8 @@ class SampleImages:
             task, self.count, self.seed, self.scheduler, self.steps, label, self.guidance
         )
 
-    def index(self, task: Denoising) -> int | None:
-        """The number of the class; ConfigError where the model knows none or not this one."""
+    def class_number(self, task: Denoising) -> int | None:
+        """The number of the class, None for all classes; ConfigError for one that is not known."""
         if self.label is None and self.guidance == 1:
             return None
         if not task.model.conditional:
@@ -95,10 +96,10 @@ class SampleImages:
 
 
 def save_image(image: Tensor, path: Path) -> None:
-    """Writes an image, `[C, H, W]` of bytes, in grey or in colours."""
+    """Writes an image `[C, H, W]` uint8 as a PNG, in grey or in colours."""
     from PIL import Image
 
     array = image.movedim(0, -1).numpy()
     file = io.BytesIO()
     Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, "PNG")
-    write_whole(path, file.getvalue())
+    atomic_write(path, file.getvalue())

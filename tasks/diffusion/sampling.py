@@ -24,10 +24,18 @@ log = logging.getLogger("zoo")
 def guided(
     model: nn.Module, x: Tensor, t: Tensor, labels: Tensor | None, none: int, guidance: float
 ) -> Tensor:
-    """What a network predicts of noisy images, guided towards their classes.
+    """What a network predicts of noisy images, guided towards their classes, `[B, C, H, W]`.
 
     Equation: f(x, none) + g (f(x, label) - f(x, none)), g = guidance
     Source: Ho and Salimans 2022, arXiv:2207.12598, eq. 6 with g = 1 + w.
+
+    Args:
+        model: the network.
+        x: noisy images `[B, C, H, W]`.
+        t: timesteps `[B]`.
+        labels: `[B]` long; None: the model knows no classes.
+        none: the label that stands for no class.
+        guidance: g.
     """
     if labels is None or guidance == 1:
         return model(x, t, labels).float()
@@ -47,7 +55,7 @@ def sampled(
     label: int | None = None,
     guidance: float = 1.0,
 ) -> Tensor:
-    """Images `[count, C, H, W]` of bytes, on the CPU; a conditional model draws all classes.
+    """Samples images `[count, C, H, W]` uint8 on the CPU; a conditional model draws all classes.
 
     Args:
         task: in evaluation.
@@ -56,7 +64,7 @@ def sampled(
         scheduler: the sampler.
         steps: that it takes; as many as there are levels of noise, if those are fewer.
         label: the class of all images; None: each class in turn.
-        guidance: strength; 1 is the conditional model itself.
+        guidance: towards the class; 1: the conditional model as it is.
     """
     device, classes = task.device, len(task.data.classes)
     draws = torch.Generator(device).manual_seed(keyed_seed(seed, "sample"))
@@ -70,30 +78,30 @@ def sampled(
             return guided(task.model, x, t, known, classes, guidance)
 
         shape = (len(part), *task.images.shape[1:])
-        taken = min(steps, task.noise.timesteps)
-        made.append(task.noise.sample(predict, shape, draws, scheduler, taken).cpu())
+        steps = min(steps, task.noise.timesteps)
+        made.append(task.noise.sample(predict, shape, draws, scheduler, steps).cpu())
     return torch.cat(made)
 
 
 def quality(task: Denoising, count: int) -> dict[str, float]:
-    """The Fréchet distance of samples to the training images, with what to hold beside it.
+    """The Fréchet distances of samples, of test images and of noise to the training images.
 
-    The test images against the training images are what a perfect network would reach, noise is
-    where one begins. The distance of few images is too large, so all three have the same number.
+    A perfect network would reach the distance of the test images; noise is where a network begins.
+    Distances of few images are too large, so all three are of the same number.
 
     Args:
         task: in evaluation.
         count: of samples, at most as many as there are test images; two at least.
     """
-    from tasks.diffusion.frechet import frechet, trained
+    from tasks.diffusion.frechet import frechet, train_classifier
 
     data, images = task.data, task.images
     count = min(count, len(data.test))
     if count < 2:
         log.warning("no Fréchet distance: there is one test image")
         return {}
-    net = trained(images[data.train], task.targets[data.train], len(data.classes))
-    train = net.of(images[data.train])
+    net = train_classifier(images[data.train], task.targets[data.train], len(data.classes))
+    train = net.features_of(images[data.train])
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)
     others: dict[str, Any] = {
@@ -102,13 +110,13 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
         "_noise": (noise + 1) * 127.5,
     }
     return {
-        f"samples/frechet{name}": frechet(net.of(other.to(task.device)), train)
+        f"samples/frechet{name}": frechet(net.features_of(other.to(task.device)), train)
         for name, other in others.items()
     }
 
 
 def figure(task: Denoising, count: int, title: str) -> Figure:
-    """Samples side by side; of a conditional model the classes in turn."""
+    """Draws samples side by side; those of a conditional model show the classes in turn."""
     from tasks.training.image_plots import sheet_figure
 
     steps = min(STEPS, task.noise.timesteps)

@@ -9,17 +9,17 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from tasks.data.batches import Augment
+from tasks.data.images.augment import Augment
 from tasks.data.images.dataset import ImageSet
 from tasks.diffusion.noise_schedule import (
     BANDS,
     EvalBatch,
     EvalBatches,
-    Noise,
+    NoiseSchedule,
     Prediction,
     Schedule,
     Variance,
-    within,
+    in_band,
 )
 from tasks.diffusion.sampling import figure, quality
 from tasks.training.image_module import ImageTask
@@ -37,7 +37,7 @@ SEEN = 10_000  # images of the training part that are evaluated, at most
 
 
 class Denoising(ImageTask):
-    """A network learns to tell noise from image at every level of noise; then it makes images.
+    """A network learns to tell noise from image at every level of noise, and then makes images.
 
     The loss is the mean square of the error of what is predicted, all timesteps alike: no weights
     are added. As an error of the image that weighs a timestep by its ratio of signal to noise
@@ -54,7 +54,7 @@ class Denoising(ImageTask):
         schedule: of their betas, `linear` or `cosine`.
         prediction: what the network predicts: `epsilon` (the noise), `v` or `sample` (the image).
         variance: of the steps of the sampler `ddpm`.
-        flip: mirror every second image.
+        flip: mirror an image left to right, or not, with equal chances.
         drop_label: share of labels that a conditional model does not see in training (Ho and
             Salimans 2022, arXiv:2207.12598).
         sample_every: steps between two figures of samples on the way, each at the first validation
@@ -90,7 +90,7 @@ class Denoising(ImageTask):
         frechet_samples: Annotated[int, Ge(0), Le(1_000_000)] = 500,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.noise = Noise(timesteps, schedule, prediction, variance)
+        self.noise = NoiseSchedule(timesteps, schedule, prediction, variance)
         self.augment = Augment(flip=flip)
         if drop_label != DROP_LABEL and not self.model.conditional:
             raise ValueError(f"drop_label={drop_label:g} is an option of model.conditional=true")
@@ -116,7 +116,7 @@ class Denoising(ImageTask):
         """Computes the mean squared error `[B]` of what is predicted of each image.
 
         Args:
-            images: `[B, C, H, W]` of bytes.
+            images: `[B, C, H, W]` uint8.
             labels: `[B]` long.
             t: `[B]` long, the timesteps.
             noise: `[B, C, H, W]`.
@@ -136,8 +136,8 @@ class Denoising(ImageTask):
         chosen = examples[mine]
         images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:
-            moves = self.augment.draw(self.seed, number, count, *images.shape[2:])
-            images = self.augment.moved(images, moves, mine)
+            flips = self.augment.draw(self.seed, number, count, *images.shape[2:])
+            images = self.augment.crop_and_flip(images, flips, mine)
         draws = torch.Generator(device)
         draws.manual_seed(keyed_seed(self.seed, "noise", str(number)))
         t = torch.randint(self.noise.timesteps, (count,), generator=draws, device=device)
@@ -152,31 +152,31 @@ class Denoising(ImageTask):
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
         errors = self.errors(images, self.targets[batch.examples], t, noise)
-        found = {"loss": errors.sum()}
+        sums = {"loss": errors.sum()}
         for name in BANDS:
-            inside = within(t, name, self.noise.timesteps)
-            found[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
-        return found | {"count": torch.tensor(len(t), device=self.device)}
+            inside = in_band(t, name, self.noise.timesteps)
+            sums[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
+        return sums | {"count": torch.tensor(len(t), device=self.device)}
 
     def chance_metrics(self) -> dict[str, float]:
-        """Of zero, the mean of noise and of images about."""
+        """Gives the loss of predicting zero, which is about the mean of noise and of images."""
         self.noise.to(torch.device("cpu"))  # where the data is loaded
         images, squares, count = self.data.images, 0.0, 0
-        for piece in self.loader("test"):
-            x = images[piece.examples] / 127.5 - 1
-            noise = piece.noise(x.shape)
-            squares += self.noise.target(x, noise, piece.t).double().square().sum().item()
+        for batch in self.loader("test"):
+            x = images[batch.examples] / 127.5 - 1
+            noise = batch.noise(x.shape)
+            squares += self.noise.target(x, noise, batch.t).double().square().sum().item()
             count += x.numel()
         return {"test/loss": squares / count}
 
     def final_metrics(self) -> dict[str, float]:
-        """The Fréchet distance of samples, with its two reference lines."""
+        """Gives the Fréchet distance of samples, beside those of test images and of noise."""
         if not self.frechet_samples:
             return {}
         return quality(self, self.frechet_samples)
 
     def progress_figures(self, step: int) -> dict[str, Figure]:
-        """Samples on the way."""
+        """Draws samples at the first validation after every `sample_every` steps."""
         trainer, every = self.trainer, self.sample_every
         before = step - trainer.val_check_interval // trainer.accumulate_grad_batches
         if not every or step // every == before // every:
@@ -185,7 +185,7 @@ class Denoising(ImageTask):
         return {f"samples_{step:06d}": figure(self, SHOWN, title)}
 
     def figures(self, title: str) -> dict[str, Figure]:
-        """Samples of the trained model, and training images beside them."""
+        """Draws samples of the trained model, and training images."""
         from tasks.training.image_plots import sheet_figure
 
         made = figure(self, SHOWN, f"samples: {title}")

@@ -8,15 +8,15 @@ from torch import Tensor
 
 from tasks.diffusion.sample import SampleImages
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import CALL, Trained
+from tasks.inference.trained_module import CALL, Trained
 from zoo.config.options import checked
 
 
 class TrainedImages(Trained):
-    """A diffusion model."""
+    """A diffusion model: called with a count, it samples that many images."""
 
     def prepare(self, images: Pictures) -> tuple[Tensor]:
-        """Images between -1 and 1; the module takes them noised, with timesteps and labels.
+        """The images `[B, C, H, W]` with values between -1 and 1; the net takes them with noise.
 
         Args:
             images: `[B, C, H, W]` uint8, a PIL image, or a list.
@@ -28,7 +28,7 @@ class TrainedImages(Trained):
     def forward(
         self, count: int = 1, seed: int = 0, label: str | int | None = None, **options: Any
     ) -> Tensor:
-        """New images `[count, C, H, W]` uint8.
+        """Samples images `[count, C, H, W]` uint8.
 
         Args:
             count: of images.
@@ -36,5 +36,5 @@ class TrainedImages(Trained):
             label: name of their class, for conditional models; None: each in turn.
             options: `steps`, `scheduler` and `guidance` as of the verb `sample`.
         """
-        given = {"count": count, "seed": seed, "label": label, **options}
-        return SampleImages(**checked(SampleImages, given, CALL)).made(self.learned)
+        arguments = {"count": count, "seed": seed, "label": label, **options}
+        return SampleImages(**checked(SampleImages, arguments, CALL)).images(self.learned)

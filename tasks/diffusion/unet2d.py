@@ -13,7 +13,7 @@ from zoo.connections.projected import Concat
 from zoo.errors import ConfigError
 from zoo.models.diffusion import Diffusion
 from zoo.models.layers.level import Level
-from zoo.models.layers.time import Attention, Downsample, FiLM
+from zoo.models.layers.time import Downsample, FiLM, ImageAttention
 from zoo.models.layers.time_units import Unit
 from zoo.norm import Chain, Pre
 from zoo.stack import Stack
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Pairs = Iterator[tuple[nn.Module, Any]]  # a module of ours and its counterpart
 
 
-def refuse(model: Diffusion, height: int, width: int) -> None:
-    """ConfigError that names the first option without a counterpart."""
+def refuse_other_options(model: Diffusion, height: int, width: int) -> None:
+    """Raises ConfigError for the first option of the model without a counterpart in diffusers."""
     sites = [type(site) for m in model.modules() if isinstance(m, Stack) for site in m.sites]
     longs = [type(m.site) for m in model.modules() if isinstance(m, Level)]
     norms = [m.num_groups for m in model.modules() if isinstance(m, nn.GroupNorm)]
@@ -44,7 +44,7 @@ def refuse(model: Diffusion, height: int, width: int) -> None:
 
 
 def unet_of(model: Diffusion, shape: tuple[int, int, int]) -> UNet2DModel:
-    """The same network with the same weights.
+    """The `UNet2DModel` of the same structure with the same weights.
 
     Args:
         model: ours.
@@ -56,7 +56,7 @@ def unet_of(model: Diffusion, shape: tuple[int, int, int]) -> UNet2DModel:
     from diffusers import UNet2DModel
 
     channels, height, width = shape
-    refuse(model, height, width)
+    refuse_other_options(model, height, width)
     attends = [level in model.attention_at for level in range(model.depth)]
     unet: Any = UNet2DModel(
         sample_size=height if height == width else (height, width),
@@ -77,14 +77,14 @@ def unet_of(model: Diffusion, shape: tuple[int, int, int]) -> UNet2DModel:
         freq_shift=1,
     )
     with torch.no_grad():
-        for ours, theirs in pairs(model, unet):
-            copy(ours, theirs)
+        for ours, theirs in module_pairs(model, unet):
+            copy_weights(ours, theirs)
     return unet.eval()
 
 
-def copy(ours: nn.Module, theirs: Any) -> None:
-    """Copies the weights of one module."""
-    if not isinstance(ours, Attention):
+def copy_weights(ours: nn.Module, theirs: Any) -> None:
+    """Copies the weights of one of our modules into its counterpart."""
+    if not isinstance(ours, ImageAttention):
         theirs.load_state_dict(ours.state_dict())
         return
     targets = (theirs.to_q, theirs.to_k, theirs.to_v)
@@ -94,8 +94,8 @@ def copy(ours: nn.Module, theirs: Any) -> None:
     theirs.to_out[0].load_state_dict(ours.out.state_dict())
 
 
-def pairs(model: Any, unet: Any) -> Pairs:
-    """Every module of ours with weights and its counterpart."""
+def module_pairs(model: Any, unet: Any) -> Pairs:
+    """Gives each of our modules that has weights, with its counterpart."""
     yield model.time.first, unet.time_embedding.linear_1
     yield model.time.second, unet.time_embedding.linear_2
     yield model.stem, unet.conv_in
@@ -104,31 +104,32 @@ def pairs(model: Any, unet: Any) -> Pairs:
     inner: Any = model.body
     number = 0
     while isinstance(inner, Level):
-        index, place = divmod(number, model.blocks + 1)
-        down, up = unet.down_blocks[index], unet.up_blocks[model.depth - 1 - index]
+        level, index = divmod(number, model.blocks + 1)
+        down, up = unet.down_blocks[level], unet.up_blocks[model.depth - 1 - level]
         if isinstance(inner.enter, Downsample):
-            yield inner.enter, unet.down_blocks[index - 1].downsamplers[0].conv
+            yield inner.enter, unet.down_blocks[level - 1].downsamplers[0].conv
         elif isinstance(inner.enter, Unit):
-            yield from unit_pairs(inner.enter, down, place - 1)
+            yield from unit_pairs(inner.enter, down, index - 1)
         leave: Any = inner.leave
         if isinstance(leave, Chain):
             yield leave.get_submodule("up"), up.upsamplers[0].conv
             leave = leave.get_submodule("unit")
-        yield from unit_pairs(leave, up, model.blocks - place)
+        yield from unit_pairs(leave, up, model.blocks - index)
         inner, number = inner.inner, number + 1
     yield from block_pairs(inner.branches[0], None, unet.mid_block.resnets[0])
     yield from attention_pairs(inner.branches[1], unet.mid_block.attentions[0])
     yield from block_pairs(inner.branches[2], None, unet.mid_block.resnets[1])
 
 
-def unit_pairs(unit: Any, group: Any, place: int) -> Pairs:
-    """A unit beside the residual block and the attention of a place in a group of theirs."""
-    yield from block_pairs(unit.branches[0], unit.shortcuts[0], group.resnets[place])
+def unit_pairs(unit: Any, group: Any, index: int) -> Pairs:
+    """The pairs of one of our units, and a residual block with attention in a group of theirs."""
+    yield from block_pairs(unit.branches[0], unit.shortcuts[0], group.resnets[index])
     if len(unit.branches) > 1:
-        yield from attention_pairs(unit.branches[1], group.attentions[place])
+        yield from attention_pairs(unit.branches[1], group.attentions[index])
 
 
 def block_pairs(branch: Any, shortcut: nn.Module | None, theirs: Any) -> Pairs:
+    """The pairs of one of our convolutional branches with its shortcut, and a residual block."""
     yield branch.norm0, theirs.norm1
     film = isinstance(branch.act1, FiLM)
     yield branch.layer0 if film else branch.layer0.core, theirs.conv1
@@ -140,5 +141,6 @@ def block_pairs(branch: Any, shortcut: nn.Module | None, theirs: Any) -> Pairs:
 
 
 def attention_pairs(branch: Any, theirs: Any) -> Pairs:
+    """The pairs of one of our branches of attention, and an attention block of theirs."""
     yield branch.before[0], theirs.group_norm
     yield branch.core, theirs

@@ -22,7 +22,7 @@ from zoo.shard import WHOLE, Shard, set_shard
 
 
 class Repeat:
-    """The same batch a number of times."""
+    """Gives the same batch a number of times."""
 
     def __init__(self, batch: Any, times: int):
         self.batch = batch
@@ -47,8 +47,8 @@ class NodeClassification(Task):
         data: the graph.
         optimizer: options of the optimiser.
         seed: of the edges that are dropped.
-        drop_edge: share of the edges left out of each training step (DropEdge, Rong et al. 2020,
-            arXiv:1907.10903); the rest is normalised again.
+        drop_edge: share of the edges that each training step leaves out; the rest is normalised
+            again (DropEdge, Rong et al. 2020, arXiv:1907.10903).
     """
 
     data_type = Graph
@@ -71,18 +71,20 @@ class NodeClassification(Task):
         self.generators["edges"] = generator(seed, "edges")
 
     def model_args(self, data: Graph) -> dict[str, Any]:
+        """Gives the numbers of features and classes."""
         return {"features": data.x.shape[1], "classes": data.classes}
 
     def batches_per_pass(self) -> int:
+        """Gives 1: a batch is the whole graph."""
         return 1
 
     def setup(self, stage: str) -> None:
         """Brings features `[N, F]`, edges and labels `[N]` to the device, once."""
-        self.x, *edges = self.placed(self.data.x, self.data.edge_index)
+        self.x, *edges = self.model_inputs(self.data.x, self.data.edge_index)
         self.edges = tuple(edges)
         self.y = self.data.y.to(self.device)
 
-    def placed(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
+    def model_inputs(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
         """Gives what the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
         sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
         edges = self.model.prepare(edge_index, len(x))
@@ -101,7 +103,7 @@ class NodeClassification(Task):
         return itertools.repeat(self.nodes("train"))
 
     def dropped_edges(self) -> tuple[Any, ...]:
-        """Draws the edges of one training step, in the form that the model takes."""
+        """Draws the edges that one training step sees, in the form that the model takes."""
         if not self.drop_edge:
             return self.edges
         edge_index = self.data.edge_index
@@ -128,12 +130,12 @@ class NodeClassification(Task):
         }
 
     def chance_metrics(self) -> dict[str, float]:
-        """Of the class that is most frequent in the training part."""
+        """Gives the accuracy of always answering the most frequent class of the training part."""
         guess = self.data.y[self.data.train].mode().values
         return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """The normalised Dirichlet energy of the stream, edges taken in both directions."""
+        """Gives the normalised Dirichlet energy of the stream, edges taken in both directions."""
         model = self.model
         values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
         edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)

@@ -9,37 +9,38 @@ import torch
 from torch import Tensor
 
 from tasks.data.graphs.dataset import check_nodes
-from tasks.gnn.predict import node_shares, placed
-from tasks.inference.restored import own_data
-from tasks.inference.trained import Trained
+from tasks.gnn.predict import model_inputs, node_probabilities
+from tasks.inference.restored import training_data
+from tasks.inference.trained_module import Trained
 from zoo.errors import DataError
 
 
 class TrainedNodes(Trained):
-    """A classifier of nodes."""
+    """A classifier of nodes: called with a graph, it gives the probabilities of the classes."""
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
         return tuple(self.learned.data.class_names)
 
     def prepare(self, graph: Any = None) -> tuple[Any, ...]:
-        """Features and what the net's convolutions take of the edges.
+        """What the net takes of a graph: features, and edges as its convolutions read them.
 
         Args:
             graph: has `x` `[N, F]` and `edge_index` `[2, E]`; None: the run's own.
         """
-        graph = own_data(self.learned, self.folder) if graph is None else graph
+        graph = training_data(self.learned, self.folder) if graph is None else graph
         for name in ("x", "edge_index"):
             if getattr(graph, name, None) is None:
                 what = f"a {type(graph).__name__} has no {name}"
                 raise DataError(what, "graph", "give x [N, F] and edge_index [2, E]")
         x, edges = torch.as_tensor(graph.x).float(), torch.as_tensor(graph.edge_index)
         check_nodes(x, edges, "graph")
-        return placed(self.learned, x, edges.long())
+        return model_inputs(self.learned, x, edges.long())
 
     @torch.no_grad()
     def forward(self, graph: Any = None) -> Tensor:
         """The probability of each class, `[N, classes]`."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
-            return node_shares(self.learned, *self.prepare(graph))
+            return node_probabilities(self.learned, *self.prepare(graph))

@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
 
-from tasks.data.folders import File, folder_at, listed, shown, walk
+from tasks.data.folders import File, folder_at, walk
+from tasks.data.phrases import listed, shown
 from zoo.errors import FULL, ConfigError, DataError
 
 SHOWN = 20  # files of each kind that are named in a text
 
 
 @dataclass
-class Found:
-    """Files that a verb is to answer.
+class InputFiles:
+    """The files that a verb is asked about, and what among them it cannot answer.
 
     Args:
         folders: in which they lie, with all links followed.
-        files: in the order of their places.
+        files: in the order of their paths.
         bad: what cannot be answered, each with its reason.
-        passed: places of hidden files and folders, and of what is no file.
+        passed: paths of hidden files and folders, and of what is no file.
     """
 
     folders: list[str]
@@ -32,16 +33,16 @@ class Found:
     bad: list[dict[str, str]] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
 
-    def lose(self, file: File, reason: str) -> None:
+    def add_unreadable(self, file: File, reason: str) -> None:
         """Notes that a file cannot be answered."""
         self.bad.append({"file": shown(file.path), "reason": shown(reason)})
 
     def record(self) -> dict[str, list[dict[str, str]] | list[str]]:
-        """For machines, what has no answer."""
-        return {"bad": self.bad, "passed": [shown(place) for place in self.passed]}
+        """Returns what has no answer, for JSON."""
+        return {"bad": self.bad, "passed": [shown(path) for path in self.passed]}
 
     def lines(self) -> list[str]:
-        """For people, what has no answer."""
+        """Returns what has no answer, as lines to read."""
         lines = [f"cannot be read: {e['file']} ({e['reason']})" for e in self.bad[:SHOWN]]
         lines += [f"... and {len(self.bad) - SHOWN} more"] if len(self.bad) > SHOWN else []
         return lines + (
@@ -49,8 +50,8 @@ class Found:
         )
 
 
-def images_in(path: Path) -> Found:
-    """The files in a folder and in its folders, links followed; or one file.
+def images_in(path: Path) -> InputFiles:
+    """Returns the files in a folder and in its folders, links followed; or one file.
 
     Errors:
         DataError: there are none.
@@ -59,18 +60,18 @@ def images_in(path: Path) -> Found:
         raise DataError("no such file or folder", shown(path), "give path=IMAGES")
     if path.is_file():
         real = os.path.realpath(path)
-        return Found([os.path.realpath(path.parent)], [File(str(path), path.name, real)])
-    lost: dict[str, str] = {}
-    tree = walk(path, lost)
+        return InputFiles([os.path.realpath(path.parent)], [File(str(path), path.name, real)])
+    unreadable: dict[str, str] = {}
+    tree = walk(path, unreadable)
     files = tree.all()
-    if not files and not lost:
+    if not files and not unreadable:
         raise DataError("no files", shown(path), "give path=IMAGES")
-    bad = [{"file": shown(path / place), "reason": why} for place, why in lost.items()]
-    folders = [os.path.realpath(path / folder.place) for folder in tree.all_folders()]
-    return Found(folders, files, bad, tree.all_passed())
+    bad = [{"file": shown(path / name), "reason": why} for name, why in unreadable.items()]
+    folders = [os.path.realpath(path / folder.relative) for folder in tree.all_folders()]
+    return InputFiles(folders, files, bad, tree.all_passed())
 
 
-def given_folder(path: str | None, default: Path, option: str) -> Path:
+def output_folder(path: str | None, default: Path, option: str) -> Path:
     """The folder in which a verb will write: a user's, or one of the run folder.
 
     Args:
@@ -81,33 +82,33 @@ def given_folder(path: str | None, default: Path, option: str) -> Path:
     Errors:
         ConfigError: nothing can be written there, which is told before there is work to lose.
     """
-    place = default if path is None else folder_at(path)
-    with writing(place, option):
-        absolute = place.absolute()
-        there = next(each for each in (absolute, *absolute.parents) if each.exists())
-        if not there.is_dir():
+    folder = default if path is None else folder_at(path)
+    with writing(folder, option):
+        absolute = folder.absolute()
+        existing = next(each for each in (absolute, *absolute.parents) if each.exists())
+        if not existing.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(there, os.W_OK | os.X_OK):
+        if not os.access(existing, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    return place
+    return folder
 
 
-def given_file(path: str | None, default: Path, option: str) -> Path:
-    """The file that a verb will write, as `given_folder` gives a folder."""
-    place = default if path is None else folder_at(path)
-    given_folder(None, place.parent, option)
-    with writing(place, option):
-        if place.is_dir():
+def output_file(path: str | None, default: Path, option: str) -> Path:
+    """The file that a verb will write, as `output_folder` gives a folder."""
+    file = default if path is None else folder_at(path)
+    output_folder(None, file.parent, option)
+    with writing(file, option):
+        if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return place
+    return file
 
 
 @contextlib.contextmanager
-def writing(place: Path, option: str) -> Iterator[None]:
-    """Turns what hinders writing at a place into one line that names the option for another.
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Within, a path that cannot be written is one line that names the option for another.
 
     Errors:
-        ConfigError: the place cannot be written.
+        ConfigError: the path cannot be written.
     """
     try:
         yield
@@ -115,11 +116,11 @@ def writing(place: Path, option: str) -> Iterator[None]:
         if error.errno in FULL:
             raise
         what = f"cannot be written ({error.strerror or type(error).__name__})"
-        raise ConfigError(what, shown(place), f"give another place by {option}=") from None
+        raise ConfigError(what, shown(path), f"give another place by {option}=") from None
 
 
-def unused(place: Path, name: str, suffix: str = "") -> Path:
+def unused_path(folder: Path, name: str, suffix: str = "") -> Path:
     """A path in a folder where nothing is yet: the name, or with a number behind it."""
     names = chain([name], (f"{name}-{number}" for number in count(2)))
-    paths = (place / f"{name}{suffix}" for name in names)
+    paths = (folder / f"{name}{suffix}" for name in names)
     return next(path for path in paths if not path.exists())

@@ -1,4 +1,4 @@
-"""Images that a caller gives, as bytes that a trained net knows."""
+"""Images of a caller as the bytes that a net was trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tasks.data.decode import Mode, array, converted, upright
+from tasks.data.encoded import Mode, array, converted, upright
 from zoo.errors import DataError
 
 Picture = Image.Image | np.ndarray[Any, Any] | Tensor
@@ -19,7 +19,7 @@ WANTED = "give uint8 [B, C, H, W], PIL images, or a list of these"
 
 
 def bytes_of(image: Picture, channels: int, size: tuple[int, int] | None) -> Tensor:
-    """One image `[C, H, W]` of bytes, scaled and cut to a size.
+    """Returns one image as bytes `[C, H, W]`, scaled and cut to a size.
 
     Errors:
         DataError: it is no image, or has other channels.
@@ -41,7 +41,12 @@ def bytes_of(image: Picture, channels: int, size: tuple[int, int] | None) -> Ten
 
 
 def batch_of(images: Pictures, channels: int, size: tuple[int, int] | None) -> Tensor:
-    """Images `[B, C, H, W]` of bytes.
+    """Returns images as bytes `[B, C, H, W]`.
+
+    Args:
+        images: one or several, as `WANTED` names them.
+        channels: C.
+        size: height and width of all; None: their own.
 
     Errors:
         DataError: there are none, they differ in size, or one is no image.
@@ -50,8 +55,8 @@ def batch_of(images: Pictures, channels: int, size: tuple[int, int] | None) -> T
     each: Any = [images] if single else images
     if not hasattr(each, "__len__") or len(each) == 0:
         raise DataError("there is no image", "images", WANTED)
-    found = [bytes_of(image, channels, size) for image in each]
-    shapes = {tuple(image.shape) for image in found}
+    pixels = [bytes_of(image, channels, size) for image in each]
+    shapes = {tuple(image.shape) for image in pixels}
     if len(shapes) > 1:
         raise DataError(f"images of the shapes {sorted(shapes)}", "images", "give one size a call")
-    return torch.stack(found)
+    return torch.stack(pixels)

@@ -1,10 +1,10 @@
-"""From a run folder to its task with the weights, without training."""
+"""Trained tasks, built from their run folders."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.recovery.tensor_files import load_best, load_last
+from tasks.recovery.loading import load_best, load_last
 from tasks.training.build import build_task, load_weights
 from tasks.training.module import Task
 from zoo.config import registry
@@ -16,8 +16,11 @@ from zoo.run_folder import RunFolder, runs_in
 Weights = Literal["last", "best"]
 
 
-def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
-    """The task of a run with its weights, on whatever this machine has, mostly without its data.
+def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
+    """Returns the task of a run with its weights; the run's data need not be there.
+
+    It is for any machine, whatever the run was trained on. Only runs of before, and data of other
+    packages without `metadata`, are loaded.
 
     Args:
         config: of the run.
@@ -46,8 +49,8 @@ def restored(config: Config, folder: RunFolder, weights: Weights = "last") -> Ta
     return task
 
 
-def own_data(task: Task, folder: RunFolder) -> Any:
-    """The data that a run was trained on.
+def training_data(task: Task, folder: RunFolder) -> Any:
+    """Loads the data that a run was trained on.
 
     Errors:
         ConfigError: it is no longer the same.

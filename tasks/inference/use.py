@@ -1,4 +1,4 @@
-"""What a trained run is used for: verbs that a task knows, such as `sample`."""
+"""Verbs that a trained run knows by its task, such as `sample`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tasks.inference.restored import restored
+from tasks.inference.restored import restored_task
 from tasks.training.process import logged
 from zoo.config import registry
 from zoo.config.config import Config
@@ -19,7 +19,7 @@ from zoo.run_folder import RunFolder
 
 
 def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
-    """Does a verb with the last weights of the run in a folder, without the run's data.
+    """Runs a verb with the last weights of the run in a folder; the run's data need not be there.
 
     Errors:
         ConfigError: the task does not know the verb, or an option is wrong.
@@ -43,21 +43,21 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     except ValueError as error:
         raise ConfigError(str(error), verb, "give another value") from None
     folder = RunFolder(Path(where))
-    task = restored(config, folder)
+    task = restored_task(config, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
 
 
 def parse_options(target: type, words: Sequence[str]) -> dict[str, Any]:
-    """The options `key=value` of a verb; one that takes text has it as it is, commas and all."""
-    given: dict[str, Any] = {}
+    """The options `key=value` of a verb; the value of one that takes text is left as it is."""
+    options: dict[str, Any] = {}
     known = fields(target)
     for word in words:
         key, equals, value = word.partition("=")
         annotation = known.get(key, (None,))[0]
         if equals and annotation in (str, str | None):
-            given[key] = None if value == "null" and annotation is not str else value
+            options[key] = None if value == "null" and annotation is not str else value
         else:
-            given |= parse([word])
-    return given
+            options |= parse([word])
+    return options

@@ -1,1 +1,1 @@
-"""Runs that go on after kills, damage, hangs and numbers that are lost."""
+"""What lets runs survive kills, damaged files, hangs and numbers that are not finite."""

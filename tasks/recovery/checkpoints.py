@@ -1,12 +1,10 @@
-"""Checkpoints with all random states, and signals that end a run at the end of a step."""
+"""Checkpoints with all random states, saved when they are due."""
 
 from __future__ import annotations
 
 import random
-import signal
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -14,39 +12,11 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
-from tasks.recovery.tensor_files import put_back, save_whole
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
+from tasks.recovery.signals import SignalHandler
+from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 from zoo.errors import Diverged
-from zoo.probes.nonfinite import first_of
-
-
-class SignalHandler:
-    """Notes a signal and lets the step end; a second one stops at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.previous: dict[int, Any] = {}
-
-    def __enter__(self) -> SignalHandler:
-        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
-        self.listen()
-        return self
-
-    def listen(self) -> None:
-        """Takes the signals, also from Lightning, which would end the run with exit code 0."""
-        for number in self.SIGNALS:
-            signal.signal(number, self.note)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
+from zoo.probes.nonfinite_origin import first_of
 
 
 class Checkpointer(FastCallback):
@@ -100,7 +70,7 @@ class Checkpointer(FastCallback):
     def anchor(self, trainer: Trainer) -> None:
         """Keeps the checkpoint of this step as the one to return to."""
         if self.anchors and trainer.is_global_zero:
-            put_back(self.path, self.path.with_name("rollback.ckpt"))
+            copy_checkpoint(self.path, self.path.with_name("rollback.ckpt"))
 
     def end_step(self, trainer: Trainer, task: Any, due: bool = False) -> None:
         """Saves what is due, asked for by a signal or the end of the run."""
@@ -144,7 +114,7 @@ class Checkpointer(FastCallback):
 
 
 def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
-    """Keeps a run whose numbers are lost from replacing a good checkpoint.
+    """Keeps a run from replacing a good checkpoint by one with numbers that are not finite.
 
     Errors:
         Diverged: a weight, a running statistic or the optimiser's memory is no longer finite.
@@ -159,16 +129,16 @@ def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
     finite = {name: value.detach().isfinite().all() for name, value in tensors.items()}
     buffers = {name: value for name, value in task.named_buffers() if is_real(value)}
     finite |= {name: ~value.isnan().any() for name, value in buffers.items()}  # masks hold -inf
-    place = trainer.strategy.root_device
-    told = torch.stack([each.to(place) for each in finite.values()]).tolist()
-    lost = [name for name, good in zip(finite, told, strict=True) if not good]
+    device = trainer.strategy.root_device
+    are_finite = torch.stack([each.to(device) for each in finite.values()]).tolist()
+    lost = [name for name, good in zip(finite, are_finite, strict=True) if not good]
     if lost:
         what = f"{first_of(lost)} are not finite at step {trainer.global_step}"
         raise Diverged(what, "training", "lower optimizer.lr; earlier checkpoints are kept")
 
 
 def is_real(value: Any) -> bool:
-    """Whether this is a tensor of floating point numbers."""
+    """Whether a value is a tensor of floating point numbers."""
     return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
@@ -177,4 +147,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
         last = Path(path).name == "last.ckpt"
-        save_whole(checkpoint, Path(path), Path(path).with_name("previous.ckpt") if last else None)
+        save_checkpoint(
+            checkpoint, Path(path), Path(path).with_name("previous.ckpt") if last else None
+        )

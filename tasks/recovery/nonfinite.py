@@ -1,31 +1,26 @@
-"""Steps whose numbers are lost: told, and left out or gone back on where that is asked for."""
+"""Steps whose loss or gradient is not finite: the run ends, leaves them out or goes back."""
 
 from __future__ import annotations
 
 import logging
 import math
-import statistics
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.fast_callback import FastCallback
+from tasks.recovery.events import LossEvents
+from tasks.recovery.loading import load_checkpoint
 from tasks.recovery.origin import origin_of_lost
-from tasks.recovery.rollback import RolledBack, edit
-from tasks.recovery.tensor_files import load_checkpoint
-from tasks.training.lightning_fast import FastCallback
-from tasks.training.trainer import OnNonFinite
+from tasks.recovery.rollback import RolledBack, rewrite_for_return
 from zoo.errors import Diverged
 
 log = logging.getLogger("zoo")
-WINDOW = 100  # losses whose median is the usual one
-FEWEST = 10  # of them, before any loss is a spike
-SPIKE = 10.0  # times the median
-SHOWN = 100  # events that a result lists
+OnNonFinite = Literal["stop", "skip", "rollback"]  # what follows a lost step
 LEAST_SCALE = 1.0  # of fp16, below which a gradient that is not finite is lost
 
 
@@ -46,8 +41,7 @@ class NonFiniteGuard(FastCallback):
         path: of the checkpoint to return to.
 
     Attributes:
-        events: what happened, in the order of steps: `step`, `kind` (spike, skip, rollback),
-            `value` of the loss, null if it is lost; `median` of a spike; of a rollback `to`, the
+        losses: the events that the result lists; a spike has its `median`, a rollback `to`, the
             step that the run returned to, and `batches`, the first and the last of those left out.
         count: lost steps so far.
     """
@@ -56,14 +50,13 @@ class NonFiniteGuard(FastCallback):
 
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
-        self.keeps = self.needs_norm = policy != "stop"
+        self.goes_on = self.needs_norm = policy != "stop"
         self.scaler: Any = None  # of fp16
         self.scale = math.inf  # of the scaler at the last look
         self.batches = 0
-        self.unseen: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
+        self.pending: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
         self.norm: Tensor | None = None
-        self.usual: deque[float] = deque(maxlen=WINDOW)
-        self.events: list[dict[str, Any]] = []
+        self.losses = LossEvents()
         self.count = 0
         self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
         self.statistics: list[Tensor] = []  # running ones, the model's own memory
@@ -74,7 +67,7 @@ class NonFiniteGuard(FastCallback):
         self.every = 1 if alone else self.every
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scale = self.scaler.get_scale() if self.scaler else math.inf
-        self.needs_norm = self.keeps or not alone
+        self.needs_norm = self.goes_on or not alone
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
@@ -106,16 +99,16 @@ class NonFiniteGuard(FastCallback):
             value.copy_(torch.where(bad, before, value))
             before.copy_(value)
 
-    def loses_loss(self, loss: Tensor) -> bool:
-        """Whether this loss or one before it in its step is lost; only where a look is free."""
+    def is_loss_lost(self, loss: Tensor) -> bool:
+        """Whether this loss `[]` or an earlier one of its step is lost; waits for the device."""
         if not loss.isfinite():
             self.norm = loss  # of an update among several, whose other losses may be finite
             return True
-        return not all(bool(earlier.isfinite()) for _, earlier, _ in self.unseen)
+        return not all(bool(earlier.isfinite()) for _, earlier, _ in self.pending)
 
-    def spoiled(self, loss: Tensor) -> Tensor:
-        """The loss, whose gradient is not finite either where the loss is not."""
-        return loss * (1 + 0 * loss.detach()) if self.keeps else loss
+    def poison_gradient(self, loss: Tensor) -> Tensor:
+        """Returns the loss `[]`, with a gradient that is not finite where the loss is not."""
+        return loss * (1 + 0 * loss.detach()) if self.goes_on else loss
 
     def on_validation_start(self, trainer: Trainer, task: Any) -> None:
         self.look(trainer, task)
@@ -125,7 +118,7 @@ class NonFiniteGuard(FastCallback):
         whole = self.batches % trainer.accumulate_grad_batches == 0
         loss, norm = task.train_loss, self.norm if whole else None
         self.norm = None
-        self.unseen.append((self.batches, loss, loss if norm is None else norm))
+        self.pending.append((self.batches, loss, loss if norm is None else norm))
         if whole and self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             self.look(trainer, task)
 
@@ -136,83 +129,88 @@ class NonFiniteGuard(FastCallback):
             Diverged: one of them is not finite, and the run is to stop or has lost too many.
             RolledBack: one of them is not finite, and the run is to return.
         """
-        unseen, self.unseen = self.unseen, []
-        if not unseen:
+        pending, self.pending = self.pending, []
+        if not pending:
             return
-        values = torch.stack([value for _, *pair in unseen for value in pair]).view(-1, 2)
+        values = torch.stack([value for _, *pair in pending for value in pair]).view(-1, 2)
         if trainer.world_size > 1:
             values = trainer.strategy.reduce(values, reduce_op="mean")
-        missed = 0
-        for (batch, *_), (loss, norm) in zip(unseen, values.tolist(), strict=True):
+        handled = 0  # the last step that was
+        for (batch, *_), (loss, norm) in zip(pending, values.tolist(), strict=True):
             step = (batch - 1) // trainer.accumulate_grad_batches + 1
             if math.isfinite(loss) and math.isfinite(norm):
-                self.compare(step, loss)
-            elif step != missed:
-                missed = step
-                self.lose(trainer, task, step, batch, loss)
-        if self.scaler and step != missed:
+                self.losses.compare(step, loss)
+            elif step != handled:
+                handled = step
+                self.handle(trainer, task, step, batch, loss)
+        if self.scaler and step != handled:
             state, before = self.scaler.state_dict(), self.scale
             self.scale = state["scale"]  # falls where a step is left out, which starts the count
             if self.scale < min(before, LEAST_SCALE) and not state["_growth_tracker"]:
-                self.lose(trainer, task, step, batch, loss)
+                self.handle(trainer, task, step, batch, loss)
 
     def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        """Tells of a run too short for fp16 to find its scale."""
+        """Warns where the run was too short for fp16 to find its scale."""
         if self.scaler and trainer.global_step:
             untrained = self.scaler.get_backoff_factor() ** trainer.global_step
             if self.scaler.get_scale() <= self.scaler._init_scale * untrained:
                 steps = trainer.global_step
                 log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
 
-    def compare(self, step: int, loss: float) -> None:
-        """Records a loss that is far above those before it."""
-        if len(self.usual) >= FEWEST:
-            median = statistics.median(self.usual)
-            if loss > SPIKE * median > 0:
-                self.happened(step, "spike", loss, median=median)
-                log.warning("train/loss %.4g at step %d, usual are %.4g", loss, step, median)
-        self.usual.append(loss)
+    def handle(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
+        """Ends the run, leaves the step out or goes back, by the policy.
 
-    def lose(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
-        """Acts on a lost step."""
+        Args:
+            trainer: of the run.
+            task: that is trained.
+            step: that was lost.
+            batch: the last one of it that is known to be lost, without those left out before.
+            loss: of that batch.
+        """
         self.count += 1
-        saved = self.path.with_name("last.ckpt").is_file() and not self.keeps
-        fix = "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
-        name = "the norm of the gradient" if math.isfinite(loss) else "train/loss"
-        if self.scaler and math.isfinite(loss):
-            name = f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
-            fix = "give trainer.precision=bf16-mixed or lower optimizer.lr"
-        number, before = batch + task.dropped_batches, (batch - 1) % trainer.accumulate_grad_batches
-        any_of_them = f"batches {number - before} to {number}"
-        place = any_of_them if before and math.isfinite(loss) else f"batch {number}"
-        place = origin_of_lost(trainer, task, range(number - before, number + 1)) or place
-        what = f"{name} is not finite at step {step}, {place}"
-        if not self.keeps or self.count > self.limit:
-            more = f" ({self.count} such steps)" if self.keeps else ""
-            raise Diverged(what + more, "training", fix)
+        before = (batch - 1) % trainer.accumulate_grad_batches
+        last = batch + task.dropped_batches
+        batches = range(last - before, last + 1)  # of this step
+        origin = origin_of_lost(trainer, task, batches)
+        if not origin and before and math.isfinite(loss):
+            origin = f"batches {batches[0]} to {last}"
+        what = f"{self.lost_value(loss)} is not finite at step {step}, {origin or f'batch {last}'}"
+        if not self.goes_on or self.count > self.limit:
+            more = f" ({self.count} such steps)" if self.goes_on else ""
+            raise Diverged(what + more, "training", self.fix(loss))
         if self.policy == "skip":
-            self.happened(step, "skip", loss)
+            self.losses.add(step, "skip", loss)
             log.warning("%s; the step is left out", what)
             return
         path = Path(trainer.strategy.broadcast(str(self.path)))
         to = load_checkpoint(path)["global_step"]
         first = to * trainer.accumulate_grad_batches + task.dropped_batches + 1
-        self.happened(step, "rollback", loss, to=to, batches=[first, number])
-        log.warning("%s; back to step %d, without batches %d to %d", what, to, first, number)
+        self.losses.add(step, "rollback", loss, to=to, batches=[first, last])
+        log.warning("%s; back to step %d, without batches %d to %d", what, to, first, last)
         if trainer.is_global_zero:
-            edit(path, self.state_dict(), number - first + 1 + task.dropped_batches)
+            rewrite_for_return(path, self.state_dict(), last - first + 1 + task.dropped_batches)
         trainer.strategy.barrier()
         raise RolledBack(path.with_name("last.ckpt"), to)
 
-    def happened(self, step: int, kind: str, loss: float, **more: Any) -> None:
-        """Records an event, as long as there are few."""
-        value = loss if math.isfinite(loss) else None
-        if len(self.events) < SHOWN:
-            self.events.append({"step": step, "kind": kind, "value": value, **more})
+    def lost_value(self, loss: float) -> str:
+        """What of a lost step is not finite, in words."""
+        if not math.isfinite(loss):
+            return "train/loss"
+        if self.scaler:
+            return f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
+        return "the norm of the gradient"
+
+    def fix(self, loss: float) -> str:
+        """What to change after a lost step."""
+        if self.scaler and math.isfinite(loss):
+            return "give trainer.precision=bf16-mixed or lower optimizer.lr"
+        saved = self.path.with_name("last.ckpt").is_file() and not self.goes_on
+        return "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
 
     def state_dict(self) -> dict[str, Any]:
-        return {"events": self.events, "count": self.count, "usual": list(self.usual)}
+        losses = self.losses
+        return {"events": losses.events, "count": self.count, "usual": list(losses.usual)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.events[:], self.count = state_dict["events"], state_dict["count"]
-        self.usual.extend(state_dict["usual"])
+        self.losses.events[:], self.count = state_dict["events"], state_dict["count"]
+        self.losses.usual.extend(state_dict["usual"])

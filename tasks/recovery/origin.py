@@ -1,4 +1,4 @@
-"""Where a training step loses its numbers: its batches are run once more, and no trace stays."""
+"""Where a training step loses its finite numbers: its batches are run once more without a trace."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from pytorch_lightning import Trainer
 
-from zoo.probes.nonfinite import origin_of_non_finite
+from zoo.probes.nonfinite_origin import origin_of_non_finite
 
 
 def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
-    """Says which batch of a step first loses its numbers and where; draws are other ones.
+    """Which batch of a step is the first without finite numbers, and where it loses them.
+
+    The batches are run once more, with other random draws.
 
     Args:
         trainer: of the run.
@@ -36,20 +38,20 @@ def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
 
 
 def agreed(trainer: Trainer, words: str) -> str:
-    """The words of the process whose own part of the batch is lost."""
+    """Returns the same words in all processes: those of one whose part of the batch is lost."""
     if trainer.world_size == 1:
         return words
-    found: list[Any] = [None] * trainer.world_size
-    torch.distributed.all_gather_object(found, words)
-    told = [f"{w} (process {rank})" for rank, w in enumerate(found) if w]
-    return min(told, key=lambda w: "gradient" in w, default="")  # others had it from there
+    all_words: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(all_words, words)
+    origins = [f"{each} (process {rank})" for rank, each in enumerate(all_words) if each]
+    return min(origins, key=lambda each: "gradient" in each, default="")  # others had it from there
 
 
 @contextmanager
 def undisturbed(task: Any) -> Iterator[None]:
-    """Within, a step can be taken again; buffers and random states are as before afterwards."""
+    """Within, a step can be taken again; afterwards buffers and random states are as before."""
     buffers = {name: value.clone() for name, value in task.model.named_buffers()}
-    draws = {name: generator.get_state() for name, generator in task.generators.items()}
+    states = {name: generator.get_state() for name, generator in task.generators.items()}
     compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
     training = task.model.training
     task.model.train()
@@ -61,7 +63,7 @@ def undisturbed(task: Any) -> Iterator[None]:
         task.model.train(training)
         task.model._compiled_call_impl = compiled
         for name, generator in task.generators.items():
-            generator.set_state(draws[name])
+            generator.set_state(states[name])
         for name, value in task.model.named_buffers():
             value.copy_(buffers[name])
         task.zero_grad()

@@ -1,19 +1,35 @@
-"""The other processes of a run on this machine: adopted from Lightning, asked whether they live."""
+"""The processes of a run: which one this is, and whether the others on this machine live."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 
 from pytorch_lightning import Trainer
 from torch.distributed import DistError
 
+from zoo.system.console import say
+
 STARTED: list[subprocess.Popen[bytes]] = []  # other processes of this run
 OBSERVER = "child-process-observer"  # Lightning's thread, which kills this process with a child
 
 
+def is_first() -> bool:
+    """Whether this is the first process of a run: it alone writes and speaks."""
+    if "LOCAL_RANK" not in os.environ:
+        return True
+    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
+
+
+def say_once(text: str) -> None:
+    """Writes one line to stderr, in the first process of a run alone."""
+    if is_first():
+        say(text)
+
+
 class Ranks:
-    """This process among those of its run.
+    """The processes of a run as this one sees them.
 
     Attributes:
         rank: of this process.
@@ -27,7 +43,7 @@ class Ranks:
         self.children: list[subprocess.Popen[bytes]] = []
 
     def adopt(self) -> None:
-        """Takes the processes that this one has started from Lightning's observer.
+        """Takes over from Lightning's observer the processes that this one has started.
 
         It would kill this process within seconds of another's end, before it can say why.
         """

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tasks.recovery.tensor_files import load_checkpoint, put_back, save_whole
+from tasks.recovery.loading import load_checkpoint
+from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 
 
 class RolledBack(Exception):
-    """The run goes on from an earlier checkpoint, after the batches that it lost.
+    """Raised to go on from an earlier checkpoint, behind the batches that were lost.
 
     Args:
         checkpoint: to go on from.
@@ -21,8 +22,8 @@ class RolledBack(Exception):
         self.checkpoint, self.step = checkpoint, step
 
 
-def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
-    """Writes the checkpoint to return to with what has happened since, also as `last.ckpt`.
+def rewrite_for_return(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
+    """Adds what has happened since to the checkpoint to return to, and makes it `last.ckpt` too.
 
     Args:
         path: of the checkpoint.
@@ -33,5 +34,5 @@ def edit(path: Path, guard: dict[str, Any], dropped_batches: int) -> None:
     checkpoint["callbacks"]["Guard"] = guard | {"usual": checkpoint["callbacks"]["Guard"]["usual"]}
     checkpoint["dropped_batches"] = dropped_batches
     last = path.with_name("last.ckpt")
-    save_whole(checkpoint, last, path.with_name("previous.ckpt"))
-    put_back(last, path)
+    save_checkpoint(checkpoint, last, path.with_name("previous.ckpt"))
+    copy_checkpoint(last, path)

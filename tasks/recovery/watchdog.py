@@ -1,4 +1,4 @@
-"""Runs whose steps no longer come are ended: a process hangs, is frozen or was lost."""
+"""Ends runs that take no more steps, since a process hangs, is frozen or was lost."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 from pytorch_lightning import Trainer
 
+from tasks.fast_callback import FastCallback
 from tasks.recovery.ranks import Ranks, is_lost_process
 from tasks.recovery.rollback import RolledBack
-from tasks.training.lightning_fast import FastCallback
 from zoo.errors import ResourceError
 
 TICK = 0.5  # seconds between two looks
@@ -59,7 +59,7 @@ class Watchdog(FastCallback):
         self.thread = threading.Thread(target=self.watch, name="zoo-watchdog", daemon=True)
 
     def over(self, trainer: Trainer) -> Watchdog:
-        """This watchdog, which will look after the processes of a trainer, from their start on."""
+        """Returns this watchdog, to watch the processes of a trainer from their start on."""
         self.ranks = Ranks(trainer)
         return self
 
@@ -90,7 +90,7 @@ class Watchdog(FastCallback):
         self.enter("evaluation")
 
     def enter(self, phase: Phase) -> None:
-        """Notes what is awaited from now on, and how long what has ended took."""
+        """Begins a phase, and notes how long the one that has ended took."""
         now = time.perf_counter()
         if self.phase == "validation":
             self.longest = max(self.longest, now - self.began)
@@ -108,7 +108,7 @@ class Watchdog(FastCallback):
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Watches no longer; the other processes of a run that failed are ended.
+        """Stops watching; where the run failed, its other processes are ended.
 
         Errors:
             ResourceError: the run failed because another process was lost.
@@ -131,7 +131,7 @@ class Watchdog(FastCallback):
         return self.ranks.lost() or f"the connection between processes was lost ({reason})"
 
     def watch(self) -> None:
-        """Looks again and again whether steps come and the other processes live."""
+        """Checks again and again that steps come and the other processes live."""
         while not self.ended.wait(TICK):
             self.ranks.adopt()
             self.silence += TICK
@@ -142,7 +142,7 @@ class Watchdog(FastCallback):
                 self.stop(f"{self.ranks.lost()} {self.when()}")
 
     def limit(self) -> float | None:
-        """Seconds without a sign of life that are a hang; None where none are."""
+        """The seconds without a sign of life that are a hang; None where a run may always wait."""
         if self.seconds == 0:
             return None
         steps = list(self.steps)
@@ -159,7 +159,7 @@ class Watchdog(FastCallback):
         return f"after step {self.step}" + ("" if self.phase == "step" else f" ({self.phase})")
 
     def stop(self, what: str) -> None:
-        """Writes down all stacks and ends this process, the first one with all others."""
+        """Writes all stacks to the log and ends this process; the first one ends the others too."""
         with (
             contextlib.suppress(OSError),  # a full disk must not keep a run that hangs
             open(self.stacks or os.devnull, "a", encoding="utf-8") as log,
@@ -182,17 +182,17 @@ class Watchdog(FastCallback):
         os._exit(ResourceError.code)
 
     def unheard(self, ranks: list[int]) -> list[int]:
-        """Those of these processes that wrote no stacks into the log."""
+        """Which of these processes wrote no stacks into the log."""
         text = Path(self.stacks).read_text(encoding="utf-8") if self.stacks else ""
-        said = "process {} of {}: no step"
-        return [rank for rank in ranks if said.format(rank, self.ranks.world) not in text]
+        heading = "process {} of {}: no step"
+        return [rank for rank in ranks if heading.format(rank, self.ranks.world) not in text]
 
     def fix(self) -> str:
         """How to go on; other processes than the first learn the run folder as training starts."""
         return f"continue by fit from={Path(self.stacks).parent if self.stacks else 'FOLDER'}"
 
     def say(self, what: str) -> None:
-        """The error as its one line."""
+        """Writes the error to stderr, as one line."""
         fix = f"the stacks are in {self.stacks}; " if self.stacks else ""
         error = ResourceError(what, str(self.ranks), fix + self.fix())
         print(f"zoo: error: {error}", file=sys.stderr, flush=True)

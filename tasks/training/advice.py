@@ -1,4 +1,4 @@
-"""What to change where a batch is too small for its norms or a run too large for its machine."""
+"""Advice where a batch is too small for its norms, or a run too large for its machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tasks.training.memory import memory_bytes, peak_memory_bytes
 from tasks.training.module import Task
+from tasks.training.process_memory import memory_bytes, peak_memory_bytes
 from zoo.config.config import Config
 from zoo.errors import ResourceError
 
@@ -16,7 +16,7 @@ WANTED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(bytes|[KMGT]iB)")  # PyTor
 
 
 def small_batch(task: Task) -> list[str]:
-    """A line where batch norms take their statistics from few examples, or none.
+    """Returns a warning where batch norms take their statistics from few examples, else none.
 
     Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, table 2 (ResNet-50 on ImageNet,
     error in percent with batches of 32, 16, 8, 4, 2: batch norm 23.6, 23.7, 24.8, 27.3, 34.7,
@@ -30,19 +30,19 @@ def small_batch(task: Task) -> list[str]:
 
 
 def out_of_memory(config: Config, task: Task, message: str) -> ResourceError:
-    """The error of a run that needed more memory than there is: how much, and what to lower.
+    """Returns the error of a run that ran out of memory: how much it needed, and what to lower.
 
     Args:
         config: of the run.
         task: that was trained or evaluated.
         message: what PyTorch said.
     """
-    peak, there, where = peak_memory_bytes(), *memory_bytes()
+    peak, total, where = peak_memory_bytes(), *memory_bytes()
     wanted = WANTED.search(message)
     size = as_gigabytes(*wanted.groups()) if wanted else ""
     more = f", and {size} more were asked for" if size else ""
     batch = f" with a batch of {task.batch_size}" if task.batch_size else ""
-    used = f"the peak was {peak / 1e9:.2f} of {there / 1e9:.2f} GB{more}"
+    used = f"the peak was {peak / 1e9:.2f} of {total / 1e9:.2f} GB{more}"
     return ResourceError(f"out of memory{batch}: {used}", where, f"try {remedies(config)}")
 
 

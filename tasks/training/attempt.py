@@ -1,4 +1,4 @@
-"""What is around Lightning's loop: callbacks and signals, and a record however it ends."""
+"""All that surrounds Lightning's loop: callbacks, signals, and a record however it ends."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from typing import Any
 
 import torch
 
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
 from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.rollback import RolledBack
+from tasks.recovery.signals import SignalHandler
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory
-from tasks.training.callbacks import BestWeights, MetricsLogger
+from tasks.training.best_weights import BestWeights
 from tasks.training.deterministic import deterministic
 from tasks.training.loggers import NoLogger, identity
-from tasks.training.memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
+from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
 from tasks.training.process import seed_everything
+from tasks.training.process_memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.result import new_record
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
@@ -43,17 +45,17 @@ class Attempt:
     Args:
         trainer: Lightning's.
         record: of the run so far.
-        recorder: writes its log.
+        metrics_logger: writes its log.
         best: keeps its best weights.
-        keep: writes its checkpoints.
+        checkpointer: writes its checkpoints.
         figures: its figures by name.
     """
 
     trainer: Any
     record: dict[str, Any]
-    recorder: MetricsLogger
+    metrics_logger: MetricsLogger
     best: BestWeights
-    keep: Checkpointer
+    checkpointer: Checkpointer
     figures: dict[str, Path] = field(default_factory=dict)
 
 
@@ -63,9 +65,9 @@ def attempt(
     training: TrainerOptions,
     task: Task,
     folder: RunFolder | None,
-    pictures: bool,
+    figures: bool,
 ) -> Iterator[Attempt]:
-    """Makes all that a run needs, within which it is trained; its result is written at the end."""
+    """Within, a run can be trained; at the end its result is written, however it ended."""
     keep_freed_memory()
     forget_peak_memory()
     redraw(task.model, config.seed)
@@ -80,17 +82,18 @@ def attempt(
         task.model.compile()
     repeating = deterministic(training.deterministic)
     with SignalHandler() as interrupts, repeating as unrepeatable:
-        mirror: NoLogger = config.factory("logger")() if folder else NoLogger()
+        logger: NoLogger = config.factory("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
-        recorder = MetricsLogger(folder, mirror, training.log_every, epochs, pictures)
+        metrics_logger = MetricsLogger(folder, logger, training.log_every, epochs, figures)
         best = BestWeights(training.patience)
         last = (folder.checkpoints if folder else Path()) / "last.ckpt"
         policy, every = training.on_nonfinite, training.log_every
         guard = NonFiniteGuard(
             policy, training.nonfinite_limit, every, last.with_name("rollback.ckpt")
         )
-        keep = Checkpointer(last, training.save_minutes, interrupts, every, policy == "rollback")
-        record["events"] = guard.events
+        minutes, anchors = training.save_minutes, policy == "rollback"
+        checkpointer = Checkpointer(last, minutes, interrupts, every, anchors)
+        record["events"] = guard.losses.events
 
         def hung(what: str) -> None:
             record["steps"], record["reason"] = watchdog.step, what
@@ -99,45 +102,45 @@ def attempt(
                 (folder.path / WRITER).unlink(missing_ok=True)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
-        callbacks = [guard, recorder, best, keep, watchdog]
+        callbacks = [guard, metrics_logger, best, checkpointer, watchdog]
         trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
         if folder:
-            mirror.start(folder.path, config.plain(), identity(config))
-        now = Attempt(trainer, record, recorder, best, keep)
+            logger.start(folder.path, config.plain(), identity(config))
+        current = Attempt(trainer, record, metrics_logger, best, checkpointer)
         try:
-            with outcome(record, keep, config, task), watchdog.over(trainer):
-                yield now
+            with outcome(record, checkpointer, config, task), watchdog.over(trainer):
+                yield current
         finally:
             set_shard(WHOLE)
-            recorder.close()
+            metrics_logger.close()
             record["steps"] = trainer.global_step
             record["lost_steps"] = guard.count
             record["epochs"] = training.epochs(task, trainer.global_step)
-            record["seconds_per_step"] = recorder.seconds_per_step()
+            record["seconds_per_step"] = metrics_logger.seconds_per_step()
             record["peak_memory_bytes"] = peak_memory_bytes()
             if training.deterministic:
-                named = record["unrepeatable"] = sorted(unrepeatable)
-                log.info("kernels that do not repeat: %s", ", ".join(named) or "none")
+                kernels = record["unrepeatable"] = sorted(unrepeatable)
+                log.info("kernels that do not repeat: %s", ", ".join(kernels) or "none")
             try:
                 if folder:
                     folder.write_result(record)
             finally:
-                mirror.finish(record, now.figures)
+                logger.finish(record, current.figures)
         log.info("%s at step %d", record["status"], record["steps"])
-        if folder and keep.stopped:
+        if folder and checkpointer.stopped:
             log.info("continue: fit from=%s", folder.path)
 
 
 @contextlib.contextmanager
 def outcome(
-    record: dict[str, Any], keep: Checkpointer, config: Config, task: Task
+    record: dict[str, Any], checkpointer: Checkpointer, config: Config, task: Task
 ) -> Iterator[None]:
-    """Notes how training ended and how long it took; errors that have a remedy get it."""
+    """Notes in the record how training ended and how long it took; errors get their remedy."""
     began = time.perf_counter()
     try:
         yield
     except BaseException as error:
-        received = keep.interrupts.received
+        received = checkpointer.interrupts.received
         if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
             record["status"] = "interrupted"
             raise SystemExit(128 + received) from error
@@ -152,6 +155,6 @@ def outcome(
             raise known from error
         raise
     else:
-        record["status"] = "interrupted" if keep.stopped else "done"
+        record["status"] = "interrupted" if checkpointer.stopped else "done"
     finally:
         record["seconds"] += time.perf_counter() - began

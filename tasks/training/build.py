@@ -10,20 +10,20 @@ import torch
 from torch import nn
 
 from tasks.training.contract import (
-    owning,
+    checked_data,
     refuse_lacking_model,
     refuse_lacking_rest,
     refuse_lacking_source,
     refuse_lacking_task,
-    whole,
+    refusing_lacking_members,
 )
-from tasks.training.memory import refuse_beyond_memory
 from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.errors import CheckpointError, ConfigError
 from zoo.run_folder import RunFolder
+from zoo.system.machine_memory import refuse_beyond_memory
 
 RULES = {"connect": "connection", "long": "long"}  # the model's arguments that are classes
 
@@ -57,8 +57,8 @@ def build_task(config: Config, load: Callable[[Any], Any] = lambda source: sourc
     refuse_lacking_source(config)
     make_task, source = config.factory("task"), config.factory("data")()
     refuse_unfit_model(config)
-    data = whole(config, load(source))
-    with owning(config, data):
+    data = checked_data(config, load(source))
+    with refusing_lacking_members(config, data):
         task: Task = make_task(
             functools.partial(build_model, config), data, optimizer, seed=config.seed
         )

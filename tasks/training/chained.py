@@ -32,7 +32,7 @@ class ChainedOptimizer(Optimizer):
         self.share()
 
     def share(self) -> None:
-        """Gives each optimiser its own groups, and to all the same memory of states."""
+        """Gives each optimiser its groups, and all of them the same dictionary of states."""
         groups = iter(self.param_groups)
         for optimizer in self.optimizers:
             optimizer.state = self.state

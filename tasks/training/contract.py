@@ -1,11 +1,11 @@
-"""What a run asks of classes from other packages: the first lack is told in one line."""
+"""Checks that classes of other packages have what a run needs; the first lack is one line."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from tasks.training.module import Task
 from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.config import Config
+from zoo.config.usable_data import data_type, loaded_type, usable
 from zoo.errors import ConfigError
 from zoo.shard import WHOLE
 
@@ -29,13 +30,6 @@ BESIDE: dict[str, type] = {
 }  # kinds that a run chooses beside task, data and model
 
 
-def loads(source: Any) -> Any:
-    """The class that a source's `load` is annotated with; None without one."""
-    with contextlib.suppress(AttributeError, NameError, TypeError):
-        return get_type_hints(source.load).get("return")
-    return None
-
-
 def required(function: Any) -> list[str]:
     """The arguments that a function cannot be called without."""
     parameters = inspect.signature(function).parameters.values()
@@ -43,11 +37,11 @@ def required(function: Any) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
 
 
-def refuse(kind: str, config: Config, cls: type, lost: str) -> None:
-    """ConfigError for a class that lacks something, if it does."""
-    if lost:
+def refuse(kind: str, config: Config, cls: type, lack: str) -> None:
+    """ConfigError for a class that lacks something; nothing happens where `lack` is empty."""
+    if lack:
         where = f"{kind}={config.choices[kind]}"
-        what = f"{cls.__module__}.{cls.__qualname__} lacks {lost}"
+        what = f"{cls.__module__}.{cls.__qualname__} lacks {lack}"
         raise ConfigError(what, where, f"give it that, or choose another {kind}")
 
 
@@ -55,41 +49,38 @@ def refuse_lacking_rest(config: Config) -> None:
     """ConfigError for a choice beside task, data and model that lacks a member of its kind."""
     for kind, protocol in BESIDE.items():
         if kind in config.choices:
-            found: Any = registry.resolve(kind, config.choices[kind])
-            refuse(kind, config, found, ", ".join(lacking(found, protocol)))
+            cls: Any = registry.resolve(kind, config.choices[kind])
+            refuse(kind, config, cls, ", ".join(lacking(cls, protocol)))
 
 
 def refuse_lacking_task(config: Config) -> None:
     """ConfigError for a task that lacks a method or says too little of itself."""
-    found: Any = registry.resolve("task", config.choices["task"])
-    lost = lacking(found, protocols.TaskClass)
-    if not issubclass(found, Task):
-        refuse("task", config, found, ", ".join(lost))
-    lost += (
-        ["data_type"] if found.data_type is object or not isinstance(found.data_type, type) else []
-    )
-    lost += [
-        f"{n}, a mapping"
-        for n in ("example_model_args", "verbs")
-        if not isinstance(getattr(found, n), Mapping)
-    ]
-    primary = found.primary
-    pair = isinstance(primary, tuple) and [*map(type, primary)] == [str, bool]
-    lost += [] if pair else ["primary = (METRIC, HIGHER_IS_BETTER)"]
-    refuse("task", config, found, ", ".join(lost))
+    cls: Any = registry.resolve("task", config.choices["task"])
+    lacks = lacking(cls, protocols.TaskClass)
+    if not issubclass(cls, Task):
+        refuse("task", config, cls, ", ".join(lacks))
+    if cls.data_type is object or not isinstance(cls.data_type, type):
+        lacks.append("data_type")
+    for name in ("example_model_args", "verbs"):
+        if not isinstance(getattr(cls, name), Mapping):
+            lacks.append(f"{name}, a mapping")
+    primary = cls.primary
+    if not isinstance(primary, tuple) or [*map(type, primary)] != [str, bool]:
+        lacks.append("primary = (METRIC, HIGHER_IS_BETTER)")
+    refuse("task", config, cls, ", ".join(lacks))
 
 
 def refuse_lacking_source(config: Config) -> None:
     """ConfigError for a data set without a `load`, or for one that another task takes."""
     task = config.choices["task"]
-    found: Any = registry.resolve("data", config.choices["data"])
-    refuse("data", config, found, ", ".join(f"a default of {n}" for n in required(found)))
-    refuse("data", config, found, ", ".join(lacking(found, protocols.DataSource)))
-    if required(found.load)[1:]:  # the first one is self
-        refuse("data", config, found, "a load that takes nothing")
-    if loads(found) is None:
-        refuse("data", config, found, "the class that load returns, as in def load(self) -> Graph")
-    if loads(found) is not data_type(task):
+    cls: Any = registry.resolve("data", config.choices["data"])
+    refuse("data", config, cls, ", ".join(f"a default of {name}" for name in required(cls)))
+    refuse("data", config, cls, ", ".join(lacking(cls, protocols.DataSource)))
+    if required(cls.load)[1:]:  # the first one is self
+        refuse("data", config, cls, "a load that takes nothing")
+    if loaded_type(cls) is None:
+        refuse("data", config, cls, "the class that load returns, as in def load(self) -> Graph")
+    if loaded_type(cls) is not data_type(task):
         what = f"task={task} cannot use data={config.choices['data']}"
         raise ConfigError(what, "data", f"choose from {', '.join(usable(task))}")
 
@@ -98,35 +89,35 @@ def refuse_lacking_model(config: Config, model: Any) -> None:
     """ConfigError for a model without something that the task asks for."""
     if "depth" not in config.sections["model"]:
         refuse("model", config, type(model), "the option depth")
-    lost = lacking(type(model), protocols.ModelClass)
+    lacks = lacking(type(model), protocols.ModelClass)
     if not isinstance(model, nn.Module):
-        refuse("model", config, type(model), ", ".join(lost))
+        refuse("model", config, type(model), ", ".join(lacks))
     asks = registry.resolve("task", config.choices["task"]).asks  # type: ignore[attr-defined]
-    lost = [*(name for name in asks if not hasattr(model, name)), *lost]
-    if lost:
-        what = f"task={config.choices['task']} asks a model for {', '.join(lost)}"
+    lacks = [*(name for name in asks if not hasattr(model, name)), *lacks]
+    if lacks:
+        what = f"task={config.choices['task']} asks a model for {', '.join(lacks)}"
         where = f"model={config.choices['model']} ({type(model).__name__})"
         raise ConfigError(what, where, "give it that, or leave model out")
 
 
-def whole(config: Config, data: Any) -> Any:
-    """What a source has loaded; ConfigError where it lacks something."""
+def checked_data(config: Config, data: Any) -> Any:
+    """Returns what a source has loaded; ConfigError where it lacks something."""
     task: Any = registry.resolve("task", config.choices["task"])
     if not isinstance(data, task.data_type):
-        found: Any = registry.resolve("data", config.choices["data"])
-        lost = f"what its load promises: it gives {type(data).__name__}"
-        refuse("data", config, found, f"{lost}, not {task.data_type.__name__}")
-    asked = protocols.OutlinedData if task.verbs else protocols.Data
-    refuse("data", config, type(data), ", ".join(lacking(data, asked)))
-    parts = data.parts if isinstance(data.parts, Mapping) else {}
-    lost = ", ".join(part for part in PARTS if part not in parts)
-    refuse("data", config, type(data), lost and f"{lost} in parts, a mapping of examples")
+        source: Any = registry.resolve("data", config.choices["data"])
+        lack = f"what its load promises: it gives {type(data).__name__}"
+        refuse("data", config, source, f"{lack}, not {task.data_type.__name__}")
+    protocol = protocols.OutlinedData if task.verbs else protocols.Data
+    refuse("data", config, type(data), ", ".join(lacking(data, protocol)))
+    splits = data.parts if isinstance(data.parts, Mapping) else {}
+    lack = ", ".join(split for split in PARTS if split not in splits)
+    refuse("data", config, type(data), lack and f"{lack} in parts, a mapping of examples")
     return data
 
 
 @contextlib.contextmanager
-def owning(config: Config, data: Any) -> Iterator[None]:
-    """Turns the lack of a member of the data, while a task is made of it, into one line."""
+def refusing_lacking_members(config: Config, data: Any) -> Iterator[None]:
+    """Within, while a task is made of the data, a member that the data lacks is a ConfigError."""
     try:
         yield
     except AttributeError as error:
@@ -140,21 +131,21 @@ def refuse_lacking_answers(config: Config, task: Task) -> None:
 
     Each is asked once, in evaluation and without a trace in the random states.
     """
-    groups = ("task", "model", "data")
-    homes = [registry.class_path(group, config.choices[group]) for group in groups]
-    if all(home.partition(".")[0] in ("zoo", "tasks") for home in homes):
+    kinds = ("task", "model", "data")
+    paths = [registry.class_path(kind, config.choices[kind]) for kind in kinds]
+    if all(path.partition(".")[0] in ("zoo", "tasks") for path in paths):
         return
     if not hasattr(task, "model"):
         refuse("task", config, type(task), "the call super().__init__(make_model, data, ...)")
-    draws = {name: each.get_state() for name, each in task.generators.items()}
+    states = {name: each.get_state() for name, each in task.generators.items()}
     with torch.random.fork_rng(devices=[]), task.evaluating():
-        refuse("task", config, type(task), lack_of_answers(task))
-    for name, state in draws.items():
+        refuse("task", config, type(task), missing_answer(task))
+    for name, state in states.items():
         task.generators[name].set_state(state)
 
 
-def lack_of_answers(task: Task) -> str:
-    """What a task that can be called does not give; empty where all is there."""
+def missing_answer(task: Task) -> str:
+    """What the first wrong method of a task fails to give when it is called; empty if none does."""
     passes = task.batches_per_pass()
     if not isinstance(passes, int) or passes < 1:
         return "a number of at least 1 from batches_per_pass"
@@ -170,37 +161,10 @@ def lack_of_answers(task: Task) -> str:
     totals = task.eval_sums(batch)
     if not isinstance(totals, dict) or not {"loss", "count"} <= totals.keys():
         return "loss and count in eval_sums"
-    lost = {"loss", task.primary[0]} - task.metrics_from_sums(totals).keys()
-    return f"{', '.join(sorted(lost))} in metrics_from_sums" if lost else ""
+    missing = {"loss", task.primary[0]} - task.metrics_from_sums(totals).keys()
+    return f"{', '.join(sorted(missing))} in metrics_from_sums" if missing else ""
 
 
 def first(batches: Any) -> Any:
-    """The first of some batches; None where they are none."""
+    """The first batch; None where there is none, or where these are no batches."""
     return next(iter(batches), None) if isinstance(batches, Iterable) else None
-
-
-def data_type(task: str) -> Any:
-    """The class of data that a task takes."""
-    return registry.resolve("task", task).data_type  # type: ignore[attr-defined]
-
-
-def usable(task: str) -> list[str]:
-    """The data sets that a task can use."""
-    return [
-        n for n in registry.names("data") if loads(registry.resolve("data", n)) is data_type(task)
-    ]
-
-
-def taking(task: str, option: str) -> list[str]:
-    """Those of them that have an option; first those that refuse to be without, for any data."""
-    found = [name for name in usable(task) if option in registry.options("data", name)]
-
-    def rank(name: str) -> tuple[bool, int, str]:
-        complete = True
-        try:
-            registry.build("data", name)
-        except ConfigError:
-            complete = False
-        return complete, len(registry.resolve("data", name).__mro__), name  # type: ignore[attr-defined]
-
-    return sorted(found, key=rank)

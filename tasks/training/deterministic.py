@@ -29,16 +29,16 @@ def repeatable_attention() -> contextlib.AbstractContextManager[Any]:
 
 @contextlib.contextmanager
 def deterministic(wanted: bool) -> Iterator[set[str]]:
-    """Has PyTorch take kernels that repeat; the set fills with the names of those that do not.
+    """Within, PyTorch takes kernels that repeat; the set fills with the names of those that do not.
 
-    Settings of before come back at the end.
+    The settings of before come back at the end.
 
     Args:
         wanted: otherwise nothing is done.
     """
-    found: set[str] = set()
+    unrepeatable: set[str] = set()
     if not wanted:
-        yield found
+        yield unrepeatable
         return
     cudnn = torch.backends.cudnn
     mode, flags = torch.get_deterministic_debug_mode(), (cudnn.deterministic, cudnn.benchmark)
@@ -49,19 +49,19 @@ def deterministic(wanted: bool) -> Iterator[set[str]]:
     with repeatable_attention(), warnings.catch_warnings():
         show = warnings.showwarning
 
-        def note(message: Warning | str, *place: Any, **rest: Any) -> None:
+        def note(message: Warning | str, *where: Any, **rest: Any) -> None:
             text = str(message)
             if not WARNS.match(text):
-                show(message, *place, **rest)
+                show(message, *where, **rest)
             elif "CuBLAS" in text:
-                found.add("cuBLAS")
+                unrepeatable.add("cuBLAS")
             else:
-                found.add(re.split(" does not have | defaults to ", text)[0])
+                unrepeatable.add(re.split(" does not have | defaults to ", text)[0])
 
         warnings.showwarning = note
         warnings.filterwarnings("always", message=WARNS.pattern)
         try:
-            yield found
+            yield unrepeatable
         finally:
             torch.set_deterministic_debug_mode(mode)
             cudnn.deterministic, cudnn.benchmark = flags

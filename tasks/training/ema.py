@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from tasks.training.lightning_fast import FastCallback
+from tasks.fast_callback import FastCallback
 
 
 class EMA(FastCallback):
@@ -27,15 +27,17 @@ class EMA(FastCallback):
         self.step = 0
         self.names: list[str] = []
         self.live: list[Tensor] = []  # the model's own memory, without gradients
-        self.kept: list[Tensor] = []  # their averages
+        self.averages: list[Tensor] = []  # of each
         self.aside: list[Tensor] = []  # the weights, while the model shows the averages
 
     def on_fit_start(self, trainer: Trainer, task: Any) -> None:
         state = task.model.state_dict()
-        given = dict(zip(self.names, self.kept, strict=True))
+        earlier = dict(zip(self.names, self.averages, strict=True))
         self.names = [name for name, value in state.items() if value.is_floating_point()]
         self.live = [state[name] for name in self.names]
-        self.kept = [given.get(name, state[name]).to(task.device, copy=True) for name in self.names]
+        self.averages = [
+            earlier.get(name, state[name]).to(task.device, copy=True) for name in self.names
+        ]
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         self.step = trainer.global_step
@@ -46,11 +48,11 @@ class EMA(FastCallback):
         self.step = trainer.global_step
         before = self.step - 1
         decay = min(self.decay, (1 + before) / (10 + before)) if before else 0.0
-        torch._foreach_lerp_(self.kept, self.live, 1 - decay)
+        torch._foreach_lerp_(self.averages, self.live, 1 - decay)
 
     def on_validation_epoch_start(self, trainer: Trainer, task: Any) -> None:
         self.aside = [weight.clone() for weight in self.live]
-        torch._foreach_copy_(self.live, self.kept)
+        torch._foreach_copy_(self.live, self.averages)
 
     def on_validation_end(self, trainer: Trainer, task: Any) -> None:
         torch._foreach_copy_(self.live, self.aside)
@@ -58,17 +60,17 @@ class EMA(FastCallback):
 
     def on_fit_end(self, trainer: Trainer, task: Any) -> None:
         state = task.model.state_dict()  # off the device by now, so no longer `live`
-        for name, average in zip(self.names, self.kept, strict=True):
+        for name, average in zip(self.names, self.averages, strict=True):
             state[name].copy_(average)
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         names = [f"model.{name}" for name in self.names]
         state, weights = checkpoint["state_dict"], self.aside or self.live
         checkpoint["weights"] = state | dict(zip(names, weights, strict=True))
-        checkpoint["state_dict"] = state | dict(zip(names, self.kept, strict=True))
+        checkpoint["state_dict"] = state | dict(zip(names, self.averages, strict=True))
 
     def on_load_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         averages = checkpoint["state_dict"]
         self.names = [name.removeprefix("model.") for name in averages]
-        self.kept = list(averages.values())
+        self.averages = list(averages.values())
         task.load_state_dict(checkpoint["weights"])

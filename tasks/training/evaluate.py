@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tasks.training.callbacks import BestWeights
+from tasks.training.best_weights import BestWeights
 from tasks.training.module import Task
 from tasks.training.result import PARTS
 from tasks.training.trainer import TrainerOptions
@@ -15,39 +15,48 @@ from zoo.errors import Diverged
 from zoo.run_folder import AT_BEST
 
 
-def finish(record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights) -> None:
-    """Evaluates a run that reached its end, at its last step and at its best one."""
-    metrics = measured(task, training)
+def final_evaluation(
+    record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights
+) -> None:
+    """Evaluates a run that reached its end, at its last step and at its best one.
+
+    Args:
+        record: of the run, which gets the metrics.
+        task: that was trained.
+        training: options of the evaluation.
+        best: the weights of lowest validation loss.
+    """
+    metrics = evaluate(task, training)
     best.update(metrics["val/loss"], record["steps"], task)
     better = {} if best.step == record["steps"] else best.weights
     with task.evaluating():
-        final, record["curves"] = finite(task.final_metrics()), task.depth_profiles()
-    record["metrics"] = metrics | final | at_best(task, training, metrics, better)
+        final, record["curves"] = checked_finite(task.final_metrics()), task.depth_profiles()
+    record["metrics"] = metrics | final | metrics_at_best(task, training, metrics, better)
     record["primary"]["value"] = metrics[record["primary"]["name"]]
     record["best_step"] = best.step
 
 
-def measured(task: Task, training: TrainerOptions) -> dict[str, float]:
-    """Every metric on every part of the data with the present weights."""
-    found: dict[str, float] = {}
+def evaluate(task: Task, training: TrainerOptions) -> dict[str, float]:
+    """Returns every metric, `part/name`, on every part of the data with the present weights."""
+    metrics: dict[str, float] = {}
     for part in PARTS:
         training.evaluator().validate(task, task.loader(part), verbose=False)
-        found |= {f"{part}/{name}": value for name, value in task.metrics().items()}
-    return finite(found)
+        metrics |= {f"{part}/{name}": value for name, value in task.metrics().items()}
+    return checked_finite(metrics)
 
 
-def finite(metrics: dict[str, float]) -> dict[str, float]:
-    """These metrics; Diverged if one of them is no number."""
+def checked_finite(metrics: dict[str, float]) -> dict[str, float]:
+    """Returns these metrics; Diverged if one of them is not finite."""
     for name, value in metrics.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}", "evaluation", "lower optimizer.lr")
     return metrics
 
 
-def at_best(
+def metrics_at_best(
     task: Task, training: TrainerOptions, metrics: dict[str, float], best: dict[str, Tensor]
 ) -> dict[str, float]:
-    """The metrics with the weights of lowest validation loss; the present ones come back.
+    """Returns the metrics with the weights of lowest validation loss; the present ones come back.
 
     Args:
         task: that is evaluated.
@@ -58,6 +67,6 @@ def at_best(
     if best:
         last = {name: value.clone() for name, value in task.model.state_dict().items()}
         task.model.load_state_dict(best)
-        metrics = measured(task, training)
+        metrics = evaluate(task, training)
         task.model.load_state_dict(last)
     return {f"{name}{AT_BEST}": value for name, value in metrics.items()}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from tasks.training.lightning_fast import FastModule, signed
+from tasks.training.fast_module import FastModule, signed
 from zoo.shard import Shard
 
 Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
@@ -32,7 +32,7 @@ class Endless:
 
 
 def follow(scheduler: LambdaLR) -> None:
-    """Sets the rates that a schedule has at its step, also where the run's length has changed."""
+    """Sets the rates of a schedule at its present step, which a new length of the run changes."""
     rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
     for group, (rate, factor) in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor(scheduler.last_epoch)
@@ -41,15 +41,15 @@ def follow(scheduler: LambdaLR) -> None:
 class TaskHooks(FastModule):
     """The loop around a task: batches from the right step on, sums of an evaluation, checkpoints.
 
-    Its cost is kept small: nothing is logged by `self.log`; the last loss stays a tensor until
-    the log wants it.
+    A step costs little: nothing is logged by `self.log`, and the last loss stays a tensor on its
+    device until the log wants a number.
     """
 
     data: Any
     generators: dict[str, torch.Generator]
     dropped_batches: int
     sums: Totals
-    measured: dict[str, float]
+    last_metrics: dict[str, float]
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
@@ -86,11 +86,11 @@ class TaskHooks(FastModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch, self.shard)
         self.train_loss = loss.detach()
-        return self.guard.spoiled(loss) if self.guard else loss  # looks whether it is finite
+        return self.guard.poison_gradient(loss) if self.guard else loss
 
     def on_validation_epoch_start(self) -> None:
         self.sums = {}
-        self.measured = {}
+        self.last_metrics = {}
 
     def validation_step(self, batch: Any, index: int) -> None:
         self.alive()  # for the watchdog
@@ -98,17 +98,17 @@ class TaskHooks(FastModule):
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def metrics(self) -> dict[str, float]:
-        """Gives the metrics of the evaluation pass that just ran, over all processes."""
-        if not self.measured:
+        """Returns the metrics of the evaluation pass that just ran, over all processes."""
+        if not self.last_metrics:
             flat = torch.cat([value.double().flatten() for value in self.sums.values()])
             if self.trainer.world_size > 1:
                 flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
             parts = flat.cpu().split([value.numel() for value in self.sums.values()])
             sums = self.sums.items()
-            self.measured = self.metrics_from_sums(
+            self.last_metrics = self.metrics_from_sums(
                 {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
             )
-        return self.measured
+        return self.last_metrics
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()

@@ -1,4 +1,4 @@
-"""What the tasks of images share."""
+"""The base class of tasks on images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.data.batches import Shuffled
-from tasks.data.images.labelled import ImageDataset
+from tasks.data.batches import ShuffledBatches
+from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
 
@@ -30,9 +30,9 @@ class ImageTask(Task):
     def model_args(self, data: ImageDataset) -> dict[str, Any]:
         return {"channels": data.images.shape[1], "classes": len(data.classes)}
 
-    def shuffled(self, number: int = 0) -> Shuffled:
+    def shuffled(self, number: int = 0) -> ShuffledBatches:
         """Gives the training batches from a number on: it, and its examples `[B]` long."""
-        return Shuffled(self.data.train, self.data.batch_size, self.seed, number)
+        return ShuffledBatches(self.data.train, self.data.batch_size, self.seed, number)
 
     def batches_per_pass(self) -> int:
         return self.shuffled().per_pass
@@ -54,5 +54,5 @@ class ImageTask(Task):
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
-        """Gives numbers of batches, and of their examples `[B]` long."""
+        """Returns pairs of a batch's number and its examples `[B]` long."""
         return self.shuffled(number)

@@ -22,7 +22,7 @@ NAMED = 30  # classes whose names still fit on an axis
 
 
 def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
-    """Images `[N, C, H, W]` of bytes in rows, each with its caption of a line or more."""
+    """Draws images `[N, C, H, W]` uint8 in rows, each with its caption of a line or more."""
     rows = -(-len(images) // COLUMNS)
     figure = new_figure(1.35 * COLUMNS, 1.5 * rows + 0.4)
     axes = figure.subplots(rows, COLUMNS, squeeze=False)
@@ -38,7 +38,7 @@ def image_figure(images: Tensor, captions: Sequence[str], title: str) -> Figure:
 
 
 def sheet(images: Tensor) -> Tensor:
-    """Images `[N, C, H, W]` of bytes in rows on one white image `[C, ...]`, nearly square.
+    """Returns images `[N, C, H, W]` in rows on one white, nearly square image `[C, height, width]`.
 
     >>> sheet(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([1, 19, 28])
@@ -55,7 +55,7 @@ def sheet(images: Tensor) -> Tensor:
 
 
 def enlarged(images: Tensor) -> Tensor:
-    """Small images `[N, C, H, W]` with every pixel as a square, so that they can be seen.
+    """Returns small images `[N, C, H, W]` enlarged, each pixel as a square that can be seen.
 
     They become as large as `VISIBLE`, or as their sheet can be.
 
@@ -68,7 +68,7 @@ def enlarged(images: Tensor) -> Tensor:
 
 
 def sheet_figure(images: Tensor, title: str) -> Figure:
-    """Images `[N, C, H, W]` of bytes side by side under one title."""
+    """Draws images `[N, C, H, W]` uint8 side by side under one title."""
     pixels = sheet(images).movedim(0, -1).numpy()
     figure = new_figure(6, 6 * pixels.shape[0] / pixels.shape[1] + 0.4)
     axis = figure.subplots()
@@ -80,7 +80,14 @@ def sheet_figure(images: Tensor, title: str) -> Figure:
 
 
 def confusion_figure(y: Tensor, guess: Tensor, names: Sequence[str], title: str) -> Figure:
-    """The share of each true class (row) that is taken for each class (column)."""
+    """Draws the share of each true class (row) that is taken for each class (column).
+
+    Args:
+        y: true classes `[N]` long.
+        guess: predicted ones, likewise.
+        names: of all classes.
+        title: of the figure.
+    """
     size = len(names)
     counts = torch.zeros(size, size).index_put_((y, guess), torch.ones(len(y)), accumulate=True)
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)

@@ -37,17 +37,17 @@ def members(protocol: type) -> list[str]:
     return [name for names in listed for name in names if not name.startswith("_")]
 
 
-def lacking(found: Any, protocol: type) -> list[str]:
+def lacking(candidate: Any, protocol: type) -> list[str]:
     """What a class, or an object of one, lacks of a protocol: a base class, or names."""
     base = BASES.get(protocol, object)
-    if isinstance(found, type) and not issubclass(found, base):
+    if isinstance(candidate, type) and not issubclass(candidate, base):
         return [f"the base class {base.__module__}.{base.__qualname__}"]
-    return [name for name in members(protocol) if not gives(found, protocol, name)]
+    return [name for name in members(protocol) if not has_member(candidate, protocol, name)]
 
 
-def gives(found: Any, protocol: type, name: str) -> bool:
+def has_member(candidate: Any, protocol: type, name: str) -> bool:
     """Whether a class, or an object of one, has a member of a protocol and not only its promise."""
-    member = getattr(found, name, None)
+    member = getattr(candidate, name, None)
     method = inspect.isfunction(getattr(protocol, name, None))
     promise = getattr(member, "__isabstractmethod__", False) or any(member is p for p in PROMISES)
     return (callable(member) if method else member is not None) and not promise
@@ -55,7 +55,7 @@ def gives(found: Any, protocol: type, name: str) -> bool:
 
 if TYPE_CHECKING:  # the base classes keep what the protocols say
 
-    def kept(
+    def fulfilled(
         task: Task,
         rule: Connection,
         norm: Placement,

@@ -1,28 +1,16 @@
-"""Weights & Biases as a mirror of the run folder: where it fails, the run goes on."""
+"""Loggers, which receive what a run writes to its folder; by default there is none."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import re
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zoo.config.config import Config
-from zoo.errors import quoted, shown
-from zoo.run_folder import RunFolder
-
-log = logging.getLogger("zoo")
-START_SECONDS = 15
-FINISH_SECONDS = 30
-LONGEST, LONGEST_TAG = 128, 64  # characters of names at W&B
 
 
 class NoLogger:
-    """No mirror: the run folder alone."""
+    """Writes nothing beside the run folder."""
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         """Begins a run."""
@@ -37,182 +25,8 @@ class NoLogger:
         """Ends the run with its result and its figures."""
 
 
-class WandB(NoLogger):
-    """Mirrors a run to Weights & Biases; the first failure is one warning and the last word.
-
-    W&B keeps no offline run open, so each part of a continued run that is offline begins with the
-    rows and figures of the parts before, takes their place and is uploaded as the whole run.
-
-    Args:
-        project: of the run.
-        group: runs of one comparison share it; None: task, data and depth.
-        name: shown for the run; None: its folder's name.
-        tags: shown for the run, beside task, connection and data.
-        mode: `auto` is online when logged in and offline otherwise.
-    """
-
-    def __init__(
-        self,
-        project: str = "residual-zoo",
-        group: str | None = None,
-        name: str | None = None,
-        tags: list[str] = [],  # noqa: B006 (never changed; the YAML shows the same default)
-        mode: Literal["auto", "online", "offline"] = "auto",
-    ):
-        self.project, self.group, self.name = project, group, name
-        self.tags, self.mode = list(tags), mode
-        self.run: Any = None
-
-    def guarded(self, action: Callable[[], Any]) -> Any:
-        """Runs an action; a failure switches the mirror off with one warning."""
-        try:
-            return action()
-        except Exception as error:
-            self.run = None
-            reason = " ".join(str(error).split())[:200]
-            log.warning("W&B is off for this run: %s: %s", type(error).__name__, reason)
-            return None
-
-    def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        os.environ.setdefault("WANDB_SILENT", "true")
-        mode: str = self.mode
-        try:
-            if mode == "auto":
-                mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
-            if mode == "disabled":
-                return
-            self.run = self.open(mode, folder, config, defaults)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-            if mode != "offline":
-                with contextlib.suppress(Exception):
-                    self.run = self.reopen(folder, config, defaults)
-            kept = "the run is kept offline" if self.run else "it is off for this run"
-            log.warning("W&B cannot be reached, %s (%s)", kept, reason)
-        if self.run is not None:
-            self.guarded(lambda: self.catch_up(RunFolder(folder)))
-
-    def catch_up(self, folder: RunFolder) -> None:
-        """Sends what a continued run's folder has and W&B does not: rows and figures on the way."""
-        import wandb
-
-        steps: dict[int, dict[str, Any]] = {}
-        for row in folder.rows():
-            steps.setdefault(row["step"], {}).update(row)
-        for path in folder.figures.glob("*.png") if steps else ():
-            name, step = numbered(path.stem)
-            if step in steps:
-                with contextlib.suppress(OSError):  # half written when a process was killed
-                    steps[step][f"figures/{name}"] = wandb.Image(str(path))
-        for step in sorted(steps):
-            if step >= self.run.starting_step:
-                self.row(steps[step])
-
-    def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
-        """Begins offline after a failed start, which still holds the run's id."""
-        import wandb
-
-        wandb.teardown()
-        return self.open("offline", folder, config, defaults)
-
-    def open(
-        self,
-        mode: str,
-        folder: Path,
-        config: Mapping[str, Any],
-        defaults: Mapping[str, Any],
-    ) -> Any:
-        import wandb
-
-        return wandb.init(
-            project=self.project,
-            group=shown(self.group or defaults["group"])[:LONGEST],
-            name=shown(self.name or folder.name)[:LONGEST],
-            id=defaults["id"],
-            tags=[shown(tag)[:LONGEST_TAG] for tag in [*self.tags, *defaults["tags"]]],
-            config=dict(config),
-            dir=str(folder),
-            mode=mode,  # type: ignore[arg-type]
-            resume="allow" if mode == "online" else None,
-            settings=wandb.Settings(
-                init_timeout=START_SECONDS,
-                finish_timeout=FINISH_SECONDS,
-                silent=True,
-                console="off",
-                disable_git=True,
-                save_code=False,
-            ),
-        )
-
-    def row(self, row: Mapping[str, Any]) -> None:
-        if self.run is not None:
-            values = {key: value for key, value in row.items() if key != "step"}
-            self.guarded(lambda: self.run.log(values, step=row["step"]))
-
-    def figure(self, name: str, path: Path, step: int) -> None:
-        if self.run is not None:
-            import wandb
-
-            key = f"figures/{numbered(name)[0]}"  # one row of pictures
-            self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
-
-    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
-        if self.run is None:
-            return
-        import wandb
-
-        def send() -> None:
-            images: dict[str, Any] = {}
-            for name, path in figures.items():
-                images[f"figures/{name}"] = wandb.Image(str(path))
-            for name, values in record.get("curves", {}).items():
-                table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
-                images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)
-            if images:
-                self.run.log(images)
-            self.run.summary.update(record["metrics"] | {"status": record["status"]})
-
-        run = self.run
-        self.guarded(send)
-        self.run = run
-        failed = record["status"] not in ("done", "interrupted")
-        folder = Path(run.dir).parent
-
-        def end() -> None:
-            run.finish(exit_code=int(failed))
-            for part in folder.parent.glob(f"offline-run-*/run-{run.id}.wandb"):
-                if part.parent != folder:
-                    shutil.rmtree(part.parent, ignore_errors=True)
-
-        self.guarded(end)
-        if run.settings._offline:
-            log.info("W&B was offline; upload by: wandb sync %s", quoted([str(folder)]))
-        self.run = None
-
-
-def numbered(name: str) -> tuple[str, int | None]:
-    """The name and the step of a figure.
-
-    >>> numbered("samples_000100"), numbered("curves")
-    (('samples', 100), ('curves', None))
-    """
-    found = re.fullmatch(r"(.+)_(\d+)", name)
-    return (found[1], int(found[2])) if found else (name, None)
-
-
-def logged_in() -> bool:
-    """Whether a key is there; it is not verified, so no network is needed."""
-    import wandb
-
-    try:
-        return bool(wandb.login(prompt=False, verify=False))
-    except Exception as error:
-        log.warning("W&B refuses the key, the run is kept offline (%s)", type(error).__name__)
-        return False
-
-
 def identity(config: Config) -> dict[str, Any]:
-    """What W&B needs so that the runs of one comparison fall together."""
+    """The id, group and tags of a run, which keep the runs of a comparison together."""
     choices, depth = config.choices, config.sections["model"]["depth"]
     data = config.sections["data"].get("name") or choices["data"]
     return {

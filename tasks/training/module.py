@@ -23,11 +23,13 @@ MakeModel = Callable[..., nn.Module]
 class Task(TaskHooks):
     """A model, its data and its loss. A subclass gives the batches, `loss` and `eval_sums`.
 
-    A line through points, `x` `[N, F]` and `y` `[N, 1]`, whose batches are their numbers:
+    A line through points, `x` `[N, F]` and `y` `[N, 1]`, whose batches are the numbers of points.
+    Lightning calls `setup` once the model is on its device, which brings the points there;
+    `InOrder` cuts the numbers of a split into batches of at most 512, in order, for evaluation:
 
     >>> from itertools import repeat
     >>> from types import SimpleNamespace
-    >>> from tasks.data.batches import InOrder
+    >>> from tasks.data.batches import SequentialBatches
     >>> from tasks.training.optim import SGD
     >>> class Line(Task):
     ...     example_model_args = {"inputs": 2}
@@ -45,7 +47,7 @@ class Task(TaskHooks):
     ...         return 1
     ...
     ...     def loader(self, part):
-    ...         return InOrder(self.data.parts[part], 512)
+    ...         return SequentialBatches(self.data.parts[part], 512)
     ...
     ...     def errors(self, examples):
     ...         return (self.model(self.x[examples]) - self.y[examples]).square().sum()
@@ -65,8 +67,8 @@ class Task(TaskHooks):
     torch.Size([])
 
     Data of a run has `notes`, `summary()` and `digest()` beside its `parts`, and `data_type` is
-    its class. Lightning calls your methods with model and data on one device; `setup` brings the
-    data there. You move only what you make yourself.
+    its class. All your other methods are called after `setup`, so model and data are on one
+    device; you move only what you make yourself.
 
     Args:
         make_model: makes the model from what `model_args` gives.
@@ -86,7 +88,7 @@ class Task(TaskHooks):
         generators: the task's named generators; checkpoints keep their states.
         shard: which process of how many this is.
         compute_device: where the run computes.
-        dropped_batches: training batches that returns to an earlier step have left out so far.
+        dropped_batches: training batches left out so far, by returns to an earlier step.
     """
 
     data_type: ClassVar[type] = object
@@ -94,7 +96,7 @@ class Task(TaskHooks):
     primary: ClassVar[tuple[str, bool]] = ("loss", False)
     asks: ClassVar[tuple[str, ...]] = ()
     verbs: ClassVar[dict[str, str]] = {}
-    trained: ClassVar[str] = "tasks.inference.trained.Trained"
+    trained: ClassVar[str] = "tasks.inference.trained_module.Trained"
     batch_size: int | None = None
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
@@ -108,7 +110,7 @@ class Task(TaskHooks):
         self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
         self.sums: Totals = {}
-        self.measured: dict[str, float] = {}
+        self.last_metrics: dict[str, float] = {}
         self.shard = WHOLE
         self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -116,12 +118,12 @@ class Task(TaskHooks):
 
     @abstractmethod
     def model_args(self, data: Any) -> dict[str, Any]:
-        """Tells the model what it must know of the data, such as its number of classes."""
+        """Returns what the model must know of the data, such as its number of classes."""
         raise NotImplementedError
 
     @abstractmethod
     def train_loader(self, number: int = 0) -> Iterable[Any]:
-        """Gives the training batches without end, from the one at which a run resumes on.
+        """Returns the training batches without end, from batch `number` on, where a run resumes.
 
         The same number is the same batch, however the run came to it. Every process gets the
         whole batches and takes its share of each in `loss`.
@@ -226,11 +228,10 @@ class Task(TaskHooks):
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Puts data and model where the run computes, the model in evaluation.
+        """Within, data and model are on the device of the run, the model in evaluation.
 
         A trainer that has ended takes the model off its device. `depth_profiles`, `final_metrics`
-        and `figures` are called in here as a whole, so that in them `self.device` is where
-        everything lies.
+        and `figures` are called in here, so that in them everything lies on `self.device`.
         """
         before, training = self.device, self.model.training
         self.to(self.compute_device)

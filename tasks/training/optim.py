@@ -1,17 +1,17 @@
-"""Optimisers with the decay groups and schedules that every task shares."""
+"""Options of optimisers: rates, and the groups of weights that decay."""
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import nn
 
+from tasks.training.schedule import RateSchedule, Schedule, StepSchedule
 from zoo.config.options import Needs
 from zoo.config.sizes import Batch
 from zoo.connection import Connection
@@ -22,12 +22,10 @@ Rate = Annotated[float, Gt(0)]
 Decay = Annotated[float, Ge(0)]
 Epochs = Annotated[float, Gt(0)]
 Beta = Annotated[float, Ge(0), Lt(1)]
-Schedule = Literal["constant", "cosine", "linear"]
-StepSchedule = Literal["constant", "cosine", "linear", "step"]
 
 
 class Optimizer:
-    """Options of an optimiser; `build` gives it its parameters.
+    """Options of an optimiser; `build` makes it for the parameters of a model.
 
     Weights (two or more axes) decay; biases and norms do not unless asked for, and the parameters
     of connections never do.
@@ -78,7 +76,7 @@ class Optimizer:
         self.rest = rest
 
     def groups(self, model: nn.Module) -> Iterator[dict[str, Any]]:
-        """Parameter groups by part of the model, those without decay last."""
+        """Parameters grouped by their decay, those without any last."""
         bare = {id(p) for m in model.modules() if isinstance(m, Connection) for p in m.parameters()}
         members: dict[float, list[nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
@@ -97,7 +95,7 @@ class Optimizer:
         batch_size: int | None = None,
         epoch: float = 1.0,
     ) -> dict[str, Any]:
-        """The optimiser and its schedule, in Lightning's form.
+        """Returns the optimiser and its schedule, in Lightning's form.
 
         Args:
             model: whose parameters it moves.
@@ -112,50 +110,37 @@ class Optimizer:
                 reason = "this task has no batches"
                 raise ConfigError(reason, "optimizer.base_batch", "leave it out")
             lr *= batch_size / self.base_batch
-        asked = f"optimizer.warmup={self.warmup}"
-        if self.warmup_epochs is not None:
-            asked = f"optimizer.warmup_epochs={self.warmup_epochs}"
-            self.warmup = math.ceil(self.warmup_epochs * epoch)
-        if self.warmup > self.ramp(steps):
-            what = "warm-up takes half of the run, %d of %d steps, not %s"
-            log.info(what, self.ramp(steps), steps, asked)
+        schedule = self.rate_schedule(steps, epoch)
+        if schedule.warmup > schedule.ramp:
+            epochs = self.warmup_epochs
+            asked = f"warmup={self.warmup}" if epochs is None else f"warmup_epochs={epochs}"
+            what = "warm-up takes half of the run, %d of %d steps, not optimizer.%s"
+            log.info(what, schedule.ramp, steps, asked)
         optimizer = self.kind(self.groups(model), lr=lr, fused=fused, **self.rest)  # type: ignore
-        if self.schedule == "constant" and not self.warmup:
+        if self.schedule == "constant" and not schedule.warmup:
             return {"optimizer": optimizer}
-        factor = functools.partial(self.factor, steps=steps)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)
         each_step = {"scheduler": scheduler, "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": each_step}
 
-    def ramp(self, steps: int) -> int:
-        """The steps of warm-up: at most half of the run."""
-        return min(self.warmup, steps // 2)
+    def rate_schedule(self, steps: int, epoch: float = 1.0) -> RateSchedule:
+        """The schedule of the learning rate over a run.
 
-    def factor(self, step: int, steps: int) -> float:
-        """The share of the learning rate at a step.
-
-        >>> [SGD(warmup=2, schedule="linear").factor(step, 6) for step in (0, 1, 2, 4, 6)]
-        [0.5, 1.0, 1.0, 0.5, 0.0]
+        Args:
+            steps: of the whole run.
+            epoch: steps of one pass over the training data.
         """
-        ramp = self.ramp(steps)
-        if step < ramp:
-            return (step + 1) / ramp
-        done = min(1.0, (step - ramp) / max(1, steps - ramp))
-        if self.schedule == "step":
-            return self.drop ** sum(step >= share * steps for share in self.drops)
-        falling = {
-            "constant": 1.0,
-            "linear": 1 - done,
-            "cosine": (1 + math.cos(math.pi * done)) / 2,
-        }
+        warmup = self.warmup
+        if self.warmup_epochs is not None:
+            warmup = math.ceil(self.warmup_epochs * epoch)
         lowest = self.min_lr / self.lr
-        return lowest + (1 - lowest) * falling[self.schedule]
+        return RateSchedule(self.schedule, steps, warmup, lowest, self.drops, self.drop)
 
 
 class Adam(Optimizer):
     """Adam with L2 decay (Kingma and Ba 2015, arXiv:1412.6980)."""
 
-    kind = torch.optim.Adam
+    kind: type[torch.optim.Optimizer] = torch.optim.Adam
 
     def __init__(
         self,
@@ -175,7 +160,7 @@ class Adam(Optimizer):
         super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
 
 
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101).
 
     Args:
@@ -203,8 +188,7 @@ class AdamW(Optimizer):
             raise ValueError(f"min_lr={min_lr} is above lr={lr}")
         self.min_lr = min_lr
         decays = (weight_decay, stem_decay, head_decay, decay_biases)
-        rates = (schedule, warmup, warmup_epochs)
-        super().__init__(lr, *decays, *rates, betas=(beta1, beta2))
+        super().__init__(lr, *decays, beta1, beta2, schedule, warmup, warmup_epochs)
 
 
 class SGD(Optimizer):

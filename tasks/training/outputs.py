@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tasks.recovery.tensor_files import save_safetensors, save_whole
-from tasks.training.callbacks import BestWeights
+from tasks.recovery.tensor_files import save_checkpoint, save_safetensors
+from tasks.training.best_weights import BestWeights
 from tasks.training.module import Task
 from zoo.probes.mixing import net_mixing
 from zoo.run_folder import RunFolder
@@ -19,7 +19,7 @@ def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Be
     facts = {key: record[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
     weights = {"last": (record["steps"], task.model.state_dict())}
     if best.weights:
-        save_whole(best.state_dict(), folder.checkpoints / "best.ckpt")
+        save_checkpoint(best.state_dict(), folder.checkpoints / "best.ckpt")
         weights["best"] = best.step, best.weights
     for name, (step, values) in weights.items():
         path = folder.checkpoints / f"{name}.safetensors"
@@ -29,7 +29,14 @@ def save_weights(record: dict[str, Any], task: Task, folder: RunFolder, best: Be
 def draw(
     record: dict[str, Any], task: Task, folder: RunFolder, fresh: Tensor | None
 ) -> dict[str, Path]:
-    """The figures of a finished run."""
+    """Draws the figures of a finished run and returns their files by name.
+
+    Args:
+        record: of the run.
+        task: that was trained.
+        folder: of the run.
+        fresh: mixing matrix `[branches + 1, branches + 1]` of the model before training, if any.
+    """
     from zoo.probes.plots import curves_figure, depth_figure, mixing_figure, save
 
     title = "{task}, {connection}, depth {depth}, seed {seed}".format(**record)

@@ -1,10 +1,9 @@
-"""What a process is in a run: its rank, its seeds, where its messages go."""
+"""Settings of a whole process: the seeds of its generators, where its messages go."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import random
 import sys
 import warnings
@@ -15,20 +14,13 @@ import torch
 
 from zoo.run_folder import RunFolder
 from zoo.seeding import keyed_seed
-from zoo.system.console import OneLine, Plain
+from zoo.system.console import EscapedStream, OneLine
 
 log = logging.getLogger("zoo")
 
 
-def is_first() -> bool:
-    """Whether this is the first process of a run: it alone writes and speaks."""
-    if "LOCAL_RANK" not in os.environ:
-        return True
-    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
-
-
 def seed_everything(seed: int) -> None:
-    """Seeds the global generators, in all processes alike: draws are for whole batches."""
+    """Seeds the global generators, alike in all processes, since draws are for whole batches."""
     value = keyed_seed(seed, "train", "0")
     torch.manual_seed(value)
     np.random.seed(value % 2**32)
@@ -36,10 +28,10 @@ def seed_everything(seed: int) -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log on disk; a disk without room costs its lines, no run."""
+    """A log on disk; a full disk costs it lines, but ends no run."""
 
-    def _open(self) -> Plain:
-        return Plain(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
+    def _open(self) -> EscapedStream:
+        return EscapedStream(open(self.baseFilename, "ab"), "utf-8", "backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:
         if not isinstance(sys.exc_info()[1], OSError):

@@ -31,9 +31,9 @@ class Progress:
         if enabled and sys.stderr.isatty():
             from tqdm import tqdm
 
-            told = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+            sized = os.get_terminal_size(sys.stderr.fileno()).columns > 0
             size: dict[str, Any] = (
-                {"dynamic_ncols": True} if told else {"ncols": COLUMNS, "nrows": ROWS}
+                {"dynamic_ncols": True} if sized else {"ncols": COLUMNS, "nrows": ROWS}
             )
             self.bar = tqdm(
                 total=total, initial=start, desc="zoo", unit="step", bar_format=BAR, **size

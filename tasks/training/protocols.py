@@ -26,7 +26,7 @@ class Data(Protocol):
 
     @property
     def notes(self) -> Sequence[str]:
-        """What is odd in the data, a line each, told when a run begins."""
+        """What is odd in the data, one line each; a run begins by showing them."""
 
     def summary(self) -> str:
         """What was read, in one line."""
@@ -78,7 +78,7 @@ class TaskClass(Protocol):
         """The batches of one pass for evaluation on `train`, `val` or `test`."""
 
     def loss(self, batch: Any, shard: Shard = WHOLE) -> Tensor:
-        """The training loss of this process's share of a batch of `train_loader`, one number."""
+        """The training loss `[]` of this process's share of a batch of `train_loader`."""
 
     def model_args(self, data: Any) -> dict[str, Any]:
         """What the model is built for, such as its channels in and out."""
@@ -95,7 +95,7 @@ class ModelClass(Protocol):
 
     @property
     def forward(self) -> Callable[..., Any]:
-        """What it gives for what the task calls it with."""
+        """Computes the output for the inputs that the task passes."""
 
 
 class Rule(Protocol):

@@ -25,14 +25,15 @@ PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
 def versions() -> dict[str, str]:
+    """The versions of this project, of Python and of the libraries that compute."""
     from zoo import __version__
 
-    found = {name: version(name) for name in PACKAGES}
-    return {"zoo": __version__, "python": platform.python_version(), **found}
+    packages = {name: version(name) for name in PACKAGES}
+    return {"zoo": __version__, "python": platform.python_version(), **packages}
 
 
 def machine() -> dict[str, Any]:
-    """What computes: the processor, its cores, the threads that share sums, and the GPUs."""
+    """The processor, its cores, the threads that share a sum, and the GPUs."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -47,7 +48,7 @@ def machine() -> dict[str, Any]:
 
 
 def order_digest(task: Any) -> str:
-    """SHA-256 over the first training batches: paired runs see the same ones in the same order."""
+    """SHA-256 of the first training batches, which is equal where paired runs see the same ones."""
     digest = hashlib.sha256()
     for batch in itertools.islice(task.train_loader(), BATCHES):
         for leaf in tree_leaves(batch):
@@ -71,7 +72,7 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "seed": config.seed,
         "metrics": {},
         "chance": task.chance_metrics(),
-        "examples": {part: len(places) for part, places in task.data.parts.items()},
+        "examples": {part: len(examples) for part, examples in task.data.parts.items()},
         "skipped": getattr(task.data, "skipped", 0),
         "data_notes": list(task.data.notes),
         "reason": "",
@@ -94,5 +95,5 @@ def new_record(config: Config, task: Any) -> dict[str, Any]:
         "branch_digest": branch_digest(task.model),
         "start_digest": "",
         "order_digest": order_digest(task),
-        "command": quoted(["python", "-m", "zoo", "fit", *config.given]),
+        "command": quoted(["python", "-m", "zoo", "fit", *config.overrides]),
     }

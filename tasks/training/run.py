@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data.folders import folder_at
-from tasks.recovery.tensor_files import load_best, load_last, put_back, set_aside
+from tasks.recovery.loading import load_best, load_last
+from tasks.recovery.ranks import is_first
+from tasks.recovery.tensor_files import copy_checkpoint, set_aside
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
-from tasks.training.evaluate import at_best, finite, measured
+from tasks.training.evaluate import checked_finite, evaluate, metrics_at_best
 from tasks.training.module import Task
-from tasks.training.process import is_first, logged
+from tasks.training.process import logged
 from tasks.training.result import new_record
-from tasks.training.summary import ended, table
+from tasks.training.summary import end_report, table
 from tasks.training.train import train
 from zoo.config.compose import from_file
 from zoo.config.config import CHANGEABLE, Config
@@ -39,11 +41,11 @@ def fit(config: Config) -> Report | None:
     name = config.run["id"] or secrets.token_hex(4)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
-    where = config.sections["data"].get("path")
-    if where and folder_at(where).exists():  # for verbs that are called elsewhere
-        config.sections["data"]["path"] = str(folder_at(where).resolve())
-    place = config.run["dir"]
-    begun = RunFolder(Path(expanded(place, f"run.dir={place}"))) if place else None
+    data_path = config.sections["data"].get("path")
+    if data_path and folder_at(data_path).exists():  # for verbs that are called elsewhere
+        config.sections["data"]["path"] = str(folder_at(data_path).resolve())
+    path = config.run["dir"]
+    begun = RunFolder(Path(expanded(path, f"run.dir={path}"))) if path else None
     if begun and is_first() and begun.is_at_start() and same_run(config, begun):
         return start_again(config, begun)
     config.run["id"] = str(name)
@@ -56,7 +58,7 @@ def fit(config: Config) -> Report | None:
     with only_writer(folder.path if folder else None):
         if folder:
             RunFolder.planned(kind, str(folder.path))  # another run may have had it meanwhile
-            folder.write_config(config.plain(), config.given)
+            folder.write_config(config.plain(), config.overrides)
         return train(config, training, task, folder, None)
 
 
@@ -83,24 +85,24 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
     if done and training.steps(task) == checkpoint["global_step"]:
         return complete(record, folder)
     last = folder.checkpoints / "last.ckpt"
-    config.given = folder.words_with(config.given)
+    config.overrides = folder.words_with(config.overrides)
     if is_first():
         folder.sweep()
         folder.create()
         if path != last:
             set_aside(last)
-            put_back(path, last)
+            copy_checkpoint(path, last)
         if done:  # no longer
             folder.write_result(record | {"status": "interrupted"})
         folder.forget_after(checkpoint["global_step"])
-        folder.write_config(config.plain(), config.given)
+        folder.write_config(config.plain(), config.overrides)
     return train(config, training, task, folder if is_first() else None, last)
 
 
 def start_again(config: Config, folder: RunFolder) -> Report | None:
     """Trains from the start in the folder of a run that has no checkpoint."""
     training, task = build_trainer_options(config), build_task(config)
-    config.given = folder.words_with(config.given)
+    config.overrides = folder.words_with(config.overrides)
     first = folder if is_first() else None
     with only_writer(first.path if first else None):
         if first:
@@ -111,12 +113,12 @@ def start_again(config: Config, folder: RunFolder) -> Report | None:
             first.sweep()
             first.create()
             first.forget_after(-1)
-            first.write_config(config.plain(), config.given)
+            first.write_config(config.plain(), config.overrides)
         return train(config, training, task, first, None)
 
 
 def same_run(config: Config, folder: RunFolder) -> bool:
-    """Whether a folder's run has this configuration; its drawn name is taken then."""
+    """Whether the run in a folder has this configuration, which then takes its name as well."""
     try:
         stored = from_file(str(folder.path / "config.yaml"), {})
     except ConfigError:  # of something else
@@ -128,10 +130,10 @@ def same_run(config: Config, folder: RunFolder) -> bool:
 
 
 def complete(record: dict[str, Any], folder: RunFolder) -> Report | None:
-    """The report of a run that has nothing left to do, in its first process."""
+    """The report of a run that has nothing left to do; None in all but its first process."""
     if is_first():
         say("already complete")
-    return ended(record, folder) if is_first() else None
+    return end_report(record, folder) if is_first() else None
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
@@ -186,9 +188,9 @@ def test(config: Config, where: str) -> Report | None:
         record = {**new_record(config, task), **folder.result()}
         record["steps"] = checkpoint["global_step"]
         record["best_step"] = best["step"]
-        metrics = measured(task, training)
+        metrics = evaluate(task, training)
         better = {} if best["step"] == record["steps"] else best["weights"]
-        second = at_best(task, training, metrics, better)
+        best_metrics = metrics_at_best(task, training, metrics, better)
         with task.evaluating():
-            record["metrics"] = metrics | finite(task.final_metrics()) | second
+            record["metrics"] = metrics | checked_finite(task.final_metrics()) | best_metrics
     return Report(record, table(record, folder)) if is_first() else None

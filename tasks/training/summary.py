@@ -1,4 +1,4 @@
-"""What a run says of itself at its end: a table of its metrics, and what can follow."""
+"""The report of a run at its end: a table of its metrics, and commands that can follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 100  # columns of a line that would be longer
 FILES = ("tasks.cnn.predict.PredictLabels", "tasks.unet.predict.PredictMasks")  # that want some
 
 
-def ended(record: dict[str, Any], folder: RunFolder, code: int = 0) -> Report:
+def end_report(record: dict[str, Any], folder: RunFolder, code: int = 0) -> Report:
     """The report of a run that was trained: its table and, where it is done, what can follow."""
     lines = [table(record, folder)] if code else [table(record, folder), next_steps(record, folder)]
     return Report(record, "\n".join(lines), code)
@@ -46,7 +46,7 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
             for at in ("", AT_BEST)
         )
         lines.append(f"{part:<6}" + "   ".join(halves))
-    lines += single(metrics, parts[-1]) if parts else []
+    lines += lines_by_class(metrics, parts[-1]) if parts else []
     others = [name for name in metrics if name.partition("/")[0] not in PARTS]
     lines += [f"{name} {metrics[name]:.4f}" for name in others]
     for name, value in record.get("chance", {}).items():
@@ -61,25 +61,25 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
 
 
 def next_steps(record: Mapping[str, Any], folder: RunFolder) -> str:
-    """Two commands that follow a finished run: one that uses it, one that asks why."""
+    """Two commands that can follow a finished run: one uses it, one compares its connection."""
     task, rule = record["task"], record["connection"]
     verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
     verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
     path = " path=FILES" if verbs.get(verb) in FILES else ""
     pair = "plain,residual" if rule in ("plain", "residual") else f"residual,{rule}"
-    place = quoted([f"from={folder.path}"])
+    source = quoted([f"from={folder.path}"])
     return (
-        f"next: python -m zoo {verb} {place}{path}\n"
+        f"next: python -m zoo {verb} {source}{path}\n"
         f"      python -m zoo compare task={task} connection={pair}"
     )
 
 
-def single(metrics: Mapping[str, float], part: str) -> list[str]:
-    """Lines of the metrics that belong to one class or level of noise, such as `test/iou/road`."""
-    found: dict[str, list[str]] = {}
+def lines_by_class(metrics: Mapping[str, float], part: str) -> list[str]:
+    """Lines of the metrics of single classes or levels of noise, such as `test/iou/road`."""
+    values: dict[str, list[str]] = {}
     for name, value in metrics.items():
         kind, _, which = name.rpartition("/")
         if kind.startswith(f"{part}/") and not which.endswith(AT_BEST):
-            found.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
-    text = (textwrap.fill(f"{kind}  {', '.join(each)}", WIDTH) for kind, each in found.items())
+            values.setdefault(kind, []).append(f"{which}\N{NO-BREAK SPACE}{value:.4f}")
+    text = (textwrap.fill(f"{kind}  {', '.join(each)}", WIDTH) for kind, each in values.items())
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in text]

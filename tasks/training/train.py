@@ -9,11 +9,11 @@ from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
 from tasks.training.advice import small_batch
 from tasks.training.attempt import Attempt, attempt
-from tasks.training.evaluate import finish
+from tasks.training.evaluate import final_evaluation
 from tasks.training.module import Task
 from tasks.training.outputs import draw, save_weights
 from tasks.training.process import logged
-from tasks.training.summary import ended
+from tasks.training.summary import end_report
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.config.idle import idle
@@ -29,9 +29,9 @@ def train(
     task: Task,
     folder: RunFolder | None,
     checkpoint: Path | None,
-    pictures: bool = True,
+    figures: bool = True,
 ) -> Report | None:
-    """Trains, evaluates and records, also over returns to an earlier step.
+    """Trains, evaluates and records a run; it may return to earlier steps on the way.
 
     Args:
         config: the configuration.
@@ -39,45 +39,42 @@ def train(
         task: fresh, with its data.
         folder: of the run; None in all but the first process.
         checkpoint: to continue from.
-        pictures: whether figures are drawn.
+        figures: whether some are drawn.
     """
     STARTED.clear()
     with logged(folder):
-        tell(config, task, training)
+        announce(config, task, training)
         while True:
             try:
-                with attempt(config, training, task, folder, pictures) as now:
-                    now.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-                    conclude(now, task, training, folder, pictures)
+                with attempt(config, training, task, folder, figures) as current:
+                    current.trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+                    conclude(current, task, training, folder, figures)
             except RolledBack as back:
                 checkpoint = back.checkpoint
                 if folder:
                     folder.forget_after(back.step)
             else:
-                code = 128 + now.keep.stopped if now.keep.stopped else 0
-                return ended(now.record, folder, code) if folder else None
+                code = 128 + current.checkpointer.stopped if current.checkpointer.stopped else 0
+                return end_report(current.record, folder, code) if folder else None
 
 
 def conclude(
-    now: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, pictures: bool
+    current: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, figures: bool
 ) -> None:
     """Evaluates a run that reached its end, and writes its weights and figures."""
-    record, stopped = now.record, now.keep.stopped
-    record["steps"] = now.trainer.global_step
+    record, stopped = current.record, current.checkpointer.stopped
+    record["steps"] = current.trainer.global_step
     if not stopped:
-        record["curves_at_start"] = now.recorder.shown["curves"]
-        finish(record, task, training, now.best)
+        record["curves_at_start"] = current.metrics_logger.shown["curves"]
+        final_evaluation(record, task, training, current.best)
     if folder:
-        save_weights(record, task, folder, now.best)
-    if folder and pictures and not stopped:
-        now.figures = draw(record, task, folder, now.recorder.shown["mixing"])
+        save_weights(record, task, folder, current.best)
+    if folder and figures and not stopped:
+        current.figures = draw(record, task, folder, current.metrics_logger.shown["mixing"])
 
 
-def tell(config: Config, task: Task, training: TrainerOptions) -> None:
-    """Says what was read, what is odd in it, and what is about to be trained.
-
-    Named as well are options that are without effect or unwise.
-    """
+def announce(config: Config, task: Task, training: TrainerOptions) -> None:
+    """Logs what was read, what is odd in it, which options do nothing, and what is trained."""
     log.info("%s", task.data.summary())
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]

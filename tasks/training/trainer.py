@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 from annotated_types import Ge, Gt, Lt
 
+from tasks.recovery.nonfinite import OnNonFinite
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
 
 Steps = Annotated[int, Ge(1)]
-OnNonFinite = Literal["stop", "skip", "rollback"]
 
 
 class TrainerOptions:
@@ -92,16 +92,16 @@ class TrainerOptions:
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
-        self.beside: list[Any] = []  # callbacks of a verb, called before those of the run
+        self.extra_callbacks: list[Any] = []  # callbacks of a verb, called before those of the run
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
-        there = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
-        if devices > there:
+        available = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
+        if devices > available:
             kind = "GPUs" if self.accelerator == "gpu" else "CPU cores"
             raise ConfigError(
-                f"{devices} devices are asked for and {there} {kind} found",
+                f"{devices} devices are asked for and {available} {kind} found",
                 "trainer.devices",
-                f"give at most {there}" if there else "give trainer.accelerator=cpu",
+                f"give at most {available}" if available else "give trainer.accelerator=cpu",
             )
 
     def steps(self, task: Any) -> int:
@@ -131,7 +131,7 @@ class TrainerOptions:
         from tasks.training.ema import EMA
 
         class Unprofiled(PassThroughProfiler):
-            """One empty context for all actions, where Lightning makes 36 a step."""
+            """Returns one empty context for all actions, where Lightning makes 36 a step."""
 
             def profile(self, action_name: str) -> Any:
                 return NOTHING
@@ -151,7 +151,7 @@ class TrainerOptions:
             check_val_every_n_epoch=None,
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
-            callbacks=[*averaging, *self.beside, *callbacks],
+            callbacks=[*averaging, *self.extra_callbacks, *callbacks],
             plugins=list(plugins),
             profiler=Unprofiled(),
             use_distributed_sampler=False,
@@ -159,7 +159,7 @@ class TrainerOptions:
         )
 
     def strategy(self) -> Any:
-        """Lightning's, which bounds the time that processes wait for each other."""
+        """Lightning's strategy, with a limit on the time that processes wait for each other."""
         from pytorch_lightning.strategies import DDPStrategy
 
         return DDPStrategy(timeout=WAIT) if self.devices > 1 else "auto"

@@ -9,17 +9,18 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from tasks.inference.files import given_folder, unused, writing
+from tasks.inference.files import output_folder, unused_path, writing
 from tasks.transformer.task import LanguageModelling
 from zoo.config.sizes import Count
 from zoo.errors import ConfigError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
 from zoo.seeding import generator
+from zoo.system.atomic import atomic_write
 
 
 def harmless(letter: str) -> str:
-    """A letter, or the escape of one that steers a terminal."""
+    """The letter itself, or the escape of a letter that steers a terminal."""
     steers = unicodedata.category(letter) == "Cc" and letter not in "\n\t"
     return ascii(letter)[1:-1] if steers else letter
 
@@ -54,40 +55,43 @@ class SampleText:
 
     def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
         text = self.prompt + self.continuation(task)
-        place = given_folder(self.dir, folder.path / "samples", "dir")
-        with writing(place, "dir"):
-            path = unused(place, f"text-{self.seed}", ".txt")
+        out = output_folder(self.dir, folder.path / "samples", "dir")
+        with writing(out, "dir"):
+            path = unused_path(out, f"text-{self.seed}", ".txt")
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text + "\n")
+            atomic_write(path, text + "\n")
         record = {"text": text, "prompt": self.prompt, "tokens": self.tokens, "file": str(path)}
         return Report(record, "".join(map(harmless, text)))
 
     def continuation(self, task: LanguageModelling) -> str:
-        """What follows the prompt."""
-        tokenizer = task.data.tokenizer
-        return tokenizer.decode(self.added(task, self.given(task)))
+        """The text that follows the prompt."""
+        tokens = self.next_tokens(task, self.prompt_tokens(task))
+        return task.data.tokenizer.decode(tokens)
 
-    def given(self, task: LanguageModelling) -> list[int]:
-        """The symbols of the prompt, or the one before a text that has none.
+    def prompt_tokens(self, task: LanguageModelling) -> list[int]:
+        """The tokens of the prompt; of an empty one the token that stands before a text.
 
         Errors:
             ConfigError: a character of the prompt is no symbol.
         """
         try:
-            return task.data.tokenizer.encode(self.prompt).tolist() or [self.first(task)]
+            return task.data.tokenizer.encode(self.prompt).tolist() or [self.first_token(task)]
         except ValueError as error:
             fix = "write it with the characters of the training text"
             raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
 
-    def first(self, task: LanguageModelling) -> int:
-        """The symbol before a text without a prompt."""
+    def first_token(self, task: LanguageModelling) -> int:
+        """The token that stands before a text: a line end, or the first symbol."""
         try:
             return int(task.data.tokenizer.encode("\n")[0])
         except ValueError:
             return 0
 
-    def added(self, task: LanguageModelling, numbers: list[int]) -> list[int]:
-        """The symbols that follow; each is read once, but for the half of a full context."""
+    def next_tokens(self, task: LanguageModelling, numbers: list[int]) -> list[int]:
+        """Draws the tokens that follow others.
+
+        The net reads each token once, but for the half of a full context.
+        """
         model, context = task.model, task.context
         draws = generator(self.seed, "sample")
         numbers, start = list(numbers), len(numbers)
@@ -101,7 +105,7 @@ class SampleText:
         return numbers[start:]
 
     def choice(self, logits: Tensor, draws: torch.Generator) -> int:
-        """A symbol drawn from the logits `[V]`."""
+        """A token drawn from the logits `[V]` of the V symbols."""
         if not self.temperature:
             return int(logits.argmax())
         if self.top_k is not None and self.top_k < len(logits):

@@ -17,36 +17,38 @@ from zoo.probes.profiles import token_similarity
 from zoo.shard import WHOLE, Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
-SHOWN = 16  # windows of the curves
-HELD = 2**28  # tokens that are brought to the device
+SHOWN = 16  # windows of which depth profiles are made
+ON_DEVICE = 2**28  # tokens that are brought to the device, at most
 
 
 class SequentialWindows:
-    """Windows side by side, so that each token but the first is a target once.
+    """Batches of windows side by side, so that each token but the first is a target once.
+
+    Iteration gives the positions `[B]` long where windows begin, and the length of these windows.
 
     Args:
-        places: of the tokens.
-        context: of a window; the last one can be shorter.
-        limit: the most windows of full length; of more, some at equal distances are taken.
+        positions: of the tokens.
+        context: tokens of a window; the last one can be shorter.
+        limit: the most windows; of more, some at equal distances are taken.
     """
 
-    def __init__(self, places: range, context: int, limit: int | None = None):
-        short = (len(places) - 1) % context
-        starts = places[: len(places) - 1 - short : context]
+    def __init__(self, positions: range, context: int, limit: int | None = None):
+        short = (len(positions) - 1) % context
+        starts = positions[: len(positions) - 1 - short : context]
         if limit is not None and len(starts) > limit:
             starts, short = starts[:: -(-len(starts) // limit)], 0
         size = max(1, AT_ONCE // context)
-        self.pieces = [
+        self.batches = [
             (torch.tensor(starts[i : i + size]), context) for i in range(0, len(starts), size)
         ]
         if short:
-            self.pieces.append((torch.tensor([places[-1] - short]), short))
+            self.batches.append((torch.tensor([positions[-1] - short]), short))
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
-        return iter(self.pieces)
+        return iter(self.batches)
 
 
 class LanguageModelling(Task):
@@ -77,37 +79,39 @@ class LanguageModelling(Task):
         super().__init__(make_model, data, optimizer, seed)
         self.batch_size: int = data.batch_size
         self.context: int = self.model.context
-        data.fits(self.context)
+        data.refuse_short_parts(self.context)
 
     def model_args(self, data: Text) -> dict[str, Any]:
+        """Gives the number of symbols."""
         return {"vocabulary": len(data.tokenizer)}
 
     def batches_per_pass(self) -> int:
+        """Gives how many batches have as many tokens as the training part."""
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
     def setup(self, stage: str) -> None:
         """Brings the tokens `[T]` to the device, once, unless they are too many."""
         tokens = self.data.tokens
-        self.tokens = tokens.to(self.device) if len(tokens) <= HELD else tokens
+        self.tokens = tokens.to(self.device) if len(tokens) <= ON_DEVICE else tokens
         self.lengths = torch.tensor(self.data.tokenizer.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
 
     def loader(self, part: str) -> Iterable[tuple[Tensor, int]]:
-        """Gives places `[B]` long where windows begin, and the length of these windows."""
+        """Gives positions `[B]` long where windows begin, and the length of these windows."""
         limit = None
         if part == "train":
             limit = -(-max(self.data.sizes[1:]) // self.context)
         return SequentialWindows(self.data.parts[part], self.context, limit)
 
     def train_loader(self, number: int = 0) -> Iterable[Tensor]:
-        """Gives places `[B]` long where windows of the whole context begin."""
-        places = self.data.sizes[0] - self.context
-        return RandomWindows(places, self.batch_size, self.seed, number)
+        """Gives positions `[B]` long where windows of the whole context begin."""
+        starts = self.data.sizes[0] - self.context
+        return RandomWindows(starts, self.batch_size, self.seed, number)
 
     def windows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
-        """Reads tokens `[B, length]` from places `[B]` on, and those after each, `[B, length]`."""
-        places = starts.to(self.tokens.device)[:, None] + self.offsets[: length + 1]
-        tokens = self.tokens[places].to(self.device).long()
+        """Reads tokens `[B, length]` from positions `[B]` on, and the one after each of them."""
+        positions = starts.to(self.tokens.device)[:, None] + self.offsets[: length + 1]
+        tokens = self.tokens[positions].to(self.device).long()
         return tokens[:, :-1], tokens[:, 1:]
 
     def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
@@ -129,23 +133,23 @@ class LanguageModelling(Task):
         }
 
     def metrics(self) -> dict[str, float]:
-        """Gives nats for each symbol, perplexity, and bits for each character of the text."""
-        if not self.measured:
+        """Gives the loss in nats a symbol, perplexity, and bits a character of the text."""
+        if not self.last_metrics:
             means = super().metrics()
             loss = means["loss"]
-            self.measured = {
+            self.last_metrics = {
                 "loss": loss,
                 "perplexity": math.exp(loss) if loss < 700 else math.inf,
                 "bits_per_character": loss / math.log(2) / means["characters"],
             }
-        return self.measured
+        return self.last_metrics
 
     def chance_metrics(self) -> dict[str, float]:
-        """Of the frequencies in the training part; each symbol is counted once more there."""
+        """Gives the loss of the frequencies in the training part, with one more of each symbol."""
 
         def counts(part: str) -> Tensor:
-            places = self.data.parts[part]
-            tokens = self.data.tokens[places.start : places.stop].split(2**24)
+            positions = self.data.parts[part]
+            tokens = self.data.tokens[positions.start : positions.stop].split(2**24)
             size = len(self.data.tokenizer)
             return sum(torch.bincount(some.long(), minlength=size) for some in tokens)  # type: ignore
 
@@ -154,9 +158,9 @@ class LanguageModelling(Task):
         return {"test/loss": ((test * nats).sum() / test.sum()).item()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """How alike the tokens of a validation window are, and the size of the stream."""
-        places = self.data.parts["val"]
-        starts = torch.linspace(places.start, places.stop - self.context - 1, SHOWN).long()
+        """Gives the size of the stream in validation windows, and how alike its tokens are."""
+        positions = self.data.parts["val"]
+        starts = torch.linspace(positions.start, positions.stop - self.context - 1, SHOWN).long()
         values = self.model.values(self.windows(starts, self.context)[0])
         curves = {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
         if self.context > 1:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.inference.trained import CALL, Trained
+from tasks.inference.trained_module import CALL, Trained
 from tasks.transformer.sample import SampleText
 from zoo.config.options import checked
 
 
 class TrainedText(Trained):
-    """A language model."""
+    """A language model: called with a text, it gives what follows."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -22,22 +22,22 @@ class TrainedText(Trained):
         return tuple(tokenizer.decode([number]) for number in range(len(tokenizer)))
 
     def prepare(self, text: str) -> tuple[Tensor]:
-        """Tokens `[1, T]` of the end of a text; the module gives the logits of what follows each.
+        """The tokens `[1, T]` of the end of a text, as the net takes them.
 
         Args:
-            text: of known characters; of an empty one the symbol that comes before a text.
+            text: of known characters; an empty one gives the token that stands before a text.
         """
-        numbers = SampleText(text).given(self.learned)[-self.learned.context :]
+        numbers = SampleText(text).prompt_tokens(self.learned)[-self.learned.context :]
         return (torch.tensor([numbers], device=self.learned.device),)
 
     @torch.no_grad()
     def forward(self, text: str = "", tokens: int = 200, **options: Any) -> str:
-        """What follows a text.
+        """The text that follows another one.
 
         Args:
             text: that comes first, of characters of the training text.
-            tokens: symbols to add.
+            tokens: number of symbols to add.
             options: `temperature`, `top_k` and `seed` as of the verb `sample`.
         """
-        given = {"prompt": text, "tokens": tokens, **options}
-        return SampleText(**checked(SampleText, given, CALL)).continuation(self.learned)
+        arguments = {"prompt": text, "tokens": tokens, **options}
+        return SampleText(**checked(SampleText, arguments, CALL)).continuation(self.learned)

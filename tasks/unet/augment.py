@@ -1,4 +1,4 @@
-"""Random changes of images together with their masks."""
+"""Random changes of batches of images together with their masks: geometry and colours."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class AugmentMasks:
     """Random changes of whole batches of images and masks, drawn for each batch by its number.
 
     Args:
-        flip: mirror every second image, left to right.
-        flip_vertical: mirror every second image, top to bottom.
+        flip: mirror an image left to right, or not, with equal chances.
+        flip_vertical: likewise, top to bottom.
         rotate: turn by 0, 90, 180 or 270 degrees; windows must be square.
         crop: side of a random square window, at most the image's; 0: the whole image.
         scale: zoom by a factor from 1 / scale to scale, uniform in its logarithm; 1: none. Images
@@ -38,19 +38,27 @@ class AugmentMasks:
     contrast: float = 0.0
 
     def window(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of what is cut from an image."""
+        """The height and width of the window that is cut from an image of this size."""
         return (min(self.crop, height), min(self.crop, width)) if self.crop else (height, width)
 
     def draw(self, seed: int, number: int, size: int, height: int, width: int) -> MaskDraws:
-        """What is drawn for one batch of images."""
+        """The random choices for one batch.
+
+        Args:
+            seed: of all choices.
+            number: of the batch.
+            size: B, its images.
+            height: of the images.
+            width: of the images.
+        """
         rng = np.random.default_rng(keyed_seed(seed, "augment", str(number)))
         mirrored = rng.integers(0, 2, (2, size)) * [[self.flip_vertical], [self.flip]]
         turns = rng.integers(0, 4, size) * self.rotate
         zoom = self.scale ** rng.uniform(-1, 1, size)
-        place = rng.random((2, size))
+        corner = rng.random((2, size))
         brightness = self.brightness * rng.uniform(-1, 1, size)
         contrast = 1 + self.contrast * rng.uniform(-1, 1, size)
-        sizes = zip((height, width), self.window(height, width), mirrored, place, strict=True)
+        sizes = zip((height, width), self.window(height, width), mirrored, corner, strict=True)
         rows, columns = (self.positions(*axis, zoom) for axis in sizes)
         return MaskDraws(
             rows,
@@ -61,18 +69,33 @@ class AugmentMasks:
         )
 
     def positions(
-        self, length: int, cut: int, mirrored: np.ndarray, place: np.ndarray, zoom: np.ndarray
+        self, length: int, cut: int, mirrored: np.ndarray, corner: np.ndarray, zoom: np.ndarray
     ) -> Tensor:
-        """`[B, cut]`: where on an axis of the image a window's pixels come from."""
+        """Where on one axis of the image the pixels of each window come from, `[B, cut]`.
+
+        Args:
+            length: pixels of the image on this axis.
+            cut: pixels of the window.
+            mirrored: `[B]`, 1 where the axis is reversed.
+            corner: `[B]`, where the window begins, from 0 to 1.
+            zoom: `[B]`, the factors.
+        """
         spare = length - cut / zoom
-        first = place * spare if self.scale > 1 else np.floor(place * (spare + 1))
+        first = corner * spare if self.scale > 1 else np.floor(corner * (spare + 1))
         steps = first[:, None] + (np.arange(cut) + 0.5) / zoom[:, None] - 0.5
         return torch.from_numpy(np.where(mirrored[:, None], steps[:, ::-1], steps)).float()
 
-    def moved(
+    def geometric(
         self, images: Tensor, masks: Tensor, draws: MaskDraws, which: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Normalised images `[B, C, H, W]` and masks `[B, H, W]`; `which` names their draws."""
+        """Images `[n, C, h, w]` and masks `[n, h, w]`, cropped, zoomed, mirrored and turned alike.
+
+        Args:
+            images: `[n, C, H, W]` normalised, some of a batch.
+            masks: `[n, H, W]` uint8.
+            draws: the choices for the batch.
+            which: `[n]` long, the positions of the images in the batch.
+        """
         device, (height, width) = images.device, masks.shape[1:]
         rows, columns = draws.rows[which].to(device), draws.columns[which].to(device)
         if self.scale == 1:
@@ -86,16 +109,23 @@ class AugmentMasks:
             grid = torch.stack([x, y], -1)
             images = F.grid_sample(images, grid, align_corners=False)
             shifted = (masks.float() - UNLABELLED)[:, None]  # beyond the image is 0
-            found = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)
-            masks = (found[:, 0] + UNLABELLED).to(torch.uint8)
+            sampled = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)
+            masks = (sampled[:, 0] + UNLABELLED).to(torch.uint8)
         if self.rotate:
             turns = draws.turns[which].tolist()
             images = torch.stack([x.rot90(k, (1, 2)) for x, k in zip(images, turns, strict=True)])
             masks = torch.stack([x.rot90(k, (0, 1)) for x, k in zip(masks, turns, strict=True)])
         return images, masks
 
-    def lit(self, images: Tensor, std: Tensor, draws: MaskDraws, which: Tensor) -> Tensor:
-        """Normalised images with other brightness and contrast; `std` `[C, 1, 1]` of the data."""
+    def colour_jitter(self, images: Tensor, std: Tensor, draws: MaskDraws, which: Tensor) -> Tensor:
+        """The images with other brightness and contrast, `[n, C, H, W]`.
+
+        Args:
+            images: `[n, C, H, W]` normalised, some of a batch.
+            std: `[C, 1, 1]`, by which they were normalised.
+            draws: the choices for the batch.
+            which: `[n]` long, the positions of the images in the batch.
+        """
         if not (self.brightness or self.contrast):
             return images
         brightness, contrast = (
@@ -110,11 +140,11 @@ class MaskDraws:
     """The random choices of one batch.
 
     Args:
-        rows: `[B, h]` the rows of the image that the window's rows come from.
-        columns: `[B, w]` likewise.
-        turns: `[B]` quarter turns of the window.
-        brightness: `[B]` what is added.
-        contrast: `[B]` the factor.
+        rows: `[B, h]`, the rows of the image that those of the window come from.
+        columns: `[B, w]`, likewise.
+        turns: `[B]`, quarter turns of the window.
+        brightness: `[B]`, what is added to values between 0 and 1.
+        contrast: `[B]`, the factors.
     """
 
     rows: Tensor

@@ -1,4 +1,4 @@
-"""Losses of segmentation: ratios of sums over a batch, so that several processes equal one."""
+"""Losses of segmentation, as ratios of sums over a batch, so that several processes equal one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.data.masks.dataset import UNLABELLED, MaskSet
 from zoo.errors import ConfigError
 from zoo.shard import sum_over_processes
 
-Kind = Literal["cross_entropy", "dice", "focal"]
+LossKind = Literal["cross_entropy", "dice", "focal"]
 Balance = Literal["balanced", "damped"]
 Sums = dict[str, Tensor]
 
@@ -32,7 +32,7 @@ class SegmentationLoss:
     Args:
         kinds: the loss, or several.
         weights: of each loss; None: 1 each.
-        classes: w, `[K]`.
+        classes: w, the weights of the classes, `[K]`.
         gamma: of the focal loss.
 
     Errors:
@@ -41,12 +41,12 @@ class SegmentationLoss:
 
     def __init__(
         self,
-        kinds: Kind | Sequence[Kind],
+        kinds: LossKind | Sequence[LossKind],
         weights: Sequence[float] | None,
         classes: Tensor,
         gamma: float,
     ):
-        self.kinds: list[Kind] = [kinds] if isinstance(kinds, str) else list(kinds)
+        self.kinds: list[LossKind] = [kinds] if isinstance(kinds, str) else list(kinds)
         self.weights = [1.0] * len(self.kinds) if weights is None else list(weights)
         if len(self.kinds) != len(self.weights):
             raise ValueError(f"{len(self.kinds)} losses have {len(self.weights)} loss_weights")
@@ -54,38 +54,42 @@ class SegmentationLoss:
         self.gamma = gamma
 
     def sums(self, logits: Tensor, y: Tensor) -> Sums:
-        """The sums that the losses are ratios of.
+        """The sums over a batch that the losses are ratios of.
 
         Args:
             logits: `[B, K, H, W]`.
             y: `[B, H, W]` uint8, classes or `UNLABELLED`.
+
+        Returns:
+            `[K]` for the pixels of each class (`true`) and, for dice, the probabilities of each
+            class at all pixels (`guessed`) and at its own (`shared`); `[]` for the other losses.
         """
         target, size = y.long(), logits.shape[1]
         self.classes = self.classes.to(y.device)
         true = torch.bincount(target.flatten(), minlength=256)[:size].float()
         log = F.log_softmax(logits.float(), 1)
-        found = {"true": true}
+        sums = {"true": true}
         if "cross_entropy" in self.kinds:
-            found["cross_entropy"] = F.nll_loss(
+            sums["cross_entropy"] = F.nll_loss(
                 log, target, self.classes, ignore_index=UNLABELLED, reduction="sum"
             )
         if "focal" in self.kinds:
             each = F.nll_loss(log, target, ignore_index=UNLABELLED, reduction="none")
             weight = F.pad(self.classes, (0, 256 - size))[target]
             wrong = (1 - torch.exp(-each)).clamp(min=1e-6)  # zero has no gradient below gamma = 1
-            found["focal"] = (weight * wrong**self.gamma * each).sum()
+            sums["focal"] = (weight * wrong**self.gamma * each).sum()
         if "dice" in self.kinds:
             known = target != UNLABELLED
             q = log.exp() * known[:, None]
-            own = q.gather(1, target.where(known, 0)[:, None])[:, 0]
-            found["guessed"] = q.sum((0, 2, 3))
-            found["shared"] = torch.zeros_like(true).index_add_(
-                0, target.where(known, 0).flatten(), own.flatten()
+            of_true = q.gather(1, target.where(known, 0)[:, None])[:, 0]
+            sums["guessed"] = q.sum((0, 2, 3))
+            sums["shared"] = torch.zeros_like(true).index_add_(
+                0, target.where(known, 0).flatten(), of_true.flatten()
             )
-        return found
+        return sums
 
     def value(self, sums: Sums) -> Tensor:
-        """The loss from the sums over a batch, or over many."""
+        """The loss `[]` from the `sums` of one or many batches."""
         true, classes = sums["true"], self.classes.to(sums["true"])
         total = torch.zeros_like(true[0])
         for kind, weight in zip(self.kinds, self.weights, strict=True):
@@ -100,23 +104,31 @@ class SegmentationLoss:
 
 
 def over_processes(sums: Sums) -> Sums:
-    """The same sums over all processes, with their gradients."""
+    """The `sums` of one process added up over all processes, with their gradients."""
     flat = sum_over_processes(torch.cat([value.flatten() for value in sums.values()]))
     parts = flat.split([value.numel() for value in sums.values()])
     return {k: part.view_as(v) for (k, v), part in zip(sums.items(), parts, strict=True)}
 
 
-def weights_of(data: MaskSet, given: list[float] | Balance | None) -> Tensor:
-    """The weight of each class in the losses; ConfigError where they do not fit the classes."""
+def weights_of(data: MaskSet, option: list[float] | Balance | None) -> Tensor:
+    """The weight of each class in the losses, `[K]`.
+
+    Args:
+        data: with K classes.
+        option: the weights, or how they follow from the share of each class; None: 1 each.
+
+    Errors:
+        ConfigError: the weights do not fit the classes.
+    """
     size = len(data.classes)
-    if given is None:
+    if option is None:
         return torch.ones(size)
-    if isinstance(given, str):
+    if isinstance(option, str):
         shares = data.counts(data.train).double()
         shares /= shares.sum()
-        weights = (shares ** {"balanced": -1, "damped": -0.5}[given]).where(shares > 0, 0)
+        weights = (shares ** {"balanced": -1, "damped": -0.5}[option]).where(shares > 0, 0)
         return (weights / (shares @ weights)).float()
-    if len(given) != size or not any(given):
-        what = f"class_weights={given} with {size} classes: {', '.join(data.classes)}"
+    if len(option) != size or not any(option):
+        what = f"class_weights={option} with {size} classes: {', '.join(data.classes)}"
         raise ConfigError(what, "task.class_weights", f"give {size} numbers, not all of them 0")
-    return torch.tensor(given)
+    return torch.tensor(option)

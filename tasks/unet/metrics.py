@@ -1,4 +1,4 @@
-"""Metrics of segmentation over a whole data set, from counts that are summed over batches."""
+"""Metrics of segmentation over a whole data set, from counts that are added up over batches."""
 
 from __future__ import annotations
 
@@ -15,35 +15,46 @@ DILATION = 0.02  # of the image's diagonal
 
 
 def confusion(y: Tensor, guess: Tensor, size: int) -> Tensor:
-    """The pixels of each true class (row) that are taken for each class, `[size, size]` long.
+    """How many pixels of each class (row) are taken for each class (column), `[size, size]` long.
 
     Args:
-        y: uint8, classes or `UNLABELLED`, which does not count; any shape.
-        guess: classes, of the same shape.
+        y: uint8 of any shape, classes or `UNLABELLED`, which does not count.
+        guess: the predicted classes, of the same shape.
+        size: number of classes.
     """
     pairs = y.long() * size + guess
     return torch.bincount(pairs[y != UNLABELLED], minlength=size * size).view(size, size)
 
 
 def rim_width(height: int, width: int) -> int:
-    """The width of the rims that boundary IoU compares, in pixels."""
+    """The width in pixels of the rims that boundary IoU compares."""
     return max(1, round(DILATION * (height**2 + width**2) ** 0.5))
 
 
 def rims(labels: Tensor, width: int) -> Tensor:
-    """Which pixels of `[B, H, W]` are at most `width` pixels inside their class's contour.
+    """Which pixels lie at most `width` pixels inside the contour of their class, `[B, H, W]` bool.
 
     The image's border is a contour too. Unlabelled pixels make none and belong to no rim.
+
+    Args:
+        labels: `[B, H, W]` uint8, classes or `UNLABELLED`.
+        width: of the rims.
     """
     known = labels != UNLABELLED
     value = labels.to(torch.int16)
-    highest = widened(value.where(known, -1), width)
-    lowest = -widened((-value).where(known, -OUTSIDE), width, -OUTSIDE)
+    highest = dilated(value.where(known, -1), width)
+    lowest = -dilated((-value).where(known, -OUTSIDE), width, -OUTSIDE)
     return known & (highest != lowest)
 
 
-def widened(x: Tensor, width: int, outside: int = OUTSIDE) -> Tensor:
-    """The maximum over the square of 2 width + 1 pixels around each pixel of `[B, H, W]`."""
+def dilated(x: Tensor, width: int, outside: int = OUTSIDE) -> Tensor:
+    """The maximum over a square around each pixel, `[B, H, W]`.
+
+    Args:
+        x: `[B, H, W]` integers.
+        width: the square has sides of 2 width + 1 pixels.
+        outside: the value beyond the image.
+    """
     x = F.pad(x, (width,) * 4, value=outside)
     for axis in (1, 2):
         reach = 1
@@ -56,21 +67,25 @@ def widened(x: Tensor, width: int, outside: int = OUTSIDE) -> Tensor:
 
 
 def rim_counts(y: Tensor, guess: Tensor, size: int) -> Tensor:
-    """The pixels of each class's rim in both, in the truth and in the answer, `[3, size]` long.
+    """How many pixels the rim of each class has, `[3, size]` long.
+
+    The rows count pixels of the rims in both truth and prediction, in the truth, and in the
+    prediction.
 
     Args:
         y: `[B, H, W]` uint8, classes or `UNLABELLED`, which does not count.
-        guess: `[B, H, W]` classes.
+        guess: `[B, H, W]`, the predicted classes.
+        size: number of classes.
     """
     width = rim_width(*y.shape[1:])
     guess = guess.to(torch.uint8).where(y != UNLABELLED, UNLABELLED)
-    true, found = rims(y, width), rims(guess, width)
-    parts = (y[true & found & (y == guess)], y[true], guess[found])
+    true, predicted = rims(y, width), rims(guess, width)
+    parts = (y[true & predicted & (y == guess)], y[true], guess[predicted])
     return torch.stack([torch.bincount(part.int(), minlength=size) for part in parts])
 
 
-def measures(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """The metrics of a data set. Classes that neither truth nor answer has are left out.
+def overlap_metrics(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """The metrics of a data set, without classes that neither truth nor prediction has.
 
     mean_iou: the mean over classes of TP / (TP + FP + FN)
     dice: the mean over classes of 2 TP / (2 TP + FP + FN)
@@ -80,21 +95,21 @@ def measures(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[str, flo
     iou/NAME: TP / (TP + FP + FN) of one class
 
     Args:
-        counts: of `confusion`.
-        rim: of `rim_counts`.
+        counts: `[K, K]`, sums of `confusion`.
+        rim: `[3, K]`, sums of `rim_counts`.
         names: of the classes.
     """
     counts, rim = counts.double(), rim.double()
     both, size = counts.diagonal(), counts.sum(0) + counts.sum(1)
-    there = size > 0
-    iou = (both / (size - both))[there]
+    occurs = size > 0
+    iou = (both / (size - both))[occurs]
     shared, *each = rim[:, rim[1:].sum(0) > 0]
-    found = {
+    metrics = {
         "mean_iou": iou.mean(),
-        "dice": (2 * both / size)[there].mean(),
+        "dice": (2 * both / size)[occurs].mean(),
         "boundary_iou": (shared / (each[0] + each[1] - shared)).mean(),
         "accuracy": both.sum() / counts.sum(),
     }
-    present = [name for name, seen in zip(names, there.tolist(), strict=True) if seen]
-    found |= {f"iou/{name}": value for name, value in zip(present, iou, strict=True)}
-    return {name: value.item() for name, value in found.items()}
+    present = [name for name, seen in zip(names, occurs.tolist(), strict=True) if seen]
+    metrics |= {f"iou/{name}": value for name, value in zip(present, iou, strict=True)}
+    return {name: value.item() for name, value in metrics.items()}

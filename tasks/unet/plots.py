@@ -1,4 +1,4 @@
-"""Figures of segmentation: image, truth, answer and difference side by side."""
+"""Figures of segmentation: image, true mask, prediction and difference side by side."""
 
 from __future__ import annotations
 
@@ -23,37 +23,49 @@ Picture = tuple[Tensor, str]  # `[H, W, 3]` uint8 and what stands above it
 
 
 def in_colour(image: Tensor) -> Tensor:
-    """`[H, W, 3]` of an image `[C, H, W]`."""
+    """The pixels `[H, W, 3]` of an image `[C, H, W]`, grey or in colour."""
     return image.expand(3, -1, -1).movedim(0, -1)
 
 
 def painted(mask: Tensor, size: int) -> Tensor:
-    """`[H, W, 3]` of a mask `[H, W]`; unlabelled pixels are white."""
+    """The pixels `[H, W, 3]` uint8 of a mask `[H, W]` of `size` classes, unlabelled ones white."""
     colours = torch.full((256, 3), 255, dtype=torch.uint8)
     colours[:size] = palette(size)
     return colours[mask.long()]
 
 
 def difference(image: Tensor, mask: Tensor, guess: Tensor) -> Tensor:
-    """`[H, W, 3]`: the image in pale grey with mistaken pixels in red."""
+    """The image in pale grey with mistaken pixels in red, `[H, W, 3]` uint8.
+
+    Args:
+        image: `[C, H, W]` uint8.
+        mask: `[H, W]`, classes or `UNLABELLED`.
+        guess: `[H, W]`, the predicted classes.
+    """
     grey = (image.float().mean(0) * 0.5 + 110).to(torch.uint8)
     wrong = (mask != guess) & (mask != UNLABELLED)
     return torch.where(wrong[..., None], WRONG, grey[..., None])
 
 
 def image_iou(mask: Tensor, guess: Tensor, size: int) -> float:
-    """Mean IoU of one image over the classes that it or the answer has."""
+    """The mean IoU of one image over the classes that its mask or the prediction has.
+
+    Args:
+        mask: `[H, W]`, classes or `UNLABELLED`.
+        guess: `[H, W]`, the predicted classes.
+        size: number of classes.
+    """
     counts = confusion(mask, guess, size).double()
     both, all_ = counts.diagonal(), counts.sum(0) + counts.sum(1)
     return (both / (all_ - both))[all_ > 0].mean().nan_to_num(1.0).item()
 
 
 def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
-    """The worst test images at the left, those around the median at the right.
+    """The test images with the lowest IoU at the left, those around the median at the right.
 
     Args:
         data: with N images in its test part.
-        guess: `[N, H, W]` uint8.
+        guess: `[N, H, W]` uint8, their predicted classes.
         title: of the run.
     """
     size = len(data.classes)
@@ -79,7 +91,14 @@ def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
 
 
 def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str) -> Figure:
-    """A training batch `[B, C, H, W]` and `[B, H, W]` as the model sees it, two pairs in a row."""
+    """A training batch as the model sees it, two pairs of image and mask in a row.
+
+    Args:
+        images: `[B, C, H, W]` uint8.
+        masks: `[B, H, W]` uint8.
+        names: of the classes.
+        title: of the run.
+    """
     shown: list[Picture] = []
     for image, mask in zip(images, masks, strict=True):
         shown += [(in_colour(image), "image"), (painted(mask, len(names)), "mask")]
@@ -88,9 +107,9 @@ def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str
 
 
 def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: str) -> Figure:
-    """Rows of pictures of one size with the colours of the classes below.
+    """Rows of captioned pictures of one size, with the colours of the classes below.
 
-    All of them are one image: many axes would take seconds.
+    They are drawn as one image: many axes would take seconds.
     """
     from matplotlib.patches import Patch
 

@@ -12,21 +12,23 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tasks.data.decode import Encoded, Mode, array, converted, read
-from tasks.data.folders import folder_at, shown
+from tasks.data.encoded import Encoded, Mode, array, converted, read_image
+from tasks.data.folders import folder_at
 from tasks.data.masks.palette import palette
-from tasks.inference.files import Found, given_folder, images_in, writing
+from tasks.data.phrases import shown
+from tasks.inference.files import InputFiles, images_in, output_folder, writing
 from zoo.config.sizes import Width
 from zoo.errors import ConfigError, DataError
 from zoo.report import Report
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 
 
 class PredictMasks:
     """Writes a mask for every image: a PNG of the image's own size whose values are classes.
 
-    A mask has its image's name with the ending `.png`; images whose names differ in the ending
-    alone keep theirs in front of it. Files that are no images are named in the report.
+    A mask has its image's name with the ending `.png`. Where names of images differ in the ending
+    alone, theirs stays in front of it. Files that are no images are named in the report.
 
     Args:
         path: an image, or a folder of images; folders inside it are searched too.
@@ -46,62 +48,62 @@ class PredictMasks:
         self.path, self.out, self.size = folder_at(path), out, size
 
     def __call__(self, task: Any, folder: RunFolder) -> Report:
-        out = given_folder(self.out, folder.path / "predictions", "out")
-        found = images_in(self.path)
-        targets = self.targets(found, out)
+        out = output_folder(self.out, folder.path / "predictions", "out")
+        images = images_in(self.path)
+        targets = self.targets(images, out)
         mode: Mode = "rgb" if task.images.shape[1] == 3 else "grey"
         shorter = self.size or task.data.shorter
         names, colours = task.data.classes, palette(len(task.data.classes))
         written = []
-        for file, target in zip(found.files, targets, strict=True):
+        for file, target in zip(images.files, targets, strict=True):
             encoded = Encoded(file, "path", 0)
-            pixels = read(encoded, lambda image: array(converted(image, mode), None))
+            pixels = read_image(encoded, lambda image: array(converted(image, mode), None))
             if isinstance(pixels, str):
-                found.lose(file, pixels)
+                images.add_unreadable(file, pixels)
                 continue
-            shares = mask_shares(task, torch.from_numpy(pixels.copy()), shorter)
+            probabilities = mask_probabilities(task, torch.from_numpy(pixels.copy()), shorter)
             try:
                 with writing(target, "out"):
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(target, png(shares.argmax(0).to(torch.uint8), colours))
+                    atomic_write(target, png(probabilities.argmax(0).to(torch.uint8), colours))
             except ConfigError as error:  # of this name alone, where others can be written
-                found.lose(file, f"its mask {str(error).partition(' -- ')[0]}")
+                images.add_unreadable(file, f"its mask {str(error).partition(' -- ')[0]}")
                 continue
             written.append({"image": shown(file.path), "mask": shown(target)})
         if not written:
             what = f"none of {len(targets)} files is an image whose mask can be written"
             raise DataError(what, shown(self.path), "give path=FOLDER with images")
         record = {"masks": written, "classes": list(names), "folder": shown(out)}
-        lines = found.lines() + [f"{number} {shown(name)}" for number, name in enumerate(names)]
+        lines = images.lines() + [f"{number} {shown(name)}" for number, name in enumerate(names)]
         lines.append(f"{len(written)} masks in {shown(out)}")
-        return Report(record | found.record(), "\n".join(lines))
+        return Report(record | images.record(), "\n".join(lines))
 
-    def targets(self, found: Found, out: Path) -> list[Path]:
-        """For every file the mask that is written for it.
+    def targets(self, images: InputFiles, out: Path) -> list[Path]:
+        """The path of the mask of every file.
 
         Errors:
             ConfigError: masks would lie among the images.
         """
-        if any(out.resolve().is_relative_to(folder) for folder in found.folders):
+        if any(out.resolve().is_relative_to(folder) for folder in images.folders):
             what = f"{shown(out)} is among the images"
             raise ConfigError(what, f"path={shown(self.path)}", "give out=FOLDER elsewhere")
-        places = [Path(file.place) for file in found.files]
-        names = [place.with_name(f"{place.stem}.png") for place in places]
-        whole = [place.with_name(f"{place.name}.png") for place in places]
+        paths = [Path(file.relative) for file in images.files]
+        names = [path.with_name(f"{path.stem}.png") for path in paths]
+        whole = [path.with_name(f"{path.name}.png") for path in paths]
         while True:  # a whole name can be what is left of another one
-            taken = Counter(names)
-            told = [w if taken[n] > 1 else n for n, w in zip(names, whole, strict=True)]
-            if told == names:
+            uses = Counter(names)
+            fresh = [w if uses[n] > 1 else n for n, w in zip(names, whole, strict=True)]
+            if fresh == names:
                 return [out / name for name in names]
-            names = told
+            names = fresh
 
 
-def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:
-    """The probability of every class at every pixel, `[classes, H, W]`.
+def mask_probabilities(task: Any, image: Tensor, shorter: int | None) -> Tensor:
+    """The probability of every class at every pixel, `[classes, H, W]` on the CPU.
 
     Args:
         task: the trained task.
-        image: `[C, H, W]` of bytes.
+        image: `[C, H, W]` uint8.
         shorter: pixels to which its shorter side is scaled for the net; None: as it is.
     """
     x = task.normalised(image[None].to(task.device))
@@ -116,7 +118,12 @@ def mask_shares(task: Any, image: Tensor, shorter: int | None) -> Tensor:
 
 
 def png(mask: Tensor, colours: Tensor) -> bytes:
-    """A mask as a PNG with a palette; its values are the classes."""
+    """The bytes of a PNG whose values are classes.
+
+    Args:
+        mask: `[H, W]` uint8, classes.
+        colours: `[classes, 3]` uint8, its palette.
+    """
     image = Image.fromarray(mask.numpy())
     image.putpalette(colours.flatten().tolist())
     file = io.BytesIO()

@@ -9,14 +9,14 @@ import torch
 from annotated_types import Ge, Gt, Len, Lt
 from torch import Tensor
 
-from tasks.data.batches import InOrder
+from tasks.data.batches import SequentialBatches
 from tasks.data.masks.dataset import MaskSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from tasks.unet.augment import AugmentMasks
-from tasks.unet.losses import Balance, Kind, SegmentationLoss, over_processes, weights_of
-from tasks.unet.metrics import confusion, measures, rim_counts
+from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
+from tasks.unet.metrics import confusion, overlap_metrics, rim_counts
 from zoo.config.sizes import Pixels
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import refuse_single_values
@@ -48,13 +48,13 @@ class Segmentation(ImageTask):
             training part's pixels, `damped`: the root of that; both with a mean of 1 over the
             pixels; None: 1.
         gamma: of the focal loss.
-        flip: mirror every second image, left to right.
+        flip: mirror an image left to right, or not, with equal chances.
         flip_vertical: likewise, top to bottom.
-        rotate: by quarter turns; windows must be square.
+        rotate: turn by 0, 90, 180 or 270 degrees; windows must be square.
         crop: side of a random square window; 0: the whole image.
         scale: zoom by a random factor from 1 / scale to scale.
-        brightness: largest shift of all values, which lie between 0 and 1.
-        contrast: largest relative change.
+        brightness: largest number that is added to all values, which lie between 0 and 1.
+        contrast: largest relative change of the difference to an image's mean.
 
     Errors:
         ValueError: a gamma without the focal loss.
@@ -72,7 +72,7 @@ class Segmentation(ImageTask):
         data: MaskSet,
         optimizer: Optimizer,
         seed: int,
-        loss: Kind | Annotated[list[Kind], Len(1)] = "cross_entropy",
+        loss: LossKind | Annotated[list[LossKind], Len(1)] = "cross_entropy",
         loss_weights: list[Annotated[float, Gt(0)]] | None = None,
         class_weights: list[Factor] | Balance | None = None,
         gamma: Factor = GAMMA,
@@ -97,13 +97,13 @@ class Segmentation(ImageTask):
         weights = weights_of(data, class_weights)
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
 
-    def pieces(self, examples: Tensor) -> InOrder:
-        """Cuts examples `[n]` long into pieces `[B]` for evaluation."""
-        return InOrder(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
+    def eval_batches(self, examples: Tensor) -> SequentialBatches:
+        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
+        return SequentialBatches(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
-        return self.pieces(self.data.parts[part])
+        return self.eval_batches(self.data.parts[part])
 
     def inputs(self, number: int, examples: Tensor, shard: Shard = WHOLE) -> tuple[Tensor, Tensor]:
         """Gives this process's images of a training batch as the model sees them, and their masks.
@@ -119,8 +119,8 @@ class Segmentation(ImageTask):
         which = shard.of(len(examples)).index()
         draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
         images, masks = self.images[examples[which]], self.targets[examples[which]]
-        x, y = self.augment.moved(self.normalised(images), masks, draws, which)
-        return self.augment.lit(x, self.std, draws, which), y
+        x, y = self.augment.geometric(self.normalised(images), masks, draws, which)
+        return self.augment.colour_jitter(x, self.std, draws, which), y
 
     def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
         """Computes the loss `[]` of the number of a batch and its examples `[B]` long."""
@@ -149,22 +149,22 @@ class Segmentation(ImageTask):
         }
 
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
-        """Turns the totals of `eval_sums` into the loss and measures of overlap."""
+        """Turns the totals of `eval_sums` into the loss and metrics of overlap."""
         counts, rims = totals.pop("confusion"), totals.pop("rims")
         loss = self.criterion.value(totals).item()
-        return {"loss": loss, **measures(counts, rims, self.data.classes)}
+        return {"loss": loss, **overlap_metrics(counts, rims, self.data.classes)}
 
     def chance_metrics(self) -> dict[str, float]:
-        """Of the class with the most pixels in the training part."""
+        """Gives the metrics of always answering the most frequent class of the training part."""
         data: MaskSet = self.data
         guess = int(data.counts(data.train).argmax())
         counts = torch.zeros(len(data.classes), len(data.classes))
         counts[:, guess] = data.counts(data.test)
-        found = measures(counts, torch.ones(3, len(data.classes)), data.classes)
-        return {f"test/{name}": found[name] for name in ("mean_iou", "accuracy")}
+        metrics = overlap_metrics(counts, torch.ones(3, len(data.classes)), data.classes)
+        return {f"test/{name}": metrics[name] for name in ("mean_iou", "accuracy")}
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """The root mean square of the stream on validation images, through all levels."""
+        """Gives the root mean square of the stream on validation images, through all levels."""
         values: list[Tensor] = []
 
         def note(stack: Any, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -172,13 +172,13 @@ class Segmentation(ImageTask):
 
         stacks = [module for module in self.model.modules() if isinstance(module, Stack)]
         hooks = [stack.register_forward_hook(note) for stack in stacks]
-        self.logits(next(iter(self.pieces(self.data.val))))
+        self.logits(next(iter(self.eval_batches(self.data.val))))
         for hook in hooks:
             hook.remove()
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
 
     def figures(self, title: str) -> dict[str, Figure]:
-        """Test images, the worst and typical ones, with truth and answer; a training batch."""
+        """Draws the worst and typical test images with their predictions, and a training batch."""
         from tasks.unet.plots import answers_figure, batch_figure
 
         data: MaskSet = self.data

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from tasks.inference.images import Pictures, batch_of
-from tasks.inference.trained import Trained
-from tasks.unet.predict import mask_shares
+from tasks.inference.trained_module import Trained
+from tasks.unet.predict import mask_probabilities
 
 
 class TrainedMasks(Trained):
-    """A segmentation net."""
+    """A segmentation net: called with images, it gives probabilities at every pixel."""
 
     def prepare(self, images: Pictures) -> tuple[Tensor]:
-        """Images normed, in their own size.
+        """The images as the net takes them, normalised, `[B, C, H, W]` in their own size.
 
         Args:
             images: of one size, `[B, C, H, W]` uint8, a PIL image, or a list.
@@ -22,14 +22,15 @@ class TrainedMasks(Trained):
         return (self.learned.normalised(self.pixels(images).to(self.learned.device)),)
 
     def pixels(self, images: Pictures) -> Tensor:
+        """The images as one batch `[B, C, H, W]` uint8 with the channels of the training's."""
         return batch_of(images, self.learned.images.shape[1], None)
 
     @torch.no_grad()
     def forward(self, images: Pictures) -> Tensor:
         """The probability of each class at each pixel, `[B, classes, H, W]`.
 
-        The net sees shorter sides of the training's length; `.argmax(1)` is the map of classes.
+        Images are scaled for the net as those of the training were; `.argmax(1)` gives the masks.
         """
         pixels = self.pixels(images)
-        shares = [mask_shares(self.learned, each, self.learned.data.shorter) for each in pixels]
-        return torch.stack(shares)
+        shorter = self.learned.data.shorter
+        return torch.stack([mask_probabilities(self.learned, image, shorter) for image in pixels])

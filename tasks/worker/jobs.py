@@ -1,4 +1,4 @@
-"""What a worker does for a comparison: measure a kind of run, or run a cell."""
+"""What a worker does for a comparison: measure the costs of a cell, or run it."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
 
 STEPS = 3  # that are timed
-SOURCES: dict[str, Any] = {}  # loaded data, for the next cell that asks for it
+LOADED: dict[str, Any] = {}  # data, for the next cell that asks for it
 
 
-def remembered(source: Any) -> Any:
-    """The data of a source, loaded once by a process."""
+def load_once(source: Any) -> Any:
+    """The data of a source, which is loaded again only after other data."""
     key = json.dumps([type(source).__qualname__, vars(source)], sort_keys=True, default=repr)
-    if key not in SOURCES:
-        SOURCES.clear()  # memory for one
-        SOURCES[key] = source.load()
-    return SOURCES[key]
+    if key not in LOADED:
+        LOADED.clear()  # memory for one
+        LOADED[key] = source.load()
+    return LOADED[key]
 
 
-def configured(plain: dict[str, Any]) -> Config:
-    """The configuration of a cell, without a mirror of its own."""
+def cell_config(plain: dict[str, Any]) -> Config:
+    """The configuration of a cell from its plain form, without a logger: the comparison has one."""
     rest = {key: value for key, value in plain.items() if key not in ("choices", "logger")}
     return from_plain(rest, {**plain["choices"], "logger": "none"}, "cell")
 
 
 def measure(plain: dict[str, Any]) -> dict[str, Any]:
-    """What a run will cost and what it will read: one step is counted, some are timed.
+    """The costs of a run and the digest of its data: one step is counted, some are timed.
 
     FLOPs are those of a training step as PyTorch's counter sees them: multiplications and additions
     of dense products, convolutions and attention.
     """
-    config = configured(plain)
-    training, task = build_trainer_options(config), build_task(config, remembered)
+    config = cell_config(plain)
+    training, task = build_trainer_options(config), build_task(config, load_once)
     redraw(task.model, config.seed)
     if training.accelerator == "gpu":
         task = task.to("cuda")
@@ -69,18 +69,18 @@ def measure(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def step(task: Task, batch: Any) -> None:
-    """One training step without the optimiser."""
+    """Computes the loss of a batch and its gradients."""
     task.model.zero_grad()
     task.loss(batch).backward()
 
 
 def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
-    """Trains and evaluates one run in a fresh folder; a run that diverges is a result as well."""
-    config = configured(plain)
-    training, task = build_trainer_options(config), build_task(config, remembered)
+    """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not."""
+    config = cell_config(plain)
+    training, task = build_trainer_options(config), build_task(config, load_once)
     folder = RunFolder(Path(path))
     folder.create()
-    folder.write_config(config.plain(), config.given)
+    folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
-        train(config, training, task, folder, None, pictures=False)
+        train(config, training, task, folder, None, figures=False)
     return {"status": folder.result()["status"]}

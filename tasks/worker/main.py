@@ -1,4 +1,4 @@
-"""A worker of a comparison: requests come in as lines of JSON, answers go out as lines."""
+"""A worker of a comparison: it reads requests and writes replies, each a line of JSON."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def act(request: dict[str, Any]) -> dict[str, Any]:
-    """Does what a request asks for."""
-    from tasks.worker import jobs as cells
+    """Does what a request asks for; returns the result."""
+    from tasks.worker import jobs
 
     if request["do"] == "measure":
-        return cells.measure(request["config"])
-    return cells.run_cell(request["config"], request["folder"])
+        return jobs.measure(request["config"])
+    return jobs.run_cell(request["config"], request["folder"])
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a request: what was done, or the error, its exit code and whether to retry."""
+    """The reply to a request: the result, or the text of the error and its exit code."""
     try:
         return act(request)
     except Exception as error:
@@ -38,7 +38,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def die_with_parent() -> None:
-    """Has the system kill this process when the one that started it ends, however it ends."""
+    """Has Linux kill this process when the one that started it ends, however it ends."""
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL)
@@ -47,7 +47,7 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    """Serves until the input ends; whatever else prints goes to the log."""
+    """Answers requests until the input ends; whatever else is printed goes to stderr."""
     die_with_parent()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

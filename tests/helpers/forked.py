@@ -10,7 +10,7 @@ LOADED = [
     "tasks.inference.use",
     "tasks.training.train",
     "tasks.diffusion.task",
-    "tasks.data.graphs.sources",
+    "tasks.data.graphs.csbm",
 ]
 LOADED += ["zoo.probes.plots", "zoo.models.gnn", "hydra", "pydantic", "pytest"]
 SERVER.set_forkserver_preload(LOADED)

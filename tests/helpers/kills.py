@@ -21,21 +21,21 @@ ROOT = Path(__file__).parents[2]
 PLACES = {  # what is called there; a blow falls before or after one of the calls
     "batch": "tasks.recovery.checkpoints.Checkpointer.on_train_batch_end",
     "step": "tasks.recovery.checkpoints.Checkpointer.end_step",
-    "row": "tasks.training.callbacks.MetricsLogger.row",
-    "offer": "tasks.training.callbacks.BestWeights.update",
+    "row": "tasks.training.metrics_logger.MetricsLogger.row",
+    "offer": "tasks.training.best_weights.BestWeights.update",
     "validation": "tasks.training.module.Task.validation_step",
-    "evaluation": "tasks.training.evaluate.measured",
+    "evaluation": "tasks.training.evaluate.evaluate",
     "write": "os.fsync",
     "pickle": "torch._C.PyTorchFileWriter.write_record",
     "rename": "pathlib.Path.replace",
     "link": "os.link",
-    "sums": "tasks.recovery.tensor_files.write_sums",
-    "save": "tasks.recovery.tensor_files.save_whole",
+    "sums": "tasks.recovery.checksums.write_sums",
+    "save": "tasks.recovery.tensor_files.save_checkpoint",
     "aside": "tasks.recovery.tensor_files.set_aside",
-    "back": "tasks.recovery.tensor_files.put_back",
-    "load": "tasks.recovery.tensor_files.load_checkpoint",
+    "back": "tasks.recovery.tensor_files.copy_checkpoint",
+    "load": "tasks.recovery.loading.load_checkpoint",
     "weights": "tasks.training.train.save_weights",
-    "edit": "tasks.recovery.rollback.edit",
+    "edit": "tasks.recovery.rollback.rewrite_for_return",
     "figures": "tasks.training.train.draw",
     "forget": "zoo.run_folder.RunFolder.forget_after",
     "config": "zoo.run_folder.RunFolder.write_config",
@@ -169,7 +169,7 @@ def third(folder, blow):
     import tasks.recovery.tensor_files as files
 
     fall(blow)
-    files.save_whole(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
+    files.save_checkpoint(checkpoint(3), folder / "last.ckpt", folder / "previous.ckpt")
 
 
 TWO = ["trainer.devices=2", "trainer.accelerator=cpu"]
@@ -269,7 +269,7 @@ def unequal(home):
 
 def wrong_sums(folder):
     """The names in a folder's SHA256SUMS that lack, stand twice or have another digest."""
-    from tasks.recovery.tensor_files import digest, read_sums
+    from tasks.recovery.checksums import digest, read_sums
 
     files = (path for kind in ("*.ckpt", "*.safetensors") for path in folder.glob(kind))
     right = [(digest(path), path.name) for path in files]

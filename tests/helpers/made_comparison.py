@@ -5,7 +5,8 @@ import math
 import random
 
 from zoo.compare.report.sources import PLAN
-from zoo.run_folder import SCHEMA, write_whole
+from zoo.run_folder import SCHEMA
+from zoo.system.atomic import atomic_write
 
 
 def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", recipe="", **changes):
@@ -60,7 +61,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", re
         **changes,
     }
     folder.mkdir(exist_ok=True)
-    write_whole(folder / PLAN, json.dumps(plan))
+    atomic_write(folder / PLAN, json.dumps(plan))
     return folder
 
 

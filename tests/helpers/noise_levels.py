@@ -2,11 +2,11 @@
 
 import torch
 
-from tasks.diffusion.noise_schedule import Noise
+from tasks.diffusion.noise_schedule import NoiseSchedule
 
 
 def levels(**given):
     options = {"schedule": "linear", "prediction": "epsilon", "variance": "fixed_small", **given}
-    noise = Noise(timesteps=1000, **options)
+    noise = NoiseSchedule(timesteps=1000, **options)
     noise.to(torch.device("cpu"))
     return noise

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tasks.worker.main import die_with_parent
-from zoo.compare.execution.engine import Local
+from zoo.compare.execution.local import LocalEngine
 from zoo.compare.execution.schedule import Job, run_all
 from zoo.compare.execution.store import Store
 
@@ -41,17 +41,17 @@ def worker(kills):
 def parent(path, names, workers, kills, seconds):
     """Runs the cells of some names in a folder and notes every result that is kept."""
     store = Store(Path(path))
-    keep = store.keep
+    commit = store.commit
 
     def noted(cell, folder):
-        keep(cell, folder)
+        commit(cell, folder)
         with (store.path / "kept").open("a") as file:
             file.write(f"{cell}\n")
 
-    store.keep = noted
+    store.commit = noted
     command = [sys.executable, __file__, "worker", str(kills)]
-    engine = Local(workers, store.logs, seconds, command)
-    store.sweep()
+    engine = LocalEngine(workers, store.logs, seconds, command)
+    store.clean_up()
     try:
         jobs = [Job(name, {"name": name}) for name in names]
         tally = run_all(jobs, store, engine, lambda tally: None)

@@ -11,7 +11,7 @@ from PIL import Image
 from small_runs import weights
 
 from tasks.data.images.dataset import ImageSet
-from tasks.data.images.sources import Digits
+from tasks.data.images.digits import Digits
 from tasks.diffusion import frechet
 from tasks.diffusion import noise_schedule as noise
 from tasks.diffusion import task as diffusion

@@ -1,1 +1,1 @@
-"""Backward passes that spend time instead of memory."""
+"""Backward passes that compute activations again, so that memory need not hold them."""

@@ -1,4 +1,4 @@
-"""Branches computed again in the backward pass, under the conditions of the first time."""
+"""Writes computed again in the backward pass, with the same random numbers and autocast."""
 
 from __future__ import annotations
 
@@ -15,43 +15,52 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def kept_buffers(*modules: nn.Module) -> Iterator[None]:
-    """Modules write into copies of their buffers: running statistics stay as they are."""
+def unchanged_buffers(*modules: nn.Module) -> Iterator[None]:
+    """A context after which the buffers of modules, such as running statistics, are as before."""
     owners = {owner for module in modules for owner in module.modules() if owner._buffers}
     buffers = {owner: dict(owner._buffers) for owner in owners}
-    for owner, own in buffers.items():
-        owner._buffers.update({k: None if v is None else v.clone() for k, v in own.items()})
+    for owner, values in buffers.items():
+        copies = {k: None if v is None else v.clone() for k, v in values.items()}
+        owner._buffers.update(copies)
     try:
         yield
     finally:
-        for owner, own in buffers.items():
-            owner._buffers.update(own)
+        for owner, values in buffers.items():
+            owner._buffers.update(values)
 
 
 def checkpointed(
-    site: Connection,
+    connection: Connection,
     state: State,
     branch: nn.Module,
     *args: Any,
     shortcut: nn.Module | None = None,
     **kwargs: Any,
 ) -> State:
-    """The site's next state; what lies between is computed again in the backward pass.
+    """The state after a write whose activations are computed again in the backward pass.
 
     Running statistics change once, as without checkpointing.
+
+    Args:
+        connection: writes.
+        state: before the write.
+        branch: called with what the connection reads, `args` and `kwargs`.
+        args: side inputs of the branch.
+        shortcut: maps the state at a stage change.
+        kwargs: side inputs of the branch, by name.
     """
-    modules = [module for module in (site, branch, shortcut) if module is not None]
-    given = {"shortcut": shortcut, "use_reentrant": False, **kwargs}
+    modules = [module for module in (connection, branch, shortcut) if module is not None]
+    options = {"shortcut": shortcut, "use_reentrant": False, **kwargs}
     if not torch.compiler.is_compiling():  # a compiled graph holds each update once anyway
-        given["context_fn"] = lambda: (nullcontext(), kept_buffers(*modules))
-    return checkpoint(site, state, branch, *args, **given)
+        options["context_fn"] = lambda: (nullcontext(), unchanged_buffers(*modules))
+    return checkpoint(connection, state, branch, *args, **options)
 
 
 class Moment:
-    """The random states and the autocast setting at the time of its creation.
+    """The random states and autocast settings of the moment in which it is created.
 
     Args:
-        tensor: lies on the device whose settings count beside the CPU's.
+        tensor: lies on the device whose settings are stored beside the CPU's.
     """
 
     def __init__(self, tensor: Tensor):
@@ -66,7 +75,10 @@ class Moment:
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """The autocast setting, without its cache: casts made without gradients must not last."""
+        """A context with these autocast settings, and without autocast's cache.
+
+        A cast that was made without gradients must not be taken from it later.
+        """
         with ExitStack() as contexts:
             for kind, setting in self.settings.items():
                 contexts.enter_context(torch.autocast(kind, *setting, cache_enabled=False))
@@ -74,7 +86,7 @@ class Moment:
 
     @contextmanager
     def again(self) -> Iterator[None]:
-        """The same random numbers and autocast setting; the random states return afterwards."""
+        """A context with these random states and settings; the random states return at its end."""
         with torch.random.fork_rng(self.devices, device_type=self.kind), self.autocast():
             torch.set_rng_state(self.random)
             set_device_states(self.devices, self.states, device_type=self.kind)

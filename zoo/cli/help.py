@@ -1,4 +1,4 @@
-"""The page of a verb: its keys with defaults and meanings, as files and docstrings give them."""
+"""The page of a verb: its keys with their defaults and meanings, read from files and docstrings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.usage import VERBS
+from zoo.cli.usage import USAGES
 from zoo.cli.verbs import BENCHES
-from zoo.config import registry, source
+from zoo.config import registry, source_code
 from zoo.config.options import as_word
 from zoo.config.tree import flatten
 from zoo.config.yaml_file import read_yaml
@@ -22,13 +22,13 @@ TRAINED = ("fit", "bench", "show")  # verbs that take a whole configuration
 
 
 def page(verb: str, words: Sequence[str]) -> str:
-    """What a verb does, what it takes and commands that show it.
+    """The page of a verb: what it does, examples, and its keys.
 
     Args:
         verb: its name.
         words: of the command line; `task=gnn` adds the options of what that task chooses.
     """
-    usage = VERBS[verb]
+    usage = USAGES[verb]
     lines = [f"usage: python -m zoo {verb} {usage.takes}", "", usage.about, ""]
     lines += [f"  python -m zoo {verb} {words}".rstrip() for words in usage.examples]
     lines += heading("keys", (entry(key, text) for key, text in usage.keys.items()))
@@ -36,7 +36,7 @@ def page(verb: str, words: Sequence[str]) -> str:
         lines += described("tasks.inference.verify.Verify")
     if verb == "bench":
         kinds = BENCHES.items()
-        lines += [entry(f"of={kind}", source.about(module)) for kind, module in kinds]
+        lines += [entry(f"of={kind}", source_code.about(module)) for kind, module in kinds]
     if verb in TRAINED:
         lines += configuration(verb, words)
     if verb == "compare":
@@ -46,85 +46,91 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb == "list":
         lines += heading("groups", [", ".join((*registry.GROUPS, "compare"))])
     for task in registry.names("task"):
-        verbs = source.constant(registry.class_path("task", task), "verbs") or {}
+        verbs = source_code.constant(registry.class_path("task", task), "verbs") or {}
         if verb in verbs:
             lines += heading(f"of a run of task={task}", described(verbs[verb]))
     return "\n".join(lines)
 
 
 def heading(title: str, entries: Any) -> list[str]:
-    """Entries under a title; nothing without any."""
-    found = list(entries)
-    return ["", f"{title}:", *found] if found else []
+    """Lines under a title; no lines without any entry."""
+    lines = list(entries)
+    return ["", f"{title}:", *lines] if lines else []
 
 
 def entry(key: str, meaning: str) -> str:
-    """A key, with what it means."""
+    """A key with its meaning, wrapped to the page."""
     head = f"  {key}"
     first = f"{head:<{COLUMN}}" if len(head) < COLUMN - 1 else f"{head}  "
     return textwrap.fill(f"{first}{meaning}", WIDTH, subsequent_indent=" " * COLUMN).rstrip()
 
 
 def option(key: str, default: Any, meaning: str) -> str:
-    """A key with its default, if that is short, and what it means."""
+    """A key with its meaning, and with its default if that is short."""
     word = "" if isinstance(default, dict) else f"={as_word(default)}"
     return entry(key + word * (len(word) < COLUMN), meaning.replace("None:", "null:"))
 
 
 def described(dotted: str) -> Iterator[str]:
-    """The options of a class, of which no file speaks."""
-    texts = source.meanings(source.docstring(dotted))
-    for key, default in source.defaults(dotted).items():
+    """The lines of a class's options, read from its docstring and its constructor."""
+    texts = source_code.meanings(source_code.docstring(dotted))
+    for key, default in source_code.defaults(dotted).items():
         yield option(key, default, texts.get(key, ""))
 
 
 def configuration(verb: str, words: Sequence[str]) -> list[str]:
-    """The keys of a configuration: general ones, groups, and options of what is chosen."""
+    """The lines of a whole configuration: general keys, groups, and options of the choices."""
     general = next(iter(registry.homes())) / "run.yaml"
     texts = comments(general)
     content = {k: v for k, v in read_yaml(general).items() if k != "defaults"}
     lines = [option(key, value, texts.get(key, "")) for key, value in flatten(content).items()]
     pairs = (word.partition("=") for word in words)
-    given = {group: name for group, _, name in pairs if group in registry.GROUPS}
-    chosen = {**defaults_of(general), **given}
+    stated = {group: name for group, _, name in pairs if group in registry.GROUPS}
+    chosen = {**defaults_of(general), **stated}
     task: dict[str, Any] = {}
-    if "task" in given:
-        file = registry.find("task", given["task"])
-        task, chosen = read_yaml(file), {**chosen, **defaults_of(file), **given}
+    if "task" in stated:
+        file = registry.find("task", stated["task"])
+        task, chosen = read_yaml(file), {**chosen, **defaults_of(file), **stated}
     for group in sorted({*registry.GROUPS} - {"trainer"}, key=lambda name: (name != "task", name)):
         alike = registry.FOLDERS.get(group)
         names = f"as {alike}" if alike else ", ".join(registry.names(group))
         lines.append(entry(f"{group}={chosen[group]}" if group in chosen else group, names))
     for group, name in chosen.items():
         if group != "preset":
-            lines += heading(f"{group}={name}", options(group, name, task.get(group, {})))
-    if "task" not in given:
+            lines += heading(f"{group}={name}", option_lines(group, name, task.get(group, {})))
+    if "task" not in stated:
         lines += ["", f"of a task, with its options and defaults: {verb} task=gnn --help"]
     return lines
 
 
-def options(group: str, name: str, changed: dict[str, Any]) -> Iterator[str]:
-    """The options of a choice; what the task changes of them has its value."""
+def option_lines(group: str, name: str, changed: dict[str, Any]) -> Iterator[str]:
+    """The lines of a choice's options.
+
+    Args:
+        group: such as `model`.
+        name: the choice.
+        changed: the task's defaults where they differ from those of the choice.
+    """
     file, dotted = registry.find(group, name), registry.class_path(group, name)
-    said = {key.removeprefix("task."): text for key, text in comments(file).items()}
-    texts = {**source.meanings(source.docstring(dotted)), **said}
+    remarks = {key.removeprefix("task."): text for key, text in comments(file).items()}
+    texts = {**source_code.meanings(source_code.docstring(dotted)), **remarks}
     for key, default in registry.options(group, name).items():
         yield option(f"{group}.{key}", changed.get(key, default), texts.get(key, ""))
 
 
 def defaults_of(file: Path) -> dict[str, str]:
-    """The choices that a file makes for its groups."""
+    """The default choice of each group in a YAML file."""
     entries = [e for e in read_yaml(file).get("defaults", []) if isinstance(e, dict)]
     pairs = [(key, name) for each in entries for key, name in each.items()]
     return {re.split("[/@]", key)[-1]: name for key, name in pairs if name not in (None, "???")}
 
 
 def comments(file: Path) -> dict[str, str]:
-    """What a YAML file says behind each key, under dotted keys."""
-    found: dict[str, str] = {}
+    """The comment behind each key of a YAML file, by dotted key."""
+    texts: dict[str, str] = {}
     path: list[str] = []
     for indent, key, text in LINES.findall(file.read_text(encoding="utf-8")):
         path = [*path[: len(indent) // 2], key]
         if text:
-            found[".".join(path)] = text
-    return found
+            texts[".".join(path)] = text
+    return texts

@@ -21,6 +21,8 @@ LIGHT = ("list", "show")  # verbs that need no library's cache
 
 @dataclass
 class Flags:
+    """The flags of a command line."""
+
     json: bool = False
     debug: bool = False
     help: bool = False
@@ -48,8 +50,12 @@ def split(argv: Sequence[str]) -> tuple[Flags, str | None, list[str]]:
     return flags, rest[0] if rest else None, rest[1:]
 
 
-def told(flags: Flags, verb: str | None, words: Sequence[str]) -> str:
-    """The version, the overview or the page of a verb; ConfigError where no verb is meant."""
+def information(flags: Flags, verb: str | None, words: Sequence[str]) -> str:
+    """The version, the overview of all verbs, or the page of one verb.
+
+    Errors:
+        ConfigError: no verb, or an unknown one.
+    """
     if flags.version:
         from zoo import __version__
 
@@ -71,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         flags, verb, words = split(argv)
         if flags.version or flags.help or verb not in VERBS:
-            print(told(flags, verb, words))
+            print(information(flags, verb, words))
             return 0
         if verb not in LIGHT:
             spare_caches()
@@ -80,7 +86,7 @@ def main(argv: Sequence[str]) -> int:
         if report is None:  # only the first process of a run reports
             return 0
         print(json.dumps(report.record) if flags.json else report.text)
-        sys.stdout.flush()  # a full disk is told as any error
+        sys.stdout.flush()  # a full disk is an error, as any other
         return report.code
     except KeyboardInterrupt:
         return 130
@@ -92,7 +98,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def failed(error: Exception, argv: Sequence[str]) -> int:
-    """Tells an error in one line, with its traceback where that is asked for; the exit code."""
+    """Prints an error as one line, with its traceback under `--debug`; returns the exit code."""
     if "--debug" in argv:
         traceback.print_exception(error)
     known = as_zoo_error(error)
@@ -102,13 +108,13 @@ def failed(error: Exception, argv: Sequence[str]) -> int:
         hint = "run again with --debug for the traceback"
         line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
     rank = os.environ.get("LOCAL_RANK", "0")
-    if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one says
+    if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one prints
         process = "" if rank == "0" else f"process {rank}: "
         print(f"zoo: error: {process}{line}", file=sys.stderr)
     return known.code if isinstance(known, ZooError) else 1
 
 
 def entry() -> None:
-    """The installed command `zoo`, and `python -m zoo`."""
+    """Runs the installed command `zoo`, which `python -m zoo` is, too."""
     settle()
     sys.exit(main(sys.argv[1:]))

@@ -21,16 +21,16 @@ KINDS = {
     "model": ("model",),
     "data": ("data",),
     "task": ("data", "model", "task"),
-}  # what is registered by a skeleton of each kind
-TRIED = {
+}  # the groups in which a skeleton of each kind registers its name
+TRAINING = {
     "connection": "task=gnn connection={}",
     "model": "task=cnn model={}",
     "data": "task=cnn data={}",
     "task": "task={}",
-}  # what trains a skeleton
+}  # words of `fit` that train a skeleton
 INSTALL = ("pip", "install", "--no-build-isolation", "-e")  # PyTorch brings what builds it
 TEMPLATES = Path(__file__).with_name("templates")
-READ = ("null", "true", "false", "yes", "no", "on", "off", "inf", "nan")  # as other than a name
+YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "inf", "nan")  # not read as texts
 IMPORTS = re.compile(r"(?:^from \S+ import .*\n)+", re.MULTILINE)
 
 
@@ -41,12 +41,12 @@ def new(words: Sequence[str]) -> Report:
         words: `KIND NAME [package=DIR]`.
 
     Errors:
-        ConfigError: an unknown kind, a name that is none or taken, a file that is there, a folder
-            that is no package of its own.
+        ConfigError: an unknown kind; a name that is no word, or is taken; a file that exists; a
+            folder that cannot hold a package.
     """
-    kind, name, given = parsed(words)
+    kind, name, folder = arguments(words)
     refuse_name(kind, name)
-    home = the_checkout() if given is None else the_package(given)
+    home = the_checkout() if folder is None else the_package(folder)
     files = skeleton(kind, name, home)
     write(files)
     written = [near(path) for path in files]
@@ -57,7 +57,11 @@ def new(words: Sequence[str]) -> Report:
 
 
 def skeleton(kind: str, name: str, home: Home) -> dict[Path, str]:
-    """The content of every file; ConfigError where one is there already."""
+    """The content of every file of a skeleton, by path.
+
+    Errors:
+        ConfigError: one of them exists.
+    """
     modules = {group: home.module(group, name) for group in KINDS[kind]}
     values = {"name": name, "Name": titled(name), "package": home.package}
     values |= {group: home.dotted(module) for group, module in modules.items()}
@@ -79,17 +83,21 @@ def skeleton(kind: str, name: str, home: Home) -> dict[Path, str]:
 
 
 def steps(kind: str, name: str, home: Home) -> Iterator[list[str]]:
-    """The commands that install, test and train a skeleton, behind `python -m`."""
+    """The commands that install, test and train a skeleton, as words after `python -m`."""
     if not home.installed:
         yield [*INSTALL, near(home.root)]
     test = near(home.test(kind, name))
     laws = kind == "connection" and not home.package
     yield ["pytest", "tests/test_laws.py", test, "-k", name] if laws else ["pytest", test]
-    yield ["zoo", "fit", *TRIED[kind].format(name).split()]
+    yield ["zoo", "fit", *TRAINING[kind].format(name).split()]
 
 
-def parsed(words: Sequence[str]) -> tuple[str, str, str | None]:
-    """Kind, name and package of the command line."""
+def arguments(words: Sequence[str]) -> tuple[str, str, str | None]:
+    """Kind, name and package folder of a command line.
+
+    Errors:
+        ConfigError: an unknown kind or option, or other than two words.
+    """
     bare = [word for word in words if "=" not in word]
     pairs = dict(word.split("=", 1) for word in words if "=" in word)
     form = "write new KIND NAME [package=DIR]"
@@ -105,11 +113,11 @@ def parsed(words: Sequence[str]) -> tuple[str, str, str | None]:
 
 
 def refuse_name(kind: str, name: str) -> None:
-    """ConfigError for a name that cannot be written, is registered, or means something else."""
+    """Raises ConfigError for a name that is no word, is registered, or stands in the template."""
     where = quoted(["new", kind, name])
-    if not NAME.fullmatch(name) or keyword.iskeyword(name) or name in READ:
+    if not NAME.fullmatch(name) or keyword.iskeyword(name) or name in YAML_WORDS:
         small = re.sub(r"\W+|(?<=[a-z0-9])(?=[A-Z])", "_", name).strip("_").lower()
-        fits = small != name and NAME.fullmatch(small) and small not in READ
+        fits = small != name and NAME.fullmatch(small) and small not in YAML_WORDS
         form = "write a word of small letters, digits and _; a folder is given by package=DIR"
         form = "choose another word, this one is Python's" if keyword.iskeyword(name) else form
         near_it = f"did you mean {small}?" if fits and "/" not in name else form
@@ -134,13 +142,17 @@ def titled(name: str) -> str:
 
 
 def filled(name: str, values: dict[str, str]) -> str:
-    """A template with the names in their places, and its imports in their order."""
+    """A template with the values filled in and its imports sorted."""
     text = Template((TEMPLATES / f"{name}.txt").read_text(encoding="utf-8")).substitute(values)
     return IMPORTS.sub(lambda block: "".join(sorted(block[0].splitlines(keepends=True))), text)
 
 
 def write(files: dict[Path, str]) -> None:
-    """Writes new files with their folders: all of them, or none."""
+    """Writes new files with their folders: all of them, or none.
+
+    Errors:
+        ConfigError: a path that cannot be written.
+    """
     made: list[Path] = []
     try:
         for path, text in files.items():
@@ -162,5 +174,5 @@ def write(files: dict[Path, str]) -> None:
 
 
 def columns(title: str, lines: Any) -> list[str]:
-    """Lines under each other behind a title."""
+    """Lines in a column behind a title."""
     return [f"{title if not number else '':<6}{line}" for number, line in enumerate(lines)]

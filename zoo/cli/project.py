@@ -1,4 +1,4 @@
-"""Where one's own classes are written: into the checkout of the zoo, or into another package."""
+"""Where a skeleton is written: into the checkout of the zoo, or into another package."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zoo.config import registry
 from zoo.errors import ConfigError
 from zoo.system.paths import expanded
 
-HERE = {
+ZOO_PATHS = {
     "connection": "zoo/connections/{}.py",
     "model": "zoo/models/{}.py",
     "data": "tasks/data/{}.py",
     "task": "tasks/{}/task.py",
-}  # places in the zoo itself
-THERE = {
+}  # paths in the zoo itself
+PACKAGE_PATHS = {
     "connection": "connections/{}.py",
     "model": "models/{}.py",
     "data": "data/{}.py",
     "task": "tasks/{}.py",
-}  # places in another package
+}  # paths in another package
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 GROUP = '[project.entry-points."zoo.configs"]'
 
@@ -48,21 +48,21 @@ class Home:
     configs: Path
 
     def module(self, group: str, name: str) -> Path:
-        """The file of a class."""
-        places = THERE if self.package else HERE
-        return self.base / self.package / places[group].format(name)
+        """The file of a new class."""
+        paths = PACKAGE_PATHS if self.package else ZOO_PATHS
+        return self.base / self.package / paths[group].format(name)
 
     def dotted(self, module: Path) -> str:
-        """The name that a module is imported by."""
+        """The dotted name of a module's file."""
         return ".".join(module.relative_to(self.base).with_suffix("").parts)
 
     def test(self, kind: str, name: str) -> Path:
-        """The file of a test; the zoo's own tests lie as what they test."""
+        """The file of a new test; in the zoo, folders of tests mirror those of the code."""
         room = "" if self.package else self.module(kind, name).parent.relative_to(self.base)
         return self.root / "tests" / room / f"test_{name}_{kind}.py"
 
     def inits(self, module: Path) -> Iterator[tuple[Path, str]]:
-        """The `__init__.py` that the folders above a module lack, with their content."""
+        """Each missing `__init__.py` of the folders above a module, with its content."""
         for folder in reversed(module.relative_to(self.base).parents[:-1]):
             init = self.base / folder / "__init__.py"
             if not init.exists():
@@ -75,22 +75,29 @@ class Home:
 
 
 def the_checkout() -> Home:
-    """The project that this code lies in; ConfigError where it is installed without one."""
-    root = registry.HERE.parent
+    """The project that this code lies in.
+
+    Errors:
+        ConfigError: the zoo is installed without one.
+    """
+    root = registry.ZOO.parent
     if not (root / "configs" / "run.yaml").is_file():
         what = "the zoo is installed here, not checked out"
         raise ConfigError(what, str(root), "add package=DIR, for a package of your own")
     return Home(root, root, "", root / "configs")
 
 
-def the_package(given: str) -> Home:
-    """The package in a folder, or the one that will be made there.
+def the_package(folder: str) -> Home:
+    """The package in a folder, or a new one that will be made in it.
+
+    Args:
+        folder: as a user wrote it.
 
     Errors:
         ConfigError: the folder is no package and cannot become one.
     """
-    root = Path(expanded(given, f"package={given}"))
-    where = f"package={given}"
+    where = f"package={folder}"
+    root = Path(expanded(folder, where))
     if root.exists() and not root.is_dir():
         raise ConfigError("a file is there", where, "name a folder")
     project = root / "pyproject.toml"
@@ -112,7 +119,11 @@ def the_package(given: str) -> Home:
 
 
 def declared(project: Path) -> Home:
-    """The package that a `pyproject.toml` declares to the zoo; ConfigError where it does not."""
+    """The package that a `pyproject.toml` declares to the zoo by an entry point.
+
+    Errors:
+        ConfigError: it cannot be read, or declares none.
+    """
     try:
         content = tomllib.loads(project.read_text(encoding="utf-8"))
         points = content.get("project", {}).get("entry-points", {}).get("zoo.configs", {})
@@ -131,6 +142,6 @@ def declared(project: Path) -> Home:
 
 
 def near(path: Path) -> str:
-    """A path as it is written from where the user stands."""
+    """A path relative to the working directory, or absolute if it lies outside of it."""
     short = os.path.relpath(path)
     return str(path.resolve()) if short.startswith("..") else short

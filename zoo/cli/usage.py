@@ -1,4 +1,4 @@
-"""What every verb does, and commands that show it: the pages of `--help` are made of this."""
+"""What every verb does, with examples, from which the pages of `--help` are made."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FILE = {"config": "a YAML file of values, such as the config.yaml of a run"}
 
 @dataclass(frozen=True)
 class Usage:
-    """A verb.
+    """The description of a verb.
 
     Args:
-        about: what it does.
-        examples: words that follow it.
-        keys: what it takes that no class or configuration file describes.
-        takes: the words that follow it.
+        about: what the verb does.
+        examples: words that may follow it.
+        keys: the keys that no class or configuration file describes, with their meanings.
+        takes: the form of the words that follow it.
     """
 
     about: str
@@ -31,7 +31,7 @@ class Usage:
     takes: str = "[key=value ...]"
 
 
-VERBS = {
+USAGES = {
     "fit": Usage(
         "train a network, or continue an interrupted run",
         ("task=gnn connection=plain model.depth=32 seed=1", "from=FOLDER"),
@@ -95,9 +95,9 @@ VERBS = {
 
 
 def overview() -> str:
-    """Every verb with its examples."""
+    """The page of all verbs with their examples."""
     lines = ["usage: python -m zoo [--json] [--debug] VERB [key=value ...]", ""]
-    for verb, usage in VERBS.items():
+    for verb, usage in USAGES.items():
         lines.append(f"  {verb:<8} {usage.about}")
         lines += [f"{'':<13}{verb} {words}".rstrip() for words in usage.examples]
     return "\n".join([*lines, "", FLAGS.rstrip()])

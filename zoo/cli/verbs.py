@@ -1,4 +1,4 @@
-"""The verbs of the command line: each turns its words, once they are checked, into an act."""
+"""The verbs of the command line: each checks its words and returns what is to be done."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ Verb = Callable[[Sequence[str]], Act]
 
 
 def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The checked configuration of a command line, and its keys `from` and `config`."""
     from zoo.config.compose import load
 
     return load(words)
@@ -31,7 +32,11 @@ def fit(words: Sequence[str]) -> Act:
 
 
 def run_named(verb: str, words: Sequence[str]) -> list[str]:
-    """The words `from=FOLDER`; ConfigError where there is none."""
+    """The words `from=FOLDER`.
+
+    Errors:
+        ConfigError: no run is named.
+    """
     named = [word for word in words if word.startswith("from=")]
     if not named:
         keys = [word.partition("=")[0] for word in words if "=" in word]
@@ -50,24 +55,24 @@ def test(words: Sequence[str]) -> Act:
 
 def verify(words: Sequence[str]) -> Act:
     run_named("verify", words)
-    own = [word for word in words if word.startswith("steps=")]
-    config, general = configured([word for word in words if word not in own])
+    options = [word for word in words if word.startswith("steps=")]
+    config, general = configured([word for word in words if word not in options])
     target = import_module("tasks.inference.verify").Verify
-    act = target(**checked(target, parse(own), "verify"))
+    act = target(**checked(target, parse(options), "verify"))
     return partial(act, config, str(general["from"]))
 
 
 def using(verb: str) -> Verb:
-    """A verb for trained runs: `from=` names the run, other words are the verb's options."""
+    """A verb that uses a trained run: `from=` names it, other words are the verb's options."""
 
-    def turn(words: Sequence[str]) -> Act:
+    def act(words: Sequence[str]) -> Act:
         named = run_named(verb, words)
         config, general = configured(named)
         others = [word for word in words if word not in named]
         use = import_module("tasks.inference.use").use
         return partial(use, verb, config, str(general["from"]), others)
 
-    return turn
+    return act
 
 
 def compare(words: Sequence[str]) -> Act:
@@ -98,8 +103,8 @@ def list_(words: Sequence[str]) -> Act:
 
     if len(words) > 1:
         raise ConfigError("list takes one group", "list", "see: python -m zoo list")
-    if words and words[0] not in catalogue.GROUPS:
-        hint = suggest(words[0], catalogue.GROUPS)
+    if words and words[0] not in catalogue.LISTED:
+        hint = suggest(words[0], catalogue.LISTED)
         raise ConfigError(f"unknown group {words[0]!r}", f"list {words[0]}", hint)
     entries = catalogue.group(words[0]) if words else catalogue.overview()
     return partial(Report, entries, catalogue.table(entries))
@@ -116,7 +121,7 @@ def show(words: Sequence[str]) -> Act:
 BENCHES = {
     "fit": "tasks.bench.fit",
     "rules": "tasks.bench.rules",
-    "memory": "tasks.bench.memory",
+    "memory": "tasks.bench.activations",
     "twin": "tasks.bench.reference",
 }
 VERBS: dict[str, Verb] = {

@@ -10,49 +10,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from zoo.compare.analysis.analyse import with_result
+from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Declared, Record
+from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
-from zoo.compare.design.command import command
+from zoo.compare.design.command import fit_command
 from zoo.compare.design.plan import Plan, plan
 from zoo.compare.design.spec import Comparison, declare
-from zoo.compare.execution.costs import Costs, measured
+from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.dry_run import listing
 from zoo.compare.execution.engine import Engine
-from zoo.compare.execution.local import local
+from zoo.compare.execution.local import local_engine
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Job, run_all
 from zoo.compare.execution.store import Store
-from zoo.compare.report.merge import assembled
 from zoo.compare.report.sources import PLAN
-from zoo.compare.report.wandb_sync import mirror
+from zoo.compare.report.wandb_sync import sync
 from zoo.compare.report.write import write_all
 from zoo.errors import quoted
 from zoo.report import Report
-from zoo.run_folder import SCHEMA, write_whole
+from zoo.run_folder import SCHEMA
+from zoo.system.atomic import atomic_write
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
-SAME = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
-        "max_cells", "engine", "dir", "logger")  # leave the comparison what it is  # fmt: skip
-FAILED = 7  # exit code where cells failed
+UNKEYED = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
+           "max_cells", "engine", "dir", "logger")  # words that leave it the same  # fmt: skip
+FAILED = 7  # exit code where runs failed
 
 
 @dataclass
-class Comparing:
-    """A comparison under way.
+class Underway:
+    """A comparison that is under way.
 
     Args:
         name: of its declaration.
         words: of the command line.
         options: as declared.
-        plan: its cells.
-        store: its folder.
-        engine: what runs them.
+        plan: of its runs.
+        store: that holds them.
+        engine: that runs them.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Comparing:
     store: Store
     engine: Engine
 
-    def costs(self) -> Costs:
-        """What every kind of run will cost."""
+    def costs(self) -> tuple[dict[str, Cost], dict[str, str]]:
+        """The cost of each kind of run, and for the kinds that have none the reason."""
         kinds = {cell.kind: cell for cell in self.plan.cells}
-        return measured(kinds, self.engine, self.store.path / "costs.json")
+        return measure_costs(kinds, self.engine, self.store.path / "costs.json")
 
-    def run(self, cell: Cell, cost: Mapping[str, Any]) -> Run:
-        """A cell as a run that waits."""
+    def run(self, cell: Cell, cost: Cost | None) -> Run:
+        """The record of a run that has not begun."""
         return Run(
             place=cell.place.title(),
             task=cell.place.task,
@@ -78,73 +78,105 @@ class Comparing:
             arm=cell.arm,
             pair=cell.pair,
             seed=cell.config.seed,
-            id=cell.id(cost.get("data_digest", "")),
+            id=cell.id(cost.data_digest if cost else ""),
             recipe=cell.recipe,
-            flops=cost.get("flops"),
-            command=command(cell),
+            flops=cost.flops if cost else None,
+            command=fit_command(cell),
         )
 
-    def jobs(self, runs: list[Run], costs: Costs) -> tuple[list[Job], dict[str, str]]:
-        """The runs that can begin, and why the others cannot, by their addresses."""
-        jobs, lost = [], {}
-        for run, cell in zip(runs, self.plan.cells, strict=True):
-            cost = costs[cell.kind]
-            if "lost" in cost:
-                lost[run.id] = cost["lost"]
-            else:
-                jobs.append(Job(run.id, cell.config.plain(), cost["seconds"]))
-        return jobs, lost
+    def jobs(self, runs: Sequence[Run], costs: Mapping[str, Cost]) -> list[Job]:
+        """The runs that can begin: those of kinds whose cost is known."""
+        return [
+            Job(run.id, cell.config.plain(), costs[cell.kind].seconds)
+            for run, cell in zip(runs, self.plan.cells, strict=True)
+            if cell.kind in costs
+        ]
 
-    def ended(self, run: Run, why: str) -> Run:
-        """A run with its result, or failed."""
-        result = self.store.result(run.id)
-        return with_result(run, result) if result else replace(run, status="failed", reason=why)
+    def with_outcome(self, run: Run, reason: str) -> Run:
+        """The record of a run with its result, or as failed for a reason."""
+        result = result_of(run.id, [self.store.path])
+        return with_result(run, result) if result else replace(run, status="failed", reason=reason)
+
+    def record(self, runs: list[Run]) -> Record:
+        """The record of the comparison without what is computed of its runs."""
+        options, plan = self.options, self.plan
+        return Record(
+            schema=SCHEMA,
+            name=self.name,
+            command=quoted(["python", "-m", "zoo", "compare", *self.words]),
+            declared=Declared(
+                arms={arm.name: values_of(arm, options) for arm in plan.arms},
+                baselines=plan.baselines,
+                places=[place.title() for place in plan.places],
+                pairs=plan.pairs,
+                effects=options.effects,
+                references=options.references,
+                published=options.published,
+                null=options.null,
+            ),
+            cells=runs,
+        )
 
 
 def compare(words: Sequence[str]) -> Report:
-    """Runs a comparison, or what of it is missing, and reports it."""
-    name, options, given = declare(words)
-    found = plan(options, given)
-    store = Store(folder(name, options, words))
-    store.sweep()
-    with messages(), local(options, store) as engine:
-        comparing = Comparing(name, words, options, found, store, engine)
-        log.info("%d runs in %s", len(found.cells), store.path)
-        costs = comparing.costs()
-        runs = [comparing.run(cell, costs[cell.kind]) for cell in found.cells]
-        jobs, lost = comparing.jobs(runs, costs)
+    """Runs a comparison, or what of it is missing, and reports it.
+
+    Args:
+        words: of the command line.
+    """
+    name, options, axes = declare(words)
+    planned = plan(options, axes)
+    store = Store(folder_of(name, options, words))
+    store.clean_up()
+    with log_to_stderr(), local_engine(options, store) as engine:
+        underway = Underway(name, words, options, planned, store, engine)
+        log.info("%d runs in %s", len(planned.cells), store.path)
+        costs, unmeasured = underway.costs()
+        runs = [underway.run(cell, costs.get(cell.kind)) for cell in planned.cells]
+        failed = {
+            run.id: unmeasured[cell.kind]
+            for run, cell in zip(runs, planned.cells, strict=True)
+            if cell.kind in unmeasured
+        }
+        jobs = underway.jobs(runs, costs)
         if options.dry_run:
-            return Report(*listing(runs, jobs, lost, store, engine, found.hypotheses))
-        record, plans = outline(comparing, runs), store.path / PLAN
-        write_whole(plans, json.dumps(record.plain()))
+            return listing(runs, jobs, failed, store, engine, planned.hypotheses)
+        record, plan_file = underway.record(runs), store.path / PLAN
+        atomic_write(plan_file, json.dumps(record.plain()))
         try:
             with Progress(sys.stderr) as progress:
                 tally = run_all(jobs, store, engine, progress.show)
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-    lost |= tally.failed
-    record.cells = [comparing.ended(run, lost.get(run.id, "")) for run in runs]
-    record = assembled(record, [store.path])
+    failed |= tally.failed
+    record.cells = [underway.with_outcome(run, failed.get(run.id, "")) for run in runs]
+    record = analysed(record, [store.path])
     text = write_all(record, store.path)
-    plans.unlink(missing_ok=True)
-    if options.mirror and given.get("logger") != ["none"]:
-        with messages():
-            mirror(record, store.path)
-    return Report(record.plain(), text, FAILED if lost else 0)
+    plan_file.unlink(missing_ok=True)
+    if options.mirror and axes.get("logger") != ["none"]:
+        with log_to_stderr():
+            sync(record, store.path)
+    return Report(record.plain(), text, FAILED if failed else 0)
 
 
-def folder(name: str, options: Comparison, words: Sequence[str]) -> Path:
-    """Where a comparison lies: more pairs of the same runs come to those that are there."""
+def folder_of(name: str, options: Comparison, words: Sequence[str]) -> Path:
+    """The folder of a comparison; words that change what is compared add a key to its name.
+
+    Args:
+        name: of the declaration.
+        options: as declared.
+        words: of the command line.
+    """
     bare = [word.removeprefix("compare.") for word in words]
-    rest = sorted(word for word in bare if word.partition("=")[0] not in SAME)
-    key = f"-{hashlib.sha256(json.dumps(rest).encode()).hexdigest()[:6]}" if rest else ""
-    return Path(options.dir or f"runs/compare-{name}{key}")
+    changing = sorted(word for word in bare if word.partition("=")[0] not in UNKEYED)
+    digest = hashlib.sha256(json.dumps(changing).encode()).hexdigest()[:6]
+    return Path(options.dir or f"runs/compare-{name}{f'-{digest}' if changing else ''}")
 
 
 @contextmanager
-def messages() -> Iterator[None]:
-    """Messages of the project go to stderr."""
+def log_to_stderr() -> Iterator[None]:
+    """Writes the project's log to stderr inside the block."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine("zoo: %(message)s"))
     log.addHandler(handler)
@@ -157,27 +189,6 @@ def messages() -> Iterator[None]:
 
 
 def values_of(arm: Arm, options: Comparison) -> Values:
-    """What an arm sets, of one that is named too."""
+    """The options of an arm, those of its declaration included."""
     values = dict(arm.values)
     return {**options.arms.get(values.pop("arm", ""), {}), **values}
-
-
-def outline(comparing: Comparing, runs: list[Run]) -> Record:
-    """The record of a comparison before anything is computed."""
-    options, found = comparing.options, comparing.plan
-    return Record(
-        schema=SCHEMA,
-        name=comparing.name,
-        command=quoted(["python", "-m", "zoo", "compare", *comparing.words]),
-        declared=Declared(
-            arms={arm.name: values_of(arm, options) for arm in found.arms},
-            baselines=found.baselines,
-            places=[place.title() for place in found.places],
-            pairs=found.pairs,
-            effects=options.effects,
-            references=options.references,
-            published=options.published,
-            null=options.null,
-        ),
-        cells=runs,
-    )

@@ -1,4 +1,4 @@
-"""What is registered, read from YAML files and docstrings without importing anything heavy."""
+"""The catalogue of registered names, read from YAML files and docstrings without heavy imports."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config import registry
-from zoo.config.source import docstring
+from zoo.config.source_code import docstring
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
-GROUPS = tuple(sorted((*registry.GROUPS, "compare")))  # that can be listed
-COMMENTED = ("preset", "compare")  # files that say what they are in their first lines
+LISTED = tuple(sorted((*registry.GROUPS, "compare")))  # groups that `list` shows
+COMMENTED = ("preset", "compare")  # groups whose files describe themselves in a leading comment
 COSTS = Path(__file__).with_name(
     "costs.json"
 )  # times and memory of `--json bench of=rules task=cnn norm=pre`, by mode
 
 
-def fields(text: str) -> dict[str, str]:
+def docstring_fields(text: str) -> dict[str, str]:
     """The first sentence and the labelled paragraphs of a docstring.
 
-    >>> fields("A rule.\\n\\nEquation: x' = x\\nState: one\\n    tensor.")
+    >>> docstring_fields("A rule.\\n\\nEquation: x' = x\\nState: one\\n    tensor.")
     {'summary': 'A rule.', 'equation': "x' = x", 'state': 'one tensor.'}
     """
     entry = {"summary": text.partition("\n\n")[0].replace("\n", " ")}
@@ -40,7 +40,7 @@ def fields(text: str) -> dict[str, str]:
 
 
 def group(name: str) -> list[dict[str, Any]]:
-    """An entry for every registered name of a group."""
+    """An entry for every registered name of a group: its description and its options."""
     entries = []
     for entry in registry.names(name):
         if name in COMMENTED:
@@ -52,15 +52,15 @@ def group(name: str) -> list[dict[str, Any]]:
                 )
             }
         else:
-            described = fields(docstring(registry.class_path(name, entry)))
-        given = {} if name in COMMENTED else registry.options(name, entry)
+            described = docstring_fields(docstring(registry.class_path(name, entry)))
+        options = {} if name in COMMENTED else registry.options(name, entry)
         costs = {"measured": measured(entry)} if name == "connection" else {}
-        entries.append({"name": entry, **described, **costs, "options": given})
+        entries.append({"name": entry, **described, **costs, "options": options})
     return entries
 
 
 def measured(rule: str) -> dict[str, float]:
-    """What a step costs under a rule against `residual`; nothing for rules that were not timed."""
+    """Time and memory of a step under a rule, relative to `residual`; empty if never measured."""
     costs = {}
     for mode, rules in json.loads(COSTS.read_text(encoding="utf-8")).items():
         if rule in rules:
@@ -70,7 +70,7 @@ def measured(rule: str) -> dict[str, float]:
 
 
 def page() -> str:
-    """The connections as a table in Markdown, with links to their papers; their page holds it."""
+    """The table of `zoo/connections/README.md`: every connection, with links to its papers."""
     modes = ["eager time", "compiled time", "memory"]
     heads = ["rule", "equation", "state", "start", "cost", *modes, "paper"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
@@ -87,8 +87,8 @@ def page() -> str:
 
 
 def overview() -> list[dict[str, Any]]:
-    """An entry for every group: its names."""
-    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in GROUPS]
+    """An entry for every group, which lists its names."""
+    return [{"name": name, "summary": ", ".join(registry.names(name))} for name in LISTED]
 
 
 def table(entries: list[dict[str, Any]]) -> str:
@@ -104,6 +104,6 @@ def table(entries: list[dict[str, Any]]) -> str:
             costs = (f"{key} x{value}" for key, value in entry["measured"].items())
             lines.append(f"{'':<{width}}{'measured:':<10}{'; '.join(costs)}; residual is x1")
         if entry.get("options"):
-            given = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
-            lines.append(f"{'':<{width}}{'options:':<10}{given}")
+            options = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
+            lines.append(f"{'':<{width}}{'options:':<10}{options}")
     return "\n".join(lines)

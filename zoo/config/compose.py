@@ -12,6 +12,7 @@ from zoo.config.limits import continue_limits, default_limits, settle_limits, se
 from zoo.config.overrides import parse
 from zoo.config.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.config.tree import flatten, refuse_code
+from zoo.config.usable_data import usable_with
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import CheckpointError, ConfigError, close, suggest
 from zoo.run_folder import runs_in
@@ -21,14 +22,18 @@ GENERAL = ("seed", "from", "config", "run")  # keys of run.yaml that belong to n
 
 
 def compose(choices: dict[str, str]) -> Config:
-    """The configuration of some choices, with every default that follows from them."""
+    """The configuration of some choices, with all defaults.
+
+    Args:
+        choices: a name for each group that is chosen, the task among them.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
     for group, name in choices.items():
-        read_yaml(registry.find(group, str(name)))  # a broken file is told in one line
+        read_yaml(registry.find(group, str(name)))  # reports a broken file in one line
     refuse_other_tasks(choices)
     first, *others = (str(home.resolve()) for home in registry.homes())
     words = [f"{SLOTS.get(group, group)}={name}" for group, name in choices.items()]
@@ -39,10 +44,10 @@ def compose(choices: dict[str, str]) -> Config:
             composed = hydra_compose("run", words, return_hydra_config=True)
     except HydraException as error:
         reason = str(error).splitlines()[0]
-        lost = [group for group in registry.FOLDERS if f"override '{SLOTS[group]}'" in reason]
-        if lost:
-            what = f"task={choices['task']} has no {lost[0]} skips"
-            raise ConfigError(what, f"{lost[0]}={choices[lost[0]]}", "leave it out") from None
+        slots = [group for group in registry.FOLDERS if f"override '{SLOTS[group]}'" in reason]
+        if slots:
+            what = f"task={choices['task']} has no {slots[0]} skips"
+            raise ConfigError(what, f"{slots[0]}={choices[slots[0]]}", "leave it out") from None
         raise ConfigError(reason, " ".join(words), "see: python -m zoo list") from None
     chosen = OmegaConf.to_container(composed.hydra.runtime.choices)
     groups = {slot: group for group, slot in SLOTS.items()}
@@ -63,7 +68,16 @@ def compose(choices: dict[str, str]) -> Config:
 
 
 def change(config: Config, values: dict[str, Any], where: str) -> None:
-    """Sets values in place; ConfigError with a suggestion for a key that is not there."""
+    """Sets values in a configuration.
+
+    Args:
+        config: is changed.
+        values: by dotted key.
+        where: what sets them, for messages.
+
+    Errors:
+        ConfigError: a key that the configuration lacks; the nearest ones are suggested.
+    """
     refuse_code(values, where)
     for key, value in values.items():
         tree = config.plain()
@@ -83,25 +97,26 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
 
 
 def having(config: Config, key: str) -> str:
-    """Which other choice of its group has an option; empty where none does."""
+    """A hint on an unknown key: the other choices of its group that have it; empty without any."""
     group, _, option = key.partition(".")
     name = config.choices.get(group, "")
     if group in ("model", "task", "trainer") or not option or not name:
         return ""
     others = [n for n in registry.names(group) if option in registry.options(group, n)]
     if others and group == "data":
-        from importlib import import_module
-
-        others = import_module("tasks.training.contract").taking(config.choices["task"], option)
+        others = usable_with(config.choices["task"], option)
     if others:
         return f"{group}={name} has no {option}; choose {group}={' or '.join(others)}"
     return "" if config.sections.get(group) else f"{group}={name} has no options"
 
 
 def chosen_names(tree: dict[str, Any]) -> dict[str, str]:
-    """Takes the choices out of a file's tree: `choices: {task: gnn}` or, shorter, `task: gnn`."""
-    given = tree.pop("choices", {})
-    choices = dict(given) if isinstance(given, dict) else {}
+    """Removes the choices from a file's tree and returns them.
+
+    They are written `choices: {task: gnn}` or, shorter, `task: gnn`.
+    """
+    listed = tree.pop("choices", {})
+    choices = dict(listed) if isinstance(listed, dict) else {}
     for group in registry.GROUPS:
         if isinstance(tree.get(group), str):
             choices[group] = tree.pop(group)
@@ -109,7 +124,12 @@ def chosen_names(tree: dict[str, Any]) -> dict[str, str]:
 
 
 def from_file(path: str, words: dict[str, str]) -> Config:
-    """The configuration that a file holds; `words` are choices of the command line, which win."""
+    """The configuration that a file holds.
+
+    Args:
+        path: the file.
+        words: choices of the command line, which win.
+    """
     rest = read_yaml(Path(path))
     if "preset" in words:
         raise ConfigError("a preset cannot change a file's values", path, "use one of the two")
@@ -117,15 +137,20 @@ def from_file(path: str, words: dict[str, str]) -> Config:
     for group, name in words.items():
         if stored.get(group, name) != name:  # options are for the choice that they stand beside
             usual = registry.options(group, str(stored[group]))
-            lost = [k for k, v in rest.pop(group, {}).items() if usual.get(k) != v]
-            if lost:
-                lines = f"{group}={name} is not {stored[group]}: {', '.join(lost)} left out"
-                say(lines)
+            dropped = [k for k, v in rest.pop(group, {}).items() if usual.get(k) != v]
+            if dropped:
+                say(f"{group}={name} is not {stored[group]}: {', '.join(dropped)} left out")
     return from_plain(rest, {**stored, **words}, path)
 
 
 def from_plain(rest: dict[str, Any], choices: dict[str, str], where: str) -> Config:
-    """The configuration of choices and values, with defaults for what they leave out."""
+    """The configuration of choices and values, with defaults for everything else.
+
+    Args:
+        rest: nested values.
+        choices: a name for each group that is chosen.
+        where: what holds them, for messages.
+    """
     refuse_code(flatten({**rest, "choices": choices}), where)
     for group in choices:
         if group not in registry.GROUPS:
@@ -139,7 +164,7 @@ def from_plain(rest: dict[str, Any], choices: dict[str, str], where: str) -> Con
 
 
 def refuse_misspelt(values: Iterable[str], where: str) -> None:
-    """ConfigError for a key that is nearly a group or a general key."""
+    """Raises ConfigError for a key that is nearly a group or a general key."""
     for key in values:
         names = (*registry.GROUPS, *GENERAL)
         if "." not in key and key not in names and close(key, names):
@@ -147,7 +172,7 @@ def refuse_misspelt(values: Iterable[str], where: str) -> None:
 
 
 def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
-    """The checked configuration of a command line, and its general keys (`from`, `config`)."""
+    """The checked configuration of a command line, and its keys `from` and `config`."""
     values = parse(words)
     general: dict[str, Any] = {k: values.pop(k) for k in ("from", "config") if k in values}
     source = general.get("config")
@@ -159,8 +184,8 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
         if "task" not in choices:
             refuse_misspelt(values, "command line")
             names = registry.names("task")
-            near = f"add task={names[0]}; tasks are {', '.join(names)}"
-            raise ConfigError("no task is chosen", "command line", near)
+            fix = f"add task={names[0]}; tasks are {', '.join(names)}"
+            raise ConfigError("no task is chosen", "command line", fix)
         config = compose(choices)
     else:
         if "from" in general and not Path(source).is_file():
@@ -168,7 +193,7 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
                 "there is no run", str(general["from"]), runs_in(str(general["from"]))
             )
         config = from_file(str(source), choices)
-        if "config" in general:  # a repeated run gets a folder of its own
+        if "config" in general:  # a repeated run gets a new folder
             config.check_run()
             config.run = dict.fromkeys(config.run)
     before = dict(config.sections["trainer"])
@@ -177,5 +202,5 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
         continue_limits(config.sections["trainer"], before, values)
     else:
         settle_limits(config.sections["trainer"], default_limits(config.choices), values, source)
-    config.given = list(words)
+    config.overrides = list(words)
     return config.check(), general

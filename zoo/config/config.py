@@ -28,17 +28,17 @@ class Config:
         sections: the options of every group, without its class.
         seed: the run's seed.
         run: options of the run folder.
-        given: the words of the command line that gave values.
+        overrides: the words `key=value` of the command line.
     """
 
     choices: dict[str, str]
     sections: dict[str, dict[str, Any]]
     seed: int = 0
     run: dict[str, Any] = field(default_factory=dict)
-    given: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
-        """As plain containers, for YAML and JSON; `from_plain` reads it again."""
+        """The whole configuration as a dict of plain values; `from_plain` reads it again."""
         return {"choices": self.choices, "seed": self.seed, "run": self.run, **self.sections}
 
     def factory(self, group: str) -> Any:
@@ -46,24 +46,33 @@ class Config:
         return registry.factory(group, self.choices[group], self.sections[group])
 
     def with_choice(self, slot: str, rule: str) -> Config:
-        """The same with another rule in a slot; the rule that is there keeps its options."""
+        """A configuration with another rule, at its defaults, in `connection` or `long`.
+
+        Args:
+            slot: the group.
+            rule: its new name; the present one keeps its options.
+        """
         if rule == self.choices[slot]:
             return self
         sections = {**self.sections, slot: registry.options(slot, rule)}
         return Config({**self.choices, slot: rule}, sections, self.seed, self.run)
 
     def words(self, prefix: str) -> list[str]:
-        """The words of the command line that begin so."""
-        return [word for word in self.given if word.startswith(prefix)]
+        """The words of the command line that begin with a prefix."""
+        return [word for word in self.overrides if word.startswith(prefix)]
 
     def check_run(self) -> None:
-        """ConfigError where an option of the run folder is no name."""
+        """Raises ConfigError where an option of the run folder is not a text."""
         for key, value in self.run.items():
             if value is not None and not isinstance(value, str):
                 raise ConfigError(f"run.{key}={value!r} is refused", f"run.{key}", "give a name")
 
     def check(self) -> Config:
-        """Checks every value against the constructors; ConfigError for the first wrong one."""
+        """This configuration, once every value fits its constructor.
+
+        Errors:
+            ConfigError: the first value that does not.
+        """
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             what = f"seed={self.seed!r} is refused"
             raise ConfigError(what, "seed", "give an integer of at least 0")

@@ -1,4 +1,4 @@
-"""Lengths in steps or epochs: one that is given takes the place of the default's other one."""
+"""Lengths in steps or in epochs: one that a user sets replaces the default of the other."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from zoo.config.yaml_file import read_yaml
 from zoo.system.console import say
 
 LIMITS = ("max_steps", "max_epochs")
-WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # none of the other
+WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # and how it is unset
 Limits = Mapping[str, Any]
 
 
 def default_limits(choices: Mapping[str, str]) -> Limits:
-    """The limits of a task that nobody has changed."""
+    """The default limits of a task with its trainer."""
     task = read_yaml(registry.find("task", choices["task"])).get("trainer", {})
     return {**registry.options("trainer", choices["trainer"]), **task}
 
@@ -26,32 +26,32 @@ def default_limits(choices: Mapping[str, str]) -> Limits:
 def settle_limits(
     trainer: dict[str, Any], before: Limits, named: Collection[str], file: Any = None
 ) -> None:
-    """Clears, in place, a limit that nobody gave where the other one was given.
+    """Clears, in `trainer`, a limit that is only a default where the other one was set.
 
     Args:
-        trainer: options of the trainer.
-        before: the limits that the task has; what differs from them was given by a preset.
+        trainer: options of the trainer, which are changed.
+        before: the task's default limits; a limit that differs from them was set by a preset.
         named: keys of the command line, such as `trainer.max_steps`.
-        file: whose limits count as given, too.
+        file: a YAML file; the limits in it count as set, too.
     """
     stated = flatten(read_yaml(Path(str(file)))) if file else {}
     named = {*named, *(key for key, value in stated.items() if value is not None)}
-    given = [
+    were_set = [
         key
         for key in LIMITS
         if trainer[key] is not None
         and (f"trainer.{key}" in named or trainer[key] != before.get(key))
     ]
     for key in LIMITS:
-        if given and key not in given:
+        if were_set and key not in were_set:
             trainer[key] = None
 
 
 def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[str]) -> None:
-    """Clears, in place, a limit of a run where the other one is given as it goes on, and says so.
+    """Clears, in `trainer`, a run's limit where the other one is set as it goes on, and says so.
 
     Args:
-        trainer: options of the trainer.
+        trainer: options of the trainer, which are changed.
         before: the limits that the run had.
         named: keys of the command line.
     """
@@ -61,14 +61,15 @@ def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[s
         say(f"{dropped[0]} of the run no longer holds")
 
 
-def settle_warmup(optimizer: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Clears, in place, one length of warm-up where only the other one is given.
+def settle_warmup(optimizer: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Clears, in `optimizer`, one length of warm-up where only the other one is set.
 
     Args:
-        optimizer: options of the optimiser.
-        given: values by key, such as `optimizer.warmup_epochs`.
+        optimizer: options of the optimiser, which are changed.
+        changes: the values that are set, by key, such as `optimizer.warmup_epochs`.
     """
     for key, (other, nothing) in WARMUPS.items():
-        alone = given.get(f"optimizer.{key}") is not None and f"optimizer.{other}" not in given
+        is_set = changes.get(f"optimizer.{key}") is not None
+        alone = is_set and f"optimizer.{other}" not in changes
         if alone and other in optimizer:
             optimizer[other] = nothing

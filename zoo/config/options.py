@@ -12,53 +12,60 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from zoo.errors import ConfigError, suggest
 
 Options = dict[str, Any]
-Need = tuple[str, tuple[str, ...]]  # a key and its values
-Needs = dict[str, tuple[Need, ...]]  # for an option all that it needs to count
+Need = tuple[str, tuple[str, ...]]  # a key, and the values with which an option has an effect
+Needs = dict[str, tuple[Need, ...]]  # all needs of each option
 
 
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """Type and default of every option of a constructor; ConfigError for one without a type."""
+    """Type and default of every option of a constructor.
+
+    Errors:
+        ConfigError: an option without a type.
+    """
     options = {}
     for parameter in inspect.signature(target, eval_str=True).parameters.values():
         if parameter.default is not parameter.empty:
             if parameter.annotation is parameter.empty:
-                bare = f"the option {parameter.name} has no type"
+                what = f"the option {parameter.name} has no type"
                 where = f"{target.__module__}.{target.__qualname__}"
-                raise ConfigError(bare, where, f"annotate it: {parameter.name}: float")
+                raise ConfigError(what, where, f"annotate it: {parameter.name}: float")
             options[parameter.name] = (parameter.annotation, parameter.default)
     return options
 
 
-def checked(target: Callable[..., Any], given: Options, where: str, prefix: str = "") -> Options:
-    """Options checked against a constructor's annotations; ConfigError for a wrong one.
+def checked(target: Callable[..., Any], values: Options, where: str, prefix: str = "") -> Options:
+    """Options in the spelling and range of a constructor's annotations.
 
     Args:
         target: the class.
-        given: the options.
+        values: the options.
         where: what the options belong to, for messages.
-        prefix: of an option's name in messages.
+        prefix: what stands before an option's name in messages.
+
+    Errors:
+        ConfigError: an unknown option, a value of another type or out of its range.
     """
     from pydantic import ValidationError
 
     known = fields(target)
-    given = {key: spelled(known.get(key, (None,))[0], value) for key, value in given.items()}
-    for key in given:
+    values = {key: spelled(known.get(key, (None,))[0], value) for key, value in values.items()}
+    for key in values:
         if key not in known:
             near = suggest(f"{prefix}{key}", [f"{prefix}{name}" for name in known])
             raise ConfigError(f"unknown option {prefix}{key}", where, near)
     try:
-        values = strict_model(target)(**given)
+        model = strict_model(target)(**values)
     except ValidationError as error:
         nearest = max(
             error.errors(), key=lambda e: (not e["type"].endswith("_type"), len(e["loc"]))
         )
         key = str(nearest["loc"][0])
         raise ConfigError(
-            f"{prefix}{key}={given[key]!r} is refused: {nearest['msg'].lower()}",
+            f"{prefix}{key}={values[key]!r} is refused: {nearest['msg'].lower()}",
             where,
             f"give another value, such as {as_word(known[key][1])}",
         ) from None
-    return {key: getattr(values, key) for key in given}
+    return {key: getattr(model, key) for key in values}
 
 
 @functools.cache
@@ -71,7 +78,7 @@ def strict_model(target: Callable[..., Any]) -> Any:
 
 
 def spelled(annotation: Any, value: Any) -> Any:
-    """A text as the only one of the annotation's words that it equals but for small letters.
+    """A text in the spelling of the one word of the annotation that differs in capitals alone.
 
     >>> from typing import Literal
     >>> spelled(Literal["cora", "pubmed"] | None, "Cora"), spelled(str | None, "Cora")

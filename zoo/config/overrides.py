@@ -15,7 +15,7 @@ DATA = "data.path"  # likewise, which may be an axis
 
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
-    """Words `key=value` in Hydra's grammar as a mapping; of a key given twice the last holds."""
+    """Words `key=value` in Hydra's grammar as a mapping; the last word on a key holds."""
     values = {}
     for key, value in axes(words, (*PATHS, DATA)).items():
         if isinstance(value, Sweep):
@@ -25,7 +25,7 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
 
 
 class Sweep(list[Any]):
-    """Values of an axis, given by commas or `range()`."""
+    """Values of an axis, written by commas or `range()`."""
 
 
 def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[Any]]:
@@ -37,7 +37,7 @@ def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[A
     Args:
         words: of the command line.
         paths: keys whose values are paths, which are taken as they are, brackets and all. So is
-            `data.path` where it is there.
+            `data.path` where it exists.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import OverrideParseException
@@ -45,8 +45,8 @@ def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[A
     values: dict[str, list[Any]] = {}
     for word in words:
         name, equals, text = word.partition("=")
-        is_there = name == DATA and os.path.exists(os.path.expanduser(unquoted(text)))
-        if equals and (name in paths or is_there) and text != "null" and "${" not in text:
+        exists = name == DATA and os.path.exists(os.path.expanduser(unquoted(text)))
+        if equals and (name in paths or exists) and text != "null" and "${" not in text:
             values[name] = [expanded(unquoted(text), f"{name}={text}")]
             continue
         try:
@@ -63,8 +63,8 @@ def axes(words: Sequence[str], paths: Sequence[str] = PATHS) -> dict[str, list[A
         if override.is_sweep_override():
             values[key] = Sweep(getattr(v, "text", v) for v in override.sweep_iterator())
         else:
-            given: Any = override.value()
-            values[key] = [getattr(given, "text", given)]
+            value: Any = override.value()
+            values[key] = [getattr(value, "text", value)]
     return values
 
 

@@ -1,4 +1,4 @@
-"""What a preset says holds for its tasks, and for the rules that it chooses."""
+"""Presets: for which tasks they are, and which of their values hold beside other choices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SLOTS = {group: f"{folder}@{group}" for group, folder in registry.FOLDERS.items(
 
 
 def refuse_other_tasks(choices: Mapping[str, str]) -> None:
-    """ConfigError for a preset that is meant for other tasks."""
+    """Raises ConfigError for a preset of other tasks than the chosen one."""
     if "preset" not in choices:
         return
     name, task = choices["preset"], choices.get("task")
@@ -26,12 +26,15 @@ def refuse_other_tasks(choices: Mapping[str, str]) -> None:
 def without_foreign(
     name: str, chosen: Mapping[Any, Any], sections: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The sections, in which what a preset says of its own choices is not for other ones.
+    """The sections without the preset's values for choices that the command line replaced.
+
+    A preset that chooses `connection: scaled` sets options of `scaled`; beside
+    `connection=hyper` the defaults of `hyper` hold instead.
 
     Args:
-        name: of the preset.
-        chosen: the name in every group.
-        sections: as composed.
+        name: the preset.
+        chosen: the chosen name of every group.
+        sections: the options of every group, as composed.
     """
     preset = read_yaml(registry.find("preset", name))
     groups = {slot: group for group, slot in SLOTS.items()}

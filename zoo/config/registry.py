@@ -1,7 +1,7 @@
 """The registry is a view of the files `configs/GROUP/NAME.yaml`: a class and its options.
 
-Another package adds a folder of its own by an entry point in the group `zoo.configs` whose value
-is the package that holds the folder, for example `lab = "lab.configs"`.
+Another package adds its folder by an entry point in the group `zoo.configs` whose value is the
+package that holds the folder, for example `lab = "lab.configs"`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoo.config.options import Options, checked, fields
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError, suggest
 
-HERE = Path(__file__).parents[1]
+ZOO = Path(__file__).parents[1]
 GROUPS = (
     "connection",
     "data",
@@ -43,8 +43,8 @@ SESSION: dict[tuple[str, str], Path] = {}  # folders made by `register`
 @functools.cache
 def homes() -> dict[Path, str]:
     """Config folders, each with the package whose classes its files may name."""
-    shipped = HERE / "configs"
-    packages = {shipped if shipped.is_dir() else HERE.parent / "configs": "zoo"}
+    shipped = ZOO / "configs"
+    packages = {shipped if shipped.is_dir() else ZOO.parent / "configs": "zoo"}
     for point in entry_points(group="zoo.configs"):
         spec = find_spec(point.value)
         for folder in (spec.submodule_search_locations if spec else None) or []:
@@ -53,7 +53,7 @@ def homes() -> dict[Path, str]:
 
 
 def register(group: str, name: str, cls: type) -> None:
-    """Registers a class for this process, for notebooks: writes its YAML into a folder of its own.
+    """Registers a class for this process, as notebooks need it, with a YAML file in a new folder.
 
     Args:
         group: such as `connection`.
@@ -68,7 +68,7 @@ def register(group: str, name: str, cls: type) -> None:
     if group not in GROUPS:
         raise ConfigError(f"unknown group {group!r}", "register", suggest(group, GROUPS))
     if name in names(group):
-        homes().pop(SESSION.pop((group, name), HERE), None)  # the same cell run again
+        homes().pop(SESSION.pop((group, name), ZOO), None)  # the same cell run again
     if name in names(group):
         raise ConfigError(f"{group} {name!r} is taken", "register", "choose another name")
     home = Path(tempfile.mkdtemp(prefix="zoo-"))
@@ -93,7 +93,11 @@ def names(group: str) -> list[str]:
 
 
 def find(group: str, name: str) -> Path:
-    """The YAML file of a name; ConfigError with a suggestion where there is none."""
+    """The YAML file of a name.
+
+    Errors:
+        ConfigError: the name is not registered; the nearest ones are suggested.
+    """
     for home in homes():
         path = home / FOLDERS.get(group, group) / f"{name}.yaml"
         if name in names(group) and path.is_file():
@@ -102,7 +106,11 @@ def find(group: str, name: str) -> Path:
 
 
 def class_path(group: str, name: str) -> str:
-    """The dotted path of the class that a name stands for, checked against the file's package."""
+    """The dotted path of the class that a name stands for.
+
+    Errors:
+        ConfigError: it lies outside the package that ships the YAML file.
+    """
     path = find(group, name)
     dotted = str(section(group, path).get("class"))
     package = next(package for home, package in homes().items() if home in path.parents)
@@ -117,7 +125,11 @@ def class_path(group: str, name: str) -> str:
 
 
 def resolve(group: str, name: str) -> Callable[..., Any]:
-    """The class of a name: only one that is defined in the module that its path names."""
+    """The class of a name, which the module of its dotted path must define itself.
+
+    Errors:
+        ConfigError: no such module or class.
+    """
     module, _, attribute = class_path(group, name).rpartition(".")
     try:
         target = getattr(import_module(module), attribute, None)
@@ -138,7 +150,7 @@ def options(group: str, name: str) -> Options:
 
 
 def section(group: str, path: Path) -> Options:
-    """What a file says of its own group; a task's file sets options of other groups too."""
+    """The class and options that a YAML file lists; a task's file also changes other groups."""
     content = read_yaml(path)
     if group != "task":
         return content
@@ -147,32 +159,36 @@ def section(group: str, path: Path) -> Options:
     return dict(content["task"])
 
 
-def check(group: str, name: str, given: Options) -> Options:
-    """Options checked against the constructor's annotations; ConfigError for a wrong one."""
+def check(group: str, name: str, values: Options) -> Options:
+    """The options of a name, checked against its constructor's annotations.
+
+    Errors:
+        ConfigError: an unknown option, a wrong value, or an option that the YAML does not list.
+    """
     target = resolve(group, name)
     for key in fields(target):
         if key not in options(group, name):
             lost = f"the option {key} of {class_path(group, name)} is not listed"
             raise ConfigError(lost, str(find(group, name)), f"add a line {key}: DEFAULT")
-    return checked(target, given, f"{group}={name}", f"{group}.")
+    return checked(target, values, f"{group}={name}", f"{group}.")
 
 
-def build(group: str, name: str, *args: Any, **given: Any) -> Any:
-    """Builds the class of a name from required arguments and checked options.
+def build(group: str, name: str, *args: Any, **values: Any) -> Any:
+    """An object of the class of a name, made from required arguments and checked options.
 
     >>> from zoo.connection import Site
     >>> build("connection", "rezero", Site(width=4), alpha=0.5).alpha.item()
     0.5
     """
-    return factory(group, name, given)(*args)
+    return factory(group, name, values)(*args)
 
 
-def factory(group: str, name: str, given: Options) -> Callable[..., Any]:
+def factory(group: str, name: str, values: Options) -> Callable[..., Any]:
     """The class of a name with its checked options, waiting for the required arguments.
 
     What the constructor itself refuses (a ValueError) becomes a ConfigError.
     """
-    target, checked = resolve(group, name), check(group, name, given)
+    target, checked = resolve(group, name), check(group, name, values)
 
     def make(*args: Any, **facts: Any) -> Any:
         try:

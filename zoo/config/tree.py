@@ -23,7 +23,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def refuse_code(values: dict[str, Any], where: str) -> None:
-    """ConfigError for a key that names code or a value that would be resolved."""
+    """Raises ConfigError for a key that names code, or a value with an interpolation."""
     for key, value in values.items():
         last = str(key).rpartition(".")[2]
         if last in ("class", "defaults") or last.startswith("_"):

@@ -20,21 +20,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
         state = path.stat()
     except OSError:
         return parsed(path)  # says why
-    return copy.deepcopy(remembered(path, state.st_ino, state.st_mtime_ns, state.st_size))
+    return copy.deepcopy(parsed_once(path, state.st_ino, state.st_mtime_ns, state.st_size))
 
 
 @functools.lru_cache(maxsize=512)
-def remembered(path: Path, inode: int, changed: int, size: int) -> dict[str, Any]:
-    """What a file holds in one of its states."""
+def parsed_once(path: Path, inode: int, changed: int, size: int) -> dict[str, Any]:
+    """The content of a file in the state that these arguments describe, parsed once."""
     return parsed(path)
 
 
 def parsed(path: Path) -> dict[str, Any]:
-    """What a YAML file holds."""
+    """The content of a YAML file, a mapping."""
     import yaml
 
     class Loader(yaml.CSafeLoader):
-        """Refuses a key that is given twice."""
+        """A loader that refuses a mapping with the same key twice."""
 
     def mapping(loader: Loader, node: yaml.MappingNode) -> dict[str, Any]:
         for key_node, _ in node.value:

@@ -1,1 +1,1 @@
-"""Every residual rule, one family a file. A rule is registered by its YAML file."""
+"""The residual rules, one family a file; a YAML file registers each of them."""

@@ -12,7 +12,7 @@ from zoo.connection import Connection, Site
 
 
 class Plain(Connection):
-    r"""No skip: the control of every comparison.
+    r"""No skip connection: the control of every comparison.
 
     Equation: x' = F(x)
     State: one tensor.
@@ -21,7 +21,7 @@ class Plain(Connection):
     Source: He et al. 2015, arXiv:1512.03385, section 3.3 (plain network).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Plain(Site(width=2)).write(torch.ones(2), torch.zeros(2), None)
     tensor([0., 0.])
@@ -44,7 +44,7 @@ class Residual(Connection):
     Source: He et al. 2015, arXiv:1512.03385, eq. 1.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Residual(Site(width=2)).write(torch.ones(2), torch.ones(2), None)
     tensor([2., 2.])
@@ -69,7 +69,7 @@ class Scaled(Connection):
         p = 0).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         state: s, the factor on the state.
         branch: b, the factor on the branch.
         exponent: p; 0.5 gives 1/sqrt(total), 1 gives 1/total, 0 a constant factor.
@@ -90,11 +90,11 @@ class Scaled(Connection):
         state_exponent: float = 0.0,
     ):
         super().__init__(site)
-        self.state = state * site.total**state_exponent
-        self.branch = branch * site.total**-exponent
+        self.state_scale = state * site.total**state_exponent
+        self.branch_scale = branch * site.total**-exponent
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
-        return self.state * state + self.branch * y
+        return self.state_scale * state + self.branch_scale * y
 
 
 class ReZero(Connection):
@@ -107,8 +107,8 @@ class ReZero(Connection):
     Source: Bachlechner et al. 2020, arXiv:2003.04887, eq. 1.
 
     Args:
-        site: place on the stream.
-        alpha: start of a.
+        site: where it sits on the stream.
+        alpha: initial value of a.
 
     >>> ReZero(Site(width=2)).alpha.item()
     0.0
@@ -119,12 +119,12 @@ class ReZero(Connection):
 
     def __init__(self, site: Site, alpha: float = 0.0):
         super().__init__(site)
-        self.start = alpha
+        self.init_alpha = alpha
         self.alpha = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.alpha, self.start)
+        nn.init.constant_(self.alpha, self.init_alpha)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return state + self.alpha * y
@@ -140,8 +140,8 @@ class LayerScale(Connection):
     Source: Touvron et al. 2021, arXiv:2103.17239, eq. 4.
 
     Args:
-        site: place on the stream.
-        gamma: start of every g.
+        site: where it sits on the stream.
+        gamma: initial value of every g.
 
     >>> LayerScale(Site(width=2)).gamma.shape
     torch.Size([2])
@@ -151,12 +151,12 @@ class LayerScale(Connection):
 
     def __init__(self, site: Site, gamma: float = 1e-4):
         super().__init__(site)
-        self.start = gamma
+        self.init_gamma = gamma
         self.gamma = nn.Parameter(torch.empty(site.written))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.gamma, self.start)
+        nn.init.constant_(self.gamma, self.init_gamma)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return state + self.along(self.gamma) * y

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.connection import Connection, Site, TensorFunction
 
-Pair = tuple[Tensor, Tensor]
+ValueAndAnchor = tuple[Tensor, Tensor]
 
 
 class Initial(Connection):
@@ -24,7 +24,7 @@ class Initial(Connection):
         arXiv:1810.05997, eq. 4 (APPNP).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: a, the share of the first value.
 
     >>> Initial(Site(width=1)).write((torch.zeros(1), torch.ones(1)), torch.zeros(1), None)[0]
@@ -37,17 +37,17 @@ class Initial(Connection):
         super().__init__(site)
         self.alpha = alpha
 
-    def open(self, x: Tensor) -> Pair:
+    def open(self, x: Tensor) -> ValueAndAnchor:
         return x, x
 
-    def read(self, state: Pair) -> tuple[Tensor, None]:
+    def read(self, state: ValueAndAnchor) -> tuple[Tensor, None]:
         return state[0], None
 
-    def write(self, state: Pair, y: Tensor, mix: None) -> Pair:
+    def write(self, state: ValueAndAnchor, y: Tensor, mix: None) -> ValueAndAnchor:
         return torch.lerp(y, state[1].to(y.dtype), self.alpha), state[1]
 
-    def close(self, state: Pair) -> Tensor:
+    def close(self, state: ValueAndAnchor) -> Tensor:
         return state[0]
 
-    def post(self, fn: TensorFunction, state: Pair) -> Pair:
+    def post(self, fn: TensorFunction, state: ValueAndAnchor) -> ValueAndAnchor:
         return fn(state[0]), state[1]

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from zoo.config.sizes import Width
 from zoo.connection import Pointwise, Site, TensorFunction
-from zoo.connections.history import History, Remembered
+from zoo.connections.history import History, HistoryConnection
 
 
-class Dense(Remembered):
+class Dense(HistoryConnection):
     r"""DenseNet: what was written before is concatenated and squeezed to the width of the stream.
 
     Equation: h_{l+1} = S_l [x_0, e_1, ..., e_l], e_l = G_l F_l(h_l), h_1 = x_0
@@ -22,22 +22,22 @@ class Dense(Remembered):
     Source: Huang et al. 2017, arXiv:1608.06993, eq. 2, with S as the bottleneck of section 3. There
         the branch itself writes `growth` channels; here it writes C, and G makes them fewer. The
         shortcut of a stage change without weights goes through x_0 and every e; of the channels
-        of e, the first `growth` are kept, since new ones are zeros behind them.
+        of e, the first `growth` remain; the others would be zeros.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         growth: channels of every e.
 
     >>> Dense(Site(width=16, index=2)).squeeze.weight.shape
     torch.Size([16, 52])
     """
 
-    linear = False  # it has a matrix of its own for every pair of channels
+    linear = False  # S is a full matrix over channels
 
     def __init__(self, site: Site, growth: Width = 12):
         super().__init__(site)
         self.growth = growth
-        width, entries = site.written, site.index - site.start + 1
+        width, entries = site.written, site.index - site.opened_at + 1
         self.grow = Pointwise(width, growth, site.axis, bias=False)
         self.squeeze = Pointwise(width + entries * growth, width, site.axis, bias=False)
 

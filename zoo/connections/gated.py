@@ -18,8 +18,8 @@ class Highway(Connection):
     Source: Srivastava et al. 2015, arXiv:1505.00387, eq. 3.
 
     Args:
-        site: place on the stream.
-        bias: start of b; more negative carries more.
+        site: where it sits on the stream.
+        bias: initial value of b; the more negative, the more of the stream is carried.
 
     >>> Highway(Site(width=2)).gate.bias.tolist()
     [-2.0, -2.0]
@@ -29,12 +29,12 @@ class Highway(Connection):
 
     def __init__(self, site: Site, bias: float = -2.0):
         super().__init__(site)
-        self.start = bias
+        self.init_bias = bias
         self.gate = Pointwise(site.width, site.written, site.axis)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.gate.bias, self.start)
+        nn.init.constant_(self.gate.bias, self.init_bias)
 
     def read(self, state: Tensor) -> tuple[Tensor, Tensor]:
         return state, self.pooled(torch.sigmoid(self.gate(state)))
@@ -54,8 +54,8 @@ class GRUGate(Connection):
     Source: Parisotto et al. 2019, arXiv:1910.06764, section 3.2 (GRU-type gating).
 
     Args:
-        site: place on the stream.
-        bias: start of b; larger carries more.
+        site: where it sits on the stream.
+        bias: initial value of b; the larger, the more of the stream is carried.
 
     >>> GRUGate(Site(width=2)).bias.tolist()
     [2.0, 2.0]
@@ -65,7 +65,7 @@ class GRUGate(Connection):
 
     def __init__(self, site: Site, bias: float = 2.0):
         super().__init__(site)
-        self.start, width = bias, site.written
+        self.init_bias, width = bias, site.written
         self.inputs = Pointwise(width, 3 * width, site.axis, bias=False)
         self.gates = Pointwise(width, 2 * width, site.axis, bias=False)
         self.candidate = Pointwise(width, width, site.axis, bias=False)
@@ -73,7 +73,7 @@ class GRUGate(Connection):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.bias, self.start)
+        nn.init.constant_(self.bias, self.init_bias)
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         axis = self.site.axis

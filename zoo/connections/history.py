@@ -1,4 +1,4 @@
-"""Rules that keep every earlier value."""
+"""Rules whose state holds every earlier value."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zoo.connection import Connection, Site, TensorFunction
 History = tuple[tuple[Tensor, ...], Tensor]
 
 
-class Remembered(Connection):
-    """State: a tuple of entries, and the current value, which is read and closed."""
+class HistoryConnection(Connection):
+    """A rule whose state is a tuple of entries and the current value, which branches read."""
 
     def open(self, x: Tensor) -> History:
         return (x,), x
@@ -29,7 +29,7 @@ class Remembered(Connection):
         return state[0], fn(state[1])
 
 
-class DenseFormer(Remembered):
+class DenseFormer(HistoryConnection):
     r"""Depth-weighted average: after a residual write the stream is a learned sum over the past.
 
     Equation: h_{l+1} = x_l + F(x_l), x_{l+1} = sum_{j <= l+1} a_j h_j, h_0 = x_0
@@ -39,7 +39,7 @@ class DenseFormer(Remembered):
     Source: Pagliardini et al. 2024, arXiv:2402.02622, eq. 1 (one branch a block).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> DenseFormer(Site(width=2, index=1)).weight.tolist()
     [0.0, 0.0, 1.0]
@@ -50,7 +50,7 @@ class DenseFormer(Remembered):
 
     def __init__(self, site: Site):
         super().__init__(site)
-        self.weight = nn.Parameter(torch.empty(site.index - site.start + 2))
+        self.weight = nn.Parameter(torch.empty(site.index - site.opened_at + 2))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -58,6 +58,7 @@ class DenseFormer(Remembered):
         nn.init.ones_(self.weight[-1:])
 
     def average(self, *past: Tensor) -> History:
+        """The state whose current value is the weighted sum of the entries."""
         stacked = torch.stack(past)
         return past, torch.tensordot(self.weight.to(stacked.dtype), stacked, 1)
 
@@ -70,7 +71,7 @@ class DenseFormer(Remembered):
         return self.average(*past, fn(newest))
 
 
-class Attention(Remembered):
+class AttentionResidual(HistoryConnection):
     r"""Attention residuals: every branch reads a softmax mixture of all that was written before.
 
     Equation: h_l = sum_{i < l} a_i v_i, a = softmax_i(w_l . rms(v_i)), v_0 = x_0, v_i = F_i(h_i);
@@ -79,14 +80,14 @@ class Attention(Remembered):
         branch reads x_0 alone, and the query of the last site closes the stream.
     Start: the mean over the entries (w = 0), where the residual stream is their sum.
     Cost: C parameters a site; keeps one entry for each block of writes.
-    Source: Kimi Team 2026, arXiv:2603.15031, section 3 (full and block form). The gain of the
-        paper's RMSNorm is a factor of w, so there is none.
+    Source: Kimi Team 2026, arXiv:2603.15031, section 3 (full and block form). The RMSNorm
+        has no gain, which would only be another factor of w.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         block: writes in a block; 1 is the full form.
 
-    >>> rule = Attention(Site(width=2))
+    >>> rule = AttentionResidual(Site(width=2))
     >>> rule.write(rule.open(torch.zeros(1, 2)), torch.ones(1, 2), None)[1]
     tensor([[0.5000, 0.5000]], grad_fn=<AddBackward0>)
     """
@@ -104,7 +105,7 @@ class Attention(Remembered):
         nn.init.zeros_(self.query)
 
     def score(self, entry: Tensor) -> Tensor:
-        """w . rms(v), from products that keep no copy of the entry for the backward pass."""
+        """w . rms(v) for an entry v, computed without a copy of v for the backward pass."""
         axis = self.site.axis
         dot = (entry.movedim(axis, -1) @ self.query.to(entry.dtype)).unsqueeze(-1).movedim(-1, axis)
         norm = torch.linalg.vector_norm(entry, dim=axis, keepdim=True)
@@ -113,7 +114,7 @@ class Attention(Remembered):
 
     def write(self, state: History, y: Tensor, mix: None) -> History:
         entries, _ = state
-        within = (self.site.index - self.site.start) % self.block
+        within = (self.site.index - self.site.opened_at) % self.block
         entries = (*entries[:-1], entries[-1] + y) if within else (*entries, y)
         shares = torch.stack([self.score(entry) for entry in entries]).softmax(0)
         mixture: Any = sum(a * v for a, v in zip(shares, entries, strict=True))

@@ -14,15 +14,15 @@ from zoo.connections.streams import Mix, Streams
 
 
 def sinkhorn(logits: Tensor, iterations: int) -> Tensor:
-    """Sinkhorn-Knopp: exp(logits) with columns and rows divided by their sums, over and over.
+    """A doubly stochastic matrix by Sinkhorn-Knopp: exp(logits), columns and rows normed in turn.
 
-    Rows come last and sum to 1; columns do as nearly as the iterations come. The first division is
-    made in the logarithm, so that nothing overflows; the others are kept as factors of rows and
-    columns, n numbers each instead of n^2.
+    Rows are normed last and sum to 1, columns nearly so. The first division takes place in the
+    logarithm, so that nothing overflows; the others are stored as factors of rows and columns, n
+    numbers each instead of n^2.
 
     Args:
         logits: `[n, n, ...]`, row and column first.
-        iterations: how often both are divided.
+        iterations: how often columns and rows are divided by their sums.
 
     >>> sinkhorn(torch.tensor([[0.0, 9.0], [0.0, 9.0]]), 1)
     tensor([[0.5000, 0.5000],
@@ -55,7 +55,7 @@ class ManifoldHyper(Streams):
         gradient alive, and unequal r let the streams part. They are closed by their mean.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
         dynamic: whether the coefficients depend on the state.
         iterations: of Sinkhorn-Knopp.
@@ -89,8 +89,8 @@ class ManifoldHyper(Streams):
     def reset_parameters(self) -> None:
         others = self.streams - 1  # a single stream has r = 1, as near as float32 comes to it
         nn.init.constant_(self.reading, -math.log(4 * others - 1) if others else 0)
-        own = math.log(3) if others else 17
-        nn.init.constant_(self.reading[self.site.index % self.streams, None], own)
+        main = math.log(3) if others else 17
+        nn.init.constant_(self.reading[self.site.index % self.streams, None], main)
         nn.init.zeros_(self.writing)
         nn.init.constant_(self.carrying, -5)
         self.carrying.data.fill_diagonal_(0)
@@ -99,7 +99,7 @@ class ManifoldHyper(Streams):
             nn.init.constant_(self.scale, 0.01)
 
     def logits(self, state: Tensor) -> list[Tensor]:
-        """The static logits of r, w and A, and what the state changes, in float32 at least."""
+        """The logits of r, w and A, static or with what the state adds, in float32 at least."""
         static: list[Tensor] = [self.reading, self.writing, self.carrying]
         if self.linear:
             return static

@@ -1,4 +1,4 @@
-"""Rules whose equation norms the stream. Their norms have no parameters."""
+"""Rules whose equation norms the stream, by norms without parameters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from zoo.connection import Connection, Site, TensorFunction
 
-Pair = tuple[Tensor, Tensor]
+NormedAndSum = tuple[Tensor, Tensor]
 
 
 def layer_norm(x: Tensor, axis: int) -> Tensor:
-    """Mean 0 and variance 1 over the channels of every position."""
+    """x with mean 0 and variance 1 over the channels of every position."""
     x = x.movedim(axis, -1)
     return F.layer_norm(x, x.shape[-1:]).movedim(-1, axis)
 
@@ -32,8 +32,8 @@ class NGPT(Connection):
         the connection.
 
     Args:
-        site: place on the stream.
-        alpha: start of a.
+        site: where it sits on the stream.
+        alpha: initial value of a.
 
     >>> x = torch.tensor([3.0, 4.0])
     >>> NGPT(Site(width=2)).write(x, x, None).detach()
@@ -69,7 +69,7 @@ class Keel(Connection):
     Source: Chen and Wei 2026, arXiv:2601.19895 (KEEL). LN norms over channels, without a gain.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         alpha: a; None: the number of writes L.
 
     >>> Keel(Site(width=2, total=6)).alpha
@@ -101,7 +101,7 @@ class ResidualDual(Connection):
         without a gain.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> p, r = ResidualDual(Site(width=2)).write((torch.zeros(2), torch.ones(2)), torch.ones(2), 0)
     >>> r
@@ -112,19 +112,19 @@ class ResidualDual(Connection):
     linear = False
     whole = False
 
-    def open(self, x: Tensor) -> Pair:
+    def open(self, x: Tensor) -> NormedAndSum:
         return x, x
 
-    def read(self, state: Pair) -> tuple[Tensor, None]:
+    def read(self, state: NormedAndSum) -> tuple[Tensor, None]:
         return state[0], None
 
-    def write(self, state: Pair, y: Tensor, mix: None) -> Pair:
+    def write(self, state: NormedAndSum, y: Tensor, mix: None) -> NormedAndSum:
         p, r = state
         return layer_norm(p + y, self.site.axis), r + y
 
-    def close(self, state: Pair) -> Tensor:
+    def close(self, state: NormedAndSum) -> Tensor:
         p, r = state
         return p + layer_norm(r, self.site.axis)
 
-    def post(self, fn: TensorFunction, state: Pair) -> Pair:
+    def post(self, fn: TensorFunction, state: NormedAndSum) -> NormedAndSum:
         return fn(state[0]), state[1]

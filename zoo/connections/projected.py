@@ -13,7 +13,7 @@ from zoo.connection import Connection, Pointwise, Site, TensorFunction
 
 
 class Orthogonal(Connection):
-    r"""Only what is orthogonal to the stream is added.
+    r"""Adds only the part of the branch that is orthogonal to the stream.
 
     Equation: x' = x + y - (x . y / (x . x + e)) x, y = F(x)
     State: one tensor.
@@ -22,7 +22,7 @@ class Orthogonal(Connection):
     Source: Oh et al. 2025, arXiv:2505.11881, over the channels of each position.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         epsilon: e.
 
     >>> Orthogonal(Site(width=2)).write(torch.tensor([1.0, 0.0]), torch.tensor([3.0, 2.0]), None)
@@ -57,7 +57,7 @@ class Delta(Connection):
         reference code is left out: a connection acts on each position alone.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Delta(Site(width=2)).write(torch.tensor([5.0, 1.0]), torch.tensor([9.0, 0.0]), (1.0, 2.0))
     tensor([2., 1.])
@@ -87,9 +87,9 @@ class Delta(Connection):
 
 
 class Concat(Connection):
-    r"""Branch and stream side by side, brought back to the stream's width by a linear map.
+    r"""Concatenates branch and stream; a linear map brings them back to the stream's width.
 
-    At a wide site nothing is brought back: W is the identity, and the unit that follows reads both.
+    At a wide site W is the identity: the unit that follows reads both.
 
     Equation: x' = W [F(x); x] + c
     State: one tensor.
@@ -99,7 +99,7 @@ class Concat(Connection):
         al. 2020, arXiv:2011.08843, section 3 (skip-cat).
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> Concat(Site(width=2))(torch.zeros(3, 2), nn.Identity()).shape
     torch.Size([3, 2])

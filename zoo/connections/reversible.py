@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zoo.connection import Connection, TensorFunction
 
-Pair = tuple[Tensor, Tensor]
+TwoStreams = tuple[Tensor, Tensor]
 
 
 class Reversible(Connection):
@@ -24,7 +24,7 @@ class Reversible(Connection):
         halved, here both streams have all of them.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
 
     >>> from zoo.connection import Site
     >>> Reversible(Site(width=1)).write((torch.ones(1), torch.zeros(1)), torch.ones(1), None)
@@ -34,26 +34,26 @@ class Reversible(Connection):
     identity_at_zero = "exact"
     inverts = True
 
-    def open(self, x: Tensor) -> Pair:
+    def open(self, x: Tensor) -> TwoStreams:
         if torch.is_autocast_enabled(x.device.type):  # sums and differences must cancel
             x = x.to(torch.promote_types(x.dtype, torch.float32))
         return x, x
 
-    def read(self, state: Pair) -> tuple[Tensor, None]:
+    def read(self, state: TwoStreams) -> tuple[Tensor, None]:
         return state[1], None
 
-    def write(self, state: Pair, y: Tensor, mix: None) -> Pair:
+    def write(self, state: TwoStreams, y: Tensor, mix: None) -> TwoStreams:
         a, b = state
         return b, a + y
 
-    def invert(self, state: Pair, branch: TensorFunction) -> Pair:
+    def invert(self, state: TwoStreams, branch: TensorFunction) -> TwoStreams:
         b, sum_ = state
         return sum_ - branch(b), b
 
-    def close(self, state: Pair) -> Tensor:
+    def close(self, state: TwoStreams) -> Tensor:
         a, b = state
         return (a + b) / 2
 
-    def post(self, fn: TensorFunction, state: Pair) -> Pair:
+    def post(self, fn: TensorFunction, state: TwoStreams) -> TwoStreams:
         a, b = fn(torch.cat(state)).chunk(2)
         return a, b

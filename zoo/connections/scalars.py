@@ -22,8 +22,8 @@ class SkipInit(ReZero):
     Source: De and Smith 2020, arXiv:2002.10444.
 
     Args:
-        site: place on the stream.
-        alpha: start of a.
+        site: where it sits on the stream.
+        alpha: initial value of a.
 
     >>> SkipInit(Site(width=2)).alpha.item()
     0.0
@@ -41,9 +41,9 @@ class Weighted(Connection):
         state as in x-transformers' `scale_residual`.
 
     Args:
-        site: place on the stream.
-        state: start of r.
-        branch: start of b.
+        site: where it sits on the stream.
+        state: initial value of r.
+        branch: initial value of b.
 
     >>> Weighted(Site(width=1)).write(torch.ones(1), torch.ones(1), None).item()
     2.0
@@ -54,14 +54,14 @@ class Weighted(Connection):
 
     def __init__(self, site: Site, state: float = 1.0, branch: float = 1.0):
         super().__init__(site)
-        self.start = (state, branch)
+        self.init_values = (state, branch)
         self.state = nn.Parameter(torch.empty(()))
         self.branch = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.constant_(self.state, self.start[0])
-        nn.init.constant_(self.branch, self.start[1])
+        nn.init.constant_(self.state, self.init_values[0])
+        nn.init.constant_(self.branch, self.init_values[1])
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         return self.state * state + self.branch * y
@@ -78,7 +78,7 @@ class Laurel(Connection):
         The form over earlier activations is not here; `denseformer` is near to it.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         form: `rw` for the scalars, `lr` for the low-rank map, or both.
         rank: r.
 

@@ -14,7 +14,7 @@ from zoo.shard import drawn
 
 
 class StochasticDepth(Connection):
-    r"""While training each branch is left out at random, the later the more often.
+    r"""Leaves out branches at random while training, later ones more often.
 
     Equation: x' = x + (m / p_l) F(x), m ~ Bernoulli(p_l), p_l = 1 - (l / L) (1 - p_L), l = 1 ... L;
         x' = x + F(x) in evaluation
@@ -26,8 +26,8 @@ class StochasticDepth(Connection):
         each sample (first axis), or for the whole graph where the state is `[N, C]`.
 
     Args:
-        site: place on the stream.
-        survival: p_L, the probability that the last branch is kept.
+        site: where it sits on the stream.
+        survival: p_L, the probability that the last branch is written.
 
     >>> [StochasticDepth(site).survival for site in Site.line(4, 2)]
     [0.75, 0.5]

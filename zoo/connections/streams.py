@@ -15,7 +15,7 @@ Mix = tuple[Tensor, Tensor]
 
 
 class Streams(Connection):
-    """State `[n, ...]`: opened by copies of the tensor, closed by their mean."""
+    """A rule whose state is n streams `[n, ...]`, opened as copies and closed by their mean."""
 
     def __init__(self, site: Site, streams: int):
         super().__init__(site)
@@ -34,11 +34,17 @@ class Streams(Connection):
         return self.map(fn, state)
 
     def spread(self, coefficient: Tensor, state: Tensor) -> Tensor:
-        """Views static coefficients so that they broadcast over all axes but the streams'."""
+        """A view of static coefficients that broadcasts over all axes but the streams'."""
         return coefficient.view(*coefficient.shape, *[1] * (state.ndim - 1))
 
     def blend(self, coefficient: Tensor, state: Tensor) -> Tensor:
-        """Sums the streams: `[n]` or `[target, source]`, dynamic ones with the state's axes."""
+        """Weighted sums of the streams.
+
+        Args:
+            coefficient: `[n]` for one sum or `[target, source]` for several; dynamic ones have
+                the axes of the state behind these.
+            state: n streams.
+        """
         if coefficient.ndim <= 2:
             return torch.tensordot(coefficient.to(state.dtype), state, 1)
         shares = coefficient.unbind(coefficient.ndim - state.ndim)
@@ -59,7 +65,7 @@ class Hyper(Streams):
         the same scale.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
         dynamic: whether the coefficients depend on the state.
 
@@ -126,7 +132,7 @@ class AltUp(Streams):
         opened by copies, where Gemma 3n projects, and closed by their mean.
 
     Args:
-        site: place on the stream.
+        site: where it sits on the stream.
         streams: n.
 
     >>> AltUp(Site(width=8, index=5), streams=4).active

@@ -1,1 +1,1 @@
-"""Models, one domain a file: streams, branches and connections without training code."""
+"""The models, one domain a file, made of streams, branches and connections."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from zoo.config.options import Needs
 from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv
-from zoo.models.stages import NORMED, Kind, Shortcuts
+from zoo.models.layers.conv import ACTIVATIONS, IMAGE_NORMS, Activation, Conv
+from zoo.models.stages import NORMED, ShortcutKind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
@@ -32,8 +32,8 @@ class CNN(nn.Module):
 
     norm=post is the original with its activation after each write, norm=pre the pre-activation net
     (He et al. 2016, arXiv:1603.05027), norm=none has no norms. All shortcuts read the stream
-    itself; in the authors' code of pre-activation nets, and in that of WRN, those that project read
-    it behind the norm and activation that the branch begins with. Under `plain` the branches are
+    itself; in the authors' code of pre-activation nets, and in that of WRN, projections read it
+    after the first norm and activation of the branch. Under `plain` the branches are
     the same and no shortcut is built.
 
     Shapes: images `[B, C, H, W]` to logits `[B, classes]`.
@@ -43,11 +43,11 @@ class CNN(nn.Module):
         classes: number of classes.
         connect: the rule of every site.
         norm_placement: where norms sit.
-        depth: layers with weights, shortcuts left out. With s stages of basic branches 2 s n + 2,
-            of bottlenecks 3 s n + 2; two more where the field counts two projections (WRN-28-10).
+        depth: layers with weights, without shortcuts: with s stages 2 s n + 2 of basic branches
+            or 3 s n + 2 of bottlenecks; two more where two projections are counted (WRN-28-10).
             For form=imagenet 18, 34, 50, 101 or 152.
-        width: channels of each stage (a number stands for one stage); each stage after the first
-            halves the image.
+        width: channels of each stage, as a list, or a number for a single stage; each stage after
+            the first halves the image.
         form: `cifar` (3x3 stem, equal stages) or `imagenet` (7x7 stem with pooling).
         block: `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1, four times as wide).
             form=imagenet asks for the one of its depth.
@@ -80,7 +80,7 @@ class CNN(nn.Module):
         factor: Few = 1,
         groups: Few = 1,
         base_width: Width = 64,
-        shortcut: Kind = "A",
+        shortcut: ShortcutKind = "A",
         shortcut_norm: bool = True,
         norm: Literal["batch", "group", "layer"] = "batch",
         activation: Activation = "relu",
@@ -90,7 +90,7 @@ class CNN(nn.Module):
         if block == "basic" and (groups > 1 or base_width != 64):
             raise ValueError("groups and base_width are options of block=bottleneck")
         self.block, self.groups, self.base_width = block, groups, base_width
-        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.placement, self.make_norm = norm_placement, IMAGE_NORMS[norm]
         self.activation, self.gain = ACTIVATIONS[activation]
         widths = [width] if isinstance(width, int) else width
         lengths = stages(depth, len(widths), form, block)
@@ -109,9 +109,10 @@ class CNN(nn.Module):
                 changes = stride > 1 or ins != out
                 index = len(sites)
                 opens = not sites or make.projects(ins, out, stride)
-                start = index if opens else sites[-1].start
+                opened_at = index if opens else sites[-1].opened_at
                 branches.append(self.branch(ins, inner, out, stride))
-                sites.append(Site(ins, out if changes else None, index, sum(lengths), -3, start))
+                changed = out if changes else None
+                sites.append(Site(ins, changed, index, sum(lengths), -3, opened_at))
                 shortcuts.append(make.shortcut(ins, out, stride))
         rules = [connect(site) for site in sites]
         self.body = Stack(
@@ -125,7 +126,7 @@ class CNN(nn.Module):
         self.head = nn.Linear(out, classes)
 
     def entry(self, channels: int, width: int, form: str) -> nn.Module:
-        """The stem; norm and activation come with the first branch where they lead."""
+        """The stem, without norm and activation if the first branch begins with them."""
         size, stride = (7, 2) if form == "imagenet" else (3, 1)
         conv = Conv(channels, width, size, stride, gain=self.gain)
         layers: list[nn.Module] = [conv]
@@ -138,7 +139,7 @@ class CNN(nn.Module):
         return nn.Sequential(*layers)
 
     def branch(self, width: int, inner: int, out: int, stride: int) -> nn.Module:
-        """The convolutions of one branch with their norms and activations."""
+        """A branch: its convolutions with their norms and activations."""
         conv = functools.partial(Conv, bias=not self.placement.normed, gain=self.gain)
         if self.block == "basic":
             widths = [width, out, out]

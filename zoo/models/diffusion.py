@@ -14,7 +14,7 @@ from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect
 from zoo.connections.additive import Plain
 from zoo.models.layers.level import Level, long_site
-from zoo.models.layers.time import Convolution, Downsample, TimeEmbedding, Upsample, ZeroConv
+from zoo.models.layers.time import Downsample, TimeEmbedding, UniformConv, Upsample, ZeroConv
 from zoo.models.layers.time_units import UnitFactory
 from zoo.norm import Chain, Placement
 
@@ -45,12 +45,12 @@ class Diffusion(nn.Module):
             arXiv:2105.05233).
         groups: of every norm, fewer where they do not divide its channels.
         dropout: before the second convolution of a block.
-        conditional: whether it knows classes.
+        conditional: whether it reads class labels.
         long_at: levels with long skips, the others have none; null: all.
         checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
-        ValueError: a level that is not there; heads that do not divide a width; a first width that
+        ValueError: a level beyond the depth; heads that do not divide a width; a first width that
             is odd or below 4.
     """
 
@@ -100,7 +100,7 @@ class Diffusion(nn.Module):
             dropout,
             checkpoint,
         )
-        self.stem = Convolution(channels, first, 3)
+        self.stem = UniformConv(channels, first, 3)
         self.body = self.nest(0, units)
         self.close = norm_placement.close(lambda: units.norm(first), nn.SiLU)
         self.head = ZeroConv(first, channels, 3)
@@ -110,25 +110,26 @@ class Diffusion(nn.Module):
         """A unit of the encoder, all that lies within its long site, and its unit of the decoder.
 
         Args:
-            number: of the unit: each level begins with the stem or a downsampling.
-            units: makes the short streams.
+            number: of the encoder's unit; the first one of each level is the stem or a
+                downsampling.
+            units: makes the units.
         """
-        level, place = divmod(number, self.blocks + 1)
+        level, block = divmod(number, self.blocks + 1)  # block 0 is the stem or a downsampling
         width, total = self.widths[level], self.depth * (self.blocks + 1)
-        before = self.widths[max(0, level - (place < 2))]
+        before = self.widths[max(0, level - (block < 2))]
         attends = level in self.attention_at
         enter: nn.Module = Chain()  # the stem has come before
-        if place:
+        if block:
             enter = units.unit(before, width, attends)
         elif level:
             enter = Downsample(before)
         last = number + 1 == total
         inner = units.middle(width) if last else self.nest(number + 1, units)
-        given = self.widths[level + (place == self.blocks and not last)]
+        returned = self.widths[level + (block == self.blocks and not last)]
         rule = self.long if self.long_at is None or level in self.long_at else Plain
-        site = long_site(rule, width if place else before, given, number, total)
-        leave: nn.Module = units.unit(given, width, attends, site.gives - given)
-        if level and not place:
+        site = long_site(rule, width if block else before, returned, number, total)
+        leave: nn.Module = units.unit(returned, width, attends, site.gives - returned)
+        if level and not block:
             leave = Chain(OrderedDict(unit=leave, up=Upsample(width)))
         return Level(enter, inner, leave, site)
 

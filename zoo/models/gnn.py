@@ -16,12 +16,12 @@ from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
 from zoo.models.layers.graph import (
     GCN,
-    NORMS,
+    NODE_NORMS,
     SAGE,
-    Dropped,
+    FeatureLinear,
     GATv2,
     IdentityMapping,
-    Linear,
+    InputDropout,
     Propagation,
     gen,
     gin,
@@ -30,7 +30,7 @@ from zoo.models.layers.sparse import Sparse
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
-Edges = tuple[Any, ...]  # what a kind of convolution takes beside the features
+Edges = tuple[Any, ...]  # side inputs of a kind of convolution
 
 
 class GNN(nn.Module):
@@ -104,30 +104,34 @@ class GNN(nn.Module):
             raise ValueError(f"jump={jump} needs a convolution between stem and head")
 
         def make_norm(width: int = width) -> nn.Module:
-            return NORMS[norm](width)
+            return NODE_NORMS[norm](width)
 
-        entry = Linear(features, width) if stem == "linear" else self.convolution(features, width)
-        self.stem = Dropped(entry, dropout)
+        def branch() -> nn.Module:
+            core = InputDropout(self.convolution(width, width), dropout)
+            return norm_placement.branch(core, make_norm, self.activation)
+
+        enter = FeatureLinear if stem == "linear" else self.convolution
+        self.stem = InputDropout(enter(features, width), dropout)
         self.body = Stack(
-            [
-                norm_placement.branch(
-                    Dropped(self.convolution(width, width), dropout), make_norm, self.activation
-                )
-                for _ in range(length)
-            ],
+            [branch() for _ in range(length)],
             [connect(site) for site in Site.line(width, length)],
-            posts=[self.after(layer, theta, norm_placement.post(make_norm)) for layer in
-                   range(1, length + 1)],
+            posts=[
+                self.after(layer, theta, norm_placement.post(make_norm))
+                for layer in range(1, length + 1)
+            ],
             checkpoint=checkpoint,
-        )  # fmt: skip
+        )
         self.jump = None if jump == "none" else pyg.JumpingKnowledge(jump, width, length)
         wide = width * length if jump == "cat" else width
         self.close = norm_placement.close(lambda: make_norm(wide), nn.ReLU)
-        exit_ = Linear(wide, classes) if head == "linear" else self.convolution(wide, classes, True)
-        self.head = Dropped(exit_, dropout)
+        if head == "linear":
+            logits: nn.Module = FeatureLinear(wide, classes)
+        else:
+            logits = self.convolution(wide, classes, last=True)
+        self.head = InputDropout(logits, dropout)
 
     def convolution(self, width: int, out: int, last: bool = False) -> nn.Module:
-        """A fresh convolution of the model's kind; the last one averages its heads."""
+        """A fresh convolution of the model's kind; as the `last` one it averages its heads."""
         if self.kind == "gatv2":
             channels = out if last else out // self.heads
             return GATv2(width, channels, self.heads, concat=not last, add_self_loops=False)
@@ -145,7 +149,7 @@ class GNN(nn.Module):
         return nn.Identity() if self.kind == "gcn2" else nn.ReLU()
 
     def after(self, layer: int, theta: float, norm: nn.Module | None) -> nn.Module | None:
-        """What follows write number `layer`: GCNII's map, a norm, both or nothing."""
+        """The function of the stream after write `layer`: GCNII's map, a norm, both or none."""
         if self.kind != "gcn2":
             return norm
         mapping = IdentityMapping(self.width, layer, theta)
@@ -154,10 +158,10 @@ class GNN(nn.Module):
     @property
     def takes_sparse(self) -> bool:
         """Whether the stem can read sparse features."""
-        return isinstance(self.stem.core, (Linear, GCN))
+        return isinstance(self.stem.core, (FeatureLinear, GCN))
 
     def prepare(self, edge_index: Tensor, nodes: int) -> Edges:
-        """What the convolutions take beside the features, computed once for one set of edges.
+        """The side inputs of the convolutions, computed once for one set of edges.
 
         Args:
             edge_index: `[2, E]`, from source to target.

@@ -11,17 +11,19 @@ from zoo.config.options import Needs
 from zoo.models.layers.conv import Conv
 from zoo.norm import FOLLOWING, MakeNorm, Placement
 
-Kind = Literal["A", "B", "C"]
+ShortcutKind = Literal["A", "B", "C"]
 PROJECTED = ("model.shortcut", ("B", "C"))
-NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # what the option counts with
+NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # with which choices it has an effect
 
 
 class Subsample(nn.Module):
-    """Shortcut option A: positions left out, zeros for the new channels; no parameters.
+    """Shortcut option A: leaves positions out and pads new channels with zeros; no parameters.
+
+    Shapes: `[B, C, H, W]` to `[B, C + extra, H / stride, W / stride]`, rounded up.
 
     Args:
         extra: new channels; where negative, that many are cut off.
-        stride: of the positions that are kept.
+        stride: distance of the positions that remain.
     """
 
     def __init__(self, extra: int, stride: int):
@@ -42,10 +44,10 @@ class Shortcuts:
         kind: where the shape changes, `A` subsamples and pads with zeros, `B` projects; `C`
             projects at every branch.
         placement: a norm follows a projection where norms follow the layers of a branch.
-        norm: makes that norm; None: there is none.
+        norm: makes that norm; None: no norm follows.
     """
 
-    def __init__(self, kind: Kind, placement: Placement, norm: MakeNorm | None):
+    def __init__(self, kind: ShortcutKind, placement: Placement, norm: MakeNorm | None):
         self.kind = kind
         self.norm = norm if placement.follows else None
 

@@ -10,16 +10,12 @@ from torch import Tensor, nn
 from zoo.config.options import Needs
 from zoo.config.sizes import Context, Depth, Every, Few, Width
 from zoo.connection import Connect, Site
-from zoo.models.layers.attention import (
-    Attention,
-    Cache,
-    Embedding,
-    FeedForward,
-    Kind,
-    Linear,
-    rotation,
-)
-from zoo.models.layers.dropout import dropout as dropped
+from zoo.models.layers.attention import CausalAttention
+from zoo.models.layers.dropout import dropout
+from zoo.models.layers.feedforward import FeedForward, FeedForwardKind
+from zoo.models.layers.key_value_cache import KeyValueCache
+from zoo.models.layers.normal import NormalEmbedding, NormalLinear
+from zoo.models.layers.rotary import rotation
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
@@ -28,25 +24,34 @@ class TokenEmbedding(nn.Module):
     """The stem: a vector for each token, and one for each position where these are learned.
 
     Shapes: tokens `[B, T]` to `[B, T, C]`.
+
+    Args:
+        vocabulary: number of symbols.
+        width: C.
+        positions: how many have a vector; 0: none.
+        dropout: of the sum of both vectors.
     """
 
     def __init__(self, vocabulary: int, width: int, positions: int, dropout: float):
         super().__init__()
-        self.token = Embedding(vocabulary, width)
-        self.position = Embedding(positions, width) if positions else None
+        self.token = NormalEmbedding(vocabulary, width)
+        self.position = NormalEmbedding(positions, width) if positions else None
         self.dropout = dropout
 
     def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
         x = self.token(tokens)
         if self.position is not None:
             x = x + self.position.weight[start : start + tokens.shape[1]]
-        return dropped(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 class TiedHead(nn.Module):
-    """A head whose rows are the vectors of the tokens; they are drawn where they stand."""
+    """A head that shares its weights with the vectors of the tokens, which draw them.
 
-    def __init__(self, token: Embedding):
+    Shapes: `[B, T, C]` to logits `[B, T, vocabulary]`.
+    """
+
+    def __init__(self, token: NormalEmbedding):
         super().__init__()
         self.weight = token.weight
 
@@ -97,7 +102,7 @@ class Transformer(nn.Module):
         heads: Few = 4,
         context: Context = 64,
         position: Literal["learned", "rotary"] = "learned",
-        feedforward: Kind = "gelu",
+        feedforward: FeedForwardKind = "gelu",
         norm: Literal["layer", "rms"] = "layer",
         tie: bool = True,
         bias: bool = True,
@@ -119,7 +124,7 @@ class Transformer(nn.Module):
 
         def branches(block: int) -> list[nn.Module]:
             cores = [
-                Attention(width, heads, bias, dropout, block, value_residual),
+                CausalAttention(width, heads, bias, dropout, block, value_residual),
                 FeedForward(width, feedforward, bias, dropout),
             ]
             return [norm_placement.branch(core, make_norm, nn.Identity) for core in cores]
@@ -132,32 +137,38 @@ class Transformer(nn.Module):
             checkpoint=checkpoint,
         )
         self.close = norm_placement.close(make_norm, nn.Identity)
-        self.head = TiedHead(self.stem.token) if tie else Linear(width, vocabulary, False)
-        turns = rotation(context, width // heads) if position == "rotary" else None
-        self.register_buffer("turns", turns, persistent=False)
+        self.head = TiedHead(self.stem.token) if tie else NormalLinear(width, vocabulary, False)
+        rotary = rotation(context, width // heads) if position == "rotary" else None
+        self.register_buffer("rotary", rotary, persistent=False)
 
-    def cache(self, batch: int = 1) -> Cache:
+    def cache(self, batch: int = 1) -> KeyValueCache:
         """An empty cache for a batch of texts."""
         like = self.stem.token.weight
         shape = (batch, self.heads, self.context, like.shape[1] // self.heads)
-        return Cache(self.depth, shape, like)
+        return KeyValueCache(self.depth, shape, like)
 
-    def side(self, start: int, length: int, cache: Cache | None = None) -> tuple[Any, ...]:
-        """What the branches take beside the stream, fresh for one pass over `length` tokens."""
-        turns: Tensor | None = self.turns  # type: ignore[assignment]
-        turns = None if turns is None else turns[:, start : start + length]
-        return turns, {} if self.taps else None, cache
+    def side(self, start: int, length: int, cache: KeyValueCache | None = None) -> tuple[Any, ...]:
+        """The side inputs of the branches, fresh for one pass: rotary table, taps and cache.
+
+        Args:
+            start: position of the first token.
+            length: number of tokens.
+            cache: keys and values of the tokens before.
+        """
+        rotary: Tensor | None = self.rotary  # type: ignore[assignment]
+        rotary = None if rotary is None else rotary[:, start : start + length]
+        return rotary, {} if self.taps else None, cache
 
     def values(self, tokens: Tensor) -> list[Tensor]:
         """The stream's value before the first branch and after every write, `[B, T, C]` each."""
         return self.body.values(self.stem(tokens), *self.side(0, tokens.shape[1]))
 
-    def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """Logits of the symbol after each token.
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits `[B, T, vocabulary]` of the symbol after each token.
 
         Args:
             tokens: `[B, T]`.
-            cache: what was read before, of which these tokens are the continuation; they are added.
+            cache: keys and values of the tokens before; those of `tokens` are added.
         """
         start, length = 0 if cache is None else cache.length, tokens.shape[1]
         if start + length > self.context:

@@ -16,9 +16,9 @@ from zoo.config.options import Needs
 from zoo.config.sizes import Every, Few, Index, Levels, Width
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
-from zoo.models.layers.conv import ACTIVATIONS, NORMS, Activation, Conv, DropConv, UpConv
+from zoo.models.layers.conv import ACTIVATIONS, IMAGE_NORMS, Activation, Conv, UpConv
 from zoo.models.layers.level import Level, long_site
-from zoo.models.stages import NORMED, Kind, Shortcuts
+from zoo.models.stages import NORMED, ShortcutKind, Shortcuts
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
@@ -28,8 +28,8 @@ class UNet(nn.Module):
 
     A level is h = enter(x), h' = long site around up(net(down(h))), leave(h'), where net is the
     level below and the deepest one has no long site. `enter` and `leave` are stacks of branches of
-    two 3x3 convolutions, each stack with a stream of its own; the first branch, which reads the
-    image, is the stem and writes to no stream. With long=concat, connection=plain and norm=post
+    two 3x3 convolutions, each stack with its stream; the first branch, which reads the image, is
+    the stem and writes to no stream. With long=concat, connection=plain and norm=post
     it is the original with padded convolutions and batch norm. Under `plain` no shortcut is built,
     and a level whose long rule is `plain` has no long skip.
 
@@ -58,7 +58,7 @@ class UNet(nn.Module):
         checkpoint: recompute the activations of every branch, or every k-th, in the backward pass.
 
     Errors:
-        ValueError: widths that do not fit the depth; levels that are not there.
+        ValueError: widths that do not fit the depth; a level beyond the depth.
     """
 
     counts_with: ClassVar[Needs] = {"norm": (PLACED,), **NORMED}
@@ -74,7 +74,7 @@ class UNet(nn.Module):
         width: Width | Annotated[list[Width], Len(2, 11)] = 8,
         blocks: Few = 1,
         long_at: list[Index] | None = None,
-        shortcut: Kind = "B",
+        shortcut: ShortcutKind = "B",
         shortcut_norm: bool = True,
         up: Literal["conv", "nearest"] = "conv",
         norm: Literal["batch", "group", "layer"] = "batch",
@@ -92,7 +92,7 @@ class UNet(nn.Module):
         self.depth, self.blocks, self.widths = depth, blocks, widths
         self.connect, self.long = connect, long
         self.long_at = range(depth) if long_at is None else long_at
-        self.placement, self.make_norm = norm_placement, NORMS[norm]
+        self.placement, self.make_norm = norm_placement, IMAGE_NORMS[norm]
         self.activation, self.gain = ACTIVATIONS[activation]
         self.shortcuts = Shortcuts(
             shortcut, norm_placement, self.make_norm if shortcut_norm else None
@@ -107,11 +107,11 @@ class UNet(nn.Module):
 
     @property
     def total(self) -> int:
-        """Branches that write to a stream."""
+        """Number of branches that write to a stream."""
         return self.blocks * (2 * self.depth + 1) - 1
 
     def entry(self, channels: int, width: int) -> nn.Module:
-        """The stem: a branch without norm and activation before its first convolution."""
+        """The stem: a branch that begins with a convolution, without norm and activation before."""
         bias = not self.placement.normed
         layers: list[nn.Module] = [Conv(channels, width, 3, bias=bias, gain=self.gain)]
         if self.placement.follows:
@@ -126,10 +126,17 @@ class UNet(nn.Module):
 
     def second(self, width: int) -> nn.Module:
         """The second convolution of a branch."""
-        return DropConv(width, width, not self.placement.normed, self.gain, self.dropout)
+        bias = not self.placement.normed
+        return Conv(width, width, 3, bias=bias, gain=self.gain, dropout=self.dropout)
 
     def level(self, number: int, ins: int, index: Iterator[int]) -> nn.Module:
-        """A level with all that is below it; `index` counts the short sites as they are passed."""
+        """A level with all levels below it.
+
+        Args:
+            number: of the level, from 0.
+            ins: channels that it reads.
+            index: counts the short sites in the order in which an image passes them.
+        """
         width = self.widths[number]
         enter = self.stack(ins, width, 0, self.blocks - (number == 0), index)
         if number == self.depth:
@@ -148,7 +155,15 @@ class UNet(nn.Module):
         return Level(enter, nn.Sequential(OrderedDict(parts)), leave, site)
 
     def stack(self, ins: int, out: int, extra: int, length: int, index: Iterator[int]) -> Stack:
-        """Branches of one level; the first one reads `ins + extra` channels."""
+        """A stack of branches of one level.
+
+        Args:
+            ins: channels in that every arm has.
+            out: channels out.
+            extra: channels in that only this arm has.
+            length: number of branches.
+            index: counts the short sites.
+        """
         branches: list[nn.Module] = []
         sites: list[Site] = []
         shortcuts: list[nn.Module | None] = []
@@ -157,17 +172,24 @@ class UNet(nn.Module):
             changed = None if width == out else out
             number = next(index)
             opens = not sites or self.shortcuts.projects(width, out)
-            start = number if opens else sites[-1].start
+            opened_at = number if opens else sites[-1].opened_at
             branches.append(self.branch(width, out, 0 if unit else extra))
-            sites.append(Site(width, changed, number, self.total, -3, start))
+            sites.append(Site(width, changed, number, self.total, -3, opened_at))
             shortcuts.append(self.shortcuts.shortcut(width, out))
         rules = [self.connect(site) for site in sites]
-        kept = [s if rule.carries else None for s, rule in zip(shortcuts, rules, strict=True)]
+        pairs = zip(shortcuts, rules, strict=True)
+        carried = [shortcut if rule.carries else None for shortcut, rule in pairs]
         posts = [self.placement.after_write(self.activation) for _ in sites]
-        return Stack(branches, rules, kept, posts, self.checkpoint)
+        return Stack(branches, rules, carried, posts, self.checkpoint)
 
     def branch(self, width: int, out: int, extra: int) -> nn.Module:
-        """Two convolutions; the last `extra` of `width` channels are not there in every arm."""
+        """A branch of two convolutions.
+
+        Args:
+            width: channels in.
+            out: channels out.
+            extra: how many of `width`, the last ones, only this arm has.
+        """
 
         def norm(count: int) -> nn.Module:
             made = self.make_norm(count)

@@ -1,4 +1,4 @@
-"""The mixing matrix: what the input of every branch is made of."""
+"""The mixing matrix: the input of every branch as a sum of what branches have written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.stack import Stack
 
 @torch.no_grad()
 def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
-    """The mixing matrix M of a row of connections that are linear in their state.
+    """The mixing matrix M of connections in a row that are linear in their state.
 
     Row l holds the input of branch l as a sum over j <= l of M[l, j] y_j, where y_0 is the
     embedding and y_j the output of branch j - 1. The last row is the output of the stack.
@@ -24,7 +24,7 @@ def mixing(sites: Sequence[Connection] | nn.ModuleList) -> Tensor:
     coefficients at once. Rules with a factor for every channel report the mean over channels.
 
     Args:
-        sites: the connections of one stack, in order.
+        sites: the connections at the sites of one stack, in order, such as `Stack.sites`.
 
     Returns:
         `[L + 1, L + 1]`, lower triangular.
@@ -69,11 +69,11 @@ def net_mixing(model: nn.Module) -> Tensor | None:
 
 
 class Walk:
-    """A walk through a net that notes what the input of each branch is made of.
+    """A walk through a net that collects the row of the mixing matrix for each branch.
 
     Args:
-        branches: L, how many there are.
-        device: where the rules compute.
+        branches: L, their number.
+        device: on which the rules compute.
     """
 
     def __init__(self, branches: int, device: torch.device | None):
@@ -85,11 +85,11 @@ class Walk:
         return self.units[j]
 
     def closed(self, row: Tensor) -> Tensor:
-        """All rows, with the output's last."""
+        """The whole matrix, whose last row is that of the output."""
         return torch.stack([*self.rows, row])
 
     def through(self, module: nn.Module, row: Tensor) -> Tensor:
-        """What a module gives; one without streams, its input."""
+        """The row of a module's output, from that of its input; the same without streams in it."""
         if isinstance(module, Stack):
             return self.stack(list(module.sites), row)  # type: ignore[arg-type]
         if isinstance(module, Level):
@@ -99,21 +99,21 @@ class Walk:
         return row
 
     def stack(self, sites: list[Connection], row: Tensor) -> Tensor:
-        """What branches in a row give."""
+        """The row of a stack's output, from that of its input."""
         rules = [fixed(site) for site in sites]
         state = rules[0].open(spread(row, rules[0].site.width, rules[0].site)) if rules else row
         for rule in rules:
             site = rule.site
             x, mix = rule.read(state)
             self.rows.append(averaged(x))
-            if site.out is not None or 0 < site.start == site.index:
+            if site.out is not None or 0 < site.opened_at == site.index:
                 state = rule.change(functools.partial(widened, site=site), state)
             y = spread(self.unit(len(self.rows)), site.written, site)
             state = rule.write(state, y, mix)
         return averaged(rules[-1].close(state)) if rules else row
 
     def level(self, level: Level, row: Tensor) -> Tensor:
-        """What a level of a U-Net gives."""
+        """The row of the output of a U-Net's level, from that of its input."""
         rule, site = fixed(level.site), level.site.site
         state = rule.open(spread(self.through(level.enter, row), site.width, site))
         x, mix = rule.read(state)
@@ -125,20 +125,20 @@ class Walk:
 
 
 def fixed(rule: Connection) -> Connection:
-    """A copy in evaluation: a random mask is no part of a rule."""
+    """A copy of a rule in evaluation mode, in which it draws no random masks."""
     return copy.deepcopy(rule).eval()
 
 
 def spread(row: Tensor, width: int, site: Site) -> Tensor:
-    """Coefficients `[L + 1]` along the batch, the same in each of `width` channels."""
+    """Coefficients `[L + 1]` as a batch of L + 1 examples, equal in each of `width` channels."""
     return row.view(-1, *[1] * -site.axis).repeat(1, width, *[1] * (-site.axis - 1))
 
 
 def averaged(x: Tensor) -> Tensor:
-    """The mean over channels, `[L + 1]`."""
+    """The coefficients `[L + 1]` of a batch, as the mean over channels."""
     return x.reshape(len(x), -1).mean(1)
 
 
 def widened(x: Tensor, site: Site) -> Tensor:
-    """The mean over channels in every channel that the site writes."""
+    """The mean over channels, repeated in every channel that the site writes."""
     return x.mean(site.axis, keepdim=True).repeat_interleave(site.written, site.axis)

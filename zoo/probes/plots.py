@@ -1,4 +1,4 @@
-"""Figures: mixing matrices, learning curves and what the stream shows by depth."""
+"""Figures of mixing matrices, learning curves, and measures of the stream by depth."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MARKS = {  # of events
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure that belongs to no window."""
+    """A figure without a window; sides in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", dpi=120)
 
 
 def plain(text: object, most: int = 40) -> str:
-    r"""Text of a user that a figure shows as it is: on one line, no formula, not too long.
+    r"""A user's text for a figure: on one line, without formulas, cut to a length.
 
     >>> plain("$x$ and so on", 8), plain("\x1b[1m")
     ('\\$x\\$ and…', '\\x1b[1m')
@@ -40,14 +40,14 @@ def plain(text: object, most: int = 40) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure; letters that the font lacks are boxes."""
+    """Writes a figure to a file; letters that the font lacks become boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure.savefig(path)
 
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
-    """Mixing matrices side by side: row = input of a branch, column = what it is made of.
+    """A figure of mixing matrices side by side: row = input of a branch, column = its part.
 
     `y_0` is the embedding, `y_j` the output of branch j - 1; `x_l` is the input of branch l.
     """
@@ -83,7 +83,7 @@ def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
 
 
 def together(matrices: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices of which equal ones stand once, under their joined names."""
+    """The matrices without repetition: equal ones become one, under their joined names."""
     names: dict[int, list[str]] = {}
     values = list(matrices.values())
     for name, matrix in matrices.items():
@@ -97,17 +97,21 @@ def together(matrices: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def rules_figure(length: int = 8) -> Figure:
-    """The mixing matrix that every registered rule starts with, where it has one."""
+    """A figure of the initial mixing matrices of all registered rules that have one.
+
+    Args:
+        length: number of branches.
+    """
     from zoo.config import registry
     from zoo.connection import Site
     from zoo.probes.mixing import mixing
 
     matrices = {}
     for name in registry.names("connection"):
-        given = registry.options("connection", name)
-        if given.get("dynamic"):
-            given["dynamic"] = False
-        connect = registry.factory("connection", name, given)
+        options = registry.options("connection", name)
+        if options.get("dynamic"):
+            options["dynamic"] = False
+        connect = registry.factory("connection", name, options)
         sites = [connect(site) for site in Site.line(4, length)]
         if all(site.linear for site in sites):
             matrices[name] = mixing(sites)
@@ -115,7 +119,13 @@ def rules_figure(length: int = 8) -> Figure:
 
 
 def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) -> Figure:
-    """One quantity of the stream against depth: a similarity up to 1, others logarithmically."""
+    """A figure of one measure of the stream by depth, logarithmic unless it is a similarity.
+
+    Args:
+        name: of the measure.
+        lines: values by depth, for each label.
+        title: of the figure.
+    """
     figure = new_figure(5, 3.4)
     axis = figure.subplots()
     similarity = name.endswith("similarity")
@@ -138,16 +148,16 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
 def curves_figure(
     rows: Sequence[Mapping[str, Any]], title: str, events: Sequence[Mapping[str, Any]] = ()
 ) -> Figure:
-    """Learning curves of a run: the loss and each metric of the validation.
+    """A figure of a run's learning curves: the loss and each metric of the validation.
 
     Args:
         rows: of its log.
         title: of the figure.
-        events: of its result; they stand as marks on the upper edge of the loss.
+        events: of its result, drawn as marks on the upper edge of the loss.
     """
     names = {key for row in rows for key in row if key == "train/loss" or key[:4] == "val/"}
-    found = {name.partition("/")[2] for name in names if name.count("/") == 1}
-    metrics = sorted(found, key=lambda metric: (metric != "loss", metric))
+    measured = {name.partition("/")[2] for name in names if name.count("/") == 1}
+    metrics = sorted(measured, key=lambda metric: (metric != "loss", metric))
     figure = new_figure(4.2 * max(1, len(metrics)), 3.4)
     figure.suptitle(plain(title, 60), fontsize=10)
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""What a stream shows by depth: how alike nodes or tokens have become."""
+"""Measures of a stream at one depth: how alike its nodes or tokens have become."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:
-    r"""Normalised Dirichlet energy of node features: near 0 where neighbours have become alike.
+    r"""The normalised Dirichlet energy of node features: near 0 where neighbours are alike.
 
     Equation: tr(X^T (I - D^-1/2 A D^-1/2) X) / ||X||_F^2, where A has self-loops
     Source: Cai and Wang 2020, arXiv:2006.13318, definition 3.1, divided by the squared norm
@@ -31,7 +31,7 @@ def dirichlet_energy(x: Tensor, edge_index: Tensor) -> Tensor:
 
 
 def token_similarity(x: Tensor) -> Tensor:
-    r"""Mean cosine of two tokens of one text: near 1 where attention has made them alike.
+    r"""The mean cosine between two tokens of one text: near 1 where they are alike.
 
     Equation: mean over texts and pairs s != t of x_s . x_t / (|x_s| |x_t|)
     Source: the rank collapse of Dong et al. 2021, arXiv:2103.03404, measured as by Noci et al.

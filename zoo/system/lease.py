@@ -1,4 +1,4 @@
-"""One writer: a file tells which process writes in a place, and whether it still lives."""
+"""One writer a folder: a file in it says which process writes, and whether that still lives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Lease:
     and was taken for dead loses the lease.
 
     Args:
-        path: the file; its folder is there. It is removed when the lease is given back.
+        path: the file, in an existing folder. It is removed when the lease is released.
     """
 
     def __init__(self, path: Path):
@@ -41,11 +41,15 @@ class Lease:
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
 
     def take(self) -> dict[str, Any] | None:
-        """None where the lease is now ours, else its owner: `host` and `pid`."""
+        """Takes the lease unless another process has it.
+
+        Returns:
+            None if this process now has it, else its owner: `host` and `pid`.
+        """
         while self.file is None:
             file = self.path.open("a+", encoding="utf-8")
             locked = lock(file)
-            owner = read(file)
+            owner = owner_in(file)
             far = owner.get("host") != self.me["host"] or locked is None
             if locked is False or (owner and far and age(file, self.path.parent) < STALE):
                 file.close()
@@ -60,7 +64,7 @@ class Lease:
         return None
 
     def beat(self) -> bool:
-        """Says that we are alive; False where another has the lease now, or had it meanwhile."""
+        """Renews the lease; False where another process has it now, or had it meanwhile."""
         try:
             if not self.ours():
                 return False
@@ -70,15 +74,15 @@ class Lease:
         return True
 
     def ours(self) -> bool:
-        """Whether the lease is still in our hands."""
+        """Whether this process still has the lease."""
         try:
             with self.path.open(encoding="utf-8") as file:
-                return self.file is not None and read(file) == self.me
+                return self.file is not None and owner_in(file) == self.me
         except FileNotFoundError:
             return False
 
     def release(self) -> None:
-        """Gives the lease back."""
+        """Gives up the lease and removes its file."""
         if self.file:
             with contextlib.suppress(OSError):
                 if self.ours():
@@ -88,7 +92,7 @@ class Lease:
 
 
 def lock(file: TextIO) -> bool | None:
-    """Whether the system's lock is ours; None on a file system that has none."""
+    """Locks a file; False if another process has it locked, None if the file system cannot."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -98,8 +102,8 @@ def lock(file: TextIO) -> bool | None:
     return True
 
 
-def read(file: TextIO) -> dict[str, Any]:
-    """Who wrote a lease; nothing for one not yet written."""
+def owner_in(file: TextIO) -> dict[str, Any]:
+    """The owner that a lease's file names; empty before it is written."""
     file.seek(0)
     try:
         written = json.loads(file.read())
@@ -109,7 +113,7 @@ def read(file: TextIO) -> dict[str, Any]:
 
 
 def age(file: TextIO, folder: Path) -> float:
-    """Seconds since a file was renewed, by the clock that its file system has for all machines."""
+    """Seconds since a file was renewed, by the clock of its file system, one for all machines."""
     with tempfile.TemporaryFile(prefix=".lease.tmp", dir=folder) as fresh:
         return os.fstat(fresh.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
 
@@ -124,7 +128,10 @@ def same(file: TextIO, path: Path) -> bool:
 
 @contextlib.contextmanager
 def only_writer(folder: Path | None) -> Iterator[None]:
-    """Nobody else writes in a run folder meanwhile; None: this process does not write.
+    """A context in which this process alone writes in a run folder.
+
+    Args:
+        folder: of the run; None: this process does not write.
 
     Errors:
         ConfigError: another process does.
@@ -143,27 +150,27 @@ def only_writer(folder: Path | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def turn(folder: Path) -> Iterator[None]:
-    """Nobody else writes in a folder meanwhile; who comes while another one writes waits."""
-    lease, told = Lease(folder / WRITER), False
+    """A context in which this process alone writes in a folder; it waits for others before."""
+    lease, announced = Lease(folder / WRITER), False
     while (owner := lease.take()) is not None:
-        if not told:
+        if not announced:
             say(f"{name_of(owner)} is writing in {folder}; waiting for it")
-        told = True
+        announced = True
         time.sleep(PAUSE)
     with held(lease):
         yield
 
 
 def name_of(owner: dict[str, Any]) -> str:
-    """An owner in words."""
+    """The owner of a lease, in words."""
     return "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
 
 
 @contextlib.contextmanager
 def held(lease: Lease) -> Iterator[None]:
-    """Gives signs of life for a lease that was taken, and gives it back at the end.
+    """A context that renews a taken lease in the background and releases it at the end.
 
-    This process ends at once where the lease was lost: another one writes in its place.
+    If the lease is lost, this process ends at once, since another one writes in the folder.
     """
     ended = threading.Event()
 

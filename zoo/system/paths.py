@@ -1,4 +1,4 @@
-"""Where a user's files lie: below `~`, and in the folders for configuration, caches and data."""
+"""Paths of a user: below `~`, and in the folders for configuration, caches and data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ USUAL = {
     "config": ("XDG_CONFIG_HOME", "~/.config"),
     "cache": ("XDG_CACHE_HOME", "~/.cache"),
     "data": ("XDG_DATA_HOME", "~/.local/share"),
-}  # the variable that names a folder, and where it is without one
+}  # the variable that names a folder, and its path without one
 
 
 def expanded(path: str, where: str) -> str:
-    """A path with the home folder in place of `~`.
+    """A path in which the home folder replaces `~`.
 
     Args:
         path: as a user wrote it.
@@ -26,15 +26,20 @@ def expanded(path: str, where: str) -> str:
     """
     if not path:
         raise ConfigError("the path is empty", where, "write a path, or leave it out")
-    found = os.path.expanduser(path)
-    if found.startswith("~") and not os.path.exists(found):
+    whole = os.path.expanduser(path)
+    if whole.startswith("~") and not os.path.exists(whole):
         fix = f"write the whole path, or ./{path} for a name that begins so"
         raise ConfigError(f"{path.partition('/')[0]} is no known home folder", where, fix)
-    return found
+    return whole
 
 
 def user_folder(kind: str, *parts: str) -> str | None:
-    """A place in one of the user's `USUAL` folders; None where there is no home folder."""
+    """A path in one of the user's `USUAL` folders; None where the home folder is unknown.
+
+    Args:
+        kind: a key of `USUAL`.
+        parts: names below that folder.
+    """
     variable, usual = USUAL[kind]
-    place = os.path.expanduser(os.path.join(os.environ.get(variable) or usual, *parts))
-    return None if place.startswith("~") else place
+    path = os.path.expanduser(os.path.join(os.environ.get(variable) or usual, *parts))
+    return None if path.startswith("~") else path

@@ -1,4 +1,4 @@
-"""Tables for spreadsheets."""
+"""Tables as CSV for spreadsheets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from zoo.errors import shown
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes text that begins so for one
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # beginnings of text that spreadsheets calculate
 
 
 def spreadsheet(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV below the names of all columns; text that would be calculated is quoted.
+    """The text of a CSV file with a header; text that a spreadsheet would calculate is quoted.
 
     >>> spreadsheet([{"image": "=1+1.png", "label": 3}])
     "image,label\\r\\n'=1+1.png,3\\r\\n"
@@ -27,7 +27,7 @@ def spreadsheet(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def harmless(value: Any) -> Any:
-    """A value on one line that no spreadsheet takes for a formula."""
+    """A value as one line of text that no spreadsheet takes for a formula, or as it is."""
     if isinstance(value, dict):
         value = ", ".join(f"{key}={v}" for key, v in value.items())
     if not isinstance(value, str):

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.data.alike import named_classes, sized_parts, untrained_classes
-from tasks.data.folders import counted, listed
+from tasks.data.notes import untrained_classes
+from tasks.data.phrases import counted, listed, named_classes, sized_parts
 from zoo.errors import DataError, shown
 
 
@@ -23,9 +23,9 @@ class Graph:
         edge_index: `[2, E]` long, from source to target; both directions are listed where the
             graph is undirected.
         y: `[N]` long labels from 0.
-        train: `[n]` long node numbers; likewise `val` and `test`.
+        train: `[n]` long, the numbers of the training nodes; likewise `val` and `test`.
         where: the file or option that the graph comes from, for messages.
-        names: of the classes, where they have some.
+        names: of the classes; empty: they have none.
     """
 
     x: Tensor
@@ -42,15 +42,17 @@ class Graph:
 
     @property
     def classes(self) -> int:
+        """The number of classes."""
         return int(self.y.max()) + 1
 
     @property
     def parts(self) -> dict[str, Tensor]:
+        """The numbers `[n]` long of the nodes of each part."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     @property
     def notes(self) -> list[str]:
-        """What is odd in the data, a line each."""
+        """Notes of one line on what is odd in the data."""
         counts = {
             part: torch.bincount(self.y[nodes], minlength=self.classes)
             for part, nodes in self.parts.items()
@@ -63,7 +65,7 @@ class Graph:
         return self.names or tuple(map(str, range(self.classes)))
 
     def summary(self) -> str:
-        """What was read, in one line."""
+        """One line on what was read: nodes, edges, parts and classes."""
         nodes, features = self.x.shape
         rest = nodes - sum(map(len, self.parts.values()))
         others = f", {rest:,} of no part" if rest else ""
@@ -74,18 +76,18 @@ class Graph:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """What a trained model must know of it: its features and classes, without a node."""
+        """What a trained model must know of the data: its features and classes, without a node."""
         return {"features": self.x.shape[1], "classes": self.class_names, "where": self.where}
 
     @classmethod
-    def from_metadata(cls, outline: dict[str, Any]) -> Graph:
-        """A graph of one node that has these features and classes."""
-        node, names = torch.zeros(1, dtype=torch.long), tuple(outline["classes"])
-        x, y = torch.zeros(1, outline["features"]), node + len(names) - 1
-        return cls(x, node.new_empty(2, 0), y, node, node, node, outline["where"], names)
+    def from_metadata(cls, metadata: dict[str, Any]) -> Graph:
+        """The graph of one node that has this metadata."""
+        node, names = torch.zeros(1, dtype=torch.long), tuple(metadata["classes"])
+        x, y = torch.zeros(1, metadata["features"]), node + len(names) - 1
+        return cls(x, node.new_empty(2, 0), y, node, node, node, metadata["where"], names)
 
     def digest(self) -> str:
-        """SHA-256 over all arrays."""
+        """The SHA-256 of features, edges, labels and parts."""
         digest = hashlib.sha256()
         for part in (self.x, self.edge_index, self.y, *self.parts.values()):
             digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
@@ -93,7 +95,7 @@ class Graph:
         return digest.hexdigest()
 
     def checked(self) -> Graph:
-        """Itself, or DataError for the first thing that is wrong."""
+        """Returns itself; raises DataError for the first thing that is wrong."""
 
         def demand(holds: bool | Tensor, what: str, fix: str) -> None:
             if not holds:
@@ -122,7 +124,13 @@ class Graph:
 
 
 def check_nodes(x: Tensor, edge_index: Tensor, where: str) -> None:
-    """DataError for the first thing that is wrong with features and edges."""
+    """Raises DataError for the first thing that is wrong with features and edges.
+
+    Args:
+        x: features, which should be `[N, F]` and finite.
+        edge_index: edges, which should be `[2, E]` integers from 0 to N - 1.
+        where: for messages.
+    """
 
     def demand(holds: bool | Tensor, what: str, fix: str) -> None:
         if not holds:

@@ -14,31 +14,31 @@ from annotated_types import Ge, Le
 
 from tasks.data.cache import cache_folder
 from tasks.data.graphs.dataset import Graph
-from tasks.data.raw import checked, fetched
+from tasks.data.raw import downloaded, verified
 from zoo.errors import DataError
 
 
 def pyg_graph(
     make: Callable[[str], Any], name: str, path: str | None, inside: str, splits: str, split: int
 ) -> Graph:
-    """A graph of one of PyG's own loaders, which read raw files only.
+    """The graph that one of PyG's loaders makes of raw files.
 
     PyG's processed files are pickles, so they are written and read in a temporary folder of this
     process.
 
     Args:
-        make: the loader, of the folder that has `inside`.
+        make: calls the loader with a root folder.
         name: of the data set.
-        path: the user's folder that has `inside`; None: the raw files are fetched.
-        inside: where PyG has the folder `raw`.
-        splits: begins the names of the files of splits.
-        split: which of them.
+        path: the user's root folder; None: the raw files are downloaded.
+        inside: the folder inside the root in which PyG looks for `raw`.
+        splits: the first word of the names of the files with splits.
+        split: number of the split.
 
     Errors:
-        DataError: a raw file is missing, or no loader can read it.
+        DataError: a raw file is missing, damaged or cannot be read.
     """
     if path is None:
-        raw = fetched(cache_folder("pyg", name, "raw"), name)
+        raw = downloaded(cache_folder("pyg", name, "raw"), name)
     else:
         raw = Path(path) / inside / "raw"
         needed = ["out1_node_feature_label.txt", "out1_graph_edges.txt"]
@@ -46,11 +46,11 @@ def pyg_graph(
         for file in needed:
             if not (raw / file).is_file():
                 raise DataError("no raw files", str(raw / file), f"put all {len(needed)} there")
-        checked(raw, name)
+        verified(raw, name)
     with (
         tempfile.TemporaryDirectory() as scratch,
         warnings.catch_warnings(),
-        redirect_stderr(io.StringIO()),  # PyG tells what it processes
+        redirect_stderr(io.StringIO()),  # PyG names what it processes
     ):
         warnings.simplefilter("ignore")
         root = Path(scratch)
@@ -73,7 +73,7 @@ class WebKB:
     Args:
         name: which university.
         path: folder with `NAME/raw`; None: downloaded.
-        split: which of the ten splits.
+        split: number of the split.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class WebKB:
         self.name, self.path, self.split = name, path, split
 
     def load(self) -> Graph:
+        """Reads the graph, downloading its raw files first if need be."""
         from torch_geometric.datasets import WebKB as Loader
 
         def make(root: str) -> Any:
@@ -98,13 +99,14 @@ class Actor:
 
     Args:
         path: folder with `raw`; None: downloaded.
-        split: which of the ten splits.
+        split: number of the split.
     """
 
     def __init__(self, path: str | None = None, split: Annotated[int, Ge(0), Le(9)] = 0):
         self.path, self.split = path, split
 
     def load(self) -> Graph:
+        """Reads the graph, downloading its raw files first if need be."""
         from torch_geometric.datasets import Actor as Loader
 
         return pyg_graph(Loader, "actor", self.path, "", "film", self.split)

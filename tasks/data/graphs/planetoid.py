@@ -18,13 +18,13 @@ from torch import Tensor
 
 from tasks.data.cache import cache_folder
 from tasks.data.graphs.dataset import Graph
-from tasks.data.raw import checked, fetched
+from tasks.data.raw import downloaded, verified
 from zoo.errors import DataError
 
 PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
 SPELLING = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
 rebuild = np.empty(0).__reduce__()[0]  # how numpy unpickles an array
-KNOWN: dict[tuple[str, str], Any] = {
+ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "defaultdict"): collections.defaultdict,
     ("builtins", "list"): list,
     ("numpy", "ndarray"): np.ndarray,
@@ -40,14 +40,15 @@ class ArrayUnpickler(pickle.Unpickler):
     """Reads arrays, sparse matrices, lists and mappings; refuses every other name."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """The class or function of a name; UnpicklingError for one that is not allowed."""
         module_name = {"__builtin__": "builtins"}.get(module_name, module_name)
-        if (module_name, global_name) not in KNOWN:
+        if (module_name, global_name) not in ALLOWED:
             raise pickle.UnpicklingError(f"{module_name}.{global_name} is not an array")
-        return KNOWN[module_name, global_name]
+        return ALLOWED[module_name, global_name]
 
 
-def read(path: Path) -> Any:
-    """The content of one raw file."""
+def read_raw(path: Path) -> Any:
+    """The array, sparse matrix or mapping in one raw file; DataError where it cannot be read."""
     try:
         if path.name.endswith(".index"):
             return np.loadtxt(path, dtype=np.int64, ndmin=1)
@@ -76,20 +77,21 @@ class Planetoid:
         self.path = path
 
     def folder(self) -> Path:
-        """The folder of the raw files, downloaded first if need be."""
+        """The folder of the raw files, which are downloaded first if need be."""
         if self.path is None:
-            return fetched(cache_folder("planetoid", SPELLING[self.name], "raw"), self.name)
-        given = Path(self.path)
-        candidates = [given, given / "raw", given / SPELLING[self.name] / "raw"]
+            return downloaded(cache_folder("planetoid", SPELLING[self.name], "raw"), self.name)
+        root = Path(self.path)
+        candidates = [root, root / "raw", root / SPELLING[self.name] / "raw"]
         for folder in candidates:
             if (folder / f"ind.{self.name}.x").is_file():
-                return checked(folder, self.name)
+                return verified(folder, self.name)
         layout = f"put ind.{self.name}.x and its seven companions there"
         raise DataError(f"no raw files of {self.name}", str(candidates[-1]), layout)
 
     def load(self) -> Graph:
+        """Reads the graph of the raw files."""
         folder = self.folder()
-        parts = {part: read(folder / f"ind.{self.name}.{part}") for part in PARTS}
+        parts = {part: read_raw(folder / f"ind.{self.name}.{part}") for part in PARTS}
         try:
             return self.assemble(parts, str(folder))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -98,7 +100,14 @@ class Planetoid:
             ) from error
 
     def assemble(self, parts: dict[str, Any], where: str) -> Graph:
-        """Puts the test rows where the test index says; rows that no file gives stay zero."""
+        """The graph of the contents of the raw files.
+
+        Test rows go where the test index says; rows that no file gives stay zero.
+
+        Args:
+            parts: the content of each file by the end of its name.
+            where: their folder, for messages.
+        """
         index, rows = torch.from_numpy(parts["test.index"]), parts["allx"].shape[0]
         nodes = max(int(index.max()) + 1, rows + index.numel())
         x = torch.zeros(nodes, parts["allx"].shape[1])
@@ -118,6 +127,9 @@ class Planetoid:
 
 
 def dense(matrix: Any) -> Tensor:
-    """The matrix as a tensor, its indices checked first: a wrong one would write anywhere."""
+    """The sparse matrix as a dense tensor `[rows, columns]` float.
+
+    Its indices are checked first, since a wrong one would write anywhere in memory.
+    """
     matrix.check_format(full_check=True)
     return torch.from_numpy(matrix.toarray()).float()

@@ -1,8 +1,11 @@
-"""CIFAR-10 and CIFAR-100, of the Hub or of a folder."""
+"""CIFAR-10 and CIFAR-100, from the Hub or a folder."""
 
 from __future__ import annotations
 
-from tasks.data.images.sources import Batch, Images, OnBad, Seed, Share
+from tasks.data.image_source import OnBad
+from tasks.data.images.sources import Images
+from tasks.data.shares import Seed, Share
+from zoo.config.sizes import Batch
 
 
 class CIFAR10(Images):
@@ -40,14 +43,14 @@ class CIFAR10(Images):
 
 
 class CIFAR100(Images):
-    """As CIFAR10, with 100 classes in 20 groups.
+    """60,000 photographs as those of CIFAR-10, in 100 classes of 20 groups.
 
     Source: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf
 
     Args:
         path: folder in the layout of `uoft-cs/cifar100`, columns `img`, `fine_label` and
             `coarse_label`; None: that data set of the Hub.
-        coarse: the 20 groups are the classes.
+        coarse: whether the 20 groups are the classes.
         val: share of the 50,000 training images that is for validation.
         seed: of its choice.
         on_bad: at an image that cannot be read, stop with an error, or skip and count it.

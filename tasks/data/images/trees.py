@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tasks.data.folders import Folder, counted, is_image, listed, shown
-from tasks.data.metadata import metadata_rows
+from tasks.data.folders import Folder, is_image
+from tasks.data.metadata_tables import metadata_rows
+from tasks.data.phrases import counted, listed, shown
 from tasks.data.rows import Rows
 from tasks.data.splits import class_like_splits, part_of
 from zoo.errors import DataError
@@ -14,7 +15,7 @@ CLASSES = "one folder for each class, or a metadata.csv with file_name and label
 
 
 def class_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str, Rows]:
-    """The images of each split with their classes.
+    """The rows of each split, an image and its class each.
 
     The class of an image is the first folder below its split; folders inside that one make no
     difference.
@@ -32,20 +33,20 @@ def class_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str
         return rows
     from datasets import ClassLabel, Image
 
-    found: dict[str, Rows] = {}
+    rows_of: dict[str, Rows] = {}
     classes = {n for top in used.values() for n, f in top.folders.items() if f.images()}
     names = sorted(classes)
     number = {name: index for index, name in enumerate(names)}
     features = {"image": Image(), "label": ClassLabel(names=[shown(name) for name in names])}
     for split, top in used.items():
-        loose = [file.place for file in top.files if is_image(file)]
+        loose = [file.relative for file in top.files if is_image(file)]
         if loose:
             beside = " beside class folders" if any(n in classes for n in top.folders) else ""
             what = f"{counted(len(loose), 'image')} without a class{beside}: {listed(loose)}"
             part, first = part_of(split), shown(next(iter(used)))
             other = f"; or leave it out by data.{part}_split={first}"
             raise DataError(what, where, CLASSES + other * (part in ("val", "test")))
-        if top.place == "":
+        if top.relative == "":
             refuse_inner_splits(top, where)
         pairs = [
             (file, number[n])
@@ -54,15 +55,15 @@ def class_rows(tree: Folder, used: Mapping[str, Folder], where: str) -> dict[str
             for file in top.folders[n].images()
         ]
         if not pairs:
-            raise DataError(f"no images in {shown(top.place) or 'it'}", where, CLASSES)
-        pairs.sort(key=lambda pair: pair[0].place)
+            raise DataError(f"no images in {shown(top.relative) or 'it'}", where, CLASSES)
+        pairs.sort(key=lambda pair: pair[0].relative)
         files, labels = zip(*pairs, strict=True)
-        found[split] = Rows({"image": [*files], "label": [*labels]}, features)
-    return found
+        rows_of[split] = Rows({"image": [*files], "label": [*labels]}, features)
+    return rows_of
 
 
 def refuse_inner_splits(tree: Folder, where: str) -> None:
-    """DataError where class folders hold split folders, as in `CLASS/SPLIT/IMAGE`."""
+    """Raises DataError where class folders hold split folders, as in `CLASS/SPLIT/IMAGE`."""
     for name, folder in tree.folders.items():
         splits = [inner for inner, f in folder.folders.items() if part_of(inner) and f.images()]
         if len({part_of(inner) for inner in splits}) > 1:
@@ -72,9 +73,9 @@ def refuse_inner_splits(tree: Folder, where: str) -> None:
 
 
 def class_notes(tree: Folder, used: Mapping[str, Folder]) -> Iterator[str]:
-    """Notes on class folders: those without images, and those whose names are like splits."""
-    empty = [f.place for top in used.values() for f in top.folders.values() if not f.images()]
+    """Notes on class folders without images, and on those whose names are like those of splits."""
+    empty = [f.relative for top in used.values() for f in top.folders.values() if not f.images()]
     if empty:
-        yield f"no images in {listed(f'{place}/' for place in empty)}"
+        yield f"no images in {listed(f'{path}/' for path in empty)}"
     if tree in used.values():
         yield from class_like_splits([n for n, f in tree.folders.items() if f.images()])

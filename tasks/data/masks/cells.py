@@ -1,4 +1,4 @@
-"""Procedural microscopy of touching cells: no download."""
+"""Drawn images of touching cells under a microscope: no download."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from annotated_types import Ge, Le
 
-from tasks.data.images.dataset import statistics
-from tasks.data.images.sources import Batch, Seed
+from tasks.data.image_dataset import channel_statistics
 from tasks.data.masks.dataset import MaskSet
-from tasks.training.memory import refuse_beyond_memory
-from zoo.config.sizes import Count
+from tasks.data.shares import Seed
+from zoo.config.sizes import Batch, Count
 from zoo.seeding import keyed_seed
+from zoo.system.machine_memory import refuse_beyond_memory
 
 FEWEST, MOST = 6, 11  # cells in an image of 64 x 64
 CLASSES = ("background", "cell", "boundary")
@@ -32,7 +32,7 @@ class Cells:
     or beside an earlier cell is of the class boundary.
 
     Args:
-        train: images of the training part, likewise `val` and `test`.
+        train: number of training images; likewise `val` and `test`.
         size: pixels of each side.
         noise: standard deviation of the camera's noise, where white is 1.
         seed: of the images.
@@ -53,6 +53,7 @@ class Cells:
         self.size, self.noise, self.seed, self.batch_size = size, noise, seed, batch_size
 
     def load(self) -> MaskSet:
+        """Draws the images and masks of all parts."""
         count, pixels = sum(self.counts.values()), self.size**2
         layers = min(AT_ONCE, max(self.counts.values())) * most_cells(self.size)
         what = f"{count:,} images of {self.size} x {self.size} pixels with their cells"
@@ -67,29 +68,39 @@ class Cells:
             torch.from_numpy(np.concatenate(part)) for part in zip(*drawn, strict=True)
         )
         train, val, test = torch.arange(len(images)).split([*self.counts.values()])
-        mean, std = statistics(images, train)
+        mean, std = channel_statistics(images, train)
         data = MaskSet(images, masks, train, val, test, CLASSES, mean, std, "cells")
         data.batch_size = self.batch_size
         return data.checked()
 
 
 def most_cells(size: int) -> int:
-    """The most cells in an image of this side."""
+    """The most cells in an image of `size` x `size` pixels."""
     return max(1, round(MOST * (size / 64) ** 2))
 
 
 def colony(rng: np.random.Generator, count: int, size: int, noise: float) -> tuple[np.ndarray, ...]:
-    """Images `[count, 1, size, size]` and masks `[count, size, size]`, both uint8."""
+    """Draws images of cells and their masks.
+
+    Args:
+        rng: of all choices.
+        count: number of images.
+        size: pixels of each side.
+        noise: standard deviation of the camera's noise, where white is 1.
+
+    Returns:
+        Images `[count, 1, size, size]` and masks `[count, size, size]`, both uint8.
+    """
     area = (size / 64) ** 2
     number = rng.integers(round(FEWEST * area), round(MOST * area) + 1, count)
     cells = most_cells(size)
-    place = rng.uniform(0, size, (2, count, cells)).astype(np.float32)
+    centres = rng.uniform(0, size, (2, count, cells)).astype(np.float32)
     long = rng.uniform(7, 12, (count, cells, 1, 1)).astype(np.float32)
     short = long * rng.uniform(0.65, 1, (count, cells, 1, 1)).astype(np.float32)
     angle = rng.uniform(0, np.pi, (count, cells, 1, 1)).astype(np.float32)
     level = rng.uniform(0.5, 0.95, (count, cells)).astype(np.float32)
-    apart(place, np.sqrt(long * short)[:, :, 0, 0])
-    row, column = place[..., None, None]
+    move_apart(centres, np.sqrt(long * short)[:, :, 0, 0])
+    row, column = centres[..., None, None]
     y, x = np.mgrid[:size, :size].astype(np.float32)[:, None, None]
     along = (x - column) * np.cos(angle) + (y - row) * np.sin(angle)
     across = (y - row) * np.cos(angle) - (x - column) * np.sin(angle)
@@ -97,9 +108,9 @@ def colony(rng: np.random.Generator, count: int, size: int, noise: float) -> tup
     radius[np.arange(cells) >= number[:, None]] = np.inf
     nearest = radius.min(1)
     owner = np.where(nearest < 1, radius.argmin(1) + 1, 0)
-    edge = outline(owner)
-    owned = np.take_along_axis(level, np.maximum(owner - 1, 0).reshape(count, -1), 1)
-    body = owned.reshape(owner.shape) * (1 - 0.35 * np.minimum(nearest, 1) ** 2)
+    edge = boundaries(owner)
+    brightness = np.take_along_axis(level, np.maximum(owner - 1, 0).reshape(count, -1), 1)
+    body = brightness.reshape(owner.shape) * (1 - 0.35 * np.minimum(nearest, 1) ** 2)
     scene = np.where(edge, 0.45 * body, np.where(owner > 0, body, 0.08))
     scene = blurred(scene * light(rng, count, size))
     scene += noise * rng.standard_normal(scene.shape, dtype=np.float32)
@@ -107,32 +118,44 @@ def colony(rng: np.random.Generator, count: int, size: int, noise: float) -> tup
     return images, np.where(edge, 2, owner > 0).astype(np.uint8)
 
 
-def apart(place: np.ndarray, radius: np.ndarray) -> None:
-    """Moves the centres `[2, count, cells]` of cells that lie in each other apart, in place."""
+def move_apart(centres: np.ndarray, radius: np.ndarray) -> None:
+    """Moves cells apart that lie in each other.
+
+    Args:
+        centres: `[2, count, cells]`, rows and columns, which are changed in place.
+        radius: `[count, cells]`.
+    """
     least = PRESSED * (radius[:, :, None] + radius[:, None])
     for _ in range(ROUNDS):
-        way = place[..., None] - place[:, :, None]
+        way = centres[..., None] - centres[:, :, None]
         distance = np.hypot(*way)
         push = np.where((distance > 0) & (distance < least), least / (distance + 1e-6) - 1, 0)
-        place += (way * push).sum(-1) / 4
+        centres += (way * push).sum(-1) / 4
 
 
-def outline(owner: np.ndarray) -> np.ndarray:
-    """Pixels of a cell beside the background (0) or beside a cell of a lower number."""
+def boundaries(owner: np.ndarray) -> np.ndarray:
+    """Which pixels of cells lie beside the background or beside a cell of a lower number.
+
+    Args:
+        owner: `[count, size, size]`, the number of the cell of each pixel from 1, 0 for background.
+
+    Returns:
+        Bool of the same shape.
+    """
     padded = np.pad(owner, ((0, 0), (1, 1), (1, 1)), mode="edge")
     beside = [padded[:, 1:-1, :-2], padded[:, 1:-1, 2:], padded[:, :-2, 1:-1], padded[:, 2:, 1:-1]]
     return np.min(beside, axis=0) < owner
 
 
 def light(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Uneven light `[count, size, size]`: a slope in a random direction."""
+    """The brightness `[count, size, size]` of light that grows in a random direction."""
     angle = rng.uniform(0, 2 * np.pi, (count, 1, 1)).astype(np.float32)
     y, x = np.mgrid[:size, :size].astype(np.float32) / (size - 1) - 0.5
     return 1 + 0.4 * (x * np.cos(angle) + y * np.sin(angle))
 
 
 def blurred(scene: np.ndarray) -> np.ndarray:
-    """A blur of weights 1, 4, 1 along both axes."""
+    """The images `[count, size, size]`, blurred by weights 1, 4, 1 along both axes."""
     for axis in (1, 2):
         width = [(0, 0)] * 3
         width[axis] = (1, 1)

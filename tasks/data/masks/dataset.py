@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.data.images.labelled import ImageDataset
+from tasks.data.image_dataset import ImageDataset
 
 UNLABELLED = 255  # in masks: no class is known, and no loss or metric sees the pixel
 
 
 @dataclass
 class MaskSet(ImageDataset):
-    """Images with masks; the targets are `[N, H, W]` uint8, classes from 0, or `UNLABELLED`.
+    """Images with masks: the targets are `[N, H, W]` uint8, classes from 0, or `UNLABELLED`.
 
     Args:
-        shorter: pixels to which shorter sides were scaled; None: images are as they were.
+        shorter: pixels to which the shorter sides of images were scaled; None: none was scaled.
     """
 
     batch_size: int = 8
@@ -25,17 +25,18 @@ class MaskSet(ImageDataset):
 
     @property
     def masks(self) -> Tensor:
+        """The masks `[N, H, W]` uint8."""
         return self.targets
 
     def counts(self, part: Tensor) -> Tensor:
-        """The pixels of each class in a part, `[classes]` long."""
+        """The number of pixels of each class, `[classes]` long, in a part `[n]` long."""
         counts = torch.zeros(256, dtype=torch.long)
         for some in part.split(256):
             counts += torch.bincount(self.masks[some].flatten(), minlength=256)
         return counts[: len(self.classes)]
 
     def checked(self) -> MaskSet:
-        """Itself, or DataError for the first thing that is wrong."""
+        """Returns itself; raises DataError for the first thing that is wrong."""
         self.check_images()
         masks, classes = self.masks, len(self.classes)
         count, _, *size = self.images.shape
@@ -50,8 +51,8 @@ class MaskSet(ImageDataset):
         known = f"number the classes from 0 to {classes - 1}, and {UNLABELLED} for none"
         self.demand(not strange, f"masks hold {strange} with {classes} classes", known)
         for name, part in self.parts.items():
-            empty = not int(self.counts(part).sum())
+            labelled = int(self.counts(part).sum()) > 0
             what = f"no pixel of the {name} part has a class"
-            self.demand(not empty, what, "give labelled masks")
+            self.demand(labelled, what, "give labelled masks")
         self.check_norms()
         return self

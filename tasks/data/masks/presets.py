@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Len
 
 from tasks.data.folders import File, folder_at
-from tasks.data.images.sources import Batch, OnBad, Seed, Share
+from tasks.data.image_source import OnBad
 from tasks.data.masks.sources import Masks, Side
+from tasks.data.shares import Seed, Share
+from zoo.config.sizes import Batch
 from zoo.errors import DataError
 
 if TYPE_CHECKING:
-    from tasks.data.source import Source
+    from tasks.data.used_splits import UsedSplits
 
 STREET = "sky building pole road pavement tree sign fence car pedestrian bicyclist"
 PETS = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
@@ -95,11 +97,12 @@ class Pet(Masks):
             batch_size=batch_size,
         )
 
-    def source(self) -> Source:
+    def find_splits(self) -> UsedSplits:
+        """The images and masks of both lists of the authors."""
         from datasets import Image
 
         from tasks.data.rows import Rows
-        from tasks.data.source import Source
+        from tasks.data.used_splits import UsedSplits
 
         root = folder_at(self.path)
         rows: dict[str, Any] = {}
@@ -110,15 +113,15 @@ class Pet(Masks):
                 what = f"annotations/{name}.txt cannot be read ({type(error).__name__})"
                 raise DataError(what, self.path, f"unpack both archives of {PETS}") from None
             names = [line.split()[0] for line in text.splitlines() if line.strip()]
-            places = {
+            paths = {
                 "image": [f"images/{name}.jpg" for name in names],
                 "mask": [f"annotations/trimaps/{name}.png" for name in names],
             }
-            files = {key: [file_in(root, place) for place in some] for key, some in places.items()}
+            files = {key: [file_in(root, path) for path in some] for key, some in paths.items()}
             rows[split] = Rows(files, {"image": Image(), "mask": Image()})
-        return Source(rows, {"train": "train", "test": "test"})
+        return UsedSplits(rows, {"train": "train", "test": "test"})
 
 
-def file_in(root: Path, place: str) -> File:
-    """A file of a folder, whether it is there or not."""
-    return File(str(root / place), place, os.path.realpath(root / place))
+def file_in(root: Path, relative: str) -> File:
+    """The file of a path inside a folder, whether it exists or not."""
+    return File(str(root / relative), relative, os.path.realpath(root / relative))

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import torch
 from annotated_types import Ge, Gt, Le, Len
 
-from tasks.data.alike import equal_images, untrained_classes
-from tasks.data.folders import shown
-from tasks.data.images.dataset import statistics
-from tasks.data.images.sources import TEST, VAL, Batch, OnBad, Seed, Share, idle_shares, shares
+from tasks.data.image_source import ImageSource, OnBad
 from tasks.data.masks.dataset import MaskSet
+from tasks.data.phrases import shown
+from tasks.data.shares import TEST, VAL, Seed, Share
+from zoo.config.sizes import Batch
 from zoo.config.sizes import Width as Side
 
 if TYPE_CHECKING:
-    from tasks.data.source import Source
+    from tasks.data.used_splits import UsedSplits
 
 Value = Annotated[int, Ge(0), Le(255)]
 
 
-class Masks:
+class Masks(ImageSource):
     """Your own images with masks, or any data set of the Hub with an image and a mask in a row.
 
     A folder holds Parquet files, as on the Hub, or images and masks of the same names in
@@ -83,61 +83,44 @@ class Masks:
     ):
         if path is None:
             raise ValueError("data=masks needs data.path=FOLDER or an id of the Hub")
-        channels = {"rgb": 3, "grey": 1}[mode]
-        for key, given in {"mean": mean, "std": std}.items():
-            if given is not None and len(given) != channels:
-                raise ValueError(f"{key}={given} has {len(given)} numbers, mode={mode} {channels}")
+        split_names = (train_split, val_split, test_split)
+        extent = (size[0], size[1]) if isinstance(size, list) else size
+        images = (extent, mode, on_bad, mean, std, batch_size)
+        super().__init__(path, name, split_names, val, test, seed, *images)
         if classes and values and len(classes) != len(values):
             raise ValueError(f"{len(classes)} classes have {len(values)} values")
-        meant = values or range(len(classes or ()))
-        if len({*meant, *(ignore or [])}) != len(meant) + len(ignore or []):
-            raise ValueError(f"values={[*meant]} and ignore={ignore} name a value twice")
-        self.path, self.name, self.image, self.mask = path, name, image, mask
-        self.given = (train_split, val_split, test_split)
-        self.val, self.test, self.seed = val, test, seed
-        self.classes, self.values, self.ignore = classes, values, ignore or []
-        self.size = (size[0], size[1]) if isinstance(size, list) else size
-        self.mode, self.on_bad = mode, on_bad
-        self.mean, self.std, self.batch_size = mean, std, batch_size
+        labelled, ignored = values or range(len(classes or ())), ignore or []
+        if len({*labelled, *ignored}) != len(labelled) + len(ignored):
+            raise ValueError(f"values={[*labelled]} and ignore={ignore} name a value twice")
+        self.image, self.mask = image, mask
+        self.classes, self.values, self.ignore = classes, values, ignored
 
-    def source(self) -> Source:
-        """The splits that are used."""
+    def find_splits(self) -> UsedSplits:
+        """The splits that are used, with a column of images and one of masks."""
         from tasks.data.masks.trees import mask_rows
-        from tasks.data.source import find_source
+        from tasks.data.used_splits import find_splits
 
-        return find_source(self.path, self.name, self.given, mask_rows)
+        return find_splits(self.path, self.name, self.split_names, mask_rows)
 
     def load(self) -> MaskSet:
+        """Reads the images and their masks."""
         from tasks.data.columns import find_pair, read_images
         from tasks.data.decode import decode
-        from tasks.data.masks.values import Pair, as_classes, pair_pixels
+        from tasks.data.masks.values import ImageMaskPair, as_classes, pair_pixels
         from tasks.data.rows import refuse_repeats
 
-        source, where = self.source(), shown(self.path)
-        used = source.splits
-        image, mask = find_pair(used[source.parts["train"]], self.image, self.mask, where)
-        refuse_repeats(source.files(image), where)
-        both = zip(read_images(used, image), read_images(used, mask), strict=True)
-        pairs = (Pair(image.content, image.split, image.number, mask) for image, mask in both)
-        count = sum(map(len, used.values()))
+        used, where = self.find_splits(), shown(self.path)
+        splits = used.splits
+        image, mask = find_pair(splits[used.parts["train"]], self.image, self.mask, where)
+        refuse_repeats(used.files(image), where)
+        both = zip(read_images(splits, image), read_images(splits, mask), strict=True)
+        pairs = (ImageMaskPair(i.content, i.split, i.number, mask) for i, mask in both)
+        count = sum(map(len, splits.values()))
         decoded = decode(pairs, count, self.mode, self.size, self.on_bad, where, pair_pixels)
         images = decoded.images[:, :-1].contiguous()
         stored, names = decoded.images[:, -1].contiguous(), [each.name for each in decoded.sources]
         masks, classes = as_classes(stored, names, self.classes, self.values, self.ignore, where)
-        alike = torch.zeros(len(images), dtype=torch.long)  # shares know no classes
-        places = source.places(decoded.kept)
-        parts = shares(alike, places, self.val, self.test, self.seed)
-        mean, std = statistics(images, parts["train"])
-        mean, std = tuple(self.mean or mean), tuple(self.std or std)
-        three = parts["train"], parts["val"], parts["test"]
-        data = MaskSet(images, masks, *three, classes, mean, std, where)
-        data.skipped, data.batch_size = len(decoded.bad), self.batch_size
+        strata = torch.zeros(len(images), dtype=torch.long)  # shares know no classes
+        data = self.dataset(MaskSet, images, masks, strata, classes, decoded, used)
         data.shorter = None if self.size is None else min(images.shape[2:])
-        data.checked().notes = [
-            *decoded.notes(),
-            *source.notes,
-            *idle_shares(places, self.val, self.test, self.seed),
-            *equal_images(images, data.parts, [each.short for each in decoded.sources]),
-            *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
-        ]
         return data

@@ -1,4 +1,4 @@
-"""Masks as they are stored: pairs of files, and the classes that their values stand for."""
+"""Masks as they are stored, beside their images, and the classes that their values stand for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tasks.data.decode import Encoded, Extent, Mode, array, converted, read
+from tasks.data.encoded import Encoded, Extent, Mode, array, converted, read_image
 from tasks.data.masks.dataset import UNLABELLED
 from zoo.errors import DataError
 
@@ -18,18 +18,18 @@ MANY = 20  # values that are listed in a message
 
 
 @dataclass
-class Pair(Encoded):
-    """An image before it is decoded, with its mask.
+class ImageMaskPair(Encoded):
+    """One image before it is decoded, with its mask.
 
     Args:
-        mask: likewise.
+        mask: the mask before it is decoded.
     """
 
     mask: Encoded
 
 
-def pair_pixels(pair: Pair, mode: Mode, size: Extent | None) -> np.ndarray | str:
-    """Image and mask as `[C + 1, H, W]` uint8, or the reason why they cannot be read.
+def pair_pixels(pair: ImageMaskPair, mode: Mode, size: Extent | None) -> np.ndarray | str:
+    """The image with its mask as last channel, `[C + 1, H, W]` uint8, or why it cannot be read.
 
     The image is interpolated where its size changes; the mask takes the nearest pixel.
     """
@@ -39,11 +39,11 @@ def pair_pixels(pair: Pair, mode: Mode, size: Extent | None) -> np.ndarray | str
         sizes.append(image.size)
         return image
 
-    image = read(pair, lambda image: array(converted(noted(image), mode), size))
+    image = read_image(pair, lambda image: array(converted(noted(image), mode), size))
     if isinstance(image, str):
         return image
     nearest = Image.Resampling.NEAREST
-    mask = read(pair.mask, lambda image: array(numbers(noted(image)), size, nearest))
+    mask = read_image(pair.mask, lambda image: array(mask_values(noted(image)), size, nearest))
     if isinstance(mask, str):
         return f"its mask: {mask}"
     if sizes[0] != sizes[1]:
@@ -52,8 +52,8 @@ def pair_pixels(pair: Pair, mode: Mode, size: Extent | None) -> np.ndarray | str
     return np.concatenate([image, mask])
 
 
-def numbers(image: Image.Image) -> Image.Image:
-    """The values of a mask, grey or of a palette, as an image of mode L."""
+def mask_values(image: Image.Image) -> Image.Image:
+    """A mask as an image of mode L that holds its grey values or numbers in a palette."""
     values = np.asarray(image)
     if values.ndim == 3:
         values = values[..., : sum(band != "A" for band in image.getbands())]
@@ -69,37 +69,42 @@ def as_classes(
     values: Tensor,
     images: Sequence[str],
     names: Sequence[str] | None,
-    meant: Sequence[int] | None,
+    labelled: Sequence[int] | None,
     ignored: Sequence[int],
     where: str,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Masks with classes from 0 in place of what is stored, and the names of the classes.
+    """Masks of classes from 0 in place of stored values, and the names of the classes.
 
     Args:
         values: `[N, H, W]` uint8, as stored.
         images: what each image is called, for messages.
         names: of the classes; None: their values.
-        meant: the value of each class; None: 0 and up, as many as there are names or values.
+        labelled: the value of each class; None: 0 and up, as many as there are names or values.
         ignored: values without a class.
         where: for messages.
 
     Errors:
         DataError: a mask holds a value that stands for no class.
+
+    Returns:
+        Masks `[N, H, W]` uint8 of classes and `UNLABELLED`, and the names.
     """
-    if meant is None and names is None:
+    if labelled is None and names is None:
         counts = sum(torch.bincount(part.flatten(), minlength=256) for part in values.split(64))
         present = [
             v for v in torch.as_tensor(counts).nonzero().flatten().tolist() if v not in ignored
         ]
         if present != list(range(len(present))):
-            listed = ", ".join(map(str, present[:MANY])) + (" ..." if len(present) > MANY else "")
-            several = f"give data.values=[{listed.replace(' ', '')}], a class each, or data.ignore"
+            values_shown = ", ".join(map(str, present[:MANY]))
+            values_shown += " ..." if len(present) > MANY else ""
+            option = f"data.values=[{values_shown.replace(' ', '')}]"
+            several = f"give {option}, a class each, or data.ignore"
             fix = several if len(present) <= MANY else "save class numbers as PNG; JPEG blurs them"
-            raise DataError(f"masks hold {listed}, not classes from 0", where, fix)
-        meant = present
-    meant = list(range(len(names or ()))) if meant is None else meant
+            raise DataError(f"masks hold {values_shown}, not classes from 0", where, fix)
+        labelled = present
+    labelled = list(range(len(names or ()))) if labelled is None else labelled
     table = torch.full((256,), -1)
-    table[list(meant)] = torch.arange(len(meant))
+    table[list(labelled)] = torch.arange(len(labelled))
     table[list(ignored)] = UNLABELLED
     masks = torch.empty_like(values)
     for first in range(0, len(values), 64):
@@ -111,4 +116,4 @@ def as_classes(
             what = f"{images[number]} has a mask with {strange[:MANY]}, no class"
             raise DataError(what, where, "give data.classes, data.values or data.ignore")
         masks[first : first + 64] = part.to(torch.uint8)
-    return masks, tuple(names or map(str, meant))
+    return masks, tuple(names or map(str, labelled))

@@ -1,4 +1,4 @@
-"""A text as numbered symbols in three parts, and the windows that are cut from it."""
+"""A text as numbered tokens in three parts, and random windows of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.data.alike import sized_parts
-from tasks.data.folders import counted
+from tasks.data.phrases import counted, sized_parts
 from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
 from zoo.seeding import generator
@@ -27,8 +26,8 @@ class Text:
 
     Args:
         tokens: `[N]` int16 or int32, the parts one after the other.
-        sizes: tokens of `train`, `val` and `test`.
-        symbols: the vocabulary.
+        sizes: the number of tokens of `train`, `val` and `test`.
+        tokenizer: turns tokens into text and back.
         where: file or option that it comes from, for messages.
         batch_size: windows of a training batch over all processes.
         notes: what is odd in the data, a line each.
@@ -43,13 +42,13 @@ class Text:
 
     @property
     def parts(self) -> dict[str, range]:
-        """The places of each part among the tokens."""
+        """The positions of each part's tokens."""
         ends = list(itertools.accumulate(self.sizes, initial=0))
         spans = (range(*span) for span in itertools.pairwise(ends))
         return dict(zip(PARTS, spans, strict=True))
 
     def summary(self) -> str:
-        """What was read, in one line."""
+        """One line on what was read: tokens, symbols and parts."""
         return (
             f"{self.where}: {counted(sum(self.sizes), 'token')} ({self.tokenizer.kind}, "
             f"{counted(len(self.tokenizer), 'symbol')}): {sized_parts(self.parts)}"
@@ -57,29 +56,31 @@ class Text:
 
     @functools.cached_property
     def sha256(self) -> str:
+        """The SHA-256 of tokens, parts and symbols, computed once."""
         digest = hashlib.sha256(f"{self.sizes}{self.tokens.dtype}".encode())
         digest.update(self.tokenizer.state().encode())
         digest.update(self.tokens.numpy().data)
         return digest.hexdigest()
 
     def digest(self) -> str:
-        """SHA-256 over tokens, parts and symbols."""
+        """The SHA-256 of tokens, parts and symbols."""
         return self.sha256
 
     def metadata(self) -> dict[str, Any]:
-        """The same without its tokens: what a trained model must know of it."""
-        known = {"kind": self.tokenizer.kind, "state": self.tokenizer.state()}
+        """What a trained model must know of the data: all of it but the tokens."""
+        symbols = {"kind": self.tokenizer.kind, "state": self.tokenizer.state()}
         others = {"sizes": self.sizes, "where": self.where, "batch_size": self.batch_size}
-        return {"symbols": known, **others}
+        return {"symbols": symbols, **others}
 
     @classmethod
-    def from_metadata(cls, outline: dict[str, Any]) -> Text:
-        known = dict(outline)
-        tokenizer = tokenizer_of(**known.pop("symbols"))
-        return cls(torch.zeros(1, dtype=torch.int16), tokenizer=tokenizer, **known)
+    def from_metadata(cls, metadata: dict[str, Any]) -> Text:
+        """The text of one token that has this metadata."""
+        others = dict(metadata)
+        tokenizer = tokenizer_of(**others.pop("symbols"))
+        return cls(torch.zeros(1, dtype=torch.int16), tokenizer=tokenizer, **others)
 
-    def fits(self, context: int) -> None:
-        """DataError where a part has no whole window of so many tokens and the one after it."""
+    def refuse_short_parts(self, context: int) -> None:
+        """Raises DataError where a part has less than a window of `context` tokens and one more."""
         for name, size in zip(PARTS, self.sizes, strict=True):
             if size <= context:
                 what = f"the {name} part has {size} tokens, model.context={context} needs more"
@@ -89,8 +90,10 @@ class Text:
 class RandomWindows:
     """Batches of random windows without end, each following from the seed and its number alone.
 
+    Iteration gives the positions `[size]` long where the windows of a batch begin.
+
     Args:
-        count: of the places where a window can start.
+        count: number of positions where a window can begin.
         size: windows of a batch.
         seed: of the choice.
         number: of the first batch.
@@ -105,6 +108,6 @@ class RandomWindows:
             yield self.batch(self.number - 1)
 
     def batch(self, number: int) -> Tensor:
-        """The starts of one batch."""
+        """The positions `[size]` long where the windows of the batch of a number begin."""
         draws = generator(self.seed, "windows", str(number))
         return torch.randint(self.count, (self.size,), generator=draws)

@@ -1,4 +1,4 @@
-"""Sources of text: the documentation of Python, any file, and data sets of the Hub."""
+"""Your own text, from a file, or any data set of the Hub with a column of text."""
 
 from __future__ import annotations
 
@@ -8,49 +8,21 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
-from tasks.data.folders import folder_at, shown
-from tasks.data.images.sources import Batch, Share
+from tasks.data.folders import folder_at
+from tasks.data.phrases import shown
+from tasks.data.shares import Share
 from tasks.data.text.dataset import Text
-from tasks.data.text.text_stream import boundary, cuts, lines, read
-from tasks.data.text.tokenize import Pieces, tokenised
-from tasks.data.text.tokenizers import Kind
+from tasks.data.text.text_stream import character_start, part_starts, read_rows, read_text
+from tasks.data.text.tokenize import Chunks, tokenised
+from tasks.data.text.tokenizers import TokenKind
 from zoo.config.options import Needs
+from zoo.config.sizes import Batch
 from zoo.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from tasks.data.source import Source
+    from tasks.data.used_splits import UsedSplits
 
-Size = Annotated[int, Ge(257), Le(2**20)]
-
-
-class PyDoc:
-    """The reference of the Python language, as its own `help` knows it: no download.
-
-    The topics of `pydoc_data`, about 465,000 characters, in alphabetical order; validation and test
-    are the last ones. The text differs between versions of Python.
-
-    Source: https://docs.python.org/3/reference/
-
-    Args:
-        val: share of the text that is for validation.
-        test: share of the text that is for the test.
-        batch_size: windows of a training batch over all processes.
-    """
-
-    def __init__(self, val: Share = 0.05, test: Share = 0.05, batch_size: Batch = 16):
-        self.val, self.test, self.batch_size = val, test, batch_size
-        cuts(1, val, test)
-
-    def load(self) -> Text:
-        from pydoc_data.topics import topics
-
-        text = "\n".join(topics[name] for name in sorted(topics))
-        first, second = cuts(len(text), self.val, self.test)
-        parts = {"train": text[:first], "val": text[first:second], "test": text[second:]}
-        pieces: dict[str, Pieces] = {name: partial(iter, [part]) for name, part in parts.items()}
-        data = tokenised(pieces, "characters", 0, "pydoc")
-        data.batch_size = self.batch_size
-        return data
+VocabularySize = Annotated[int, Ge(257), Le(2**20)]
 
 
 class TextFile:
@@ -86,24 +58,25 @@ class TextFile:
         test_split: str | None = None,
         val: Share = 0.05,
         test: Share = 0.05,
-        tokens: Kind = "characters",
-        vocabulary: Size = 4096,
+        tokens: TokenKind = "characters",
+        vocabulary: VocabularySize = 4096,
         batch_size: Batch = 16,
     ):
         if path is None:
             raise ValueError("there is no text: give data.path=FILE, a folder or an id of the Hub")
         self.path, self.name, self.text = path, name, text
-        self.splits = (train_split, val_split, test_split)
+        self.split_names = (train_split, val_split, test_split)
         self.val, self.test = val, test
         self.tokens, self.vocabulary, self.batch_size = tokens, vocabulary, batch_size
-        cuts(1, val, test)
+        part_starts(1, val, test)
         if tokens == "bpe":
             from tasks.data.text.tokenizers import library
 
             library()
 
     def load(self) -> Text:
-        from tasks.data.source import find_source
+        """Reads the text and turns it into tokens."""
+        from tasks.data.used_splits import find_splits
 
         file = folder_at(self.path)
         if file.suffix == ".txt" and not file.exists():
@@ -112,37 +85,37 @@ class TextFile:
             self.refuse_rows()
             parts, notes = self.of_file(file), []
         else:
-            source = find_source(self.path, self.name, self.splits)
-            parts, notes = self.of_rows(source), source.notes
+            used = find_splits(self.path, self.name, self.split_names)
+            parts, notes = self.of_rows(used), used.notes
         data = tokenised(parts, self.tokens, self.vocabulary, shown(self.path))
         data.batch_size, data.notes = self.batch_size, notes
         return data
 
     def refuse_rows(self) -> None:
-        """ConfigError for an option that a file cannot follow."""
+        """Raises ConfigError for an option about rows, which a file has not."""
         keys = ("name", "text", "train_split", "val_split", "test_split")
-        for key, given in zip(keys, (self.name, self.text, *self.splits), strict=True):
-            if given is not None:
-                what = f"data.{key}={given}, but a file has no rows"
+        for key, value in zip(keys, (self.name, self.text, *self.split_names), strict=True):
+            if value is not None:
+                what = f"data.{key}={value}, but a file has no rows"
                 raise ConfigError(what, shown(self.path), f"leave data.{key} out")
 
-    def of_file(self, file: Path) -> dict[str, Pieces]:
-        """The parts of a file, cut between two characters."""
+    def of_file(self, file: Path) -> dict[str, Chunks]:
+        """The parts of a file, which begin with whole characters."""
         size = file.stat().st_size
         if not size:
             raise DataError("the file is empty", str(file), "give a text")
-        first, second = (boundary(file, at) for at in cuts(size, self.val, self.test))
+        first, second = (character_start(file, at) for at in part_starts(size, self.val, self.test))
         return {
-            "train": partial(read, file, 0, first),
-            "val": partial(read, file, first, second),
-            "test": partial(read, file, second, size),
+            "train": partial(read_text, file, 0, first),
+            "val": partial(read_text, file, first, second),
+            "test": partial(read_text, file, second, size),
         }
 
-    def of_rows(self, source: Source) -> dict[str, Pieces]:
+    def of_rows(self, used: UsedSplits) -> dict[str, Chunks]:
         """The parts of a data set of the Hub, or of a folder in its layout."""
         from tasks.data.columns import find_column
 
-        splits, parts = source.splits, source.parts
+        splits, parts = used.splits, used.parts
         features = splits[parts["train"]].features
         strings = ("string", "large_string")
         fits = [name for name, f in features.items() if getattr(f, "dtype", None) in strings]
@@ -151,70 +124,18 @@ class TextFile:
         if getattr(features[column], "dtype", None) not in strings:
             what = f"the column {column} has no text"
             raise DataError(what, self.path, "give data.text=COLUMN")
-        used = {part: splits[name].select_columns([column]) for part, name in parts.items()}
+        rows_of = {part: splits[name].select_columns([column]) for part, name in parts.items()}
         missing = {part: getattr(self, part) for part in ("val", "test") if part not in parts}
-        rows = used["train"]
-        first, second = cuts(len(rows), missing.get("val", 0), missing.get("test", 0))
-        among = {"val": range(first, second), "test": range(second, len(rows))}
+        rows = rows_of["train"]
+        first, second = part_starts(len(rows), missing.get("val", 0), missing.get("test", 0))
+        shares = {"val": range(first, second), "test": range(second, len(rows))}
         if missing:
-            used |= {part: rows.select(among[part]) for part in missing if among[part]}
-            used["train"] = rows.select(range(first))
-        lost = [part for part in missing if part not in used]
+            rows_of |= {part: rows.select(shares[part]) for part in missing if shares[part]}
+            rows_of["train"] = rows.select(range(first))
+        lost = [part for part in missing if part not in rows_of]
         if lost or not first:
             what = f"{len(rows)} rows are too few for a share that is for {' and '.join(missing)}"
             raise DataError(what, self.path, "name other splits, or give a file")
-        return {part: partial(lines, used[part], column) for part in ("train", "val", "test")}
-
-
-class Shakespeare(TextFile):
-    """The plays of Shakespeare that char-rnn and nanoGPT learn, 1.1 million characters.
-
-    The training part is that of nanoGPT; validation and test are the halves of its validation.
-
-    Source: Karpathy 2015, https://github.com/karpathy/char-rnn, data/tinyshakespeare/input.txt
-
-    Args:
-        path: the file, or the folder of `input.txt`.
-        tokens: `characters`, `bytes` or `bpe`.
-        vocabulary: the most symbols of bpe.
-        batch_size: windows of a training batch over all processes.
-    """
-
-    def __init__(
-        self,
-        path: str | None = None,
-        tokens: Kind = "characters",
-        vocabulary: Size = 4096,
-        batch_size: Batch = 16,
-    ):
-        super().__init__(path, tokens=tokens, vocabulary=vocabulary, batch_size=batch_size)
-
-    def load(self) -> Text:
-        folder = folder_at(self.path)
-        self.path = str(folder / "input.txt") if folder.is_dir() else self.path
-        return super().load()
-
-
-class WikiText(TextFile):
-    """Articles of Wikipedia, of the Hub or of a folder.
-
-    Source: Merity et al. 2016, arXiv:1609.07843.
-
-    Args:
-        path: folder in the layout of `Salesforce/wikitext`; None: that data set of the Hub.
-        name: which configuration.
-        tokens: `characters`, `bytes` or `bpe`.
-        vocabulary: the most symbols of bpe.
-        batch_size: windows of a training batch over all processes.
-    """
-
-    def __init__(
-        self,
-        path: str | None = None,
-        name: str | None = "wikitext-103-raw-v1",
-        tokens: Kind = "bytes",
-        vocabulary: Size = 4096,
-        batch_size: Batch = 16,
-    ):
-        path = path or "Salesforce/wikitext"
-        super().__init__(path, name, tokens=tokens, vocabulary=vocabulary, batch_size=batch_size)
+        return {
+            part: partial(read_rows, rows_of[part], column) for part in ("train", "val", "test")
+        }

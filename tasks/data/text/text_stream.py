@@ -1,4 +1,4 @@
-"""Texts that are read in pieces, so that a large one never lies in memory as a whole."""
+"""Texts that are read in chunks, so that a large one never lies in memory as a whole."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-PIECE = 2**20  # bytes that are read at once
+CHUNK = 2**20  # bytes that are read at once
 ROWS = 1000  # rows of a data set that are read at once
 
 
-def cuts(size: int, val: float, test: float) -> tuple[int, int]:
-    """Where validation and test begin; ValueError where they leave nothing for training.
+def part_starts(size: int, val: float, test: float) -> tuple[int, int]:
+    """The positions where validation and test begin, as shares of a text of some size.
 
     What is left for training is rounded down, as nanoGPT does.
 
-    >>> cuts(1_115_394, 0.05, 0.05)
+    Errors:
+        ValueError: nothing is left for training.
+
+    >>> part_starts(1_115_394, 0.05, 0.05)
     (1003854, 1059624)
     """
     if val + test >= 1:
@@ -29,8 +32,8 @@ def cuts(size: int, val: float, test: float) -> tuple[int, int]:
     return int(size * share), round(size * (1 - test))
 
 
-def boundary(file: Path, at: int) -> int:
-    """The first place from `at` on where a character of UTF-8 begins."""
+def character_start(file: Path, at: int) -> int:
+    """The first byte from `at` on with which a character of UTF-8 begins."""
     with file.open("rb") as content:
         content.seek(at)
         following = content.read(3)
@@ -38,30 +41,30 @@ def boundary(file: Path, at: int) -> int:
     return at + (inside.index(False) if False in inside else len(inside))
 
 
-def read(file: Path, start: int, stop: int) -> Iterator[str]:
-    """A part of a file in pieces; DataError for bytes that are not UTF-8."""
+def read_text(file: Path, start: int, stop: int) -> Iterator[str]:
+    """Gives the text between two bytes of a file in chunks; DataError where it is not UTF-8."""
     rest = b""
     with file.open("rb") as content:
         content.seek(start)
         while start < stop:
-            fresh = content.read(min(PIECE, stop - start))
+            fresh = content.read(min(CHUNK, stop - start))
             if not fresh:
                 raise DataError("the file became shorter", str(file), "let it be while it is read")
             at, start = start - len(rest), start + len(fresh)
-            piece = rest + fresh
+            chunk = rest + fresh
             try:
-                yield piece.decode()
+                yield chunk.decode()
                 rest = b""
             except UnicodeDecodeError as error:
                 if error.reason != "unexpected end of data" or start >= stop:
-                    what = f"byte {at + error.start} is {piece[error.start]:#04x}, not UTF-8"
+                    what = f"byte {at + error.start} is {chunk[error.start]:#04x}, not UTF-8"
                     raise DataError(what, str(file), "save the text as UTF-8") from None
-                rest = piece[error.start :]
-                yield piece[: error.start].decode()
+                rest = chunk[error.start :]
+                yield chunk[: error.start].decode()
 
 
-def lines(rows: Dataset, column: str) -> Iterator[str]:
-    """The rows of a data set in pieces, each row with a line end."""
+def read_rows(rows: Dataset, column: str) -> Iterator[str]:
+    """Gives the texts of a column in chunks of many rows, each row with a line end."""
     for batch in rows.iter(batch_size=ROWS):
         texts = [text or "" for text in batch[column]]
         yield "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)

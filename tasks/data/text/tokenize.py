@@ -1,4 +1,4 @@
-"""From characters to numbered symbols: in memory, or in a file for large texts."""
+"""From characters to numbered tokens: in memory, or in a file for large texts."""
 
 from __future__ import annotations
 
@@ -14,23 +14,29 @@ from typing import IO
 import numpy as np
 import torch
 
-from tasks.data.cache import cache_folder, made
+from tasks.data.cache import cache_folder, writable
 from tasks.data.text.dataset import Text
-from tasks.data.text.tokenizers import BPETokenizer, ByteTokenizer, CharTokenizer, Kind, Tokenizer
+from tasks.data.text.tokenizers import (
+    BPETokenizer,
+    ByteTokenizer,
+    CharTokenizer,
+    Tokenizer,
+    TokenKind,
+)
 from zoo.errors import DataError
 
-Pieces = Callable[[], Iterator[str]]  # a part of a text, read anew by each call
+Chunks = Callable[[], Iterator[str]]  # a part of a text, read anew by each call
 LARGE = 2**26  # characters of a text whose tokens are kept in a file
 
 
 @dataclass
 class Survey:
-    """What one reading of a text shows.
+    """What one reading of a text tells of it.
 
     Args:
-        digest: SHA-256 of the characters and of where the parts begin.
-        sizes: characters of each part.
-        characters: all that occur, if they are wanted.
+        digest: SHA-256 of the characters and of the sizes of the parts.
+        sizes: the number of characters of each part.
+        characters: all that occur; empty where nobody asked for them.
     """
 
     digest: str
@@ -38,95 +44,106 @@ class Survey:
     characters: set[str]
 
     @classmethod
-    def of(cls, parts: dict[str, Pieces], where: str, spell: bool) -> Survey:
-        """Reads all parts once; DataError for one that is empty."""
+    def of(cls, parts: dict[str, Chunks], where: str, collect: bool) -> Survey:
+        """Reads all parts once; DataError for one that is empty.
+
+        Args:
+            parts: the text.
+            where: for messages.
+            collect: whether the characters that occur are wanted.
+        """
         digest, sizes, characters = hashlib.sha256(), [], set[str]()
-        for name, pieces in parts.items():
+        for name, chunks in parts.items():
             sizes.append(0)
-            for piece in pieces():
-                sizes[-1] += len(piece)
-                if spell:
-                    characters.update(piece)
-                digest.update(piece.encode())
+            for chunk in chunks():
+                sizes[-1] += len(chunk)
+                if collect:
+                    characters.update(chunk)
+                digest.update(chunk.encode())
             digest.update(str(sizes).encode())
             if not sizes[-1]:
                 raise DataError(f"the {name} part is empty", where, "give a longer text")
         return cls(digest.hexdigest(), sizes, characters)
 
 
-def tokenised(parts: dict[str, Pieces], kind: Kind, vocabulary: int, where: str) -> Text:
-    """A text as symbols; those of a large one are kept in a file and mapped into memory.
+def tokenised(parts: dict[str, Chunks], kind: TokenKind, vocabulary: int, where: str) -> Text:
+    """A text as tokens; those of a large one lie in a file that is mapped into memory.
 
     Args:
         parts: `train`, `val` and `test`.
-        kind: of the symbols. All characters of the text are known; the byte-pair encoding is that
-            of the training part.
+        kind: of the symbols. Characters are all that occur in the text; a byte-pair encoding is
+            trained on the training part.
         vocabulary: the most symbols of a byte-pair encoding.
         where: for messages.
     """
-    seen = Survey.of(parts, where, kind == "characters")
+    survey = Survey.of(parts, where, kind == "characters")
 
     def tokenizer() -> Tokenizer:
         if kind == "characters":
-            return CharTokenizer(seen.characters)
+            return CharTokenizer(survey.characters)
         return (
             ByteTokenizer()
             if kind == "bytes"
             else BPETokenizer.trained(parts["train"](), vocabulary)
         )
 
-    if sum(seen.sizes) >= LARGE:
-        name = f"{seen.digest[:16]}-{kind}" + (f"-{vocabulary}" if kind == "bpe" else "")
-        return mapped(parts, seen, tokenizer, cache_folder("text", name), where)
-    known = tokenizer()
+    if sum(survey.sizes) >= LARGE:
+        name = f"{survey.digest[:16]}-{kind}" + (f"-{vocabulary}" if kind == "bpe" else "")
+        return mapped_text(parts, tokenizer, cache_folder("text", name), where)
+    made = tokenizer()
     with tempfile.TemporaryFile() as file:
-        sizes = write(parts, known, file)
+        sizes = write_tokens(parts, made, file)
         file.seek(0)
-        tokens = torch.from_numpy(np.frombuffer(file.read(), width(known)).copy())
-    return Text(tokens, sizes, known, where)
+        tokens = torch.from_numpy(np.frombuffer(file.read(), token_type(made)).copy())
+    return Text(tokens, sizes, made, where)
 
 
-def mapped(
-    parts: dict[str, Pieces],
-    seen: Survey,
-    tokenizer: Callable[[], Tokenizer],
-    home: Path,
-    where: str,
+def mapped_text(
+    parts: dict[str, Chunks], tokenizer: Callable[[], Tokenizer], folder: Path, where: str
 ) -> Text:
-    """The text whose tokens lie in a folder, which is made where it is not there, whole."""
-    if not home.is_dir():
-        made(home.parent)
-        fresh = Path(tempfile.mkdtemp(prefix=".tmp", dir=home.parent))
+    """The text whose tokens lie in a folder of the cache, which is made if need be.
+
+    Args:
+        parts: `train`, `val` and `test`.
+        tokenizer: makes the tokenizer.
+        folder: of the cache; it appears only when it is whole.
+        where: for messages.
+    """
+    if not folder.is_dir():
+        writable(folder.parent)
+        fresh = Path(tempfile.mkdtemp(prefix=".tmp", dir=folder.parent))
         try:
-            known = tokenizer()
+            made = tokenizer()
             with (fresh / "tokens.bin").open("wb") as file:
-                sizes = write(parts, known, file)
-            pairs = known.state() if isinstance(known, BPETokenizer) else None
+                sizes = write_tokens(parts, made, file)
+            pairs = made.state() if isinstance(made, BPETokenizer) else None
             (fresh / "parts.json").write_text(json.dumps({"sizes": sizes, "pairs": pairs}))
-            if not home.is_dir():  # another process may have been faster
-                fresh.rename(home)
+            if not folder.is_dir():  # another process may have been faster
+                fresh.rename(folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-    about = json.loads((home / "parts.json").read_text())
-    known = BPETokenizer(about["pairs"]) if about["pairs"] else tokenizer()
-    kind = torch.int16 if width(known) is np.int16 else torch.int32
-    path = str(home / "tokens.bin")
+    about = json.loads((folder / "parts.json").read_text())
+    made = BPETokenizer(about["pairs"]) if about["pairs"] else tokenizer()
+    kind = torch.int16 if token_type(made) is np.int16 else torch.int32
+    path = str(folder / "tokens.bin")
     tokens = torch.from_file(path, shared=False, size=sum(about["sizes"]), dtype=kind)
-    return Text(tokens, tuple(about["sizes"]), known, where)
+    return Text(tokens, tuple(about["sizes"]), made, where)
 
 
-def width(tokenizer: Tokenizer) -> type[np.signedinteger]:
-    """The smallest kind of number for so many symbols."""
+def token_type(tokenizer: Tokenizer) -> type[np.signedinteger]:
+    """The smaller of two types of integers that can number all symbols."""
     return np.int16 if len(tokenizer) < 2**15 else np.int32
 
 
-def write(parts: dict[str, Pieces], tokenizer: Tokenizer, file: IO[bytes]) -> tuple[int, int, int]:
-    """Writes the tokens of all parts, and gives the number of each."""
-    sizes = []
-    for pieces in parts.values():
+def write_tokens(
+    parts: dict[str, Chunks], tokenizer: Tokenizer, file: IO[bytes]
+) -> tuple[int, int, int]:
+    """Writes the tokens of all parts into a file; returns the number of tokens of each part."""
+    kind, sizes = token_type(tokenizer), []
+    for chunks in parts.values():
         start = file.tell()
-        for piece in pieces():
-            file.write(tokenizer.encode(piece).astype(width(tokenizer)).tobytes())
-        sizes.append((file.tell() - start) // np.dtype(width(tokenizer)).itemsize)
+        for chunk in chunks():
+            file.write(tokenizer.encode(chunk).astype(kind).tobytes())
+        sizes.append((file.tell() - start) // np.dtype(kind).itemsize)
     train, val, test = sizes
     return train, val, test

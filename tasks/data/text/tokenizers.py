@@ -1,4 +1,4 @@
-"""What a text is made of: characters, bytes, or the pieces of a byte-pair encoding."""
+"""Tokenizers: of characters, of bytes, and byte-pair encoding."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from zoo.errors import ConfigError
 
-Kind = Literal["characters", "bytes", "bpe"]
+TokenKind = Literal["characters", "bytes", "bpe"]
 Numbers = np.ndarray[Any, np.dtype[Any]]
 CONTINUES = range(0x80, 0xC0)  # bytes of UTF-8 in which no character begins
 
 
 class Tokenizer(ABC):
-    """A vocabulary.
+    """Turns text into numbers of symbols and back.
 
     Attributes:
         kind: of the symbols.
         lengths: for each symbol the number of characters that begin in it.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[TokenKind]
     lengths: Sequence[int]
 
     def __len__(self) -> int:
@@ -32,26 +32,26 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> Numbers:
-        """`[n]` numbers of the symbols of a text; ValueError for a character that has none."""
+        """The numbers `[n]` of a text's symbols; ValueError for a character that is none."""
 
     @abstractmethod
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of symbols; bytes that make no character become replacement characters."""
+        """The text of these symbols; bytes that make no character become replacement characters."""
 
     @abstractmethod
     def state(self) -> str:
-        """All that `symbols_of` needs to make it again."""
+        """What `tokenizer_of` needs to make the same tokenizer again."""
 
 
-def tokenizer_of(kind: Kind, state: str) -> Tokenizer:
-    """The vocabulary of a kind that had this state."""
+def tokenizer_of(kind: TokenKind, state: str) -> Tokenizer:
+    """The tokenizer of this kind whose `state` returned this text."""
     if kind == "bytes":
         return ByteTokenizer()
     return CharTokenizer(state) if kind == "characters" else BPETokenizer(state)
 
 
 class CharTokenizer(Tokenizer):
-    """A symbol for each character of a text, in the order of Unicode.
+    """A symbol for each of some characters, in the order of Unicode.
 
     >>> tokenizer = CharTokenizer("hello")
     >>> tokenizer.encode("hole").tolist(), tokenizer.decode([1, 0])
@@ -81,7 +81,7 @@ class CharTokenizer(Tokenizer):
 
 
 class ByteTokenizer(Tokenizer):
-    """The 256 bytes of UTF-8.
+    """A symbol for each of the 256 bytes of UTF-8.
 
     >>> ByteTokenizer().encode("é").tolist()
     [195, 169]
@@ -122,7 +122,7 @@ class BPETokenizer(Tokenizer):
 
     @classmethod
     def trained(cls, text: Iterable[str], size: int) -> BPETokenizer:
-        """The encoding of the most frequent pairs of a text, with at most `size` symbols."""
+        """Trains the encoding of at most `size` symbols on a text, given in chunks."""
         lib = library()
         tokenizer = lib.Tokenizer(lib.models.BPE())
         tokenizer.pre_tokenizer = lib.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -145,7 +145,7 @@ class BPETokenizer(Tokenizer):
 
 
 def letters() -> list[str]:
-    """The letter that stands for each byte in the vocabulary of GPT-2.
+    """The letter that stands for each of the 256 bytes in the vocabulary of GPT-2.
 
     Bytes that print stand for themselves, the others are shifted behind the first 256.
 
@@ -158,7 +158,7 @@ def letters() -> list[str]:
 
 
 def library() -> Any:
-    """The library `tokenizers`, with the modules that are used here."""
+    """The library `tokenizers`; ConfigError where it is not installed."""
     try:
         import tokenizers
         import tokenizers.decoders

@@ -9,10 +9,12 @@ from pytorch_lightning import Callback
 from small_domains import SMALL, TASKS
 from torch import nn
 
+from tasks.bench import activations as bench_memory
 from tasks.bench import fit as bench
-from tasks.bench import memory as bench_memory
 from tasks.bench import reference as bench_twin
 from tasks.bench import rules as bench_rules
+from tasks.bench.bare_loop import BareLoop
+from tasks.bench.conditions import one_process
 from tasks.training.build import build_task
 from tasks.training.process import logged
 from zoo.cli.main import main
@@ -35,14 +37,14 @@ def measured(capsys, *words):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_fit_is_measured_against_a_bare_loop(task, capsys, monkeypatch):
-    monkeypatch.setattr(bench, "SECONDS", 0.0)
+    monkeypatch.setattr(bench, "BLOCK_SECONDS", 0.0)
     monkeypatch.setattr(bench, "BLOCKS", 3)
-    monkeypatch.setattr(bench, "ALL", 0.0)
-    found = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
-    assert (found["blocks"], found["steps_a_block"]) == (4, 1)
-    low, high = found["added_interval_ms"]
-    assert low < found["added_ms"] < high
-    assert found["added_ms"] == pytest.approx(found["fit_ms"] - found["bare_ms"])
+    monkeypatch.setattr(bench, "TOTAL_SECONDS", 0.0)
+    costs = measured(capsys, f"task={task}", *SMALL[task], "trainer.validate_every=2")
+    assert (costs["blocks"], costs["steps_a_block"]) == (4, 1)
+    low, high = costs["added_interval_ms"]
+    assert low < costs["added_ms"] < high
+    assert costs["added_ms"] == pytest.approx(costs["fit_ms"] - costs["bare_ms"])
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -50,11 +52,11 @@ def test_the_bare_loop_trains_the_same_weights(task):
     """Schedule and clipping included, whatever gradients were there: `fit` adds cost alone."""
     options = ["optimizer=sgd", "optimizer.warmup=2", "trainer.clip=0.01", *LIMITS]
     config, _ = load([f"task={task}", *SMALL[task], *options])
-    training = bench.one_process(config)
+    training = one_process(config)
     task = build_task(config)
     redraw(task.model, 0)
     task.setup("fit")
-    bare = bench.Bare(copy.deepcopy(task), training.steps(task), training)
+    bare = BareLoop(copy.deepcopy(task), training.steps(task), training)
     torch.manual_seed(0)
     bare.run(training.steps(task))
     torch.manual_seed(0)
@@ -74,7 +76,7 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
     held: list[bool] = []
     config, _ = load(["task=cnn", *SMALL["cnn"], *LIMITS])
-    training = bench.one_process(config)
+    training = one_process(config)
     training.max_steps, training.accumulate = 2, 3
     task = build_task(config)
     with logged(None):
@@ -84,10 +86,10 @@ def test_gradients_live_from_the_first_batch_of_a_step_to_its_end():
 
 def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     monkeypatch.setattr(bench_rules, "ROUNDS", 1)
-    found = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
-    assert list(found) == registry.names("connection")
-    assert found["residual"]["memory"] == 1.0
-    assert found["residual"]["parameters_a_site"] == 0 < found["highway"]["parameters_a_site"]
+    costs = measured(capsys, "of=rules", "task=gnn", *SMALL["gnn"])["rules"]
+    assert list(costs) == registry.names("connection")
+    assert costs["residual"]["memory"] == 1.0
+    assert costs["residual"]["parameters_a_site"] == 0 < costs["highway"]["parameters_a_site"]
 
 
 @pytest.mark.parametrize(
@@ -95,20 +97,20 @@ def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     [("cnn", (8, 20, 56)), pytest.param("transformer", (3, 9, 27), marks=pytest.mark.slow)],
 )
 def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
-    """Less is kept the more is computed again, and nothing grows where all is undone."""
+    """Less is stored the more is computed again, and nothing grows where all is undone."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench_memory, "DEPTHS", {task: depths})
     monkeypatch.setattr(bench_memory, "ROUNDS", 1)
-    found = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
-    kept = found["bytes"]
-    shares = [kept[name][2] for name in list(kept)[:4]]
+    record = measured(capsys, "of=memory", f"task={task}", "norm=pre", "model.width=4")
+    peaks = record["bytes"]
+    shares = [peaks[name][2] for name in list(peaks)[:4]]
     assert shares == sorted(shares, reverse=True)
     assert len(set(shares)) == 4
-    assert {name: len(ratios) for name, ratios in found["time"].items()} == dict.fromkeys(kept, 3)
-    assert kept["residual"][2] > 2 * kept["residual"][1]
-    assert kept["reversible"][2] < 1.2 * kept["reversible"][1]
-    assert kept["reversible"][2] < kept["residual, checkpointed"][2] < kept["residual"][2]
-    assert (tmp_path / found["picture"]).is_file()
+    assert {name: len(ratios) for name, ratios in record["time"].items()} == dict.fromkeys(peaks, 3)
+    assert peaks["residual"][2] > 2 * peaks["residual"][1]
+    assert peaks["reversible"][2] < 1.2 * peaks["reversible"][1]
+    assert peaks["reversible"][2] < peaks["residual, checkpointed"][2] < peaks["residual"][2]
+    assert (tmp_path / record["picture"]).is_file()
 
 
 @pytest.mark.parametrize(
@@ -122,9 +124,9 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
     monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
     assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
-    for made in bench_twin.KNOWN[task](sgd, sgd).values():
+    for made in bench_twin.NETS[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]
-        assert all(found == shapes[0] for found in shapes)
+        assert all(shape == shapes[0] for shape in shapes)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tasks.cnn.task import ImageClassification
-from tasks.data.batches import Augment, cut_box
+from tasks.data.images.augment import Augment, cut_box
 from tasks.data.images.dataset import ImageSet
 from tasks.training.optim import SGD
 from zoo.connections.additive import Residual
@@ -18,7 +18,7 @@ from zoo.seeding import redraw
 CLASSES, COUNT = 4, 24
 
 
-def make(**given):
+def make(**options):
     """A task whose images tell their class: channel k is white and the others are black."""
     labels = torch.arange(COUNT) % CLASSES
     images = 255 * F.one_hot(labels, CLASSES).to(torch.uint8)[:, :, None, None]
@@ -30,7 +30,7 @@ def make(**given):
     def make_model(**facts):
         return CNN(connect=Residual, norm_placement=NoNorm(), depth=8, width=[8], **facts)
 
-    task = ImageClassification(make_model, data, SGD(), 0, **given)
+    task = ImageClassification(make_model, data, SGD(), 0, **options)
     redraw(task.model, 0)
     task.setup("fit")
     return task

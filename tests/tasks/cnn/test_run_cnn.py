@@ -41,7 +41,7 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
     """On a machine without the run's GPUs too; what is no image is named."""
     from PIL import Image
 
-    from tasks.data.images.sources import Digits
+    from tasks.data.images.digits import Digits
 
     folder, record = run
     shutil.copytree(folder, tmp_path / "run")
@@ -56,11 +56,11 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
     words = [f"from={tmp_path / 'run'}", f"path={tmp_path / 'images'}"]
     capsys.readouterr()
     assert main(["--json", "predict", *words]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [Path(entry["file"]).name for entry in found["bad"]] == ["note.txt"]
+    report = json.loads(capsys.readouterr().out)
+    assert [Path(entry["file"]).name for entry in report["bad"]] == ["note.txt"]
     hits = [
         row["label"] == data.classes[data.labels[int(Path(row["image"]).stem)]]
-        for row in found["labels"]
+        for row in report["labels"]
     ]
     assert len(hits) == len(data.test)
     assert sum(hits) / len(hits) == pytest.approx(record["metrics"]["test/accuracy"])
@@ -130,8 +130,8 @@ def test_step_schedule_of_he_2015():
     """32k and 48k of 64k steps."""
     from tasks.training.optim import SGD
 
-    sgd = SGD(schedule="step")
-    factors = [sgd.factor(step, 64_000) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    schedule = SGD(schedule="step").rate_schedule(64_000)
+    factors = [schedule.factor(step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
     assert factors == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
@@ -139,14 +139,14 @@ def test_step_schedule_of_he_2015():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_depth_hurts_the_plain_net_alone(seed, tmp_path, capsys):
     """He et al. 2015, figure 1: also in training error."""
-    found = {}
+    metrics = {}
     for connection in ("residual", "plain"):
         words = ["task=cnn", "model.depth=56", f"connection={connection}", f"seed={seed}"]
         folder = tmp_path / connection
         assert main(["fit", *words, "logger=none", f"run.dir={folder}"]) == 0
-        found[connection] = RunFolder(folder).result()["metrics"]
-    assert found["residual"]["test/accuracy"] - found["plain"]["test/accuracy"] > 0.2
-    assert found["residual"]["train/accuracy"] - found["plain"]["train/accuracy"] > 0.2
+        metrics[connection] = RunFolder(folder).result()["metrics"]
+    assert metrics["residual"]["test/accuracy"] - metrics["plain"]["test/accuracy"] > 0.2
+    assert metrics["residual"]["train/accuracy"] - metrics["plain"]["train/accuracy"] > 0.2
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ import torch
 from small_graphs import write_geom_gcn
 
 from tasks.data import raw
+from tasks.data.graphs.csbm import CSBM
 from tasks.data.graphs.geom import Actor, WebKB
 from tasks.data.graphs.planetoid import Planetoid
-from tasks.data.graphs.sources import CSBM
 from zoo.errors import DataError
 
 

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from tasks.data import raw
 raw.KNOWN["cora"] = {"source": sys.argv[2], "files": dict(w.split("=") for w in sys.argv[3:])}
-raw.fetched(Path(sys.argv[1]), "cora")
+raw.downloaded(Path(sys.argv[1]), "cora")
 """
 
 READS = """
@@ -42,7 +42,7 @@ for _ in range(2):
 
 
 def digests(files):
-    return {place: sha256(content) for place, content in files.items()}
+    return {path: sha256(content) for path, content in files.items()}
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def sets(tmp_path):
 
 @pytest.fixture
 def site(sets, tmp_path, monkeypatch):
-    """A server of these sets, which takes the place of the public ones."""
+    """A server of these sets, which stands in for the public ones."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    files = {place: content for some in sets.values() for place, content in some.items()}
+    files = {path: content for some in sets.values() for path, content in some.items()}
     site = Site(files)
     with served(site) as address:
         for name, some in sets.items():
@@ -79,7 +79,7 @@ def load(name, path=None):
     return loaders[name].load() if name in loaders else Actor(path).load()
 
 
-def kept(folder):
+def names_in(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
@@ -96,13 +96,13 @@ def test_a_damaged_file_is_refused_and_the_next_run_fetches_it_anew(name, fault,
     if fault == "not there":
         assert f"cannot download {bad.rpartition('/')[2]} (Not Found)" in line
     else:
-        found = FAULTS[fault](site.files[bad])[2]
-        assert sha256(found) in line
+        damaged = FAULTS[fault](site.files[bad])[2]
+        assert sha256(damaged) in line
         assert raw.KNOWN[name]["files"][bad] in line
-        assert (" is a web page" in line) == (found == PAGE)
+        assert (" is a web page" in line) == (damaged == PAGE)
     assert f"{bad} -- " in line
     assert "give data.path=FOLDER" in line
-    assert kept(tmp_path / "cache") == sorted(place.rpartition("/")[2] for place in good)
+    assert names_in(tmp_path / "cache") == sorted(path.rpartition("/")[2] for path in good)
     site.fault, site.asked[:] = whole, []
     own = tmp_path / "own" / ("actor" if name == "actor" else "")
     assert load(name).digest() == load(name, str(own)).digest()
@@ -157,7 +157,7 @@ def test_a_server_that_says_nothing_is_left(site, monkeypatch):
 def test_of_processes_that_fetch_at_once_one_does_and_the_others_wait(site, sets, tmp_path):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / ".ind.cora.x.tmp1").write_bytes(b"of a process that was killed")
-    words = [f"{place}={digest}" for place, digest in digests(sets["cora"]).items()]
+    words = [f"{path}={digest}" for path, digest in digests(sets["cora"]).items()]
     command = [sys.executable, "-c", FETCHES, tmp_path / "raw", raw.KNOWN["cora"]["source"]]
     said = tmp_path / "said"
     site.gate.clear()
@@ -167,7 +167,7 @@ def test_of_processes_that_fetch_at_once_one_does_and_the_others_wait(site, sets
         site.gate.set()
         assert [process.wait(60) for process in processes] == [0, 0]
     assert site.asked == list(sets["cora"])
-    assert kept(tmp_path / "raw") == sorted(f"ind.cora.{part}" for part in PARTS)
+    assert names_in(tmp_path / "raw") == sorted(f"ind.cora.{part}" for part in PARTS)
 
 
 def test_all_files_of_the_loaders_are_known(planetoid):
@@ -181,10 +181,10 @@ def test_all_files_of_the_loaders_are_known(planetoid):
     for name, (loader, kind) in names.items():
         empty = loader.__new__(loader)
         empty.name, empty.split = kind, "public"
-        places = raw.KNOWN[name]["files"]
-        assert {place.rpartition("/")[2] for place in places} == {*empty.raw_file_names}
-    assert raw.checked(planetoid / "Cora" / "raw", "cora")
-    every = [digest for told in raw.KNOWN.values() for digest in told["files"].values()]
+        paths = raw.KNOWN[name]["files"]
+        assert {path.rpartition("/")[2] for path in paths} == {*empty.raw_file_names}
+    assert raw.verified(planetoid / "Cora" / "raw", "cora")
+    every = [digest for entry in raw.KNOWN.values() for digest in entry["files"].values()]
     assert all(re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", digest) for digest in every)
 
 

@@ -62,11 +62,11 @@ def test_a_class_may_bear_any_name(folder, name):
 @pytest.mark.parametrize("test", [None, "test", "Testing"])
 def test_words_for_splits_in_any_case(folder, train, val, test):
     write(folder, {train: 10} | ({val: 3} if val else {}) | ({test: 4} if test else {}))
-    found = sizes(folder, val=0.25, test=0.2)
+    counts = sizes(folder, val=0.25, test=0.2)
     own_test = 8 if test else 4
     own_val = 6 if val else (20 - (0 if test else 4)) // 4
-    assert found[1:] == [own_val, own_test]
-    assert sum(found) == 20 + 6 * bool(val) + 8 * bool(test)
+    assert counts[1:] == [own_val, own_test]
+    assert sum(counts) == 20 + 6 * bool(val) + 8 * bool(test)
 
 
 def test_words_inside_names_of_files_mean_nothing(folder):
@@ -191,18 +191,18 @@ def test_links_that_are_refused(folder, link, target, words):
 
 
 @pytest.mark.fault(9)
-@pytest.mark.parametrize("place", ["", "train", "train/a"])
-def test_a_folder_that_cannot_be_read(folder, place, monkeypatch):
+@pytest.mark.parametrize("inside", ["", "train", "train/a"])
+def test_a_folder_that_cannot_be_read(folder, inside, monkeypatch):
     write(folder, {"train": 8, "test": 4})
     scan = os.scandir
 
     def denied(path):
-        if os.fspath(path) == str(folder / place):
+        if os.fspath(path) == str(folder / inside):
             raise PermissionError(13, "Permission denied", os.fspath(path))
         return scan(path)
 
     monkeypatch.setattr("os.scandir", denied)
-    refused(folder, rf"cannot be read \(Permission denied\) -- {folder / place} -- ")
+    refused(folder, rf"cannot be read \(Permission denied\) -- {folder / inside} -- ")
 
 
 def test_what_is_not_read_is_named(folder):

@@ -45,8 +45,8 @@ def test_names_of_files_mean_nothing(tmp_path, extra):
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
-@pytest.mark.parametrize("place", ["top", "splits"])
-def test_a_table_at_the_top_or_in_every_split(tmp_path, kind, place):
+@pytest.mark.parametrize("level", ["top", "splits"])
+def test_a_table_at_the_top_or_in_every_split(tmp_path, kind, level):
     import pyarrow
     import pyarrow.parquet
 
@@ -54,9 +54,9 @@ def test_a_table_at_the_top_or_in_every_split(tmp_path, kind, place):
     for split in splits:
         write(tmp_path / split, name="other.csv")
         for file, label in zip(NAMES, LABELS, strict=True):
-            inside = f"{split}/{file}" if place == "top" else file
+            inside = f"{split}/{file}" if level == "top" else file
             row = {"file_name": inside, "label": label}
-            tables.setdefault("" if place == "top" else split, []).append(row)
+            tables.setdefault("" if level == "top" else split, []).append(row)
     for home, rows in tables.items():
         path = tmp_path / home / f"metadata.{kind}"
         if kind == "parquet":

@@ -21,11 +21,11 @@ def folder(tmp_path):
     return tmp_path / "set"
 
 
-def write(folder, **places):
-    """Parquet files of as many rows as are given; `__` in a place stands for `/`."""
-    for place, count in places.items():
+def write(folder, **names):
+    """Parquet files of as many rows as are given; `__` in a name stands for `/`."""
+    for name, count in names.items():
         pets(folder / "made", count)
-        path = folder / f"{place.replace('__', '/')}.parquet"
+        path = folder / f"{name.replace('__', '/')}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         (folder / "made" / "data" / "train-00000-of-00001.parquet").rename(path)
         (folder / "made" / "data").rmdir()
@@ -39,7 +39,7 @@ def sizes(path, **options):
 
 
 @pytest.mark.parametrize(
-    ("places", "found"),
+    ("names", "expected"),
     [
         ({"train": 20, "Dev": 4, "TESTING": 6}, [20, 4, 6]),
         ({"data__train-00000-of-00002": 10, "data__train-00001-of-00002": 10}, [14, 2, 4]),
@@ -55,8 +55,8 @@ def sizes(path, **options):
         ({"january": 12, "latest": 8}, [14, 2, 4]),
     ],
 )
-def test_files_tell_their_splits(folder, places, found):
-    assert sizes(write(folder, **places)) == found
+def test_files_tell_their_splits(folder, names, expected):
+    assert sizes(write(folder, **names)) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,10 +143,10 @@ def test_a_replaced_file_is_read_anew(folder):
 def test_equal_content_is_kept_once_wherever_it_lies(folder, cache):
     write(folder, train=20)
     before = Images(str(folder)).load()
-    kept = sorted(cache.rglob("*.arrow"))
+    arrows = sorted(cache.rglob("*.arrow"))
     folder.rename(folder.with_name("other"))
     assert Images(str(folder.with_name("other"))).load().digest() == before.digest()
-    assert sorted(cache.rglob("*.arrow")) == kept
+    assert sorted(cache.rglob("*.arrow")) == arrows
 
 
 def text(folder, **files):

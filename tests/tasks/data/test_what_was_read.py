@@ -9,10 +9,12 @@ import torch
 import yaml
 from image_files import write_tree
 
-from tasks.data.graphs.sources import CSBM, Npz
+from tasks.data.graphs.csbm import CSBM
+from tasks.data.graphs.npz import Npz
 from tasks.data.images.dataset import ImageSet
-from tasks.data.images.sources import Digits, Images
-from tasks.data.text.sources import PyDoc
+from tasks.data.images.digits import Digits
+from tasks.data.images.sources import Images
+from tasks.data.text.pydoc import PyDoc
 from zoo.cli.main import main
 from zoo.config.registry import build
 from zoo.errors import DataError

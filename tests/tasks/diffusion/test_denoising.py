@@ -10,9 +10,9 @@ from noise_levels import levels
 from scipy import linalg
 from torch import nn
 
-from tasks.data.images.sources import Digits
-from tasks.diffusion.frechet import frechet, trained
-from tasks.diffusion.noise_schedule import BANDS, EvalBatches, within
+from tasks.data.images.digits import Digits
+from tasks.diffusion.frechet import frechet, train_classifier
+from tasks.diffusion.noise_schedule import BANDS, EvalBatches, in_band
 from tasks.diffusion.sampling import guided
 
 SCHEDULES = ["linear", "cosine"]
@@ -105,7 +105,7 @@ def test_evaluation_sees_all_levels_in_every_run():
     assert torch.equal(pieces[0].noise(shape), next(iter(again)).noise(shape))
     assert not torch.equal(pieces[0].noise(shape), pieces[1].noise(shape))
     for name, share in first.shares.items():
-        assert share == pytest.approx(within(t, name, 1000).mean().item())
+        assert share == pytest.approx(in_band(t, name, 1000).mean().item())
     assert sum(first.shares.values()) == pytest.approx(1)
     assert list(first.shares) == list(BANDS)
 
@@ -125,7 +125,7 @@ def test_frechet_is_that_of_the_matrix_square_root():
 
 def test_the_classifier_knows_the_digits():
     data = Digits().load()
-    net = trained(data.images[data.train], data.labels[data.train], 10)
+    net = train_classifier(data.images[data.train], data.labels[data.train], 10)
     with torch.no_grad():
         guess = net.head(net(data.images[data.test])).argmax(1)
     assert (guess == data.labels[data.test]).float().mean() > 0.95
@@ -135,7 +135,9 @@ def test_the_classifier_is_the_same_every_time(monkeypatch):
     monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 3)
     images = torch.randint(256, (50, 3, 20, 12), dtype=torch.uint8)
     state = torch.get_rng_state()
-    first, again = (trained(images, torch.arange(50) % 3, 3).of(images) for _ in range(2))
+    first, again = (
+        train_classifier(images, torch.arange(50) % 3, 3).features_of(images) for _ in range(2)
+    )
     assert torch.equal(first, again)
     assert torch.equal(state, torch.get_rng_state())
     assert first.shape == (50, 32)
@@ -151,9 +153,9 @@ class ImageDataset(nn.Module):
 def test_guidance_goes_from_none_through_the_class():
     x, labels = torch.zeros(2, 1, 1, 1), torch.tensor([1, 4])
     for guidance in (0.0, 1.0, 3.0):
-        found = guided(ImageDataset(), x, torch.zeros(2), labels, 10, guidance)
+        guess = guided(ImageDataset(), x, torch.zeros(2), labels, 10, guidance)
         expected = [10 + guidance * (label - 10) for label in (1, 4)]
-        assert found.flatten().tolist() == pytest.approx(expected)
+        assert guess.flatten().tolist() == pytest.approx(expected)
 
 
 def test_averages_are_those_of_diffusers():
@@ -177,7 +179,7 @@ def test_averages_are_those_of_diffusers():
         average.on_train_batch_end(fake, fake)
         average.on_train_batch_end(fake, fake)  # as between two batches of one step
         theirs.step(fake.model.parameters())
-    for ours, shadow in zip(average.kept, theirs.shadow_params, strict=True):
+    for ours, shadow in zip(average.averages, theirs.shadow_params, strict=True):
         torch.testing.assert_close(ours, shadow)
     before = [parameter.clone() for parameter in fake.model.parameters()]
     average.on_validation_epoch_start(fake, fake)
@@ -186,7 +188,7 @@ def test_averages_are_those_of_diffusers():
     content = {"state_dict": {f"model.{n}": v for n, v in fake.model.state_dict().items()}}
     average.on_save_checkpoint(fake, fake, content)
     assert all(map(torch.equal, content["weights"].values(), before))
-    assert all(map(torch.equal, content["state_dict"].values(), average.kept))
+    assert all(map(torch.equal, content["state_dict"].values(), average.averages))
     average.on_validation_end(fake, fake)
     for parameter, old in zip(fake.model.parameters(), before, strict=True):
         assert torch.equal(parameter, old)

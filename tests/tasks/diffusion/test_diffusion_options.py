@@ -6,8 +6,8 @@ import pytest
 import torch
 from noise_levels import levels
 
-from tasks.data.images.sources import Digits
-from tasks.diffusion.noise_schedule import Noise
+from tasks.data.images.digits import Digits
+from tasks.diffusion.noise_schedule import NoiseSchedule
 from tasks.diffusion.task import Denoising
 from tasks.training.optim import AdamW
 from zoo.connections.additive import Residual
@@ -20,7 +20,7 @@ from zoo.seeding import redraw
 @pytest.mark.parametrize("timesteps", [20, 100, 1000])
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_the_last_level_is_noise_alone_for_every_number_of_levels(schedule, timesteps):
-    noise = Noise(timesteps, schedule, "epsilon", "fixed_small")
+    noise = NoiseSchedule(timesteps, schedule, "epsilon", "fixed_small")
     noise.to(torch.device("cpu"))
     assert noise.factors[0, -1].item() < 0.02
     assert noise.factors[0, 0].item() > 0.9
@@ -53,13 +53,13 @@ def test_every_byte_comes_back():
     assert torch.equal(made.float(), image.expand(2, -1, -1, -1))
 
 
-def make(**given):
+def make(**options):
     def make_model(channels, classes):
         rules = {"connect": Residual, "long": Concat, "norm_placement": Pre()}
         return Diffusion(channels, classes, **rules, depth=1, width=8, conditional=True)
 
     data = Digits(batch_size=64).load()
-    task = Denoising(make_model, data, AdamW(), 0, frechet_samples=0, **given)
+    task = Denoising(make_model, data, AdamW(), 0, frechet_samples=0, **options)
     redraw(task.model, 0)
     task.setup("fit")
     return task
@@ -69,7 +69,7 @@ def make(**given):
 def test_a_share_of_the_labels_is_not_seen(share):
     """They become the label of no class; the others stay those of their images."""
     task, seen, true = make(drop_label=share), [], []
-    task.model.register_forward_pre_hook(lambda model, given: seen.append(given[2]))
+    task.model.register_forward_pre_hook(lambda model, inputs: seen.append(inputs[2]))
     for number, examples in itertools.islice(task.train_loader(), 12):
         task.loss((number, examples))
         true.append(task.targets[examples])
@@ -85,8 +85,8 @@ def test_images_are_trained_between_minus_one_and_one():
     images = torch.arange(256).view(4, 1, 8, 8).to(torch.uint8)
     labels, t = torch.zeros(4, dtype=torch.long), torch.tensor([0, 9, 99, 999])
     expected = (images / 127.5 - 1).square().mean((1, 2, 3))
-    found = task.errors(images, labels, t, torch.randn(4, 1, 8, 8))
-    torch.testing.assert_close(found.detach(), expected)
+    errors = task.errors(images, labels, t, torch.randn(4, 1, 8, 8))
+    torch.testing.assert_close(errors.detach(), expected)
 
 
 def test_no_label_is_the_one_after_the_last():

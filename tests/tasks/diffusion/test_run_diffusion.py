@@ -13,9 +13,9 @@ from small_runs import rows, weights
 
 from tasks.diffusion import export as export_diffusers
 from tasks.diffusion import task as diffusion
-from tasks.diffusion.noise_schedule import Noise
+from tasks.diffusion.noise_schedule import NoiseSchedule
 from tasks.recovery import checkpoints
-from tasks.recovery.tensor_files import save_whole
+from tasks.recovery.tensor_files import save_checkpoint
 from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config.compose import load
@@ -45,28 +45,28 @@ def test_a_run_and_its_figures(run):
     metrics = record["metrics"]
     bands = [metrics[f"val/mse/{name}"] for name in ("low", "middle", "high")]
     assert min(bands) <= metrics["val/loss"] <= max(bands)
-    real, found, noise = (
+    real, samples, noise = (
         metrics[f"samples/frechet{name}"] for name in ("_train_against_test", "", "_noise")
     )
-    assert 0 < real < min(found, noise)
+    assert 0 < real < min(samples, noise)
     assert record["primary"]["name"] == "test/loss"
     assert record["primary"]["higher_is_better"] is False
 
 
 def test_samples_follow_from_their_seed(run, capsys):
     folder, _ = run
-    found = []
+    contents = []
     for seed in (0, 0, 1):
         capsys.readouterr()
         words = [f"from={folder}", "count=5", "steps=3", f"seed={seed}"]
         assert main(["--json", "sample", *words]) == 0
-        place = Path(json.loads(capsys.readouterr().out)["samples"])
-        assert place.name == f"images-{seed}" + ("-2" if len(found) == 1 else "")
-        found.append([(place / f"{i:05d}.png").read_bytes() for i in range(5)])
-    assert found[0] == found[1]
-    assert found[0] != found[2]
-    sheet = np.asarray(Image.open(place / "grid.png"))
-    image = np.asarray(Image.open(place / "00004.png"))
+        out = Path(json.loads(capsys.readouterr().out)["samples"])
+        assert out.name == f"images-{seed}" + ("-2" if len(contents) == 1 else "")
+        contents.append([(out / f"{i:05d}.png").read_bytes() for i in range(5)])
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+    sheet = np.asarray(Image.open(out / "grid.png"))
+    image = np.asarray(Image.open(out / "00004.png"))
     assert image.shape == (8, 8)
     seen = sheet[66:130, 66:130]  # each pixel is a square of eight
     assert np.array_equal(seen, image.repeat(8, 0).repeat(8, 1))
@@ -88,11 +88,11 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     assert math.isfinite(images.sum())
     pipeline = DDIMPipeline.from_pretrained(record["export"], low_cpu_mem_usage=False)
     pipeline.set_progress_bar_config(disable=True)
-    given = {"num_inference_steps": 10, "output_type": "np"}
+    options = {"num_inference_steps": 10, "output_type": "np"}
     name, _, value = record["ddim"].partition("=")
     draws = torch.Generator().manual_seed(0)
-    made = pipeline(3, generator=draws, **given, **{name: value == "True"}).images
-    ours = Noise(100, "linear", "epsilon", "fixed_small").sample(
+    made = pipeline(3, generator=draws, **options, **{name: value == "True"}).images
+    ours = NoiseSchedule(100, "linear", "epsilon", "fixed_small").sample(
         lambda x, t: pipeline.unet(x, t).sample.detach(),
         (3, 1, 8, 8),
         torch.Generator().manual_seed(0),
@@ -100,7 +100,7 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
     )
     np.testing.assert_allclose(255 * made.transpose(0, 3, 1, 2), ours, atol=0.51)
     draws = torch.Generator().manual_seed(0)
-    other = pipeline(3, generator=draws, **given).images
+    other = pipeline(3, generator=draws, **options).images
     assert np.abs(other - made).max() > 0.1  # without it
     assert list((folder / "export" / "diffusers" / "unet").glob("*.safetensors"))
     monkeypatch.setattr(export_diffusers, "TOLERANCE", -1.0)
@@ -126,11 +126,11 @@ def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch
     parts = tmp_path / "parts"
 
     def save(content, path, kept):
-        save_whole(content, path, kept)
+        save_checkpoint(content, path, kept)
         if content.get("global_step") == step:
             shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
 
-    monkeypatch.setattr(checkpoints, "save_whole", save)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", save)
     words = ["trainer.ema=0.9", "trainer.save_minutes=1e-9", "trainer.log_every=1"]
     fit(tmp_path / "whole", *words)
     assert main(["fit", f"from={parts}"]) == 0
@@ -167,8 +167,8 @@ def test_a_conditional_model_draws_a_class(tmp_path, capsys):
     words = ["sample", f"from={folder}", "count=2", "steps=2"]
     for more in ([], ["label=7"], ["label=7", "guidance=3"]):
         assert main([*words, *more]) == 0
-    found = [place.read_bytes() for place in (folder / "samples").glob("*/00000.png")]
-    assert len(set(found)) == 3
+    contents = [out.read_bytes() for out in (folder / "samples").glob("*/00000.png")]
+    assert len(set(contents)) == 3
     capsys.readouterr()
     assert main([*words, "label=ten"]) == 2
     assert "choose from 0, 1" in capsys.readouterr().err
@@ -238,12 +238,12 @@ def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_skips_matter_on_digits(seed, tmp_path, capsys):
-    found = {}
+    losses = {}
     for short, long in (("residual", "concat"), ("plain", "plain")):
         folder = tmp_path / short
         words = ["task=diffusion", f"connection={short}", f"long={long}", f"seed={seed}"]
         words += ["logger=none", "task.frechet_samples=0", f"run.dir={folder}"]
         assert main(["fit", *words]) == 0
-        found[short] = RunFolder(folder).result()["metrics"]["val/loss"]
-    assert found["residual"] <= 0.12
-    assert found["plain"] >= 1.3 * found["residual"]
+        losses[short] = RunFolder(folder).result()["metrics"]["val/loss"]
+    assert losses["residual"] <= 0.12
+    assert losses["plain"] >= 1.3 * losses["residual"]

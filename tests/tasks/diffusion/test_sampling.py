@@ -19,12 +19,12 @@ def test_symbols_come_as_often_as_the_softmax_says(top_k, temperature):
     counts = torch.zeros(len(LOGITS))
     for _ in range(DRAWS):
         counts[rule.choice(LOGITS, draws)] += 1
-    kept = LOGITS.argsort(descending=True)[:top_k]
-    expected = DRAWS * (LOGITS[kept].double() / temperature).softmax(0)
-    assert counts.sum() == counts[kept].sum()
-    if len(kept) > 1:
-        assert stats.chisquare(counts[kept], expected).pvalue > 1e-3
-        assert (counts[kept] > 0).all()
+    possible = LOGITS.argsort(descending=True)[:top_k]
+    expected = DRAWS * (LOGITS[possible].double() / temperature).softmax(0)
+    assert counts.sum() == counts[possible].sum()
+    if len(possible) > 1:
+        assert stats.chisquare(counts[possible], expected).pvalue > 1e-3
+        assert (counts[possible] > 0).all()
 
 
 @pytest.mark.parametrize("prompt", [1, 5, 8, 9, 13, 17, 25])
@@ -37,10 +37,10 @@ def test_a_full_context_keeps_its_later_half(prompt):
     with task.evaluating():
         for parameter in task.model.parameters():
             parameter.mul_(20)  # a fresh net says nearly the same after everything
-        found = rule.added(task, numbers)
+        sampled = rule.next_tokens(task, numbers)
         for _ in range(30):
             if len(window) > 8:
                 window = window[-4:]
             window.append(rule.choice(task.model(torch.tensor([window]))[0, -1], draws))
             expected.append(window[-1])
-    assert found == expected
+    assert sampled == expected

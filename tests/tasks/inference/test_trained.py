@@ -11,8 +11,8 @@ from tiny_runs import words
 from torch_geometric.data import Data
 
 import zoo
-from tasks.data.graphs.sources import CSBM
-from tasks.data.images.sources import Digits
+from tasks.data.graphs.csbm import CSBM
+from tasks.data.images.digits import Digits
 from zoo.cli.main import main
 from zoo.errors import CheckpointError, ConfigError, DataError
 from zoo.run_folder import RunFolder

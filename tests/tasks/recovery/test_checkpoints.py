@@ -18,7 +18,8 @@ from small_runs import SMALL, flipped, rows, weights
 from tiny_runs import words
 
 import zoo
-from tasks.recovery.tensor_files import load_best, load_last, put_back, save_whole
+from tasks.recovery.loading import load_best, load_last
+from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 from zoo.cli.main import main
 from zoo.errors import CheckpointError
 from zoo.run_folder import RunFolder
@@ -108,7 +109,7 @@ def test_damaged_best_weights_are_those_that_the_last_checkpoint_knows(run, caps
 
 
 def test_a_better_step_after_best_ckpt_was_written_counts(tmp_path):
-    save_whole({"loss": 1.0, "step": 3, "weights": {}}, tmp_path / "best.ckpt")
+    save_checkpoint({"loss": 1.0, "step": 3, "weights": {}}, tmp_path / "best.ckpt")
     for loss, step in ((0.5, 9), (2.0, 3)):
         known = {"loss": loss, "step": 9, "weights": {"w": torch.ones(1)}}
         assert load_best(tmp_path, {"callbacks": {"Best": known}})["step"] == step
@@ -160,10 +161,10 @@ def test_after_damage_a_run_goes_on_as_if_there_were_none(runs, run, capsys):
 def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
     folder = run("gnn") / "checkpoints"
     flipped(folder / "last.ckpt")
-    put_back(folder / "previous.ckpt", folder / "last.ckpt")
+    copy_checkpoint(folder / "previous.ckpt", folder / "last.ckpt")
     capsys.readouterr()
     assert load_last(folder)[0]["global_step"] == 3
-    save_whole(checkpoint(4), folder / "last.ckpt", folder / "previous.ckpt")
+    save_checkpoint(checkpoint(4), folder / "last.ckpt", folder / "previous.ckpt")
     assert load_last(folder)[0]["global_step"] == 4
     assert capsys.readouterr().err == ""
     flipped(folder / "last.ckpt")
@@ -178,7 +179,7 @@ def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, t
         folder = tmp_path / str(call)
         folder.mkdir()
         for step in (1, 2):
-            save_whole(checkpoint(step), folder / "last.ckpt", folder / "previous.ckpt")
+            save_checkpoint(checkpoint(step), folder / "last.ckpt", folder / "previous.ckpt")
         process = start(third, folder, Blow(place, call, after))
         process.join()
         newest, path = load_last(folder)
@@ -198,8 +199,8 @@ def test_a_kill_around_any_operation_leaves_two_good_checkpoints(place, after, t
 def test_equal_content_gives_equal_bytes(tmp_path):
     name = "".join(["na", "me"])
     first = {"name": [name, name, "".join(["na", "me"])], "pair": (1, 2.5), "x": torch.ones(3)}
-    save_whole(first, tmp_path / "a.ckpt")
-    save_whole(torch.load(tmp_path / "a.ckpt", weights_only=True), tmp_path / "b.ckpt")
+    save_checkpoint(first, tmp_path / "a.ckpt")
+    save_checkpoint(torch.load(tmp_path / "a.ckpt", weights_only=True), tmp_path / "b.ckpt")
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "b.ckpt").read_bytes()
 
 

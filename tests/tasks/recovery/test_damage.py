@@ -8,7 +8,8 @@ from small_runs import flipped, rows, weights
 from tiny_runs import words
 from torch import equal
 
-from tasks.recovery.tensor_files import load_checkpoint, load_last, save_whole
+from tasks.recovery.loading import load_checkpoint, load_last
+from tasks.recovery.tensor_files import save_checkpoint
 from zoo.cli.main import main
 
 
@@ -81,7 +82,7 @@ def test_a_kill_on_the_way_loses_neither_file(blow, home, tmp_path):
 
 def test_a_flipped_bit_anywhere_in_the_digests_costs_one_checkpoint_at_most(tmp_path, capsys):
     for step in (1, 2):
-        save_whole(checkpoint(step), tmp_path / "last.ckpt", tmp_path / "previous.ckpt")
+        save_checkpoint(checkpoint(step), tmp_path / "last.ckpt", tmp_path / "previous.ckpt")
     sums = (tmp_path / "SHA256SUMS").read_bytes()
     taken = {"last.ckpt": 0, "previous.ckpt": 0}
     for place in range(len(sums)):

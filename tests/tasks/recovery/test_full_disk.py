@@ -13,10 +13,11 @@ from forked import speak, start
 from PIL import Image
 from tiny_runs import shrink, words
 
-from tasks.recovery.tensor_files import digest, read_sums, save_whole
+from tasks.recovery.checksums import digest, read_sums
+from tasks.recovery.tensor_files import save_checkpoint
 from zoo.cli.main import main
 from zoo.errors import ResourceError
-from zoo.run_folder import in_words
+from zoo.system.atomic import in_words
 
 
 @pytest.fixture
@@ -72,10 +73,10 @@ SMALL = {f"weight {number}": torch.ones(4) for number in range(100)}  # 1.6 kB i
 
 @pytest.mark.parametrize("kilobytes", [4, 12, 20, 36, 44])
 def test_what_is_needed_are_the_bytes_of_the_file_and_more_than_is_free(kilobytes, disk, tmp_path):
-    save_whole(SMALL, tmp_path / "last.ckpt")
+    save_checkpoint(SMALL, tmp_path / "last.ckpt")
     size = (tmp_path / "last.ckpt").stat().st_size
     place = disk(kilobytes)
-    save = functools.partial(save_whole, SMALL, place / "last.ckpt", place / "previous.ckpt")
+    save = functools.partial(save_checkpoint, SMALL, place / "last.ckpt", place / "previous.ckpt")
     if kilobytes * 1024 > size:
         save()
     with pytest.raises(ResourceError) as told:
@@ -87,9 +88,9 @@ def test_what_is_needed_are_the_bytes_of_the_file_and_more_than_is_free(kilobyte
 
 def test_a_disk_that_takes_no_more_files_says_why_it_is_full(disk):
     place = disk(400, files=4)
-    save_whole(SMALL, place / "last.ckpt")
+    save_checkpoint(SMALL, place / "last.ckpt")
     with pytest.raises(ResourceError, match="but a quota or the number of files is used up"):
-        save_whole(SMALL, place / "last.ckpt", place / "previous.ckpt")
+        save_checkpoint(SMALL, place / "last.ckpt", place / "previous.ckpt")
     assert {path.name for path in place.iterdir()} == {"last.ckpt", "SHA256SUMS"}
     assert digest(place / "last.ckpt") in dict(read_sums(place))
 

@@ -19,7 +19,7 @@ from tasks.recovery.origin import origin_of_lost
 from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.cli.main import main
-from zoo.probes.nonfinite import origin_of_non_finite
+from zoo.probes.nonfinite_origin import origin_of_non_finite
 from zoo.run_folder import RunFolder
 
 NAN = float("nan")

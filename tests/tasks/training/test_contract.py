@@ -12,7 +12,7 @@ from zoo.run_folder import RunFolder
 
 DATA = """
 from tasks.data.graphs.dataset import Graph
-from tasks.data.graphs.sources import CSBM
+from tasks.data.graphs.csbm import CSBM
 class Bare: pass
 class Silent:
     def load(self): return CSBM().load()

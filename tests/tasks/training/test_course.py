@@ -8,8 +8,8 @@ from pytorch_lightning import Callback
 from small_runs import SMALL, fit
 
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.callbacks import MetricsLogger
 from tasks.training.loggers import NoLogger
+from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.process import logged
 from zoo.config.compose import load
 from zoo.probes.plots import curves_figure

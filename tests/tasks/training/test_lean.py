@@ -5,7 +5,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from tasks.training.lightning_fast import HOOKS, FastCallback, FastModule
+from tasks.fast_callback import HOOKS, FastCallback
+from tasks.training.fast_module import FastModule
 from tasks.training.process import logged
 from tasks.training.trainer import QUIET
 

@@ -20,10 +20,16 @@ from pytorch_lightning import Callback
 from small_runs import SMALL, command, fit, rows, weights
 
 from tasks.gnn.task import NodeClassification
-from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer, SignalHandler
+from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
+from tasks.recovery.signals import SignalHandler
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.memory import LIBC, forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.process import logged
+from tasks.training.process_memory import (
+    LIBC,
+    forget_peak_memory,
+    keep_freed_memory,
+    peak_memory_bytes,
+)
 from zoo.cli.main import main
 from zoo.config.compose import load
 from zoo.run_folder import RunFolder
@@ -220,7 +226,7 @@ def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
 GIVEN_BACK = """
 import ctypes
 from pathlib import Path
-from tasks.training.memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
+from tasks.training.process_memory import LIBC, TRIM_THRESHOLD, keep_freed_memory
 
 LIBC.malloc.restype, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 
@@ -267,24 +273,24 @@ def test_a_run_that_ended_while_its_folder_was_asked_for_stays(again, tmp_path, 
     """What is checked before the data are loaded is checked again before anything is written."""
     from tasks.training import build as module
 
-    place, whole = tmp_path / "run", module.whole
+    folder, check = tmp_path / "run", module.checked_data
     if "from" in again[0]:
-        place.mkdir()
-        RunFolder(place).create()
-        config = load(["task=gnn", f"run.dir={place}", "run.id=r", "logger=none"])[0]
-        RunFolder(place).write_config(config.plain(), [])
+        folder.mkdir()
+        RunFolder(folder).create()
+        config = load(["task=gnn", f"run.dir={folder}", "run.id=r", "logger=none"])[0]
+        RunFolder(folder).write_config(config.plain(), [])
 
     def slow(config, data):
-        for path in (place / "checkpoints").glob("*"):
+        for path in (folder / "checkpoints").glob("*"):
             path.unlink()
-        (place / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (place / "checkpoints" / "last.ckpt").write_bytes(b"of another process")
-        return whole(config, data)
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints" / "last.ckpt").write_bytes(b"of another process")
+        return check(config, data)
 
-    monkeypatch.setattr(module, "whole", slow)
+    monkeypatch.setattr(module, "checked_data", slow)
     words = ["task=gnn", "logger=none"] if "run.dir" in again[0] else []
-    assert main(["fit", *words, again[0].format(place)]) == 2
-    assert (place / "checkpoints" / "last.ckpt").read_bytes() == b"of another process"
+    assert main(["fit", *words, again[0].format(folder)]) == 2
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == b"of another process"
 
 
 def test_divergence_between_two_rows_is_found_at_the_end(tmp_path, capsys):
@@ -419,7 +425,7 @@ def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("tasks.training.loggers.START_SECONDS", 3)
+    monkeypatch.setattr("tasks.training.wandb_logger.START_SECONDS", 3)
     wandb.teardown()  # it keeps the settings of earlier runs
     assert main(["fit", *SMALL, f"run.dir={tmp_path / 'run'}"]) == 0
     read, *lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line]

@@ -67,11 +67,11 @@ def sample(folder, capsys, *words):
 
 
 def test_sample_continues_a_prompt(trained, capsys):
-    found = sample(trained, capsys, 'prompt=The "with" statement, as = in ', "tokens=40")
-    assert found["text"].startswith('The "with" statement, as = in ')
-    assert len(found["text"]) == len(found["prompt"]) + 40
+    report = sample(trained, capsys, 'prompt=The "with" statement, as = in ', "tokens=40")
+    assert report["text"].startswith('The "with" statement, as = in ')
+    assert len(report["text"]) == len(report["prompt"]) + 40
     file = trained / "samples" / "text-0.txt"
-    assert file.read_text(encoding="utf-8") == found["text"] + "\n"
+    assert file.read_text(encoding="utf-8") == report["text"] + "\n"
     texts = [sample(trained, capsys, "tokens=40", f"seed={seed}")["text"] for seed in (1, 0, 0)]
     assert texts[0] != texts[1] == texts[2]
     assert main(["sample", f"from={trained}", "tokens=5"]) == 0
@@ -79,7 +79,7 @@ def test_sample_continues_a_prompt(trained, capsys):
 
 def test_greedy_text_is_the_most_probable_one(trained, capsys):
     """Without a cache, while the context holds it; the best one of one is drawn alike."""
-    from tasks.recovery.tensor_files import load_checkpoint
+    from tasks.recovery.loading import load_checkpoint
     from tasks.training.build import build_task, load_weights
     from zoo.config.compose import load
 
@@ -138,14 +138,14 @@ def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_depth_is_lost_on_the_plain_net_alone(seed, tmp_path, capsys):
     """Twelve blocks without skips learn the frequencies of the characters, and nothing else."""
-    found = {}
+    results = {}
     for connection in ("residual", "plain"):
         words = ["task=transformer", f"connection={connection}", f"seed={seed}", "logger=none"]
         assert main(["fit", *words, f"run.dir={tmp_path / connection}"]) == 0
-        found[connection] = RunFolder(tmp_path / connection).result()
-    assert found["residual"]["metrics"]["val/loss"] < 2.45
-    assert found["plain"]["metrics"]["val/loss"] > 3.1
-    assert found["plain"]["branch_digest"] == found["residual"]["branch_digest"]
+        results[connection] = RunFolder(tmp_path / connection).result()
+    assert results["residual"]["metrics"]["val/loss"] < 2.45
+    assert results["plain"]["metrics"]["val/loss"] > 3.1
+    assert results["plain"]["branch_digest"] == results["residual"]["branch_digest"]
 
 
 @pytest.mark.slow

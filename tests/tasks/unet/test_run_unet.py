@@ -136,11 +136,11 @@ def test_predict(run, tmp_path, capsys):
     assert main([*words, f"path={folder}", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [entry["file"] for entry in report["bad"]] == [str(folder / "notes.txt")]
-    found = tmp_path / "run" / "predictions"
+    out = tmp_path / "run" / "predictions"
     masks = {"a.png": "a.png.png", "a.jpg": "a.jpg.png", "more/b.bmp": "more/b.png"}
-    assert {str(p.relative_to(found)) for p in found.rglob("*.png")} == {*masks.values()}
+    assert {str(p.relative_to(out)) for p in out.rglob("*.png")} == {*masks.values()}
     for name, mask in masks.items():
-        with Image.open(found / mask) as image:
+        with Image.open(out / mask) as image:
             assert (image.mode, image.size) == ("P", sizes[name])
             assert np.asarray(image).max() < 3
     assert {path: path.read_bytes() for path in before} == before
@@ -185,15 +185,15 @@ def test_masks_of_the_test_part_are_those_that_were_counted(run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_long_skips_find_boundaries(seed, tmp_path, capsys):
-    found = {}
+    metrics = {}
     for long in ("concat", "residual", "plain"):
         words = ["task=unet", f"long={long}", f"seed={seed}", "logger=none"]
         assert main(["fit", *words, f"run.dir={tmp_path / long}"]) == 0
-        found[long] = RunFolder(tmp_path / long).result()["metrics"]
-    cut = found.pop("plain")
-    for kept in found.values():
-        assert kept["test/mean_iou"] - cut["test/mean_iou"] > 0.1
-        assert kept["test/iou/boundary"] > 3 * cut["test/iou/boundary"]
+        metrics[long] = RunFolder(tmp_path / long).result()["metrics"]
+    without = metrics.pop("plain")
+    for with_skips in metrics.values():
+        assert with_skips["test/mean_iou"] - without["test/mean_iou"] > 0.1
+        assert with_skips["test/iou/boundary"] > 3 * without["test/iou/boundary"]
 
 
 @pytest.mark.slow

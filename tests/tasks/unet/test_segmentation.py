@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from tasks.data.masks.dataset import UNLABELLED
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import SegmentationLoss, weights_of
-from tasks.unet.metrics import confusion, measures, rim_counts, rim_width, rims
+from tasks.unet.metrics import confusion, overlap_metrics, rim_counts, rim_width, rims
 
 
 def drawn(shape=(3, 6, 5), size=4, seed=0, unlabelled=0.2):
@@ -42,8 +42,8 @@ def test_focal_loss_by_hand():
     """A pixel with p = 0.8 and one with p = 0.5, gamma 2: 0.2^2 0.2231, 0.5^2 0.6931."""
     p = torch.tensor([[0.8, 0.5], [0.2, 0.5]])
     y = torch.tensor([[[0, 1]]], dtype=torch.uint8)
-    found = loss(["focal"], p.log()[None, :, None], y)
-    assert found.item() == pytest.approx((0.04 * 0.22314 + 0.25 * 0.69315) / 2, rel=1e-4)
+    value = loss(["focal"], p.log()[None, :, None], y)
+    assert value.item() == pytest.approx((0.04 * 0.22314 + 0.25 * 0.69315) / 2, rel=1e-4)
     weighted = loss(["focal"], p.log()[None, :, None], y, classes=[1.0, 3.0])
     assert weighted.item() == pytest.approx((0.04 * 0.22314 + 3 * 0.25 * 0.69315) / 4, rel=1e-4)
     logits, y = drawn()
@@ -56,8 +56,8 @@ def test_dice_by_hand():
     p = torch.tensor([[0.9, 0.6, 0.3, 0.5], [0.1, 0.4, 0.7, 0.5]])
     y = torch.tensor([[[0, 0, 1, UNLABELLED]]], dtype=torch.uint8)
     first, second = 1 - 3.0 / 3.8, 1 - 1.4 / 2.2
-    found = loss(["dice"], p.log()[None, :, None], y)
-    assert found.item() == pytest.approx((first + second) / 2)
+    value = loss(["dice"], p.log()[None, :, None], y)
+    assert value.item() == pytest.approx((first + second) / 2)
     weighted = loss(["dice"], p.log()[None, :, None], y, classes=[1.0, 3.0])
     assert weighted.item() == pytest.approx((first + 3 * second) / 4)
 
@@ -102,22 +102,22 @@ def test_iou_and_dice_are_scikit_learns():
     logits, y = drawn((4, 9, 8), 5)
     guess = logits.argmax(1)
     counts = sum(confusion(a[None], b[None], 5) for a, b in zip(y, guess, strict=True))
-    found = measures(counts, rim_counts(y, guess, 5), "abcde")
+    metrics = overlap_metrics(counts, rim_counts(y, guess, 5), "abcde")
     known = y != UNLABELLED
     true, answer = y[known].numpy(), guess[known].numpy()
-    assert found["mean_iou"] == pytest.approx(jaccard_score(true, answer, average="macro"))
-    assert found["dice"] == pytest.approx(f1_score(true, answer, average="macro"))
-    assert found["accuracy"] == pytest.approx((true == answer).mean())
+    assert metrics["mean_iou"] == pytest.approx(jaccard_score(true, answer, average="macro"))
+    assert metrics["dice"] == pytest.approx(f1_score(true, answer, average="macro"))
+    assert metrics["accuracy"] == pytest.approx((true == answer).mean())
     each = jaccard_score(true, answer, average=None)
-    assert [found[f"iou/{name}"] for name in "abcde"] == pytest.approx(each.tolist())
+    assert [metrics[f"iou/{name}"] for name in "abcde"] == pytest.approx(each.tolist())
 
 
 def test_classes_that_nobody_has_are_left_out():
     y = torch.tensor([[[0, 0], [1, 1]]], dtype=torch.uint8)
     guess = torch.tensor([[[0, 2], [1, 1]]])
-    found = measures(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
-    assert found["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
-    assert [name for name in found if "/" in name] == ["iou/a", "iou/b", "iou/c"]
+    metrics = overlap_metrics(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
+    assert metrics["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
+    assert [name for name in metrics if "/" in name] == ["iou/a", "iou/b", "iou/c"]
 
 
 def eroded(mask, width):
@@ -134,15 +134,15 @@ def test_boundary_iou_is_that_of_its_definition(shape):
     assert rim_width(*shape) == width
     expected = []
     for label in range(3):
-        true, found = y == label, guess == label
-        true, found = true & ~eroded(true, width), found & ~eroded(found, width)
-        expected.append((true & found).sum() / (true | found).sum())
+        true, predicted = y == label, guess == label
+        true, predicted = true & ~eroded(true, width), predicted & ~eroded(predicted, width)
+        expected.append((true & predicted).sum() / (true | predicted).sum())
     tensors = [torch.from_numpy(part)[None] for part in (y.astype(np.uint8), guess)]
     rim = rim_counts(*tensors, 3)
     shared, first, second = rim.double()
     assert (shared / (first + second - shared)).tolist() == pytest.approx(expected)
-    found = measures(confusion(*tensors, 3), rim, "abc")
-    assert found["boundary_iou"] == pytest.approx(np.mean(expected))
+    metrics = overlap_metrics(confusion(*tensors, 3), rim, "abc")
+    assert metrics["boundary_iou"] == pytest.approx(np.mean(expected))
 
 
 def test_unlabelled_pixels_make_no_contour():
@@ -176,13 +176,13 @@ def test_image_and_mask_move_together(augment):
     images, masks = pair()
     which = torch.arange(20)
     draws = augment.draw(0, 3, 20, 8, 10)
-    x, y = augment.moved(images, masks, draws, which)
+    x, y = augment.geometric(images, masks, draws, which)
     assert torch.equal(x[:, 0], y.float())
     assert y.shape[1:] == augment.window(8, 10)
     part = torch.arange(1, 20, 2)
-    again = augment.moved(images[part], masks[part], draws, part)
+    again = augment.geometric(images[part], masks[part], draws, part)
     assert torch.equal(again[1], y[part])
-    other = augment.moved(images, masks, augment.draw(0, 4, 20, 8, 10), which)
+    other = augment.geometric(images, masks, augment.draw(0, 4, 20, 8, 10), which)
     assert not torch.equal(other[1], y)
 
 
@@ -190,7 +190,7 @@ def test_windows_are_cut_flipped_and_turned():
     """Every image is one of the views that can be cut from it, and all kinds occur."""
     _, masks = pair(64, 6, 6)
     augment = AugmentMasks(True, True, True, 4)
-    _, y = augment.moved(
+    _, y = augment.geometric(
         masks[:, None].float(), masks, augment.draw(1, 0, 64, 6, 6), torch.arange(64)
     )
     kinds = set()
@@ -216,7 +216,7 @@ def test_each_flip_has_its_own_axis(name, axis):
     """Half of the images are mirrored along it, and nothing else happens to them."""
     images, masks = pair(60)
     augment = AugmentMasks(**{name: True})
-    _, y = augment.moved(images, masks, augment.draw(0, 0, 60, 8, 10), torch.arange(60))
+    _, y = augment.geometric(images, masks, augment.draw(0, 0, 60, 8, 10), torch.arange(60))
     same = (y == masks).flatten(1).all(1)
     mirrored = (y == masks.flip(axis)).flatten(1).all(1)
     assert (same ^ mirrored).all()
@@ -229,7 +229,7 @@ def test_zoom():
     masks[:, 8:24, 12:28] = 1
     images = masks[:, None].float() * 2 - 1
     augment = AugmentMasks(scale=2.0)
-    x, y = augment.moved(images, masks, augment.draw(0, 0, 40, 32, 32), torch.arange(40))
+    x, y = augment.geometric(images, masks, augment.draw(0, 0, 40, 32, 32), torch.arange(40))
     assert torch.equal(x[:, 0][y == UNLABELLED].abs().round(), x[:, 0][y == UNLABELLED].abs() * 0)
     inside = y != UNLABELLED
     assert ((x[:, 0] > 0) == (y == 1))[inside].float().mean() > 0.99
@@ -244,17 +244,17 @@ def test_zoom():
     assert (y == UNLABELLED).flatten(1).any(1).float().mean() == pytest.approx(0.5, abs=0.2)
 
 
-def test_light():
+def test_colours_are_jittered_within_their_bounds():
     images = torch.rand(30, 3, 4, 4)
     std = torch.full((3, 1, 1), 0.25)
     augment = AugmentMasks(brightness=0.1, contrast=0.5)
     draws, which = augment.draw(0, 0, 30, 4, 4), torch.arange(30)
-    lit = augment.lit(images, std, draws, which)
-    shift = (lit.mean((1, 2, 3)) - images.mean((1, 2, 3))) * 0.25
-    factor = lit.std((1, 2, 3)) / images.std((1, 2, 3))
+    jittered = augment.colour_jitter(images, std, draws, which)
+    shift = (jittered.mean((1, 2, 3)) - images.mean((1, 2, 3))) * 0.25
+    factor = jittered.std((1, 2, 3)) / images.std((1, 2, 3))
     assert 0.05 < shift.abs().max() <= 0.1
     assert 0.5 <= factor.min() < 0.8 < 1.2 < factor.max() <= 1.5
-    assert torch.equal(AugmentMasks().lit(images, std, draws, which), images)
+    assert torch.equal(AugmentMasks().colour_jitter(images, std, draws, which), images)
 
 
 def test_balanced_weights_are_scikit_learns():

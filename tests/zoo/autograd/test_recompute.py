@@ -15,7 +15,7 @@ from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
 from zoo.models.unet import UNet
 from zoo.norm import Post
-from zoo.probes.memory import LiveBytes
+from zoo.probes.live_bytes import LiveBytes
 from zoo.stack import Stack
 
 
@@ -32,13 +32,13 @@ class Noisy(nn.Module):
         return y if side is None else y * side
 
 
-def stack_of(branches, rule=Reversible, width=8, **given):
-    return Stack(branches, [rule(site) for site in Site.line(width, len(branches))], **given)
+def stack_of(branches, rule=Reversible, width=8, **options):
+    return Stack(branches, [rule(site) for site in Site.line(width, len(branches))], **options)
 
 
-def noisy_stack(length=5, **given):
+def noisy_stack(length=5, **options):
     torch.manual_seed(0)
-    return stack_of([Noisy(8) for _ in range(length)], **given).double().train()
+    return stack_of([Noisy(8) for _ in range(length)], **options).double().train()
 
 
 def ordinary(stack, x, *side):
@@ -66,7 +66,7 @@ def test_own_backward_equals_autograd_with_dropout_batch_norm_and_a_side_input()
     stack = noisy_stack()
     twin = copy.deepcopy(stack)
     ours = gradients(stack, stack, *inputs())
-    theirs = gradients(twin, lambda *given: ordinary(twin, *given), *inputs())
+    theirs = gradients(twin, lambda *side: ordinary(twin, *side), *inputs())
     torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-10)
     torch.testing.assert_close(dict(stack.named_buffers()), dict(twin.named_buffers()))
     assert stack.branches[0].norm.num_batches_tracked == 1
@@ -86,14 +86,14 @@ def test_own_backward_under_autocast(outside):
     torch.manual_seed(0)
     stack, x = stack_of([MLP(8) for _ in range(4)]), torch.randn(6, 8)
     twin = copy.deepcopy(stack)
-    found = []
+    of_each = []
     for each, call in ((stack, stack), (twin, lambda x: ordinary(twin, x))):
         with torch.autocast("cpu", torch.bfloat16):
             out = call(x) + (each.branches[0](x) if outside else 0)
             assert out.dtype == torch.float32
         out.square().mean().backward()
-        found.append([p.grad for p in each.parameters()])
-    torch.testing.assert_close(*found, atol=1e-3, rtol=2e-2)
+        of_each.append([p.grad for p in each.parameters()])
+    torch.testing.assert_close(*of_each, atol=1e-3, rtol=2e-2)
 
 
 class Watched(torch.autograd.Function):
@@ -131,29 +131,29 @@ def test_a_bfloat16_stream_under_autocast_is_kept_in_float32():
 
 def saved_bytes(stack, call, x):
     """Bytes that a forward pass keeps for the backward pass, without parameters."""
-    own = {p.data_ptr() for p in stack.parameters()}
-    kept = {}
+    parameters = {p.data_ptr() for p in stack.parameters()}
+    stored = {}
 
     def note(tensor):
-        if tensor.data_ptr() not in own:
-            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        if tensor.data_ptr() not in parameters:
+            stored[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         out = call(x)
     assert out.requires_grad
-    return sum(kept.values())
+    return sum(stored.values())
 
 
 def test_activations_kept_do_not_grow_with_depth():
-    def kept(length, ordinarily=False):
+    def stored(length, ordinarily=False):
         stack = stack_of([MLP(8) for _ in range(length)])
         return saved_bytes(
             stack, (lambda x: ordinary(stack, x)) if ordinarily else stack, torch.randn(64, 8)
         )
 
-    assert kept(2) == kept(20) == 2 * 64 * 8 * 4
-    assert kept(20, ordinarily=True) > 20 * 64 * 8 * 4
+    assert stored(2) == stored(20) == 2 * 64 * 8 * 4
+    assert stored(20, ordinarily=True) > 20 * 64 * 8 * 4
 
 
 def test_gradients_arrive_by_accumulation_once_for_each_parameter():
@@ -283,7 +283,7 @@ def test_writes_are_counted_over_all_stacks_of_a_net():
 def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length):
     """What lives between forward and backward pass is linear in their number, L // k of L."""
 
-    def kept(every):
+    def stored(every):
         torch.manual_seed(0)
         stack = stack_of([MLP(8) for _ in range(length)], Residual, checkpoint=every)
         with LiveBytes() as live:
@@ -291,11 +291,11 @@ def test_memory_falls_with_the_share_of_branches_that_are_computed_again(length)
         assert out.requires_grad
         return live.bytes
 
-    whole, least = kept(False), kept(True)
+    whole, least = stored(False), stored(True)
     assert least < whole / 2
     for every in (2, 3, 4, 6, length):
         saved = (whole - least) * (length // every) / length
-        assert kept(every) == pytest.approx(whole - saved, rel=1e-3)
+        assert stored(every) == pytest.approx(whole - saved, rel=1e-3)
 
 
 @pytest.mark.parametrize("task", names("task"))

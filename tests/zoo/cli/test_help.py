@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from zoo.cli.main import main, split
-from zoo.cli.usage import VERBS as USAGE
+from zoo.cli.usage import USAGES
 from zoo.cli.verbs import VERBS
 from zoo.compare.design.spec import Comparison
-from zoo.config import registry, source
+from zoo.config import registry, source_code
 from zoo.config.options import as_word
 
 
@@ -22,8 +22,8 @@ def page(capsys, *words):
 
 
 def test_every_verb_has_a_page_that_all_three_spellings_print(capsys):
-    assert USAGE.keys() == VERBS.keys()
-    for verb, usage in USAGE.items():
+    assert USAGES.keys() == VERBS.keys()
+    for verb, usage in USAGES.items():
         text = page(capsys, verb, "--help")
         assert text == page(capsys, "-h", verb) == page(capsys, "help", verb)
         assert usage.about in text
@@ -55,16 +55,16 @@ def test_options_are_read_from_source_as_they_are_imported():
     targets = [Comparison]
     for task in registry.names("task"):
         verbs = registry.resolve("task", task).verbs
-        assert (source.constant(registry.class_path("task", task), "verbs") or {}) == verbs
+        assert (source_code.constant(registry.class_path("task", task), "verbs") or {}) == verbs
         for dotted in verbs.values():
             module, _, name = dotted.rpartition(".")
             targets.append(getattr(__import__(module, fromlist=[name]), name))
     for target in targets:
         dotted = f"{target.__module__}.{target.__qualname__}"
         parameters = inspect.signature(target).parameters.values()
-        given = {p.name: p.default for p in parameters if p.default is not p.empty}
-        assert source.defaults(dotted) == given
-        assert source.meanings(source.docstring(dotted)).keys() == given.keys()
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        assert source_code.defaults(dotted) == defaults
+        assert source_code.meanings(source_code.docstring(dotted)).keys() == defaults.keys()
 
 
 def test_no_page_imports_anything_heavy():
@@ -80,7 +80,7 @@ def test_no_page_imports_anything_heavy():
 def test_the_examples_of_the_pages_are_accepted():
     from zoo.config.compose import load
 
-    for verb, usage in USAGE.items():
+    for verb, usage in USAGES.items():
         for words in usage.examples:
             _, named, rest = split([verb, *words.split()])
             assert named == verb

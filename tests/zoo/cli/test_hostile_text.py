@@ -15,7 +15,7 @@ from image_files import write_tree
 from made_comparison import made
 from read_wandb import records
 
-from tasks.data.graphs.sources import Npz
+from tasks.data.graphs.npz import Npz
 from tasks.training.image_plots import confusion_figure, image_figure
 from tasks.training.process import logged
 from tasks.unet.plots import batch_figure
@@ -23,7 +23,7 @@ from zoo.cli.main import main
 from zoo.errors import DataError, quoted
 from zoo.probes.plots import curves_figure, depth_figure, save
 from zoo.run_folder import RunFolder
-from zoo.system.console import Plain
+from zoo.system.console import EscapedStream
 from zoo.system.spreadsheet import FORMULAS, spreadsheet
 
 FORGED = "zoo: error: forged"
@@ -124,9 +124,9 @@ def test_files_of_a_run_hold_no_steering_letters(run):
     assert_table(table)
     assert "'=1+1" in table
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
-    told = [record.run for record in records(file) if record.WhichOneof("record_type") == "run"]
-    assert {len(one.display_name) for one in told} == {128}
-    for text in (told[0].display_name, told[0].run_group, *told[0].tags):
+    runs = [record.run for record in records(file) if record.WhichOneof("record_type") == "run"]
+    assert {len(one.display_name) for one in runs} == {128}
+    for text in (runs[0].display_name, runs[0].run_group, *runs[0].tags):
         assert_steady(text)
 
 
@@ -197,7 +197,7 @@ def test_columns_have_names_of_users_too():
 
 def test_streams_and_logs_write_escapes(tmp_path):
     """Whatever a library says there: the return of a bar alone may be."""
-    with Plain(open(tmp_path / "said", "wb"), "utf-8", "backslashreplace") as stream:
+    with EscapedStream(open(tmp_path / "said", "wb"), "utf-8", "backslashreplace") as stream:
         stream.write("\rbar \x1b[31m\x9b \u202e\tü \udcff\n")
     said = (tmp_path / "said").read_bytes().decode()
     assert said == "\rbar \\x1b[31m\\x9b \\u202e\tü \\udcff\n"

@@ -31,9 +31,9 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def environment(place):
+def environment(folder):
     """The variables of an environment in a folder that sees all packages of this one."""
-    home = place / "environment"
+    home = folder / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
     (site,) = home.glob("lib/python*/site-packages")
     above = [path for path in sys.path if path.endswith("site-packages")]
@@ -120,9 +120,9 @@ def test_skeletons_of_the_zoo_keep_its_laws(checkout):
     python = " ".join(made)
     done(f"{here} ruff check {python} && {here} ruff format --check {python}", root, env)
     names = "momenta or tides or stripes or spirals"
-    own = [name for name in made if "/test_" in name]
+    tests = [name for name in made if "/test_" in name]
     laws = ["tests/zoo/config/test_registry.py", "tests/test_laws.py"]
-    words = f'-n 0 -q -x -p no:cacheprovider -k "{names}" {" ".join([*own, *laws])}'
+    words = f'-n 0 -q -x -p no:cacheprovider -k "{names}" {" ".join([*tests, *laws])}'
     (passed,) = re.findall(r"(\d+) passed", done(f"{here} pytest {words}", root, env))
     assert int(passed) > 50
 
@@ -211,7 +211,7 @@ def test_a_package_that_is_there_is_extended_where_it_lies(outside, capsys):
 
 
 def test_an_installed_zoo_asks_for_a_package(outside, monkeypatch, capsys):
-    monkeypatch.setattr(registry, "HERE", outside / "site" / "zoo")
+    monkeypatch.setattr(registry, "ZOO", outside / "site" / "zoo")
     assert main(["new", "model", "tides"]) == 2
     assert "add package=DIR" in capsys.readouterr().err
 

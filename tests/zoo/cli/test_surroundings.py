@@ -51,11 +51,11 @@ def test_an_error_has_its_code_without_a_stream():
 
 
 def test_a_name_that_stdout_cannot_spell_and_one_with_brackets(tmp_path):
-    place = tmp_path / "é [x] b"
-    done = shell("", "fit", *SMALL, f"run.dir={place}", PYTHONIOENCODING="ascii")
+    folder = tmp_path / "é [x] b"
+    done = shell("", "fit", *SMALL, f"run.dir={folder}", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
     assert "\\xe9 [x] b" in done.stdout
-    assert main(["test", f"from={place}"]) == 0
+    assert main(["test", f"from={folder}"]) == 0
 
 
 def test_a_home_that_is_not_there_is_told_once_and_no_library_speaks_of_it(tmp_path):
@@ -175,10 +175,10 @@ def test_a_path_that_names_nothing_is_one_line(words, said, tmp_path, monkeypatc
 
 
 def test_a_folder_of_data_with_any_letters_is_compared(tmp_path):
-    place = tmp_path / "a [1], {b}=c"
+    folder = tmp_path / "a [1], {b}=c"
     (tmp_path / "other").mkdir()
-    place.mkdir()
-    assert axes([f"data.path={place}"]) == {"data.path": [str(place)]}
+    folder.mkdir()
+    assert axes([f"data.path={folder}"]) == {"data.path": [str(folder)]}
     two = axes([f"data.path={tmp_path / 'other'},elsewhere"])
     assert two == {"data.path": [str(tmp_path / "other"), "elsewhere"]}
 

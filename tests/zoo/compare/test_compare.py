@@ -9,7 +9,7 @@ import pytest
 from zoo.cli.main import main
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
-from zoo.compare.execution.costs import stamp
+from zoo.compare.execution.costs import data_stamp
 from zoo.compare.execution.local import visible_gpus
 
 SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", "mirror=false"]
@@ -207,7 +207,7 @@ def test_every_visible_gpu_has_its_worker(monkeypatch):
 def test_files_that_changed_are_other_data(tmp_path):
     file = tmp_path / "text.txt"
     file.write_text("one")
-    before = stamp(str(tmp_path))
-    assert stamp(str(tmp_path)) == before
+    before = data_stamp(str(tmp_path))
+    assert data_stamp(str(tmp_path)) == before
     file.write_text("other")
-    assert stamp(str(tmp_path)) != before != stamp(None)
+    assert data_stamp(str(tmp_path)) != before != data_stamp(None)

@@ -11,12 +11,12 @@ from matplotlib.collections import PathCollection
 from read_page import Page
 
 from zoo.cli.main import main
+from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.runs import read as typed
-from zoo.compare.design.published import with_text_keys
-from zoo.compare.report.figures import gaps, learnings, scores
-from zoo.compare.report.merge import assembled
-from zoo.compare.report.sources import read, runs_of
+from zoo.compare.design.spec import with_text_keys
+from zoo.compare.report.figures import curve_figures, gap_figures, score_figures
+from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.typed import typed
 from zoo.errors import ConfigError, shown
 
 HOSTILE = ['</script><img src=x onerror="alert(1)">', "\"&<>'$name{}", "ᚱ" * 300 + "\u202e\x00"]
@@ -118,11 +118,11 @@ def test_a_comparison_without_scores_has_a_report(tmp_path):
 def test_many_places_are_spread_over_figures(tmp_path):
     places = [("cnn", depth) for depth in range(1, 62)]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 1, status=lambda _: "failed")
-    record = assembled(read(folder).record, [folder])
-    heights = [figure.get_size_inches()[1] for figure in gaps(record)]
+    record = analysed(read_source(folder).record, [folder])
+    heights = [figure.get_size_inches()[1] for figure in gap_figures(record)]
     assert len(heights) == 2
     assert max(heights) < 20
-    (curves,) = learnings(record, {})
+    (curves,) = curve_figures(record, {})
     titles = [axis.get_title() for axis in curves.axes]
     assert titles == ["cnn, depth 1", "cnn, depth 21", "cnn, depth 41", "cnn, depth 61"]
 
@@ -130,11 +130,11 @@ def test_many_places_are_spread_over_figures(tmp_path):
 def test_the_page_and_the_figures_draw_the_same_points(plain_page):
     folder, page = plain_page
     charts = list(json.loads(page.scripts[0])["charts"].values())
-    source = read(folder)
-    source.record.cells = runs_of([source])
-    record = assembled(source.record, [folder])
-    (figure,) = scores(record)
-    (forests,) = gaps(record)
+    source = read_source(folder)
+    source.record.cells = join_runs([source])
+    record = analysed(source.record, [folder])
+    (figure,) = score_figures(record)
+    (forests,) = gap_figures(record)
     drawn = [*figure.axes, *forests.axes]
     assert len(drawn) == 6  # test and training of two families, and their gaps
     hollow = 0
@@ -222,9 +222,9 @@ def test_what_has_run_since_is_in_the_report(tmp_path):
     late = made(tmp_path / "late", ["plain", "residual"], [("cnn", None)], 1)
     hidden = next(late.glob("cells/*1"))
     away = hidden.rename(tmp_path / "away")
-    assert [run.status for run in runs_of([read(late)])] == ["done", "waiting"]
+    assert [run.status for run in join_runs([read_source(late)])] == ["done", "waiting"]
     away.rename(hidden)
-    assert [run.status for run in runs_of([read(late)])] == ["done", "done"]
+    assert [run.status for run in join_runs([read_source(late)])] == ["done", "done"]
 
 
 def test_several_folders_make_one_report(tmp_path, monkeypatch, capsys):
@@ -280,7 +280,7 @@ def test_published_rows_stand_beside_the_runs(tmp_path):
 
 def test_published_rows_are_numbers_by_depth():
     assert with_text_keys({"gnn": {"a": {64: 0.5, 2: 1}}}) == {"gnn": {"a": {"2": 1.0, "64": 0.5}}}
-    for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}):
+    for row in ({"deep": 0.5}, {2: "high"}, {0: 0.5}, {2: None}, {2: 0.5, "deep": 0.5}, 0.5):
         with pytest.raises(ConfigError, match="give DEPTH: SCORE"):
             with_text_keys({"gnn": {"a": row}})
 
@@ -290,9 +290,9 @@ def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(
         (task, depth) for task in ("cnn", "gnn", "unet", "diffusion", "x") for depth in (2, 8)
     ]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 8)
-    source = read(folder)
-    source.record.cells = runs_of([source])
-    for place in assembled(source.record, [folder]).places:
+    source = read_source(folder)
+    source.record.cells = join_runs([source])
+    for place in analysed(source.record, [folder]).places:
         (found,) = place.contrasts
         assert found.exploratory == (place.depth == 2)
         assert found.holm_p == (found.p if found.exploratory else max(found.p, 5 / 128))

@@ -43,10 +43,10 @@ def test_nothing_is_lost_and_nothing_done_twice(count, tmp_path):
     assert answer["done"] + lost == count
     assert lost <= max(1, count // 500)
     store = Store(tmp_path)
-    results = [f"cell{i}" for i in range(count) if store.result(f"cell{i}")]
+    results = [f"cell{i}" for i in range(count) if store.is_finished(f"cell{i}")]
     assert len(results) == answer["done"]
     assert max(Counter(kept(tmp_path)).values()) == 1
-    store.sweep()
+    store.clean_up()
     assert [p for p in store.cells.iterdir() if p.name.startswith(".")] == []
 
 
@@ -69,7 +69,7 @@ def test_failures_cost_only_their_cell(tmp_path):
 
 def test_a_finished_cell_is_never_taken(tmp_path):
     parent(tmp_path, ["one"], 1, 0.0, 60.0)
-    assert not Store(tmp_path).take("one")
+    assert not Store(tmp_path).acquire("one")
     before = (tmp_path / "cells" / "one" / "result.json").stat().st_mtime_ns
     parent(tmp_path, ["one", "two"], 1, 0.0, 60.0)
     assert (tmp_path / "cells" / "one" / "result.json").stat().st_mtime_ns == before

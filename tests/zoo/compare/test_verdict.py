@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from zoo.compare.analysis.aggregate import growth, overall
-from zoo.compare.analysis.analyse import places_of, with_result
+from zoo.compare.analysis.aggregate import growth_of_gaps, task_averages
+from zoo.compare.analysis.analyse import place_summaries
 from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.results import Result, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.statistics import holm, sign_flip_p
 from zoo.compare.analysis.verdict import Evidence, slope_verdict, verdict
+from zoo.compare.typed import typed
 
 
 def words(differences, adjusted=0.01, hypotheses=1, **given):
@@ -127,6 +129,8 @@ def result(value, status="done", **given):
         "start_digest": "s",
         "order_digest": "o",
         "data_digest": "d",
+        "versions": {},
+        "machine": {},
         **given,
     }
 
@@ -142,7 +146,7 @@ def rows(plain, residual, depths=(8, 56), **given):
                     arm=arm, pair=pair, seed=pair, id=f"{depth} {arm} {pair}", flops=10, command="",
                 )  # fmt: skip
                 status = "diverged" if value is None else "done"
-                found.append(with_result(run, result(value, status, **given)))
+                found.append(with_result(run, typed(Result, result(value, status, **given))))
     return found
 
 
@@ -157,7 +161,7 @@ def declared(**given):
 
 
 def places(found, **given):
-    return places_of(found, declared(**given))
+    return place_summaries(found, declared(**given))
 
 
 def contrast_of(found, **given):
@@ -168,12 +172,12 @@ def contrast_of(found, **given):
 
 
 def slopes_of(found):
-    return growth(places(found), declared().baselines)
+    return growth_of_gaps(places(found), declared().baselines)
 
 
 def average(found, references):
     """The only mean over tasks."""
-    (mean,) = overall(found, declared().baselines, references)
+    (mean,) = task_averages(found, declared().baselines, references)
     return mean
 
 
@@ -286,7 +290,7 @@ def test_a_lower_loss_is_a_positive_gap():
 
 def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
-    found[0] = Run(**found[0].facts(), status="failed", reason="it was lost")
+    found[0] = Run(**found[0].planned(), status="failed", reason="it was lost")
     contrast = contrast_of(found)
     assert contrast.seeds == [1, 2]
     assert contrast.verdict == "blocked: 1 of 3 pairs are missing"

@@ -10,7 +10,7 @@ from small_runs import rows, weights
 from tasks.training.module import Task
 from zoo import shard
 from zoo.cli.main import main
-from zoo.compare.design.command import command
+from zoo.compare.design.command import fit_command
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.config import registry
@@ -23,8 +23,8 @@ SMALL += ["data.features=4", "logger=none"]
 LIMITS = ("max_steps", "max_epochs")
 
 
-def limits(*given):
-    trainer = load(given)[0].sections["trainer"]
+def limits(*typed):
+    trainer = load(typed)[0].sections["trainer"]
     return tuple(trainer[key] for key in LIMITS)
 
 
@@ -50,8 +50,8 @@ def test_a_limit_of_a_preset_or_a_file_counts_as_given(tmp_path):
 
 
 def test_a_run_says_which_limit_ends_it(tmp_path, capsys):
-    given = ["fit", "task=gnn", *SMALL, "trainer.max_steps=9", "trainer.max_epochs=3"]
-    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, "trainer.max_steps=9", "trainer.max_epochs=3"]
+    assert main([*base, f"run.dir={tmp_path / 'run'}"]) == 0
     said = "3 steps (trainer.max_epochs=3, before trainer.max_steps=9)"
     assert said in capsys.readouterr().err
     assert RunFolder(tmp_path / "run").result()["steps"] == 3
@@ -78,15 +78,15 @@ def test_a_finished_run_is_trained_longer_or_left_as_it_is(tmp_path, capsys):
 
 
 def test_compare_trains_as_long_as_it_is_told():
-    _, options, given = declare(["task=unet", "trainer.max_steps=70", "pairs=1"])
-    for cell in plan(options, given).cells:
-        assert limits(*command(cell).split()[4:]) == (70, None)
-        assert "trainer.max_steps=70" in command(cell)
-        assert "trainer.max_epochs" not in command(cell).replace("trainer.max_epochs=null", "")
+    _, options, axes = declare(["task=unet", "trainer.max_steps=70", "pairs=1"])
+    for cell in plan(options, axes).cells:
+        assert limits(*fit_command(cell).split()[4:]) == (70, None)
+        assert "trainer.max_steps=70" in fit_command(cell)
+        assert "trainer.max_epochs" not in fit_command(cell).replace("trainer.max_epochs=null", "")
 
 
 def test_options_of_a_file_hold_for_the_choice_of_the_command_line(tmp_path, capsys):
-    file = tmp_path / "own.yaml"
+    file = tmp_path / "mine.yaml"
     file.write_text("task: gnn\nmodel: {depth: 3}\n")
     assert load([f"config={file}", "model=gnn"])[0].sections["model"]["depth"] == 3
     file.write_text("choices: {task: gnn, connection: hyper}\nconnection: {streams: 3}\n")
@@ -98,9 +98,9 @@ def test_options_of_a_file_hold_for_the_choice_of_the_command_line(tmp_path, cap
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_a_run_that_is_trained_longer_has_the_rates_of_the_longer_schedule(schedule, tmp_path):
     """As if it had been as long from the start, from the continued step on."""
-    given = ["fit", "task=gnn", *SMALL, f"optimizer.schedule={schedule}", "optimizer.warmup=2"]
-    assert main([*given, "trainer.max_steps=4", f"run.dir={tmp_path / 'short'}"]) == 0
-    assert main([*given, "trainer.max_steps=8", f"run.dir={tmp_path / 'long'}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, f"optimizer.schedule={schedule}", "optimizer.warmup=2"]
+    assert main([*base, "trainer.max_steps=4", f"run.dir={tmp_path / 'short'}"]) == 0
+    assert main([*base, "trainer.max_steps=8", f"run.dir={tmp_path / 'long'}"]) == 0
     last = tmp_path / "short" / "checkpoints" / "last.ckpt"
     before = weights(tmp_path / "short")
     (state,) = torch.load(last, weights_only=True)["lr_schedulers"]
@@ -116,12 +116,12 @@ def test_a_run_that_is_trained_longer_has_the_rates_of_the_longer_schedule(sched
 )
 def test_accumulated_steps_are_continued(accumulate, cuts, tmp_path):
     """Lightning would make a step of fewer batches at the end of its outer loop's turns."""
-    given = ["fit", "task=gnn", *SMALL, f"trainer.accumulate={accumulate}"]
-    given += ["trainer.validate_every=3", "trainer.log_every=1", "task.drop_edge=0.2"]
-    assert main([*given, "trainer.max_steps=10", f"run.dir={tmp_path / 'whole'}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, f"trainer.accumulate={accumulate}"]
+    base += ["trainer.validate_every=3", "trainer.log_every=1", "task.drop_edge=0.2"]
+    assert main([*base, "trainer.max_steps=10", f"run.dir={tmp_path / 'whole'}"]) == 0
     for cut in cuts:
         run = tmp_path / f"cut{cut}"
-        assert main([*given, f"trainer.max_steps={cut}", f"run.dir={run}"]) == 0
+        assert main([*base, f"trainer.max_steps={cut}", f"run.dir={run}"]) == 0
         assert main(["fit", f"from={run}", "trainer.max_steps=10"]) == 0
         whole, parts = weights(tmp_path / "whole"), weights(run)
         assert all(torch.equal(whole[name], parts[name]) for name in whole)
@@ -146,8 +146,8 @@ def test_every_step_of_every_task_is_made_of_as_many_batches(task, tmp_path, mon
 
 
 def test_a_warm_up_takes_at_most_half_of_the_run(tmp_path, capsys):
-    given = ["fit", "task=gnn", *SMALL, "optimizer.warmup=50", "trainer.max_steps=20"]
-    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, "optimizer.warmup=50", "trainer.max_steps=20"]
+    assert main([*base, f"run.dir={tmp_path / 'run'}"]) == 0
     said = "warm-up takes half of the run, 10 of 20 steps, not optimizer.warmup=50"
     assert said in capsys.readouterr().err
     (state,) = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)[
@@ -156,8 +156,8 @@ def test_a_warm_up_takes_at_most_half_of_the_run(tmp_path, capsys):
     assert set(state["_last_lr"]) == {0.01}
 
 
-def warmups(*given):
-    optimizer = load(given)[0].sections["optimizer"]
+def warmups(*typed):
+    optimizer = load(typed)[0].sections["optimizer"]
     return optimizer["warmup"], optimizer["warmup_epochs"]
 
 
@@ -165,7 +165,7 @@ def test_a_warm_up_in_epochs_takes_the_place_of_the_default_in_steps(tmp_path):
     assert warmups("task=cnn") == (40, None)
     assert warmups("task=cnn", "optimizer.warmup_epochs=2") == (0, 2)
     assert warmups("task=cnn", "optimizer.warmup_epochs=null") == (40, None)
-    file = tmp_path / "own.yaml"
+    file = tmp_path / "mine.yaml"
     file.write_text("task: cnn\noptimizer: {warmup_epochs: 0.5}\n")
     assert warmups(f"config={file}") == (0, 0.5)
     assert warmups(f"config={file}", "optimizer.warmup=7") == (7, None)
@@ -173,8 +173,8 @@ def test_a_warm_up_in_epochs_takes_the_place_of_the_default_in_steps(tmp_path):
 
 
 def test_a_warm_up_in_both_is_refused(tmp_path, capsys):
-    given = ["fit", "task=cnn", "optimizer.warmup=5", "optimizer.warmup_epochs=1.0"]
-    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 2
+    base = ["fit", "task=cnn", "optimizer.warmup=5", "optimizer.warmup_epochs=1.0"]
+    assert main([*base, f"run.dir={tmp_path / 'run'}"]) == 2
     assert "warmup=5 and warmup_epochs=1.0: give one of them" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -182,12 +182,12 @@ def test_a_warm_up_in_both_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_warm_up_in_epochs_is_that_of_its_steps(accumulate, tmp_path):
     """Two batches of 5 of 12 images are a pass, so 1.4 passes are 3 or 2 steps."""
-    given = ["fit", *words("unet", "trainer.max_steps=6", f"trainer.accumulate={accumulate}")]
-    given = [word for word in given if not word.startswith("optimizer.warmup")]
+    base = ["fit", *words("unet", "trainer.max_steps=6", f"trainer.accumulate={accumulate}")]
+    base = [word for word in base if not word.startswith("optimizer.warmup")]
     steps = {1: 3, 2: 2}[accumulate]
     for name, word in (("epochs", "warmup_epochs=1.4"), ("steps", f"warmup={steps}")):
-        assert main([*given, f"optimizer.{word}", f"run.dir={tmp_path / name}"]) == 0
-    assert main([*given, "optimizer.warmup=0", f"run.dir={tmp_path / 'none'}"]) == 0
+        assert main([*base, f"optimizer.{word}", f"run.dir={tmp_path / name}"]) == 0
+    assert main([*base, "optimizer.warmup=0", f"run.dir={tmp_path / 'none'}"]) == 0
     first, second, none = (weights(tmp_path / name) for name in ("epochs", "steps", "none"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], none[name]) for name in first)
@@ -195,8 +195,8 @@ def test_a_warm_up_in_epochs_is_that_of_its_steps(accumulate, tmp_path):
 
 def test_a_warm_up_in_epochs_takes_at_most_half_of_the_run_and_is_continued(tmp_path, capsys):
     run = tmp_path / "run"
-    given = ["fit", "task=gnn", *SMALL, "optimizer.warmup_epochs=50", "trainer.max_steps=20"]
-    assert main([*given, f"run.dir={run}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, "optimizer.warmup_epochs=50", "trainer.max_steps=20"]
+    assert main([*base, f"run.dir={run}"]) == 0
     said = "warm-up takes half of the run, 10 of 20 steps, not optimizer.warmup_epochs=50"
     assert said in capsys.readouterr().err
     assert main(["fit", f"from={run}", "trainer.max_steps=30"]) == 0
@@ -207,9 +207,9 @@ def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", "task=gnn", *SMALL, "trainer.max_steps=3", f"run.dir={run}"]) == 0
     lines = (run / "config.yaml").read_text().splitlines()
-    kept = [line for line in lines if "patience" not in line and "beta1" not in line]
-    assert len(kept) == len(lines) - 2
-    (run / "config.yaml").write_text("\n".join(kept))
+    remaining = [line for line in lines if "patience" not in line and "beta1" not in line]
+    assert len(remaining) == len(lines) - 2
+    (run / "config.yaml").write_text("\n".join(remaining))
     assert main(["fit", f"from={run}", "trainer.max_steps=5"]) == 0
     assert main(["fit", f"from={run}", "trainer.max_steps=7", "task.drop_edge=0.5"]) == 2
     assert "task.drop_edge would change" in capsys.readouterr().err
@@ -231,16 +231,16 @@ def test_a_run_from_before_an_option_was_there_is_continued(tmp_path, capsys):
     ],
 )
 def test_an_option_that_counts_for_nothing_is_told(words, said, tmp_path, capsys):
-    given = ["fit", "task=gnn", *SMALL, "trainer.max_steps=1", *words]
-    assert main([*given, f"run.dir={tmp_path / 'run'}"]) == 0
+    base = ["fit", "task=gnn", *SMALL, "trainer.max_steps=1", *words]
+    assert main([*base, f"run.dir={tmp_path / 'run'}"]) == 0
     err = capsys.readouterr().err
     assert said in err if said else "counts for nothing" not in err
 
 
 @pytest.mark.fault(23)
 def test_a_batch_larger_than_the_data_is_told(tmp_path, capsys):
-    given = words("unet", "data.batch_size=50", "trainer.max_steps=1", "trainer.validate_every=1")
-    assert main(["fit", *given, f"run.dir={tmp_path / 'run'}"]) == 0
+    base = words("unet", "data.batch_size=50", "trainer.max_steps=1", "trainer.validate_every=1")
+    assert main(["fit", *base, f"run.dir={tmp_path / 'run'}"]) == 0
     assert "data.batch_size=50 is cut to the 12 training examples" in capsys.readouterr().err
 
 

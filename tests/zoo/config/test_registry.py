@@ -52,7 +52,7 @@ def test_connections_are_built_without_yaml(name):
 
 @pytest.fixture
 def lab(tmp_path):
-    """A package of somebody else with a folder of its own."""
+    """A package of somebody else with its folder of configurations."""
     package = tmp_path / "lab"
     (package / "configs" / "connection").mkdir(parents=True)
     (package / "__init__.py").write_text("")
@@ -156,9 +156,9 @@ RULED = [  # presets that choose a rule
 def test_options_of_a_preset_are_not_for_another_rule(preset, name):
     from zoo.config.compose import load
 
-    own = registry.read_yaml(registry.find("preset", preset))
+    content = registry.read_yaml(registry.find("preset", preset))
     config, _ = load([f"task={task_of(preset)}", f"preset={preset}", f"connection={name}"])
-    if {"override /connection": name} not in own["defaults"]:
+    if {"override /connection": name} not in content["defaults"]:
         assert config.sections["connection"] == registry.options("connection", name)
 
 
@@ -237,7 +237,7 @@ def test_imports_stay_light(code):
 def test_only_config_knows_hydra_and_zoo_never_knows_tasks():
     import ast
 
-    for path in registry.HERE.rglob("*.py"):
+    for path in registry.ZOO.rglob("*.py"):
         names = set()
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from conftest import ACTS, Act
 from torch import nn
 
-from tasks.data.batches import Augment, Shuffled
+from tasks.data.batches import ShuffledBatches
+from tasks.data.images.augment import Augment
 from zoo.config.registry import check as check_options
 from zoo.config.registry import factory, names, options
 from zoo.connections.additive import Plain, Residual
@@ -25,15 +26,15 @@ THREE = [16, 32, 64]
 FOUR = [64, 128, 256, 512]
 
 
-def make(connect=Residual, placement=None, channels=3, classes=10, **given):
-    model = CNN(channels, classes, connect, placement or Post(), **{"width": THREE, **given})
+def make(connect=Residual, placement=None, channels=3, classes=10, **changes):
+    model = CNN(channels, classes, connect, placement or Post(), **{"width": THREE, **changes})
     redraw(model, 0)
     return model
 
 
-def count(*args, **given):
+def count(*args, **arguments):
     with torch.device("meta"):
-        model = CNN(3, given.pop("classes", 10), *args, **given)
+        model = CNN(3, arguments.pop("classes", 10), *args, **arguments)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -46,10 +47,10 @@ def count(*args, **given):
 )
 def test_cifar_counts_of_he_2015(depth, millions):
     """Table 6, option A; the paper rounds 1.73 to 1.7."""
-    found = count(Residual, Post(), depth=depth, width=THREE)
+    parameters = count(Residual, Post(), depth=depth, width=THREE)
     decimals = len(millions.partition(".")[2])
-    assert f"{found / 1e6:.{decimals}f}" == millions
-    assert count(Plain, Post(), depth=depth, width=THREE) == found
+    assert f"{parameters / 1e6:.{decimals}f}" == millions
+    assert count(Plain, Post(), depth=depth, width=THREE) == parameters
 
 
 @pytest.mark.parametrize(
@@ -58,8 +59,8 @@ def test_cifar_counts_of_he_2015(depth, millions):
 )
 def test_imagenet_counts(depth, parameters):
     block = "basic" if depth < 50 else "bottleneck"
-    given = {"form": "imagenet", "block": block, "shortcut": "B", "width": FOUR, "classes": 1000}
-    assert count(Residual, Post(), depth=depth, **given) == parameters
+    changes = {"form": "imagenet", "block": block, "shortcut": "B", "width": FOUR, "classes": 1000}
+    assert count(Residual, Post(), depth=depth, **changes) == parameters
 
 
 @pytest.mark.parametrize(
@@ -137,9 +138,9 @@ def test_an_activation_stands_at_every_place(placement, name, kind):
         return sum(isinstance(module, kind) for module in model.modules())
 
     for block, depth in (("basic", 8), ("bottleneck", 11)):
-        given = {"placement": placement(), "depth": depth, "block": block}
-        model = make(**given, activation=name)
-        assert count(model, kind) == count(make(**given), nn.ReLU) > 0
+        changes = {"placement": placement(), "depth": depth, "block": block}
+        model = make(**changes, activation=name)
+        assert count(model, kind) == count(make(**changes), nn.ReLU) > 0
         assert count(model, nn.ReLU) == 0
 
 
@@ -197,7 +198,7 @@ def test_checkpointing_gives_the_same_gradients():
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("changes", "word"),
     [
         ({"depth": 21}, "depth=21 is not 6 n"),
         ({"depth": 2}, "8 is near"),
@@ -207,9 +208,9 @@ def test_checkpointing_gives_the_same_gradients():
         ({"groups": 2}, "block=bottleneck"),
     ],
 )
-def test_impossible_nets_are_refused(given, word):
+def test_impossible_nets_are_refused(changes, word):
     with pytest.raises(ValueError, match=word):
-        make(**given)
+        make(**changes)
 
 
 def test_width_is_checked():
@@ -269,15 +270,15 @@ def test_gpt2_divides_the_last_weights():
 
 
 def test_a_pass_shows_every_example_once():
-    order = Shuffled(torch.arange(100, 164), 16, seed=0)
+    order = ShuffledBatches(torch.arange(100, 164), 16, seed=0)
     batches = [order.batch(number) for number in range(8)]
     assert sorted(torch.cat(batches[:4]).tolist()) == list(range(100, 164))
     assert not torch.equal(torch.cat(batches[:4]), torch.cat(batches[4:]))
 
 
 def test_batches_follow_from_their_number():
-    first = dict(zip(range(30), Shuffled(torch.arange(50), 8, seed=1), strict=False))
-    later = Shuffled(torch.arange(50), 8, seed=1, number=20)
+    first = dict(zip(range(30), ShuffledBatches(torch.arange(50), 8, seed=1), strict=False))
+    later = ShuffledBatches(torch.arange(50), 8, seed=1, number=20)
     for number, (expected, batch) in zip(range(20, 30), later, strict=False):
         assert expected == number
         assert torch.equal(batch, first[number][1])
@@ -287,7 +288,7 @@ def test_augmentation_moves_every_image_by_its_own_window():
     augment = Augment(crop=2, flip=True)
     images = torch.randint(1, 255, (40, 3, 8, 8), dtype=torch.uint8)
     draws = augment.draw(0, 3, 40, 8, 8)
-    moved = augment.moved(images, draws, torch.arange(40))
+    moved = augment.crop_and_flip(images, draws, torch.arange(40))
     padded = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)))
     for i in range(40):
         top, left = draws.window[:, i].tolist()
@@ -295,13 +296,13 @@ def test_augmentation_moves_every_image_by_its_own_window():
         window = window[:, :, ::-1] if draws.flipped[i] else window
         assert np.array_equal(moved[i].numpy(), window)
     part = torch.arange(1, 40, 2)
-    assert torch.equal(augment.moved(images[part], draws, part), moved[part])
+    assert torch.equal(augment.crop_and_flip(images[part], draws, part), moved[part])
 
 
 def test_cutout_blanks_one_square():
     augment = Augment(cutout=4)
     draws = augment.draw(0, 0, 20, 8, 8)
-    images = augment.cut(torch.ones(20, 1, 8, 8), draws, torch.arange(20))
+    images = augment.blank_square(torch.ones(20, 1, 8, 8), draws, torch.arange(20))
     holes = (images == 0).sum((1, 2, 3))
     assert holes.max() == 16
     assert holes.min() >= 4

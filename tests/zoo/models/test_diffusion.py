@@ -15,8 +15,8 @@ from zoo.seeding import branch_digest, redraw
 TINY = {"depth": 2, "width": [4, 8], "blocks": 1, "groups": 2}
 
 
-def make(connect=Residual, long=Concat, placement=None, channels=2, classes=3, **given):
-    model = Diffusion(channels, classes, connect, long, placement or Pre(), **{**TINY, **given})
+def make(connect=Residual, long=Concat, placement=None, channels=2, classes=3, **changes):
+    model = Diffusion(channels, classes, connect, long, placement or Pre(), **{**TINY, **changes})
     redraw(model, 0)
     torch.nn.init.constant_(model.head.weight, 0.1)  # it starts at zero
     return model.eval()
@@ -53,15 +53,15 @@ def test_ddpm_cifar10_has_the_published_count():
 
 
 @pytest.mark.parametrize(
-    "given",
+    "changes",
     [
         {"depth": 4, "width": [8, 16, 16, 16], "blocks": 2, "attention_at": [1], "groups": 8},
         {"embedding": "film", "head_width": 4, "attention_at": [0, 1]},
         {"depth": 1, "width": 4},
     ],
 )
-def test_the_network_is_that_of_diffusers(given):
-    model = make(channels=3, **given)
+def test_the_network_is_that_of_diffusers(changes):
+    model = make(channels=3, **changes)
     for parameter in model.parameters():  # gains and biases that are not 1 and 0
         parameter.data += 0.1 * torch.randn_like(parameter)
     unet = unet_of(model, (3, 16, 16))
@@ -138,7 +138,7 @@ def test_checkpointing_gives_the_same_gradients():
 
 
 @pytest.mark.parametrize(
-    ("given", "word"),
+    ("changes", "word"),
     [
         ({"attention_at": [2]}, "attention_at"),
         ({"long_at": [0, 5]}, "long_at"),
@@ -147,13 +147,13 @@ def test_checkpointing_gives_the_same_gradients():
         ({"classes": None, "conditional": True}, "needs classes"),
     ],
 )
-def test_impossible_nets_are_refused(given, word):
+def test_impossible_nets_are_refused(changes, word):
     with pytest.raises(ValueError, match=word):
-        make(**given)
+        make(**changes)
 
 
 @pytest.mark.parametrize(
-    ("given", "option"),
+    ("changes", "option"),
     [
         ({"connect": Plain}, "connection"),
         ({"long": Residual}, "long"),
@@ -163,6 +163,6 @@ def test_impossible_nets_are_refused(given, word):
         ({"groups": 3}, "model.groups"),
     ],
 )
-def test_what_diffusers_cannot_express_is_named(given, option):
+def test_what_diffusers_cannot_express_is_named(changes, option):
     with pytest.raises(ConfigError, match=f"express {option} "):
-        unet_of(make(**given), (2, 4, 4))
+        unet_of(make(**changes), (2, 4, 4))

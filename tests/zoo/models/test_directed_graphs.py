@@ -14,8 +14,8 @@ EDGES = torch.tensor([[0, 1, 1, 3, 4], [1, 2, 3, 4, 5]])  # 0 -> 1 -> 2, 1 -> 3 
 NODES = 7  # the last one is alone
 
 
-def make(conv, depth, connect=Residual, **given):
-    model = GNN(4, 3, connect, NoNorm(), depth, 16, conv, dropout=0.0, **given)
+def make(conv, depth, connect=Residual, **changes):
+    model = GNN(4, 3, connect, NoNorm(), depth, 16, conv, dropout=0.0, **changes)
     redraw(model, 0)
     return model.eval()
 
@@ -53,5 +53,5 @@ def test_gcn2_on_a_directed_graph_is_pygs():
     model, layer = make("gcn2", 1, Initial), GCN2Conv(16, 0.1, 0.5, 1)
     layer.weight1.data = model.body.posts[0].weight.data
     h = torch.randn(NODES, 16)
-    found = model.body(h, *model.prepare(EDGES, NODES))
-    torch.testing.assert_close(found, layer(h, h, EDGES).relu(), atol=1e-6, rtol=1e-5)
+    values = model.body(h, *model.prepare(EDGES, NODES))
+    torch.testing.assert_close(values, layer(h, h, EDGES).relu(), atol=1e-6, rtol=1e-5)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tasks.data.graphs.sources import CSBM
+from tasks.data.graphs.csbm import CSBM
 from tasks.gnn.task import NodeClassification
 from tasks.training.optim import Adam
 from zoo.connections.additive import Residual
@@ -26,8 +26,8 @@ def test_each_step_leaves_out_other_edges(share):
     whole = {*map(tuple, data.edge_index.T.tolist())}
     steps = [{*map(tuple, task.dropped_edges()[0].T.tolist())} for _ in range(20)]
     assert all(edges <= whole for edges in steps)
-    kept = sum(map(len, steps)) / (20 * len(whole))
-    assert kept == pytest.approx(1 - share, abs=0.02)
+    remaining = sum(map(len, steps)) / (20 * len(whole))
+    assert remaining == pytest.approx(1 - share, abs=0.02)
     both = sum(len(a & b) for a, b in pairwise(steps)) / (19 * len(whole))
     assert both == pytest.approx((1 - share) ** 2, abs=0.03)
 

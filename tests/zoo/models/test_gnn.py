@@ -26,8 +26,8 @@ def graph():
     return torch.randn(NODES, FEATURES, generator=generator), edge_index
 
 
-def make(connect=Residual, placement=None, **given):
-    model = GNN(FEATURES, 3, connect, placement or NoNorm(), **{"depth": 4, "width": 16, **given})
+def make(connect=Residual, placement=None, **changes):
+    model = GNN(FEATURES, 3, connect, placement or NoNorm(), **{"depth": 4, "width": 16, **changes})
     redraw(model, 0)
     return model.eval()
 
@@ -91,10 +91,10 @@ def test_every_convolution_in_double_precision(graph, conv):
     model = make(conv=conv)
     edges = model.prepare(edge_index, NODES)
     rough = model(x, *edges)
-    found = model.double()(x.double(), *edges)
-    assert found.dtype == torch.double
-    torch.testing.assert_close(found.float(), rough, atol=1e-5, rtol=1e-4)
-    found.square().sum().backward()
+    logits = model.double()(x.double(), *edges)
+    assert logits.dtype == torch.double
+    torch.testing.assert_close(logits.float(), rough, atol=1e-5, rtol=1e-4)
+    logits.square().sum().backward()
     assert all(p.grad.dtype == torch.double for p in model.parameters())
 
 
@@ -115,10 +115,10 @@ def test_the_decay_of_gcnii_is_its_authors():
     config, _ = load(["task=gnn", "preset=gcnii", "data.path=folder"])
     connect, placement = config.factory("connection"), config.factory("norm")()
     model = config.factory("model")(FEATURES, 3, connect=connect, norm_placement=placement)
-    found = {}
+    decay_of = {}
     for group in config.factory("optimizer")().groups(model):
-        found |= {id(parameter): group["weight_decay"] for parameter in group["params"]}
-    decays = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
+        decay_of |= {id(parameter): group["weight_decay"] for parameter in group["params"]}
+    decays = {name: decay_of[id(parameter)] for name, parameter in model.named_parameters()}
     ends = {f"{end}.core.{kind}" for end in ("stem", "head") for kind in ("weight", "bias")}
     assert {name for name, decay in decays.items() if decay == 5e-4} == ends
     assert {decay for name, decay in decays.items() if name not in ends} == {0.01}
@@ -186,7 +186,7 @@ def test_dropout_keeps_the_share_and_the_mean(p):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("changes", "words"),
     [
         ({"conv": "gatv2", "heads": 3}, "heads=3 does not divide width=16"),
         ({"depth": 1, "stem": "conv", "head": "conv"}, "depth=1"),
@@ -194,9 +194,9 @@ def test_dropout_keeps_the_share_and_the_mean(p):
         ({"depth": 2, "stem": "conv", "head": "conv", "jump": "max"}, "jump=max"),
     ],
 )
-def test_options_that_do_not_go_together(given, words):
+def test_options_that_do_not_go_together(changes, words):
     with pytest.raises(ValueError, match=words):
-        make(**given)
+        make(**changes)
 
 
 def test_published_sizes_of_cora():

@@ -20,18 +20,18 @@ from zoo.seeding import redraw
 from zoo.stack import Stack
 
 NETS = {
-    "cnn": lambda placement, **given: CNN(
-        3, 10, Residual, placement, depth=14, width=[4, 8], **given
+    "cnn": lambda placement, **arguments: CNN(
+        3, 10, Residual, placement, depth=14, width=[4, 8], **arguments
     ),
-    "unet": lambda placement, **given: UNet(
-        3, 5, Residual, Concat, placement, depth=2, width=4, blocks=2, **given
+    "unet": lambda placement, **arguments: UNet(
+        3, 5, Residual, Concat, placement, depth=2, width=4, blocks=2, **arguments
     ),
 }
 every_net = pytest.mark.parametrize("net", NETS)
 
 
-def make(net, placement, **given):
-    model = NETS[net](placement, **given)
+def make(net, placement, **changes):
+    model = NETS[net](placement, **changes)
     redraw(model, 0)
     return model
 
@@ -46,11 +46,11 @@ def shortcuts(model):
 @pytest.mark.parametrize("placement", [NoNorm, Pre, Sandwich, Post])
 def test_a_projection_has_a_norm_where_one_is_wanted_and_never_a_bias(net, kind, placement):
     for wanted in (True, False):
-        found = shortcuts(make(net, placement(), shortcut=kind, shortcut_norm=wanted))
-        layers = [list(s.children()) or [s] for s in found]
+        made = shortcuts(make(net, placement(), shortcut=kind, shortcut_norm=wanted))
+        layers = [list(s.children()) or [s] for s in made]
         kinds = [[type(layer).__name__ for layer in each] for each in layers]
         normed = wanted and placement is Post
-        assert kinds == [["Conv", "BatchNorm"] if normed else ["Conv"]] * len(found) != []
+        assert kinds == [["Conv", "BatchNorm"] if normed else ["Conv"]] * len(made) != []
         assert all(conv.bias is None for conv, *_ in layers)
 
 
@@ -67,11 +67,11 @@ def test_without_their_norms_projections_are_sums_of_channels(net):
 @every_net
 @pytest.mark.parametrize("kind", ["B", "C"])
 def test_gains_of_projections_start_where_they_are_told(net, kind):
-    model, told = (make(net, Post(), shortcut=kind) for _ in range(2))
-    ZeroLast(gain=1.0, shortcut=0.1).apply(told)
-    gains = {id(s[1].weight) for s in shortcuts(told)}
+    model, scaled = (make(net, Post(), shortcut=kind) for _ in range(2))
+    ZeroLast(gain=1.0, shortcut=0.1).apply(scaled)
+    gains = {id(s[1].weight) for s in shortcuts(scaled)}
     assert gains
-    for (name, new), old in zip(told.named_parameters(), model.parameters(), strict=True):
+    for (name, new), old in zip(scaled.named_parameters(), model.parameters(), strict=True):
         expected = torch.full_like(old, 0.1) if id(new) in gains else old
         assert torch.equal(new, expected), name
 
@@ -105,7 +105,7 @@ def test_nets_of_all_activations_start_from_the_same_draws(net):
                 scaled.add(name)
         branches = [m for s in models[one].modules() if isinstance(s, Stack) for m in s.branches]
         convs = [m for b in branches for m in b.modules() if isinstance(m, nn.Conv2d)]
-        own = {id(conv.weight) for conv in convs}
-        named = {n for n, p in models[one].named_parameters() if id(p) in own}
+        projections = {id(conv.weight) for conv in convs}
+        named = {n for n, p in models[one].named_parameters() if id(p) in projections}
         assert scaled >= named != set()
         assert not any("head" in name or "shortcuts" in name for name in scaled)

@@ -11,7 +11,9 @@ from torch import nn
 from zoo.config.registry import factory, options
 from zoo.connections.additive import Plain, Residual
 from zoo.init import GPT2
-from zoo.models.layers.attention import STD, Attention, rotate, rotation
+from zoo.models.layers.attention import CausalAttention
+from zoo.models.layers.normal import STD
+from zoo.models.layers.rotary import rotate, rotation
 from zoo.models.transformer import Transformer
 from zoo.norm import NoNorm, Post, Pre, Sandwich
 from zoo.probes.profiles import token_similarity
@@ -21,8 +23,8 @@ SMALL = {"vocabulary": 11, "depth": 2, "width": 16, "heads": 2, "context": 12}
 every_connection = pytest.mark.parametrize("name", CONNECTIONS)
 
 
-def make(connect=Residual, placement=None, **given):
-    model = Transformer(connect=connect, norm_placement=placement or Pre(), **{**SMALL, **given})
+def make(connect=Residual, placement=None, **changes):
+    model = Transformer(connect=connect, norm_placement=placement or Pre(), **{**SMALL, **changes})
     redraw(model, 0)
     return model
 
@@ -120,8 +122,8 @@ def test_blocks_are_those_of_pytorch(first):
             (layer.norm1, norms[0]),
             (layer.norm2, norms[1]),
         ]
-        for theirs, own in pairs:
-            theirs.load_state_dict(own.state_dict())
+        for theirs, module in pairs:
+            theirs.load_state_dict(module.state_dict())
         layer.self_attn.in_proj_weight.data.copy_(attention.core.qkv.weight)
         layer.self_attn.in_proj_bias.data.copy_(attention.core.qkv.bias)
         expected = layer(expected, mask, is_causal=True)
@@ -151,7 +153,7 @@ def test_rotary_scores_depend_on_the_distance_alone():
         along = scores[places[distance:], places[: 32 - distance]]
         torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(scores[0, 0], q @ k)
-    angle = 3 * 10_000 ** (-2 / 8)  # the second pair of channels at the fourth place
+    angle = 3 * 10_000 ** (-2 / 8)  # the second pair of channels at the fourth position
     turned = rotate(torch.eye(8)[1].double().expand(32, 8), turns)[3]
     expected = torch.zeros(8).double()
     expected[1], expected[5] = torch.tensor([angle, angle - torch.pi / 2]).double().cos()
@@ -175,8 +177,8 @@ def test_no_token_sees_a_later_one(name, position):
 @pytest.mark.parametrize("placement", [Pre, Post])
 def test_cached_logits_are_the_full_ones(name, placement):
     """Read as a prompt, one by one, and as several new tokens at once."""
-    given = {"position": "rotary"} if placement is Pre else {"value_residual": "learned"}
-    model = stirred(make(rule(name), placement(), **given))
+    changes = {"position": "rotary"} if placement is Pre else {"value_residual": "learned"}
+    model = stirred(make(rule(name), placement(), **changes))
     x, cache = tokens(), model.cache(3)
     with torch.no_grad():
         full = model(x)
@@ -245,8 +247,8 @@ def test_one_graph_and_any_batch():
 @pytest.mark.parametrize("kind", ["fixed", "learned"])
 def test_value_residual_by_hand(kind):
     """At the first token attention is the identity, so what comes out are the values alone."""
-    first = Attention(4, 2, False, 0.0, 0, kind)
-    second = Attention(4, 2, False, 0.0, 1, kind)
+    first = CausalAttention(4, 2, False, 0.0, 0, kind)
+    second = CausalAttention(4, 2, False, 0.0, 1, kind)
     a, b = (0.5, 0.5) if kind == "fixed" else (0.25, 2.0)
     if kind == "learned":
         second.share.data.copy_(torch.tensor([a, b]))
@@ -283,15 +285,15 @@ def test_draws_of_gpt2():
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("changes", "words"),
     [
         ({"heads": 3}, "heads=3 does not divide width=16"),
         ({"width": 18, "heads": 2, "position": "rotary"}, "even width, not 9"),
     ],
 )
-def test_impossible_nets_are_refused(given, words):
+def test_impossible_nets_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
-        make(**given)
+        make(**changes)
 
 
 def test_more_tokens_than_the_context_are_refused():

@@ -19,15 +19,15 @@ from zoo.seeding import branch_digest, redraw
 from zoo.stack import Stack
 
 
-def make(connect=Residual, long=Concat, placement=None, channels=1, classes=3, **given):
-    model = UNet(channels, classes, connect, long, placement or Post(), **{"depth": 2, **given})
+def make(connect=Residual, long=Concat, placement=None, channels=1, classes=3, **changes):
+    model = UNet(channels, classes, connect, long, placement or Post(), **{"depth": 2, **changes})
     redraw(model, 0)
     return model
 
 
-def count(*args, **given):
+def count(*args, **arguments):
     with torch.device("meta"):
-        return sum(p.numel() for p in UNet(1, 3, *args, Post(), **given).parameters())
+        return sum(p.numel() for p in UNet(1, 3, *args, Post(), **arguments).parameters())
 
 
 class Twin(nn.Module):
@@ -66,8 +66,8 @@ class Twin(nn.Module):
 def test_the_original_is_the_plain_pytorch_net(activation):
     """In double precision, so that only a real difference can be seen."""
     torch.manual_seed(0)
-    given = {"channels": 3, "depth": 3, "width": 4, "activation": activation}
-    ours = make(Plain, Concat, **given).double()
+    changes = {"channels": 3, "depth": 3, "width": 4, "activation": activation}
+    ours = make(Plain, Concat, **changes).double()
     twin = Twin(3, 3, [4, 8, 16, 32], activation).double()
     values = iter(in_order(ours))
     for module in in_order(twin):
@@ -228,12 +228,12 @@ def test_checkpointing_gives_the_same_gradients():
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("changes", "words"),
     [
         ({"width": [4, 8]}, "needs 3 numbers at depth=2"),
         ({"long_at": [2]}, "levels go from 0 to 1"),
     ],
 )
-def test_impossible_nets_are_refused(given, words):
+def test_impossible_nets_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
-        make(**given)
+        make(**changes)

@@ -1,4 +1,4 @@
-"""Who may write in a place: one living process, and the next one once it is dead."""
+"""Who may write in a folder: one living process, and the next one once it is dead."""
 
 import json
 import os
@@ -26,14 +26,14 @@ COUNTS = """
 import sys
 from pathlib import Path
 from zoo.system.lease import Lease
-place, turns = Path(sys.argv[1]), 0
-while turns < 50:
-    lease = Lease(place / "lease")
+folder, taken = Path(sys.argv[1]), 0
+while taken < 50:
+    lease = Lease(folder / "lease")
     if lease.take() is None:
-        count = place / "count"
+        count = folder / "count"
         count.write_text(str(int(count.read_text()) + 1))
         lease.release()
-        turns += 1
+        taken += 1
 """
 
 
@@ -101,10 +101,10 @@ def sleeps(folder, err):
 
 @pytest.mark.fault(37)
 def test_a_process_that_lost_its_lease_ends(tmp_path):
-    process = start(sleeps, tmp_path, tmp_path / "told")
+    process = start(sleeps, tmp_path, tmp_path / "stderr")
     process.join()
     assert process.exitcode == 6
-    (line,) = (tmp_path / "told").read_text().splitlines()
+    (line,) = (tmp_path / "stderr").read_text().splitlines()
     assert line.startswith("zoo: error: ")
     assert str(tmp_path) in line
     assert "elsewhere" in (tmp_path / ".writer").read_text()

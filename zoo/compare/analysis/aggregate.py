@@ -1,4 +1,4 @@
-"""What holds across places: the growth of gaps with depth, and means over tasks."""
+"""What holds across places: the growth of gaps with depth, and averages over tasks."""
 
 from __future__ import annotations
 
@@ -10,76 +10,108 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.record import Average, Place, Slope
+from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.verdict import CLAIM, estimate, slope_verdict
+from zoo.compare.analysis.signs import median_interval
+from zoo.compare.analysis.summaries import Average, Contrast, PlaceSummary, Slope
+from zoo.compare.analysis.verdict import CLAIM, corrected, slope_verdict
 
 T = TypeVar("T")
 K = TypeVar("K")
 
 
-def grouped(entries: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
-    """Entries by what a key gives of them, in order of appearance."""
-    found: dict[K, list[T]] = {}
-    for entry in entries:
-        found.setdefault(key(entry), []).append(entry)
-    return list(found.items())
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
+    """Each key with the items that have it, in order of appearance.
+
+    >>> grouped([1, 2, 3], lambda n: n % 2)
+    [(1, [1, 3]), (0, [2])]
+    """
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.items())
 
 
-def families(places: Iterable[Place]) -> list[tuple[str, list[Place]]]:
-    """The places of each family, from the shallowest to the deepest."""
-    found = grouped(places, lambda place: place.family)
-    for _, own in found:
-        if all(isinstance(place.depth, (int, float)) for place in own):
-            own.sort(key=lambda place: place.depth)
-    return found
-
-
-def growth(places: Sequence[Place], baselines: Mapping[str, str]) -> list[Slope]:
-    """How the gap of each arm grows with log2 of depth, for every pair that ran at all depths."""
-    found: list[Slope] = []
+def families(places: Iterable[PlaceSummary]) -> list[tuple[str, list[PlaceSummary]]]:
+    """Each family's title with its places, from the shallowest to the deepest."""
     groups = grouped(places, lambda place: place.family)
-    for (family, group), arm in itertools.product(groups, baselines):
-        met = [(place, c) for place in group for c in place.contrasts if c.arm == arm]
-        depths, own = [place.depth for place, _ in met], [c for _, c in met]
-        if len(set(depths)) < 2 or not all(c.pairs for c in own):
+    for _, members in groups:
+        if all(isinstance(place.depth, (int, float)) for place in members):
+            members.sort(key=lambda place: place.depth)
+    return groups
+
+
+def contrasts_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Contrast]]:
+    """Every place with each of its contrasts."""
+    return [(place, contrast) for place in places for contrast in place.contrasts]
+
+
+def growth_of_gaps(places: Sequence[PlaceSummary], baselines: Mapping[str, str]) -> list[Slope]:
+    """How the gap of each arm grows with log2 of depth, from the pairs that ran at all depths.
+
+    Arms with fewer than two depths in a family, or with a blocked verdict there, are left out.
+
+    Args:
+        places: of the comparison.
+        baselines: for each other arm the one that it is compared with.
+    """
+    slopes: list[Slope] = []
+    evidence: list[Evidence] = []
+    ends: list[tuple[float, float]] = []  # median gaps at the shallowest and the deepest place
+    groups = families(places)
+    for (family, members), arm in itertools.product(groups, baselines):
+        entries = [(place, c) for place, c in contrasts_of(members) if c.arm == arm]
+        depths, contrasts = [place.depth for place, _ in entries], [c for _, c in entries]
+        if len(set(depths)) < 2 or not all(c.pairs for c in contrasts):
             continue
-        if any(c.verdict.startswith("blocked") for c in own):
+        if any(c.verdict.startswith("blocked") for c in contrasts):
             continue
-        pairs = sorted(set.intersection(*(set(c.seeds) for c in own)))
-        gaps = [[c.differences[c.seeds.index(pair)] for c in own] for pair in pairs]
+        pairs = sorted(set.intersection(*(set(c.seeds) for c in contrasts)))
+        gaps = [[c.differences[c.seeds.index(pair)] for c in contrasts] for pair in pairs]
         if gaps:
-            slopes = [float(s) for s in stats.slopes(gaps, depths)]
-            found.append(
+            each = [float(slope) for slope in stats.slopes(gaps, depths)]
+            doublings = math.log2(max(depths) / min(depths))
+            delta = contrasts[-1].delta / doublings
+            e = Evidence(arm, baselines[arm], each, len(each), delta=delta)
+            evidence.append(e)
+            ends.append((np.median(gaps, axis=0)[0], np.median(gaps, axis=0)[-1]))
+            slopes.append(
                 Slope(
                     family=family,
                     arm=arm,
                     baseline=baselines[arm],
                     depths=depths,
-                    slope=estimate(slopes),
-                    p=stats.sign_flip_p(slopes),
-                    each=slopes,
+                    slope=median_interval(each),
+                    delta=delta,
+                    p=e.ahead_p,
+                    each=each,
                 )
             )
-    for slope, p in zip(found, stats.holm([slope.p for slope in found]), strict=True):
-        slope.holm_p, slope.verdict = p, slope_verdict(slope.each, p, len(found))
-    return found
+    for slope, e, p, gap in zip(slopes, evidence, corrected(evidence), ends, strict=True):
+        slope.holm_p, slope.verdict = p.beyond, slope_verdict(e, p, *gap)
+    return slopes
 
 
-def overall(
+def task_averages(
     runs: Sequence[Run], baselines: Mapping[str, str], references: Mapping[str, float]
 ) -> list[Average]:
-    """Interquartile means over tasks at their deepest places; chance is 0, the reference is 1."""
+    """Each arm against its baseline by interquartile means over tasks, at their deepest places.
+
+    Args:
+        runs: of the comparison.
+        baselines: for each other arm the one that it is compared with.
+        references: for each task the score that counts as 1, chance being 0.
+    """
     deepest: dict[str, Any] = {}
     for run in runs:
         depth = run.depth if isinstance(run.depth, (int, float)) else 0
         deepest[run.task] = max(depth, deepest.get(run.task, -math.inf))
-    found: list[Average] = []
+    averages: list[Average] = []
     for arm, baseline in baselines.items():
         first, second, tasks = [], [], []
         for task in (task for task in deepest if task in references):
-            own = [r for r in runs if r.task == task and (r.depth or 0) == deepest[task]]
-            scores = [normalised(own, name, references[task]) for name in (baseline, arm)]
+            at_depth = [r for r in runs if r.task == task and (r.depth or 0) == deepest[task]]
+            scores = [normalised(at_depth, name, references[task]) for name in (baseline, arm)]
             shared = sorted(scores[0].keys() & scores[1].keys())
             if shared:
                 tasks.append(task)
@@ -89,34 +121,41 @@ def overall(
             gap = stats.iqm_gap(first, second)
             if min(map(len, first)) < CLAIM:  # a bootstrap of few pairs is far too narrow
                 gap = stats.Interval(gap.value, None, None)
-            found.append(
+            averages.append(
                 Average(
                     arm=arm,
                     baseline=baseline,
                     tasks=tasks,
                     iqm=stats.iqm(np.concatenate(second)),
                     baseline_iqm=stats.iqm(np.concatenate(first)),
-                    without=left_out(tasks, first, second),
+                    without=gaps_without_each(tasks, first, second),
                     gap=gap,
                 )
             )
-    return found
+    return averages
 
 
-def left_out(
+def gaps_without_each(
     tasks: Sequence[str], first: Sequence[list[float]], second: Sequence[list[float]]
 ) -> dict[str, float]:
-    """The gap of the interquartile means without each task in turn, where two are left."""
-    found = {}
+    """For each task the gap of the interquartile means without it; empty for two tasks.
+
+    Args:
+        tasks: names of the tasks.
+        first: normalised scores of the baseline, for each task.
+        second: normalised scores of the arm, for each task.
+    """
+    gaps = {}
     for i, task in enumerate(tasks if len(tasks) > 2 else ()):
-        means = (stats.iqm(np.concatenate([*x[:i], *x[i + 1 :]])) for x in (second, first))
-        ours, theirs = means
-        found[task] = ours - theirs
-    return found
+        ours, theirs = (
+            stats.iqm(np.concatenate([*scores[:i], *scores[i + 1 :]])) for scores in (second, first)
+        )
+        gaps[task] = ours - theirs
+    return gaps
 
 
 def normalised(runs: Sequence[Run], arm: str, reference: float) -> dict[tuple[str, int], float]:
-    """The scores of one arm by place and pair: chance is 0, the reference is 1."""
+    """The scores of one arm by place and pair, with chance at 0 and the reference at 1."""
     return {
         (run.place, run.pair): (run.value - run.chance) / (reference - run.chance)
         for run in runs

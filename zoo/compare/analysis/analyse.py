@@ -1,98 +1,183 @@
-"""From results to the record of a comparison."""
+"""From the runs of a comparison to its record with verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import families, grouped
-from zoo.compare.analysis.matched import unmatched
-from zoo.compare.analysis.pairing import SAME, STARTS, Pairing
-from zoo.compare.analysis.record import Arm, Contrast, Declared, Place
+from zoo.compare.analysis.aggregate import families, grouped, growth_of_gaps, task_averages
+from zoo.compare.analysis.evidence import Evidence
+from zoo.compare.analysis.fairness import fairness_warnings
+from zoo.compare.analysis.mixing_matrices import mixing_of_arms
+from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
+from zoo.compare.analysis.record import Declared, Environment, Record
+from zoo.compare.analysis.results import result_of
 from zoo.compare.analysis.runs import WAITING, Run
-from zoo.compare.analysis.verdict import Evidence, needed, verdict
-from zoo.run_folder import AT_BEST
-
-KEPT = ("parameters", "steps", "seconds", "seconds_per_step", "peak_memory_bytes")
+from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
+from zoo.compare.analysis.verdict import corrected, failures, verdict
 
 
-def with_result(run: Run, result: Mapping[str, Any]) -> Run:
-    """A run that ended.
+def analysed(record: Record, folders: Sequence[Path]) -> Record:
+    """The record with all that is computed of its runs.
 
     Args:
-        run: what is known of it before.
-        result: from its folder.
+        record: what is declared, and the runs.
+        folders: of comparisons, which hold the runs.
     """
-    primary, metrics = result["primary"], result["metrics"]
-    name, diverged = primary["name"], result["status"] == "diverged"
-    chance, events = result["chance"].get(name), result.get("events", [])
-    kept: dict[str, Any] = {key: result[key] for key in KEPT}
-    same: dict[str, Any] = {key: result.get(key) for key in SAME}
+    runs, declared = record.cells, record.declared
+    results = (result_of(run.id, folders) for run in runs)
+    texts = {json.dumps([r.versions, r.machine]) for r in results if r}
+    places = place_summaries(runs, declared)
     return replace(
-        run,
-        status=result["status"],
-        metric=name,
-        higher_is_better=primary["higher_is_better"],
-        value=chance if diverged else primary["value"],
-        train=None if diverged else metrics.get(name.replace("test/", "train/", 1)),
-        best=chance if diverged else metrics.get(f"{name}{AT_BEST}"),
-        chance=chance,
-        examples=result["examples"]["test"],
-        reason=result.get("reason", ""),
-        events=events,
-        spikes=sum(event["kind"] == "spike" for event in events),
-        lost_steps=result.get("lost_steps", 0),
-        **kept,
-        **same,
+        record,
+        environments=[Environment(*json.loads(text)) for text in sorted(texts)],
+        places=places,
+        slopes=growth_of_gaps(places, declared.baselines),
+        overall=task_averages(runs, declared.baselines, declared.references),
+        mixing=mixing_of_arms(runs, folders),
+        homes=[],
     )
 
 
-def contrast(
-    runs: Sequence[Run], arm: str, baseline: str, paired: Sequence[str], delta: float
-) -> tuple[Contrast, Evidence]:
-    """One arm against its baseline at one place, without verdict, and what that will rest on.
+def place_summaries(runs: Sequence[Run], declared: Declared) -> list[PlaceSummary]:
+    """The summary of each place, with the verdicts of its contrasts.
+
+    Holm's correction is over the deepest place of every family; shallower ones are exploratory.
 
     Args:
-        runs: of both arms at this place.
-        arm: its name.
-        baseline: the other one's.
-        paired: names of the digests that must be equal in a pair.
+        runs: of the comparison, in its order of places.
+        declared: of the comparison.
+    """
+    judged = [
+        place_summary(title, group, declared) for title, group in grouped(runs, lambda r: r.place)
+    ]
+    places = [place for place, _ in judged]
+    primary = [c for _, members in families(places) for c in members[-1].contrasts]
+    chosen = {id(contrast) for contrast in primary}
+    evidence = [
+        pair for place, found in judged for pair in zip(place.contrasts, found, strict=True)
+    ]
+    family = [pair for pair in evidence if id(pair[0]) in chosen]
+    decide(family)
+    for pair in evidence:
+        if id(pair[0]) not in chosen:
+            decide([pair])
+            explore(pair[0])
+    return places
+
+
+def decide(family: Sequence[tuple[Contrast, Evidence]]) -> None:
+    """Gives contrasts that are corrected together their verdicts."""
+    for (contrast, evidence), p in zip(family, corrected([e for _, e in family]), strict=True):
+        contrast.holm_p, contrast.equivalence_holm_p = p.beyond, p.equivalent
+        contrast.verdict, contrast.failures = verdict(evidence, p), failures(evidence, p)
+        contrast.needed = p.needed
+
+
+def explore(contrast: Contrast) -> None:
+    """Marks a contrast that is outside of the correction."""
+    contrast.exploratory = True
+    if contrast.pairs >= contrast.needed:
+        contrast.verdict = f"{contrast.verdict} (exploratory)"
+
+
+def place_summary(
+    title: str, runs: Sequence[Run], declared: Declared
+) -> tuple[PlaceSummary, list[Evidence]]:
+    """The summary of one place, and for each of its contrasts the evidence of the verdict to come.
+
+    Args:
+        title: of the place.
+        runs: at the place.
+        declared: of the comparison.
+    """
+    arms = {name: arm_summary(group) for name, group in grouped(runs, lambda run: run.arm)}
+    first = runs[0]
+    ended = next((run for run in runs if run.ended), first)
+    delta = declared.effects.get(first.task, 0.0)
+    compared = [(a, b) for a, b in declared.baselines.items() if a in arms and b in arms]
+    contrasts, evidence = [], []
+    for arm, baseline in compared:
+        digests = digests_to_share(declared, arm, baseline)
+        contrast, differences = contrast_of(runs, arm, baseline, digests, delta)
+        contrasts.append(contrast)
+        evidence.append(differences)
+    fair = [] if declared.null else compared  # the seeds of a null comparison differ on purpose
+    return PlaceSummary(
+        title=title,
+        task=first.task,
+        family=first.family,
+        depth=first.depth,
+        settings=first.settings,
+        metric=ended.metric,
+        higher_is_better=ended.higher_is_better,
+        chance=ended.chance,
+        arms=list(arms.values()),
+        contrasts=contrasts,
+        warnings=[w for a, b in fair for w in fairness_warnings(runs, arms[a], arms[b])],
+    ), evidence
+
+
+def contrast_of(
+    runs: Sequence[Run], arm: str, baseline: str, digests: Sequence[str], delta: float
+) -> tuple[Contrast, Evidence]:
+    """One arm against its baseline at one place, without verdict, and the evidence for that.
+
+    Args:
+        runs: at the place.
+        arm: name of the arm.
+        baseline: name of the arm that it is compared with.
+        digests: keys of those that must be equal in a pair.
         delta: the smallest difference that matters.
     """
     pairing = Pairing.of(runs, arm, baseline)
-    found = pairing.differences()
+    differences = pairing.differences()
     ours, theirs = pairing.diverged()
-    unequal = pairing.unequal(paired)
-    both = len(ours) + len(theirs)
-    evidence = Evidence(list(found.values()), len(pairing.ours), both, unequal, delta)
+    evidence = Evidence(
+        arm=arm,
+        baseline=baseline,
+        differences=list(differences.values()),
+        launched=len(pairing.ours),
+        untrained=pairing.untrained(),
+        stake=pairing.stake(),
+        unequal=pairing.why_unequal(digests),
+        delta=delta,
+    )
     return Contrast(
         arm=arm,
         baseline=baseline,
         **evidence.numbers(),
-        seeds=list(found),
+        seeds=list(differences),
         secondary=pairing.secondary(),
         diverged=[len(ours), len(theirs)],
-        mcnemar_p=stats.mcnemar_p(len(ours - theirs), len(theirs - ours)),
     ), evidence
 
 
-def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that are known."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def digests_to_share(declared: Declared, arm: str, baseline: str) -> tuple[str, ...]:
+    """Keys of the digests that must be equal in a pair of two arms.
+
+    Those of the branches are among them only where the arms differ in nothing but the connection.
+    """
+    if declared.null:
+        return ()
+    ours, theirs = (declared.arms.get(name, {}) for name in (arm, baseline))
+    differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    only_connection = all(key.partition(".")[0] in ("connection", "long") for key in differing)
+    return tuple(key for key in PAIRED_DIGESTS if only_connection or key not in START_DIGESTS)
 
 
-def summary(runs: Sequence[Run]) -> Arm:
-    """All runs of one arm at one place."""
+def arm_summary(runs: Sequence[Run]) -> ArmSummary:
+    """The summary of all runs of one arm at one place."""
     values = [run.value for run in runs if run.value is not None]
     ended = [run for run in runs if run.ended]
     waiting = sum(run.status == WAITING for run in runs)
     diverged = sum(run.status == "diverged" for run in runs)
-    return Arm(
+    return ArmSummary(
         arm=runs[0].arm,
         launched=len(runs) - waiting,
         waiting=waiting,
@@ -100,71 +185,19 @@ def summary(runs: Sequence[Run]) -> Arm:
         diverged=diverged,
         failed=len(runs) - waiting - len(ended),
         divergence=stats.binomial_interval(diverged, len(ended)) if ended else None,
-        mean=mean(values),
+        mean=mean_of_known(values),
         sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        train=mean(run.train for run in ended),
+        train=mean_of_known(run.train for run in ended),
         flops=runs[0].flops,
         examples=next((run.examples for run in ended), None),
-        parameters=mean(run.parameters for run in ended),
-        seconds=mean(run.seconds for run in ended),
-        seconds_per_step=mean(run.seconds_per_step for run in ended),
-        peak_memory_bytes=mean(run.peak_memory_bytes for run in ended),
+        parameters=mean_of_known(run.parameters for run in ended),
+        seconds=mean_of_known(run.seconds for run in ended),
+        seconds_per_step=mean_of_known(run.seconds_per_step for run in ended),
+        peak_memory_bytes=mean_of_known(run.peak_memory_bytes for run in ended),
     )
 
 
-def digests(declared: Declared, arm: str, baseline: str) -> tuple[str, ...]:
-    """The digests that must be equal in a pair: of branches where only the connection differs."""
-    if declared.null:
-        return ()
-    ours, theirs = (declared.arms.get(name, {}) for name in (arm, baseline))
-    apart = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
-    only = all(key.partition(".")[0] in ("connection", "long") for key in apart)
-    return tuple(key for key in SAME if only or key not in STARTS)
-
-
-def places_of(runs: Sequence[Run], declared: Declared) -> list[Place]:
-    """Places with their arms, and contrasts with their verdicts.
-
-    Holm's correction is over the deepest place of every family; shallower ones are exploratory.
-
-    Args:
-        runs: in order.
-        declared: of the comparison.
-    """
-    places = []
-    evidence: list[tuple[Contrast, Evidence]] = []
-    for title, group in grouped(runs, lambda run: run.place):
-        arms = {name: summary(own) for name, own in grouped(group, lambda run: run.arm)}
-        first = group[0]
-        delta = declared.effects.get(first.task, 0.0)
-        here = [(a, b) for a, b in declared.baselines.items() if a in arms and b in arms]
-        met = [contrast(group, a, b, digests(declared, a, b), delta) for a, b in here]
-        evidence += met
-        known = next((run for run in group if run.ended), first)
-        pairs = [] if declared.null else here  # of a null, seeds are meant to differ
-        places.append(
-            Place(
-                title=title,
-                task=first.task,
-                family=first.family,
-                depth=first.depth,
-                settings=first.settings,
-                metric=known.metric,
-                higher_is_better=known.higher_is_better,
-                chance=known.chance,
-                arms=list(arms.values()),
-                contrasts=[c for c, _ in met],
-                warnings=[w for a, b in pairs for w in unmatched(group, arms[a], arms[b])],
-            )
-        )
-    primary = [c for _, own in families(places) for c in own[-1].contrasts]
-    adjusted = dict(zip(map(id, primary), stats.holm([c.p for c in primary]), strict=True))
-    for found, rests_on in evidence:
-        found.exploratory = id(found) not in adjusted
-        found.holm_p = adjusted.get(id(found), found.p)
-        of = 1 if found.exploratory else len(primary)
-        words = verdict(rests_on, found.arm, found.baseline, found.holm_p, of)
-        claims = found.exploratory and found.pairs >= needed(1)
-        found.verdict = f"{words} (exploratory)" if claims else words
-        found.needed = needed(of)
-    return places
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are not None, or None without any."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -24,7 +24,8 @@ class Evidence:
         differences: of the pairs of which both runs ended, in the order of the pairs, the arm's
             score less the baseline's; positive: the arm is better.
         launched: pairs that were begun.
-        failed: whether the arm's run failed to train, and the baseline's, for each difference.
+        untrained: whether the run of the arm failed to train, and that of the baseline, for each
+            difference.
         stake: what a score loses by that.
         unequal: why the arms are not paired, or nothing.
         delta: the smallest difference that matters.
@@ -35,7 +36,7 @@ class Evidence:
     baseline: str
     differences: Sequence[float]
     launched: int
-    failed: Sequence[tuple[bool, bool]] = ()
+    untrained: Sequence[tuple[bool, bool]] = ()
     stake: float = 0.0
     unequal: str = ""
     delta: float = 0.0
@@ -59,12 +60,12 @@ class Evidence:
     @property
     def failures(self) -> tuple[int, int]:
         """How many runs of the arm, and of the baseline, failed to train."""
-        return sum(ours for ours, _ in self.failed), sum(theirs for _, theirs in self.failed)
+        return sum(ours for ours, _ in self.untrained), sum(theirs for _, theirs in self.untrained)
 
     @property
     def failure_p(self) -> float:
         """That both arms fail equally often."""
-        only = [(ours, theirs) for ours, theirs in self.failed if ours != theirs]
+        only = [(ours, theirs) for ours, theirs in self.untrained if ours != theirs]
         return statistics.mcnemar_p(
             sum(ours for ours, _ in only), sum(theirs for _, theirs in only)
         )
@@ -72,7 +73,7 @@ class Evidence:
     @property
     def failures_matter(self) -> bool:
         """Whether as many failures as are not excluded could move a mean by delta or more."""
-        bound = max(statistics.rate_bound(count, len(self.failed)) for count in self.failures)
+        bound = max(statistics.rate_bound(count, len(self.untrained)) for count in self.failures)
         return bound * self.stake >= self.delta
 
     @property
@@ -93,8 +94,9 @@ class Evidence:
     def numbers(self) -> dict[str, Any]:
         """Everything that is estimated, by the names of a `Contrast`."""
         d = list(self.differences)
+        counted = {"untrained": list(self.failures), "failure_p": self.failure_p}
         if not d:
-            return {"pairs": 0, "p": 1.0}
+            return {"delta": self.delta, **counted}
         return {
             "pairs": len(d),
             "differences": d,
@@ -102,7 +104,8 @@ class Evidence:
             "mean": float(np.mean(d)),
             "p": self.ahead_p,
             "beyond_p": self.beyond_p,
-            "equivalence_p": self.equivalence_p,
             "better": statistics.probability_better(d),
+            "equivalence_p": self.equivalence_p,
             "delta": self.delta,
+            **counted,
         }

@@ -1,32 +1,33 @@
-"""The differences of pairs: the primary ones, and the same runs judged in another way."""
+"""Pairs of runs: their differences, and whether the two runs of each are comparable."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.compare.analysis.record import View
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.verdict import estimate
+from zoo.compare.analysis.signs import median_interval
+from zoo.compare.analysis.summaries import View
 
-SAME = {
+PAIRED_DIGESTS = {  # that both runs of a pair share, and what it means if they do not
     "branch_digest": "the arms start from different branches",
     "start_digest": "the arms start from branches that their init rule made different",
     "order_digest": "the arms see different batches",
     "data_digest": "the arms read different data",
 }
-Value = Callable[[Run], float | None]
-Differences = dict[int, float]  # by pair
-STARTS = ("branch_digest", "start_digest")  # that only arms of different connections must share
+START_DIGESTS = ("branch_digest", "start_digest")  # shared if only the connection differs
+ValueOf = Callable[[Run], float | None]
+Differences = dict[int, float]  # by number of the pair
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The runs of an arm and of its baseline at one place, by pair.
+    """The runs of an arm and of its baseline at one place.
 
     Args:
-        ours: runs of the arm.
-        theirs: runs of the baseline.
+        ours: runs of the arm, by number of the pair.
+        theirs: runs of the baseline, by number of the pair.
     """
 
     ours: Mapping[int, Run]
@@ -34,68 +35,90 @@ class Pairing:
 
     @classmethod
     def of(cls, runs: Sequence[Run], arm: str, baseline: str) -> Pairing:
-        """The runs of two arms among those of a place."""
+        """The pairing of two arms among the runs at a place."""
         return cls(*({r.pair: r for r in runs if r.arm == name} for name in (arm, baseline)))
 
-    def differences(self, of: Value = lambda run: run.value, done: bool = False) -> Differences:
+    def differences(
+        self, measure: ValueOf = lambda run: run.value, only_done: bool = False
+    ) -> Differences:
         """For each pair the arm's value less the baseline's; positive: the arm is better.
 
         Args:
-            of: a run gives its value; pairs without it are left out.
-            done: whether pairs with a run that diverged are left out.
+            measure: takes the value of a run; pairs where it gives None are left out.
+            only_done: whether pairs with a run that diverged are left out.
         """
-        found = {}
+        differences = {}
         for pair in sorted(self.ours.keys() & self.theirs.keys()):
             a, b = self.ours[pair], self.theirs[pair]
-            ended = not done or a.status == b.status == "done"
-            ours, theirs = of(a), of(b)
-            if ended and ours is not None and theirs is not None:
+            counts = not only_done or a.status == b.status == "done"
+            ours, theirs = measure(a), measure(b)
+            if counts and ours is not None and theirs is not None:
                 sign = 1 if a.higher_is_better else -1
-                found[pair] = sign * (ours - theirs)
-        return found
+                differences[pair] = sign * (ours - theirs)
+        return differences
 
-    def unequal(self, keys: Sequence[str]) -> str:
-        """Why runs that ended were no pair, or nothing.
+    def why_unequal(self, keys: Sequence[str]) -> str:
+        """Why the two arms may not be compared pair by pair; empty where they may.
 
         Args:
-            keys: of the digests that must be equal in a pair; all pairs read the same data.
+            keys: of the digests that both runs of a pair must share; with any, all pairs must have
+                read the same data.
         """
-        told = (SAME[key] for key in keys if self.apart(key))
-        read = {run.data_digest for both in self.ended() for run in both}
-        return next(told, "the pairs read different data" if keys and len(read) > 1 else "")
+        reasons = (PAIRED_DIGESTS[key] for key in keys if self.differ(key))
+        data = {run.data_digest for both in self.ended() for run in both}
+        return next(reasons, "the pairs read different data" if keys and len(data) > 1 else "")
 
     def ended(self) -> list[tuple[Run, Run]]:
         """The pairs of which both runs ended."""
         return [(self.ours[pair], self.theirs[pair]) for pair in self.differences()]
 
-    def apart(self, key: str) -> bool:
-        """Whether a digest differs in some pair; of older runs one may be unknown."""
+    def differ(self, key: str) -> bool:
+        """Whether a digest differs in some pair; digests that older runs lack do not count."""
         both = ((getattr(a, key), getattr(b, key)) for a, b in self.ended())
         return any(a != b for a, b in both if a and b)
 
     def diverged(self) -> tuple[set[int], set[int]]:
-        """The pairs in which the arm diverged, and those in which the baseline did."""
-        both = (self.ours, self.theirs)
-        ours, theirs = ({p for p, r in x.items() if r.status == "diverged"} for x in both)
+        """The numbers of the pairs in which the arm diverged, and in which the baseline did."""
+        ours, theirs = (
+            {pair for pair, run in runs.items() if run.status == "diverged"}
+            for runs in (self.ours, self.theirs)
+        )
         return ours, theirs
 
+    def untrained(self) -> list[tuple[bool, bool]]:
+        """Whether the run of the arm failed to train, and that of the baseline, by pair."""
+        return [(ours.untrained, theirs.untrained) for ours, theirs in self.ended()]
+
+    def stake(self) -> float:
+        """What a score loses where a run fails to train: the better mean less chance."""
+        chance = next((r.chance for r in self.ours.values() if r.chance is not None), None)
+        means = [
+            statistics.fmean(values)
+            for runs in (self.ours, self.theirs)
+            if (values := [r.value for r in runs.values() if r.ended and r.value is not None])
+        ]
+        return (
+            max((abs(mean - chance) for mean in means), default=0.0) if chance is not None else 0.0
+        )
+
     def secondary(self) -> dict[str, View | None]:
-        """Gaps that are judged in another way than the primary one; None where there is none.
+        """Gaps by other measures than the primary one; None where no pair has the measure.
 
         `training`: on the training part. `best_on_validation`: at the step of lowest val/loss.
-        `finished_only`: without pairs in which a run diverged, where there are some.
+        `finished_only`: without pairs in which a run diverged; None where none did.
         """
         views = {
             "training": self.differences(lambda run: run.train),
             "best_on_validation": self.differences(lambda run: run.best),
-            "finished_only": self.differences(done=True) if any(self.diverged()) else {},
+            "finished_only": self.differences(only_done=True) if any(self.diverged()) else {},
         }
         return {
-            name: view_of(list(found.values())) if found else None for name, found in views.items()
+            name: view_of(list(differences.values())) if differences else None
+            for name, differences in views.items()
         }
 
 
 def view_of(differences: Sequence[float]) -> View:
-    """The mean of differences, with their number."""
-    gap = estimate(differences)
+    """The median of some differences, with its interval and their number."""
+    gap = median_interval(differences)
     return View(gap.value, gap.low, gap.high, len(differences))

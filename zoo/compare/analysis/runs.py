@@ -1,53 +1,76 @@
-"""A run of a comparison as its record has it, and what reads it back from JSON."""
+"""A run of a comparison as its record has it."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import (
+    Any,
+    Literal,
+    NotRequired,  # Pydantic wants it before Python 3.12
+)
+
+from typing_extensions import TypedDict
 
 from zoo.run_folder import ENDED
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+Status = Literal["waiting", "failed", "done", "diverged"]
+WAITING: Status = "waiting"  # of a run that has not run yet
+Number = int | float  # keeps whether it was written as an integer
 
-T = TypeVar("T", bound="DataclassInstance")
-WAITING = "waiting"  # status of a run that has not run yet
-Number = int | float  # as it was written
-Event = dict[str, Any]  # as runs write it: step, kind, value, and what it was told from
+
+class Event(TypedDict):
+    """A loss out of the usual, or a lost step.
+
+    Args:
+        step: at which it happened.
+        kind: `spike`, a loss far above the usual ones; `skip`, a step that was left out;
+            `rollback`, a step that sent the run back to its last checkpoint.
+        value: of the training loss; None where it was not finite.
+        median: of the losses before a spike.
+        to: step of the checkpoint.
+        batches: the first and the last one that were left out after a rollback.
+    """
+
+    step: int
+    kind: Literal["spike", "skip", "rollback"]
+    value: Number | None
+    median: NotRequired[Number]
+    to: NotRequired[int]
+    batches: NotRequired[list[int]]
 
 
 @dataclass(kw_only=True)
 class Run:
-    """One run; what only its result knows is None until it ended.
+    """One run; what only its result tells is None until the run has ended.
 
     Args:
-        place: title of the place at which arms meet.
-        task: its name.
-        family: of places that differ in depth alone.
-        depth: a number where it is one.
-        settings: that the place makes.
-        arm: its name.
-        pair: that it belongs to.
-        seed: of all draws.
-        id: its address, the name of its folder.
-        recipe: key of its settings beside the depth.
-        flops: of a step.
-        command: that repeats it.
+        place: title of the place where arms meet.
+        task: name of its task.
+        family: title of the place without the depth.
+        depth: of the net, a number except where the option takes something else.
+        settings: values that make the place.
+        arm: name of its arm.
+        pair: number of its pair.
+        seed: of all random draws.
+        id: address of its result, the name of its folder.
+        recipe: digest of all its settings but depth and seed; None in older records.
+        flops: floating-point operations of a training step.
+        command: command line that repeats it.
         status: `waiting`, `failed`, `done` or `diverged`.
-        metric: name of the primary one.
-        higher_is_better: whether a larger value of it is.
+        metric: name of the primary metric.
+        higher_is_better: whether a larger value of that metric is better.
         value: of the primary metric at the last step; chance where the run diverged.
         train: the same on the training part.
         best: the same at the step of lowest validation loss.
-        chance: what guessing reaches.
-        examples: of the test part.
-        reason: why it has no value of its own.
-        events: losses out of the usual, and steps that were lost.
-        spikes: the number of the former.
-        lost_steps: the number of the latter.
+        chance: value of the primary metric that guessing reaches.
+        examples: number of them in the test part.
+        reason: why it failed or diverged.
+        events: losses out of the usual, and lost steps.
+        spikes: number of losses out of the usual.
+        lost_steps: number of lost steps.
         parameters: of the net.
-        steps: that it trained.
-        seconds: that it took.
+        steps: of training.
+        seconds: of training and evaluation.
         seconds_per_step: of training.
         peak_memory_bytes: of the device, or of the process.
         branch_digest: of the branches as they were drawn.
@@ -68,7 +91,7 @@ class Run:
     recipe: str | None = None
     flops: Number | None = None
     command: str
-    status: str = WAITING
+    status: Status = WAITING
     metric: str | None = None
     higher_is_better: bool | None = None
     value: Number | None = None
@@ -91,35 +114,27 @@ class Run:
     data_digest: str | None = None
 
     @property
+    def untrained(self) -> bool:
+        """Whether it failed to train: it diverged, or ended no better than chance."""
+        if self.status == "diverged":
+            return True
+        return self.ended and self.chance is not None and self.value == self.chance
+
+    @property
     def ended(self) -> bool:
-        """Whether it has a result."""
+        """Whether it came to an end that is a result: done or diverged."""
         return self.status in ENDED
 
-    def facts(self) -> dict[str, Any]:
-        """What is known before it runs."""
-        return {key: getattr(self, key) for key in FACTS}
+    def planned(self) -> dict[str, Any]:
+        """The values that are known before it runs."""
+        return {key: getattr(self, key) for key in PLANNED}
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it: without a result, what only that knows is left out."""
+        """The run as JSON; without a result, the keys that only a result fills are left out."""
         if not self.ended:
-            return {**self.facts(), "status": self.status, "reason": self.reason}
+            return {**self.planned(), "status": self.status, "reason": self.reason}
         return asdict(self)
 
 
-FACTS = [f.name for f in fields(Run)][: [f.name for f in fields(Run)].index("status")]
-
-
-def read(kind: type[T], row: Any) -> T:
-    """What was written of a `Run` or of what is `Declared`.
-
-    Errors:
-        ValueError: a value is missing or unknown.
-    """
-    names = {f.name for f in fields(kind)}
-    free = {f.name for f in fields(kind) if (f.default, f.default_factory) != (MISSING, MISSING)}
-    if not isinstance(row, dict):
-        raise ValueError(f"is no object but {str(row)[:80]!r}")
-    for what, keys in (("has no", names - free - row.keys()), ("has unknown", row.keys() - names)):
-        if keys:
-            raise ValueError(f"{what} {', '.join(sorted(keys))}")
-    return kind(**row)
+NAMES = [field.name for field in fields(Run)]
+PLANNED = NAMES[: NAMES.index("status")]

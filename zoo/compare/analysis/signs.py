@@ -57,6 +57,15 @@ def bet(hits: int, of: int) -> float:
     return float(2 * above * np.exp(of * np.log(2) + special.betaln(a, b) - np.log(np.pi)))
 
 
+def least_p(pairs: int, test: Test = fixed_p) -> float:
+    """The smallest p that pairs can have: they all lie on one side.
+
+    >>> least_p(3), least_p(8)
+    (0.25, 0.0078125)
+    """
+    return test(np.ones(pairs, bool), np.zeros(pairs, bool)) if pairs else 1.0
+
+
 def difference_p(differences: ArrayLike, delta: float = 0.0, test: Test = fixed_p) -> float:
     """The p that the median is not beyond delta, on either side; ties with delta are within."""
     d = np.asarray(differences, float)

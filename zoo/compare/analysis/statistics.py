@@ -20,7 +20,8 @@ class Interval:
 
     Args:
         value: the estimate.
-        low: end of the interval, None where it is infinite; likewise `high`.
+        low: lower end of the interval; None without an interval.
+        high: upper end of the interval; None without an interval.
     """
 
     value: float
@@ -29,7 +30,7 @@ class Interval:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the order given (Holm 1979)."""
+    """Holm's adjusted p values, in the order of the raw ones (Holm 1979)."""
     order = np.argsort(p)
     raw = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))
@@ -38,7 +39,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def binomial_interval(hits: float, of: int) -> Interval:
-    """A rate with the exact interval of Clopper and Pearson 1934; ties may count as halves."""
+    """The rate `hits / of`, exact interval (Clopper and Pearson 1934); ties may count as halves."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1)) if hits > 0 else 0.0
     high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, of - hits)) if hits < of else 1.0
     return Interval(hits / of, low, high)
@@ -54,7 +55,7 @@ def rate_bound(hits: int, of: int) -> float:
 
 
 def probability_better(differences: ArrayLike) -> Interval:
-    """How often the second arm of a pair is better; a tie is half a win."""
+    """The rate of pairs whose difference is positive, with its interval; a tie is half a win."""
     d = np.asarray(differences, float)
     return binomial_interval(float((d > 0).sum() + (d == 0).sum() / 2), len(d))
 
@@ -90,8 +91,8 @@ def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int =
 
     Args:
         first: normalised scores of one arm, `[pairs]` for each task.
-        second: of the other one, pair by pair.
-        seed: of the draws.
+        second: normalised scores of the other arm, pair by pair.
+        seed: of the random draws.
     """
     a, b = [np.asarray(x, float) for x in first], [np.asarray(x, float) for x in second]
     value = iqm(np.concatenate(b)) - iqm(np.concatenate(a))
@@ -100,8 +101,8 @@ def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int =
 
     def means(arm: list[Array]) -> Array:
         scores = np.concatenate([x[i] for x, i in zip(arm, drawn, strict=True)], axis=1)
-        found: Array = stats.trim_mean(scores, 0.25, axis=1)
-        return found
+        trimmed: Array = stats.trim_mean(scores, 0.25, axis=1)
+        return trimmed
 
     low, high = np.percentile(means(b) - means(a), [2.5, 97.5])
     return Interval(value, float(low), float(high))

@@ -9,7 +9,8 @@ hypotheses, one for each task; more of them want more pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,6 @@ from zoo.compare.analysis.signs import ALPHA, Test
 from zoo.compare.analysis.statistics import holm, rate_bound
 
 DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
-Words = Callable[[Evidence, "Corrected"], str]
 
 
 def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
@@ -29,11 +29,8 @@ def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
     >>> needed(1), needed(5), needed(10), needed(5, signs.anytime_p)
     (8, 8, 9, 10)
     """
-
-    def least(pairs: int) -> float:
-        return test(np.ones(pairs, bool), np.zeros(pairs, bool))
-
-    return next(n for n in range(CLAIM, 1000) if least(n) <= ALPHA / hypotheses)
+    level = ALPHA / hypotheses
+    return next(n for n in itertools.count(CLAIM) if signs.least_p(n, test) <= level)
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ def verdict(e: Evidence, p: Corrected) -> str:
     if reason := e.blocked():
         return f"blocked: {reason}"
     if not any(e.differences):
-        lost = e.failed and all(all(both) for both in e.failed)
+        lost = e.untrained and all(all(both) for both in e.untrained)
         return "blocked: every run failed to train" if lost else "no difference in any pair"
     if len(e.differences) < p.needed:
         return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead")
@@ -108,12 +105,12 @@ def direction(e: Evidence, up: str, down: str) -> str:
 
 def failures(e: Evidence, p: Corrected) -> str:
     """The words for runs that failed to train: who fails more often, or how often that may be."""
-    n, counts = len(e.failed), dict(zip((e.arm, e.baseline), e.failures, strict=True))
+    n, counts = len(e.untrained), dict(zip((e.arm, e.baseline), e.failures, strict=True))
     if not n:
         return ""
     rates = ", ".join(f"{name} {rate(count, n)}" for name, count in counts.items())
     worst = max(counts, key=lambda name: counts[name])
-    return f"{worst} fails more often: {rates}" if p.failures <= ALPHA else rates
+    return f"{worst} fails to train more often: {rates}" if p.failures <= ALPHA else rates
 
 
 def rate(count: int, n: int) -> str:

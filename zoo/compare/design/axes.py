@@ -1,7 +1,7 @@
 """The axes of a comparison: places where arms meet, arms, and what each is compared with.
 
-Axes of the command line fall in three: `task`, `data`, options of the data and `model.depth` are
-settings, where arms meet; `seed` makes the pairs; every other axis makes arms.
+An axis is an option with its values. `task`, `data`, options of the data and `model.depth` make the
+places, `seed` makes the pairs, and every other axis makes arms.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from zoo.errors import ConfigError
 
-SHIFT = 1_000_000  # of the seeds when an arm is compared with itself
-Values = dict[str, Any]  # of options and choices, as words of the command line give them
-Axes = dict[str, list[Any]]
+SEED_SHIFT = 1_000_000  # between an arm and itself in a null comparison
+Values = dict[str, Any]  # of options and choices, by their names on the command line
+Axes = dict[str, list[Any]]  # values of each option
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Place:
 
     Args:
         task: name of the task.
-        values: what else is set there, of the axes that have several values.
+        values: of the other axes that make places, where these have several values.
     """
 
     task: str
@@ -32,16 +32,16 @@ class Place:
 
     @property
     def depth(self) -> Any:
-        """The depth, if it is an axis."""
+        """The depth, or None where it is no axis."""
         return dict(self.values).get("model.depth")
 
     @property
     def family(self) -> str:
-        """The title without the depth: along a family the gap may grow with depth."""
-        return Place(self.task, tuple(p for p in self.values if p[0] != "model.depth")).title()
+        """The title without the depth, which places that differ in depth alone share."""
+        return Place(self.task, tuple(v for v in self.values if v[0] != "model.depth")).title()
 
     def title(self) -> str:
-        """As people read it.
+        """The name of the place in reports.
 
         >>> Place("cnn", (("model.depth", 8),)).title()
         'cnn, depth 8'
@@ -51,12 +51,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Arm:
-    """A named set of values.
+    """One of the things that are compared: a name for values of options.
 
     Args:
         name: of the arm.
-        values: what it sets.
-        shift: of its seeds against those of the pairs, to compare an arm with itself.
+        values: of its options.
+        shift: added to the seeds of the pairs, to compare an arm with itself.
     """
 
     name: str
@@ -70,32 +70,38 @@ def short(key: str) -> str:
 
 
 def is_setting(key: str) -> bool:
-    """Whether an axis says where arms meet."""
+    """Whether an axis makes places."""
     return key in ("task", "data", "model.depth") or key.startswith("data.")
 
 
 def product(axes: Axes) -> list[tuple[tuple[str, Any], ...]]:
-    """Every combination of the values of some axes."""
+    """Every combination of the values of some axes, as pairs of option and value."""
     return [tuple(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def arms_of(axes: Axes) -> list[Arm]:
-    """The arms that some axes make, named by the values of those with several."""
-    several = [key for key, values in axes.items() if len(values) > 1] or list(axes)[:1]
+    """The arms that some axes make, named by the values of the axes that have several."""
+    naming = [key for key, values in axes.items() if len(values) > 1] or list(axes)[:1]
 
-    def word(key: str, value: Any) -> str:
+    def label(key: str, value: Any) -> str:
         return value if isinstance(value, str) else f"{short(key)} {value}"
 
     return [
-        Arm(", ".join(word(key, value) for key, value in values if key in several), values)
+        Arm(", ".join(label(key, value) for key, value in values if key in naming), values)
         for values in product(axes)
     ]
 
 
 def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, str]:
-    """The arm that each other one is compared with.
+    """For each arm but the baselines the name of the arm that it is compared with.
 
-    It is equal but for the axes that have the baseline among their values, or the arm of that name.
+    Where `baseline` names an arm, that is this one. Where it is a value of axes, it is the arm with
+    this value on those axes that is equal on all others.
+
+    Args:
+        arms: of the comparison.
+        axes: that made them.
+        baseline: name of an arm or value of an axis; None: `plain`, or else the first value.
 
     Errors:
         ConfigError: no axis has this value, and no arm this name.
@@ -108,23 +114,23 @@ def baselines_of(arms: Sequence[Arm], axes: Axes, baseline: Any) -> dict[str, st
         baseline = "plain" if any("plain" in values for values in several.values()) else first
     if any(arm.name == baseline for arm in arms):
         return {arm.name: baseline for arm in arms if arm.name != baseline}
-    holders = [key for key, values in several.items() if baseline in values]
-    if not holders:
+    with_value = [key for key, values in several.items() if baseline in values]
+    if not with_value:
         known = dict.fromkeys(str(value) for values in several.values() for value in values)
         what = f"baseline={baseline} is no arm's value"
         raise ConfigError(what, "baseline", f"choose from {', '.join(known)}")
-    found = {}
+    baselines = {}
     for arm in arms:
-        values = tuple((key, baseline if key in holders else v) for key, v in arm.values)
+        values = tuple((key, baseline if key in with_value else v) for key, v in arm.values)
         reference = next(other.name for other in arms if other.values == values)
         if reference != arm.name:
-            found[arm.name] = reference
-    return found
+            baselines[arm.name] = reference
+    return baselines
 
 
 def against_itself(arms: list[Arm], baselines: dict[str, str]) -> tuple[list[Arm], dict[str, str]]:
-    """The baseline and itself under other seeds."""
+    """The arms and baselines of a null comparison: the baseline and itself under other seeds."""
     name = next(iter(baselines.values()), arms[0].name)
     values = next(arm.values for arm in arms if arm.name == name)
     again = f"{name} again"
-    return [Arm(name, values), Arm(again, values, SHIFT)], {again: name}
+    return [Arm(name, values), Arm(again, values, SEED_SHIFT)], {again: name}

@@ -11,18 +11,18 @@ from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
 
-OUTSIDE = ("run", "logger", "choices.logger")  # keys that cannot change a result
+NO_EFFECT = ("run", "logger", "choices.logger")  # beginnings of keys that cannot change a result
 
 
 @dataclass
 class Cell:
-    """One run: an arm at a place with a seed.
+    """One planned run: an arm at a place, in a pair.
 
     Args:
-        place: where.
-        arm: its name.
-        pair: seed that it shares with the other arms.
-        config: everything else.
+        place: where arms meet.
+        arm: name of the arm.
+        pair: number of the pair.
+        config: of the run.
     """
 
     place: Place
@@ -32,26 +32,26 @@ class Cell:
 
     @property
     def kind(self) -> str:
-        """What all seeds of an arm at a place share: the key of its measured costs."""
+        """A digest that all seeds of an arm at a place share: the key of its measured costs."""
         return digest({**result_keys(self.config), "seed": None})
 
     @property
     def recipe(self) -> str:
-        """What all seeds of an arm share at every depth: a family has one for each arm."""
+        """A digest that all seeds of an arm share at all depths of a family."""
         return digest({**result_keys(self.config), "seed": None, "model.depth": None})
 
     def id(self, data_digest: str) -> str:
-        """The address of its result: all that can change it."""
+        """The address of its result, a digest of all that can change it."""
         return digest({**result_keys(self.config), "data_digest": data_digest, "schema": SCHEMA})
 
 
 def result_keys(config: Config) -> Values:
-    """The configuration without what cannot change a result, flat."""
+    """The configuration by dotted keys, without those that cannot change a result."""
     flat = flatten(config.plain())
-    return {key: value for key, value in flat.items() if not key.startswith(OUTSIDE)}
+    return {key: value for key, value in flat.items() if not key.startswith(NO_EFFECT)}
 
 
 def digest(values: Values) -> str:
-    """A short name for some values."""
+    """A digest of some values, 20 hexadecimal digits."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

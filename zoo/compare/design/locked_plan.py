@@ -20,7 +20,7 @@ from zoo.compare.analysis.record import Declared
 from zoo.compare.design.cell import digest
 from zoo.compare.design.plan import Plan
 from zoo.errors import DataError
-from zoo.run_folder import write_whole
+from zoo.system.atomic import atomic_write
 
 FILE = "plan.json"
 BESIDE = ("compare", "cli", "probes", "bench")  # rooms that change no result of a run
@@ -101,7 +101,7 @@ class LockedPlan:
     def write(self, folder: Path) -> None:
         """Writes the plan into the folder of its comparison."""
         content = {"digest": self.digest, **asdict(self)}
-        write_whole(folder / FILE, json.dumps(content, indent=1))
+        atomic_write(folder / FILE, json.dumps(content, indent=1))
 
 
 def plan_of(plan: Plan, declared: Declared, stopping: str, code: str) -> dict[str, Any]:

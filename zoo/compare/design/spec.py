@@ -1,4 +1,4 @@
-"""What a comparison declares before it runs: arms, places, pairs and the effects that matter."""
+"""What a comparison declares: arms, tasks, pairs and the smallest effects that matter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from zoo.compare.design.axes import Axes, Values
-from zoo.compare.design.published import with_text_keys
 from zoo.config import registry
 from zoo.config.options import checked, fields
 from zoo.config.overrides import axes
@@ -17,6 +16,7 @@ from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError, suggest
 
 Count = Annotated[int, Ge(1), Le(10_000)]
+Published = dict[str, dict[str, dict[str, float]]]  # score by task, name of the row and depth
 
 
 class Comparison:
@@ -70,38 +70,68 @@ class Comparison:
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror
 
 
-def names() -> list[str]:
-    """The comparisons that have a file."""
+def comparison_names() -> list[str]:
+    """The names of the comparisons that have a file."""
     return sorted(path.stem for home in registry.homes() for path in (home / "compare").glob("*"))
 
 
-def find(name: str) -> Path:
-    """The file of a comparison; ConfigError with a suggestion where there is none."""
+def comparison_file(name: str) -> Path:
+    """The file that declares a comparison; ConfigError with a suggestion where there is none."""
     for home in registry.homes():
         path = home / "compare" / f"{name}.yaml"
-        if name in names() and path.is_file():
+        if name in comparison_names() and path.is_file():
             return path
-    raise ConfigError(f"unknown comparison {name!r}", f"compare={name}", suggest(name, names()))
+    raise ConfigError(
+        f"unknown comparison {name!r}", f"compare={name}", suggest(name, comparison_names())
+    )
 
 
 def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
-    """The name and options of a comparison and the other words of the command line, as axes."""
-    given = axes([word.removeprefix("compare.") for word in words])
-    name = str(single(given, "compare", ["default"]))
+    """The name and the options of a comparison, and the axes that the command line adds.
+
+    Args:
+        words: of the command line.
+
+    Errors:
+        ConfigError: the comparison or an option is unknown, or an option has a wrong value.
+    """
+    named = axes([word.removeprefix("compare.") for word in words])
+    name = str(take_single(named, "compare", ["default"]))
     known = fields(Comparison)
-    if "pairs" in given and "seed" in given:
+    if "pairs" in named and "seed" in named:
         raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
-    if len(named := given.get("baseline", [])) > 1:  # an arm by its values
-        given["baseline"] = [", ".join(map(str, named))]
-    own: Values = {key: single(given, key, given[key]) for key in list(given) if key in known}
-    content = read_yaml(find(name))
-    options = checked(Comparison, {**content, **own}, f"compare={name}")
-    return name, Comparison(**options), given
+    if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
+        named["baseline"] = [", ".join(map(str, baseline))]
+    changes: Values = {
+        key: take_single(named, key, named[key]) for key in list(named) if key in known
+    }
+    declared = read_yaml(comparison_file(name))
+    options = checked(Comparison, {**declared, **changes}, f"compare={name}")
+    return name, Comparison(**options), named
 
 
-def single(given: Axes, key: str, default: list[Any]) -> Any:
-    """Takes the one value of an option out of the words; ConfigError for several."""
-    values = given.pop(key, default)
+def take_single(named: Axes, key: str, default: list[Any]) -> Any:
+    """Removes an option from the axes and returns its only value; ConfigError for several."""
+    values = named.pop(key, default)
     if len(values) != 1:
         raise ConfigError(f"{key} has {len(values)} values", f"{key}=...", "give one")
     return values[0]
+
+
+def with_text_keys(published: dict[str, dict[str, Any]]) -> Published:
+    """Published scores with depths as text, as JSON has keys; ConfigError for a wrong score.
+
+    Args:
+        published: score by task, name of the row and depth.
+    """
+    with_texts: Published = {}
+    for task, rows in published.items():
+        for name, row in rows.items():
+            scores = row.items() if isinstance(row, dict) else [("", row)]
+            for depth, value in scores:
+                if not (type(depth) is int and depth > 0 and type(value) in (int, float)):
+                    wrong = f"{depth}: {value} is refused".removeprefix(": ")
+                    raise ConfigError(wrong, f"published.{task}.{name}", "give DEPTH: SCORE")
+            texts = {str(depth): float(value) for depth, value in sorted(scores)}
+            with_texts.setdefault(task, {})[name] = texts
+    return with_texts

@@ -1,4 +1,4 @@
-"""What a comparison refuses before it composes anything."""
+"""Checks of a comparison before any configuration is composed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from zoo.config import registry
 from zoo.errors import ConfigError, suggest
 
 
-def refuse(options: Comparison, given: Axes) -> None:
-    """ConfigError for a matrix beyond the limit, an empty or doubled axis, a wrong seed or task."""
-    pairs = 1 if "seed" in given else options.pairs
-    refuse_size(math.prod(map(len, given.values())) * pairs, options)
-    refuse_doubles(given)
-    for seed in given.get("seed", []):
+def check_axes(options: Comparison, axes: Axes) -> None:
+    """ConfigError for too many runs, an empty or doubled axis, a wrong seed or an unknown task."""
+    pairs = 1 if "seed" in axes else options.pairs
+    check_size(math.prod(map(len, axes.values())) * pairs, options)
+    check_values(axes)
+    for seed in axes.get("seed", []):
         if type(seed) is not int or seed < 0:
             fix = "give integers of at least 0, such as seed=0,1,2 or seed=range(0,3)"
             raise ConfigError(f"seed={seed!r} is refused", "seed=...", fix)
@@ -27,14 +27,14 @@ def refuse(options: Comparison, given: Axes) -> None:
                 raise ConfigError(f"unknown task {task!r}", key, suggest(task, tasks))
 
 
-def refuse_size(count: int, options: Comparison) -> None:
+def check_size(count: int, options: Comparison) -> None:
     """ConfigError for more runs than the limit."""
     if count > options.max_cells:
         fix = f"make the axes smaller, or add max_cells={count}"
         raise ConfigError(f"{count} runs are more than {options.max_cells}", "max_cells", fix)
 
 
-def refuse_doubles(axes: Axes) -> None:
+def check_values(axes: Axes) -> None:
     """ConfigError for an axis without values or with the same one twice."""
     for key, values in axes.items():
         if not values:

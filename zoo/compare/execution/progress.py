@@ -1,4 +1,4 @@
-"""How far a comparison is, on stderr: one line that renews itself, or a line now and then."""
+"""The progress of a comparison on stderr: one line that renews itself, or a line now and then."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TextIO
 
 from zoo.compare.execution.schedule import Tally
 
-EVERY = 15.0  # seconds between two lines where nobody looks
+EVERY = 15.0  # seconds between two lines where stderr is no terminal
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them.
+    """A duration in words.
 
     >>> duration(7.4), duration(95), duration(7300)
     ('7 s', '1 min 35 s', '2 h 1 min')
@@ -26,13 +26,13 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Shows a tally.
+    """Shows how many runs are done, and how long the others will take.
 
-    The time that is left is the estimate of what is not done, scaled by how the estimates of what
-    is done compare with the clock.
+    That time is the estimate of the runs that are not done, times the ratio of real to estimated
+    time so far.
 
     Args:
-        out: where to.
+        out: stream to write to.
     """
 
     def __init__(self, out: TextIO):
@@ -54,17 +54,16 @@ class Progress:
             print(file=self.out)
 
     def show(self, tally: Tally) -> None:
-        """Shows how far it is."""
+        """Writes a line on the runs, unless the last one is too recent."""
         now = time.monotonic()
-        self.first = tally.left if self.first is None else self.first
-        ended = self.first - tally.left
-        left = ""
-        if ended > 0 and tally.left:
-            left = f", about {duration((now - self.began) * tally.left / ended)} left"
+        self.first = tally.seconds_left if self.first is None else self.first
+        ended = self.first - tally.seconds_left
+        remaining = ""
+        if ended > 0 and tally.seconds_left:
+            remaining = f", about {duration((now - self.began) * tally.seconds_left / ended)} left"
         failed = f", {len(tally.failed)} failed" if tally.failed else ""
-        line = (
-            f"zoo: {tally.done} of {tally.total} runs done, {tally.running} running{failed}{left}"
-        )
+        counts = f"{tally.done} of {tally.total} runs done, {tally.running} running{failed}"
+        line = f"zoo: {counts}{remaining}"
         if self.out.isatty():
             print(f"\r{line:<{len(self.last)}}", end="", file=self.out, flush=True)
             self.last = line

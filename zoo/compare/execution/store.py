@@ -1,7 +1,7 @@
-"""The folder of a comparison: finished cells by their address, and leases on those in flight.
+"""The folder of a comparison: finished cells by their address, and leases on those that run.
 
-`cells/ID/` is a run folder, moved there whole when the run has ended. A lease is a file of its
-owner; that of a dead owner is taken over. No database.
+`cells/ID/` is a run folder, moved there whole when the run has ended. A lease is a file that names
+its owner; that of a dead owner is taken over. There is no database.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import ConfigError
 from zoo.run_folder import ENDED, RunFolder
@@ -24,7 +23,7 @@ class Store:
     """Cells and leases in one folder that several processes may share.
 
     Args:
-        path: the folder; it is made.
+        path: of the folder, which is made.
 
     Errors:
         ConfigError: the folder cannot be made.
@@ -42,51 +41,50 @@ class Store:
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
         self.held: dict[str, Lease] = {}
 
-    def result(self, cell: str) -> dict[str, Any] | None:
-        """The result of a finished cell."""
-        record = RunFolder(self.cells / cell).result()
-        return record if record.get("status") in ENDED else None
+    def is_finished(self, cell: str) -> bool:
+        """Whether the cell of an address has a result."""
+        return RunFolder(self.cells / cell).result().get("status") in ENDED
 
-    def fresh(self, cell: str) -> Path:
-        """An empty folder of our own in which a cell can run."""
+    def empty_folder(self, cell: str) -> Path:
+        """The path of a folder for this process to run a cell in; what was there is removed."""
         folder = self.cells / f".{cell}.{self.me['host']}.{self.me['pid']}"
         shutil.rmtree(folder, ignore_errors=True)
         return folder
 
-    def keep(self, cell: str, folder: Path) -> None:
-        """Moves a finished run to its address."""
+    def commit(self, cell: str, folder: Path) -> None:
+        """Moves the folder of a finished run to its address, unless a result lies there."""
         with self.locked():
-            if self.result(cell) is None:
+            if not self.is_finished(cell):
                 shutil.rmtree(self.cells / cell, ignore_errors=True)
                 folder.rename(self.cells / cell)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def take(self, cell: str) -> bool:
-        """Whether the cell is now ours to run: not finished, and no living process has it."""
+    def acquire(self, cell: str) -> bool:
+        """Acquires the lease of a cell; False where it is finished or a living process has it."""
         lease = self.held.setdefault(cell, Lease(self.leases / cell))
-        if lease.take() is None and self.result(cell) is None:
+        if lease.take() is None and not self.is_finished(cell):
             return True
         self.release(cell)
         return False
 
-    def beat(self) -> None:
-        """Says that we are alive."""
+    def heartbeat(self) -> None:
+        """Renews all leases as a sign that this process lives."""
         for lease in self.held.values():
             lease.beat()
 
     def release(self, cell: str) -> None:
-        """Gives a lease back."""
+        """Gives the lease of a cell back."""
         self.held.pop(cell).release()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One process at a time; the lock of a killed process opens by itself."""
+        """Lets one process at a time into the block; the lock opens when its process ends."""
         with (self.leases / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def sweep(self) -> None:
-        """Removes what dead processes left behind."""
+    def clean_up(self) -> None:
+        """Removes the leases and the half-run folders that dead processes left behind."""
         with self.locked():
             for path in self.leases.glob("[!.]*"):
                 if path.name not in self.held and (lease := Lease(path)).take() is None:
@@ -99,7 +97,7 @@ class Store:
 
 
 def process_lives(pid: int) -> bool:
-    """Whether there is such a process, zombies left out where the system tells them apart."""
+    """Whether a process lives; a zombie does not, where the system tells it apart."""
     if not Path("/proc/self/stat").is_file():
         try:
             os.kill(pid, 0)

@@ -1,7 +1,7 @@
 """The model of a chart, which `draw_plotly` draws in the page and `draw_matplotlib` for papers.
 
-Texts are as users wrote them: what draws them makes them harmless. A name inside a text stands in
-isolates, so that its direction of writing stays its own.
+Texts are as users wrote them; the modules that draw them escape them. A name inside a text stands
+between isolates, so that its direction of writing does not spread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.record import Place
+from zoo.compare.analysis.summaries import PlaceSummary
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Axis:
     """An axis.
 
     Args:
-        title: beside it.
-        at: where its ticks are, if not anywhere.
-        names: of its ticks.
-        range: its first and last value, if these do not follow from the series.
-        from_zero: whether it begins at zero.
+        title: beside the axis.
+        at: positions of the ticks; empty: chosen by what draws it.
+        names: of the ticks.
+        range: first and last value; None: they follow from the series.
+        from_zero: whether the axis begins at zero.
     """
 
     title: str = ""
@@ -40,15 +40,15 @@ class Series:
         kind: `runs`, marks of runs; `mean`, a line of means; `curve`, lines of runs; `end`, where
             runs diverged; `spike`, `skip` and `rollback`, events; `pairs`, differences; `gap`,
             their mean with its interval; `published`, a line of a paper.
-        x: of the points; None parts two lines.
-        y: likewise.
-        texts: of the points.
-        arm: its number, which gives colour, marker and dash.
-        name: of the arm or the paper.
-        hollow: the points that diverged.
-        low: end of the interval, if there is one; likewise `high`.
-        thin: whether the interval is not to be trusted.
-        measure: that is shown, where the reader may choose one.
+        x: of the points; None separates two lines.
+        y: of the points; None separates two lines.
+        texts: shown at the points.
+        arm: number of the arm, which gives colour, marker and dash.
+        name: of the arm or of the row of a paper.
+        hollow: for each point whether its run diverged.
+        low: lower end of the interval; None without an interval.
+        high: upper end of the interval; None without an interval.
+        measure: name of the measure, where the reader may choose one.
     """
 
     kind: str
@@ -60,13 +60,21 @@ class Series:
     hollow: Sequence[bool] = ()
     low: float | None = None
     high: float | None = None
-    thin: bool = False
     measure: str = ""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Values in colours from the least to the most; what is above the diagonal is None."""
+    """A matrix in colours.
+
+    Args:
+        values: rows of the matrix; None above the diagonal.
+        texts: shown at the values.
+        inputs: names of the rows.
+        outputs: names of the columns.
+        least: value of the first colour.
+        most: value of the last colour.
+    """
 
     values: list[list[float | None]]
     texts: list[list[str]]
@@ -81,18 +89,18 @@ class Chart:
     """A chart, and its data in words and as a table.
 
     Args:
-        title: above it.
-        words: what it shows, for those who do not see it.
-        head: of the table.
-        rows: of the table.
+        title: above the chart.
+        words: sentences on what it shows, for readers who do not see it.
+        head: names of the columns of its table.
+        rows: of its table.
         series: from the lowest to the highest layer.
-        x: below.
-        y: on the left.
-        level: of chance.
-        band: about zero of x, inside which a difference does not matter.
-        notes: x, y and a text where there is nothing to draw.
-        matrix: instead of series.
-        logarithmic: measures whose y is logarithmic.
+        x: axis below.
+        y: axis on the left.
+        level: score of chance, if it is shown.
+        band: largest difference that does not matter, if it is shown.
+        notes: x, y and a text, where there is nothing to draw.
+        matrix: that is drawn instead of series.
+        logarithmic: measures whose y axis is logarithmic.
         height: in pixels.
     """
 
@@ -112,21 +120,21 @@ class Chart:
 
 
 def isolated(name: str) -> str:
-    """A name inside a text."""
+    """A name between isolates, for use inside a text."""
     return f"\u2068{name}\u2069"
 
 
-def label(place: Place) -> str:
-    """A place inside its family."""
+def label(place: PlaceSummary) -> str:
+    """The name of a place inside its family."""
     return place.title.removeprefix(place.family).lstrip(", ") or place.title
 
 
-def metric_of(places: Sequence[Place]) -> str:
-    """The name of the primary metric of a family."""
+def metric_of(places: Sequence[PlaceSummary]) -> str:
+    """The name of the primary metric at places of a family, without its part `test/`."""
     return next((p.metric for p in places if p.metric), "test/score").removeprefix("test/")
 
 
-def better(places: Sequence[Place]) -> str:
-    """Whether a `higher` or a `lower` metric is better, or nothing where no run has ended."""
+def better_direction(places: Sequence[PlaceSummary]) -> str:
+    """`higher` or `lower`, whichever is better for the metric; empty where no run has ended."""
     known = [p.higher_is_better for p in places if p.higher_is_better is not None]
     return ("higher" if known[0] else "lower") if known else ""

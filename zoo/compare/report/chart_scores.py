@@ -7,26 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.compare.analysis.record import Place, Record
+from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of
-from zoo.compare.report.published import Line, lines
-from zoo.compare.report.words import number
+from zoo.compare.report.formats import number
+from zoo.compare.report.published_lines import PublishedLine, published_lines
 from zoo.errors import cut
 
-TICKS = 15  # that have room
-ROOM = 2.8  # for the names behind published lines, in doublings of the depth
+TICKS = 15  # whose names have room
+NAME_WIDTH = 2.8  # room for the names of published lines, in doublings of the depth
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a run has.
+    """A value of runs that a chart shows.
 
     Args:
-        title: how it is called.
-        of: gives it of a run.
-        from_zero: whether its axis begins there.
-        score: whether it is the primary one, with chance and published rows.
+        title: name of the value.
+        of: takes it from a run; None where the run has none.
+        from_zero: whether its axis begins at zero.
+        score: whether it is the primary metric, for which chance is shown.
     """
 
     title: str
@@ -35,15 +36,15 @@ class Measure:
     score: bool = False
 
 
-def positions(places: Sequence[Place]) -> list[float]:
-    """Where places stand: at log2 of their depth, or one after the other where that is none."""
+def positions(places: Sequence[PlaceSummary]) -> list[float]:
+    """The x of each place: log2 of its depth or, where a depth is no positive number, its index."""
     depths = [place.depth for place in places]
     numeric = all(isinstance(d, (int, float)) and d > 0 for d in depths)
     return [math.log2(d) for d in depths] if numeric else [float(i) for i in range(len(places))]
 
 
-def ticks(places: Sequence[Place]) -> list[str]:
-    """The names of the positions; of those too near to each other the deeper one has a name."""
+def ticks(places: Sequence[PlaceSummary]) -> list[str]:
+    """The name of each place on the axis; empty for one too near to the next deeper name."""
     x = positions(places)
     room, last = (max(x) - min(x) + 0.8) / TICKS, math.inf
     texts = []
@@ -56,7 +57,13 @@ def ticks(places: Sequence[Place]) -> list[str]:
 
 
 def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
-    """A small shift that keeps arms at one place apart."""
+    """The shift of an arm that keeps the arms at one place apart.
+
+    Args:
+        arm: number of the arm.
+        arms: number of all arms.
+        x: of the places.
+    """
     steps = [b - a for a, b in zip(sorted(x), sorted(x)[1:], strict=False)]
     shown = max(x) - min(x) + 0.8  # of the axis
     room = min([*steps, 1.0])
@@ -64,55 +71,63 @@ def dodge(arm: int, arms: int, x: Sequence[float]) -> float:
 
 
 def against_depth(
-    places: Sequence[Place],
+    places: Sequence[PlaceSummary],
     runs: Sequence[Run],
     arms: Sequence[str],
     measure: Measure,
-    published: Sequence[Line] = (),
+    published: Sequence[PublishedLine] = (),
 ) -> Chart:
-    """Every run as a dot and the mean of every arm as a line, against depth."""
+    """Every run as a dot and the mean of every arm as a line, against depth.
+
+    Args:
+        places: of one family.
+        runs: of the comparison.
+        arms: names of all arms, whose order gives their colours.
+        measure: that is shown.
+        published: lines of papers beside the runs.
+    """
     x = positions(places)
     series: list[Series] = []
     rows: list[list[Any]] = []
     words = []
     for i, arm in enumerate(arms):
-        at = [place + dodge(i, len(arms), x) for place in x]
-        own = [[r for r in runs if (r.place, r.arm) == (p.title, arm)] for p in places]
-        met = [[(r, v) for r in here if (v := measure.of(r)) is not None] for here in own]
-        means = [sum(v for _, v in here) / len(here) if here else None for here in met]
-        for place, mean, here in zip(places, means, met, strict=True):
-            every = ", ".join(number(value) for _, value in here)
+        shifted = [at + dodge(i, len(arms), x) for at in x]
+        by_place = [[(run, value) for run in runs if (run.place, run.arm) == (place.title, arm)
+                     and (value := measure.of(run)) is not None] for place in places]  # fmt: skip
+        means = [sum(v for _, v in known) / len(known) if known else None for known in by_place]
+        for place, mean, known in zip(places, means, by_place, strict=True):
+            every = ", ".join(number(value) for _, value in known)
             rows.append([label(place), arm, number(mean), every])
-        if not any(met):
+        if not any(by_place):
             continue
         texts = [f"{isolated(arm)}, mean: {number(mean)}" for mean in means]
-        dots = [(a, v, r) for a, here in zip(at, met, strict=True) for r, v in here]
+        dots = [(at, v, r) for at, known in zip(shifted, by_place, strict=True) for r, v in known]
         series += [
             Series(
                 "runs",
-                [a for a, _, _ in dots],
+                [at for at, _, _ in dots],
                 [value for _, value, _ in dots],
-                [told(run, value, measure) for _, value, run in dots],
+                [run_text(run, value, measure) for _, value, run in dots],
                 i,
                 arm,
                 [run.status == "diverged" for _, _, run in dots],
             ),
-            Series("mean", at, means, texts, i, arm),
+            Series("mean", shifted, means, texts, i, arm),
         ]
         ends = [f"{number(m)} at {label(p)}" for p, m in zip(places, means, strict=True)]
         words.append(f"{arm}: {', '.join(ends)}")
     sentence = f"Mean {measure.title}. {'; '.join(words) or 'no run has a value'}."
     for line in published:
-        series.append(paper(line))
+        series.append(published_series(line))
         rows += [
             [depth, f"{line.name}, published", number(value), ""]
             for depth, value in zip(line.depths, line.values, strict=True)
         ]
         ends = [f"{number(v)} at {d}" for d, v in zip(line.depths, line.values, strict=True)]
         sentence += f" {line.name}, published: {', '.join(ends)}."
-    known = all(isinstance(place.depth, (int, float)) for place in places)
-    title = "depth (logarithmic)" if known and len(x) > 1 else ""
-    last = max(x) + 0.4 + (ROOM if published else 0)
+    numeric = all(isinstance(place.depth, (int, float)) for place in places)
+    title = "depth (logarithmic)" if numeric and len(x) > 1 else ""
+    last = max(x) + 0.4 + (NAME_WIDTH if published else 0)
     return Chart(
         title=measure.title,
         words=sentence,
@@ -127,33 +142,33 @@ def against_depth(
     )
 
 
-def told(run: Run, value: float, measure: Measure) -> str:
-    """A run in words."""
-    why = ", diverged" + (": counts as chance" if measure.score else "")
-    end = why if run.status == "diverged" else ""
-    return f"{isolated(run.arm)}, pair {run.pair}: {number(value)}{end}"
+def run_text(run: Run, value: float, measure: Measure) -> str:
+    """The text at the dot of a run: arm, pair, value and whether it diverged."""
+    diverged = ", diverged" + (": counts as chance" if measure.score else "")
+    ending = diverged if run.status == "diverged" else ""
+    return f"{isolated(run.arm)}, pair {run.pair}: {number(value)}{ending}"
 
 
-def paper(line: Line) -> Series:
-    """What a paper published."""
+def published_series(line: PublishedLine) -> Series:
+    """The points of a published line."""
     texts = [f"{isolated(line.name)}, published: {number(value)}" for value in line.values]
-    return Series("published", line.places, line.values, texts, name=line.name)
+    return Series("published", line.positions, line.values, texts, name=line.name)
 
 
-def scores_of(record: Record, places: Sequence[Place]) -> tuple[Chart, Chart]:
-    """Test score, beside published ones, and training score of a family."""
+def scores_of(record: Record, places: Sequence[PlaceSummary]) -> tuple[Chart, Chart]:
+    """The charts of the test score, with published ones, and of the training score of a family."""
     arms, metric = list(record.declared.arms), metric_of(places)
     test = Measure(f"test {metric}", lambda run: run.value, score=True)
     train = Measure(f"training {metric}", lambda run: run.train)
-    papers = list(lines(record, places))
+    published = list(published_lines(record, places))
     return (
-        against_depth(places, record.cells, arms, test, papers),
+        against_depth(places, record.cells, arms, test, published),
         against_depth(places, record.cells, arms, train),
     )
 
 
-def costs_of(record: Record, places: Sequence[Place]) -> list[Chart]:
-    """Time and memory of a family."""
+def costs_of(record: Record, places: Sequence[PlaceSummary]) -> list[Chart]:
+    """The charts of time and memory of a family."""
     time = Measure("ms a step", lambda run: scaled(run.seconds_per_step, 1e3), True)
     memory = Measure("peak memory, MiB", lambda run: scaled(run.peak_memory_bytes, 2**-20), True)
     arms = list(record.declared.arms)
@@ -161,5 +176,5 @@ def costs_of(record: Record, places: Sequence[Place]) -> list[Chart]:
 
 
 def scaled(value: float | None, factor: float) -> float | None:
-    """A value in another unit, if it is known."""
+    """A value times a factor; None for None."""
     return None if value is None else value * factor

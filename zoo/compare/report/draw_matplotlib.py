@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
 PUBLISHED: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": "--"}
-EVENTS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
-WIDE = 40  # letters of all ticks, from which they are turned
+EVENT_MARKERS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
+LONG_TICKS = 40  # letters of all ticks above which they are turned
 
 
 def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int = 40) -> None:
-    """Draws a chart in a panel; texts from users show as they are.
+    """Draws a chart in a panel of a figure; texts from users are drawn literally.
 
     Args:
-        axis: the panel.
-        chart: the chart.
-        title: above it, if not the chart's.
-        measure: to show, of a chart that has several.
+        axis: panel to draw in.
+        chart: to draw.
+        title: above the panel; empty: that of the chart.
+        measure: whose series are drawn, of a chart that has several.
         most: letters of the title.
     """
     for series in chart.series:
         if series.measure == measure:
-            points(axis, series)
+            draw_series(axis, series)
     if chart.level is not None:
         axis.axhline(chart.level, **CHANCE)
     for x, y, text in chart.notes:
@@ -45,7 +45,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
     axis.grid(alpha=0.3)
     if chart.x.at:
         axis.set_xticks(chart.x.at, [plain(text, 16) for text in chart.x.names])
-        if max(map(len, chart.x.names)) * len(chart.x.names) > WIDE:
+        if max(map(len, chart.x.names)) * len(chart.x.names) > LONG_TICKS:
             axis.tick_params(axis="x", labelrotation=30)
     else:
         axis.locator_params(axis="x", nbins=6, integer=chart.band is None)
@@ -61,16 +61,16 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
         axis.axvline(0, color="0.2", linewidth=0.8)
 
 
-def points(axis: Axes, s: Series) -> None:
-    """Draws some points."""
+def draw_series(axis: Axes, s: Series) -> None:
+    """Draws one series in a panel."""
     x, y = ([math.nan if v is None else v for v in values] for values in (s.x, s.y))
-    style, dash = drawn(s.arm), DASHES[look(s.arm).dash]
+    style, dash = style_of(s.arm), DASHES[look(s.arm).dash]
     if s.kind == "runs":
         color, marker = style.values()
         for hollow in {*s.hollow}:
-            here = [bad == hollow for bad in s.hollow]
-            own, values = list(compress(x, here)), list(compress(y, here))
-            axis.scatter(own, values, s=14, marker=marker, edgecolor=color, alpha=0.6,
+            alike = [each == hollow for each in s.hollow]
+            at, values = list(compress(x, alike)), list(compress(y, alike))
+            axis.scatter(at, values, s=14, marker=marker, edgecolor=color, alpha=0.6,
                          facecolor="none" if hollow else color, linewidth=0.8)  # fmt: skip
     elif s.kind == "mean":
         axis.plot(x, y, **style, markersize=5, linestyle=dash, linewidth=1.5)
@@ -79,13 +79,13 @@ def points(axis: Axes, s: Series) -> None:
     elif s.kind == "gap":
         bars = None if s.low is None or s.high is None else [[x[0] - s.low], [s.high - x[0]]]
         axis.errorbar(x, y, xerr=bars, **style, markersize=6, capsize=3, linestyle="none",
-                      elinewidth=0.8 if s.thin else 1.5)  # fmt: skip
+                      elinewidth=1.5)  # fmt: skip
     elif s.kind == "published":
         axis.plot(x, y, **PUBLISHED, zorder=1)
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
                       textcoords="offset points", color="0.35")  # fmt: skip
-    elif s.kind in EVENTS:
-        axis.plot(x, y, **style | {"marker": EVENTS[s.kind]}, markersize=7, linestyle="none",
+    elif s.kind in EVENT_MARKERS:
+        axis.plot(x, y, **style | {"marker": EVENT_MARKERS[s.kind]}, markersize=7, linestyle="none",
                   fillstyle="none")  # fmt: skip
     else:
         last = [i - 1 for i, value in enumerate(x) if math.isnan(value)]
@@ -93,18 +93,24 @@ def points(axis: Axes, s: Series) -> None:
                   markersize=4)  # fmt: skip
 
 
-def drawn(arm: int) -> dict[str, Any]:
-    """The colour and the marker of an arm."""
+def style_of(arm: int) -> dict[str, Any]:
+    """The colour and the marker of an arm, as matplotlib names them."""
     style = look(arm)
     return {"color": LIGHT[style.index], "marker": MARKERS[style.symbol]}
 
 
 def legend(figure: Figure, arms: Sequence[str], charts: Sequence[Chart]) -> None:
-    """One legend for all panels, below them."""
+    """Adds one legend for all panels below them.
+
+    Args:
+        figure: that has the panels.
+        arms: names of all arms.
+        charts: that the panels show, for what else needs a name.
+    """
     from matplotlib.lines import Line2D
 
     dashes = [DASHES[look(i).dash] for i in range(len(arms))]
-    looks = [{**drawn(i), "markersize": 5, "linestyle": dash} for i, dash in enumerate(dashes)]
+    looks = [{**style_of(i), "markersize": 5, "linestyle": dash} for i, dash in enumerate(dashes)]
     names = [f" {plain(arm, 24)}" for arm in arms]  # a name with a leading _ would be left out
     if any(chart.level is not None for chart in charts):
         looks.append(CHANCE)

@@ -1,6 +1,6 @@
-"""Charts as Plotly reads them: traces and a layout, without what the page gives to all charts.
+"""Charts as Plotly reads them: traces and a layout; the page adds what all charts share.
 
-Colours are names such as `@arm0` that the page replaces. Plotly reads some HTML in texts, so every
+Colours are names such as `@arm0` that the page replaces. Plotly takes some HTML in texts, so every
 text is escaped.
 """
 
@@ -12,40 +12,40 @@ from typing import Any
 from zoo.compare.report.chart import Axis, Chart, Matrix, Series, isolated
 from zoo.compare.report.style import look, visible
 
-Plain = dict[str, Any]
-EVENTS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
+JSON = dict[str, Any]
+EVENT_SYMBOLS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
           "rollback": "triangle-left-open"}  # fmt: skip
-FEW = 4  # points of a curve, up to which they are marked
+MARKED = 4  # points of a curve up to which they are marked
 
 
-def plotted(chart: Chart) -> Plain:
-    """A chart as JSON; `meta` of a trace has its arm and its measure."""
+def to_plotly(chart: Chart) -> JSON:
+    """A chart as JSON; `meta` of a trace tells its arm and its measure."""
     traces = [trace(s) for s in chart.series] if not chart.matrix else [heatmap(chart.matrix)]
     return {"traces": traces, "layout": {**layout(chart), "height": chart.height}}
 
 
 def escaped(text: str) -> str:
-    """Text that Plotly shows as it is."""
+    """A text that Plotly shows literally."""
     return html.escape(visible(text), quote=False)
 
 
-def trace(s: Series) -> Plain:
-    """Some points."""
+def trace(s: Series) -> JSON:
+    """A series as a trace."""
     meta = {"arm": s.arm, "measure": s.measure} if s.measure else {"arm": s.arm}
-    shared: Plain = {"type": "scatter", "x": list(s.x), "y": list(s.y), "hoverinfo": "text"}
+    shared: JSON = {"type": "scatter", "x": list(s.x), "y": list(s.y), "hoverinfo": "text"}
     shared["name"] = escaped(isolated(s.name))
     if s.texts:
         shared["hovertext"] = [escaped(text) for text in s.texts]
     if s.kind == "published":
-        return shared | published(s)
-    return shared | {"meta": meta} | drawn(s)
+        return shared | published_style(s)
+    return shared | {"meta": meta} | arm_style(s)
 
 
-def drawn(s: Series) -> Plain:
-    """How points of an arm look."""
+def arm_style(s: Series) -> JSON:
+    """The marks and lines of a series of an arm."""
     style = look(s.arm)
-    mark: Plain = {"color": style.color, "symbol": style.symbol}
-    line: Plain = {"color": style.color, "dash": style.dash}
+    mark: JSON = {"color": style.color, "symbol": style.symbol}
+    line: JSON = {"color": style.color, "dash": style.dash}
     if s.kind == "runs":
         symbols = [f"{style.symbol}-open" if hollow else style.symbol for hollow in s.hollow]
         return {"mode": "markers", "marker": mark | {"symbol": symbols, "size": 7, "opacity": 0.55}}
@@ -55,12 +55,12 @@ def drawn(s: Series) -> Plain:
         return {"mode": "markers", "marker": mark | {"size": 6, "opacity": 0.55}}
     if s.kind == "gap":
         rim = {"color": "@paper", "width": 1}
-        return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **bar(s)}
-    if s.kind in EVENTS:
+        return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **error_bar(s)}
+    if s.kind in EVENT_SYMBOLS:
         size = 10 if s.kind == "end" else 9
-        return {"mode": "markers", "marker": mark | {"symbol": EVENTS[s.kind], "size": size}}
+        return {"mode": "markers", "marker": mark | {"symbol": EVENT_SYMBOLS[s.kind], "size": size}}
     lengths = "".join("." if x is not None else " " for x in s.x).split()
-    few = max(map(len, lengths)) <= FEW
+    few = max(map(len, lengths)) <= MARKED
     return {
         "mode": "lines+markers" if few else "lines",
         "y": [None if y is None else float(f"{y:.4g}") for y in s.y],
@@ -71,18 +71,17 @@ def drawn(s: Series) -> Plain:
     }
 
 
-def bar(s: Series) -> Plain:
-    """The interval of a mean, if it has one."""
+def error_bar(s: Series) -> JSON:
+    """The interval of a mean as an error bar; empty without an interval."""
     if s.low is None or s.high is None:
         return {}
     (mean,) = (x for x in s.x if x is not None)
     ends = {"array": [s.high - mean], "arrayminus": [mean - s.low], "symmetric": False}
-    thickness = 1 if s.thin else 2
     color = look(s.arm).color
-    return {"error_x": {"type": "data", **ends, "color": color, "width": 5, "thickness": thickness}}
+    return {"error_x": {"type": "data", **ends, "color": color, "width": 5, "thickness": 2}}
 
 
-def published(s: Series) -> Plain:
+def published_style(s: Series) -> JSON:
     """A line of a paper, with its name at the end."""
     return {
         "mode": "lines+text",
@@ -93,8 +92,8 @@ def published(s: Series) -> Plain:
     }
 
 
-def heatmap(m: Matrix) -> Plain:
-    """A matrix."""
+def heatmap(m: Matrix) -> JSON:
+    """A matrix as a trace."""
     return {
         "type": "heatmap", "z": m.values, "x": m.outputs, "y": m.inputs, "zmin": m.least,
         "zmax": m.most, "colorscale": "@diverging" if m.least < 0 else "@rising", "xgap": 1,
@@ -103,48 +102,49 @@ def heatmap(m: Matrix) -> Plain:
     }  # fmt: skip
 
 
-def layout(chart: Chart) -> Plain:
-    """Axes, and what lies behind the points."""
+def layout(chart: Chart) -> JSON:
+    """The axes of a chart, and the notes, lines and bands behind its points."""
     if chart.matrix:
         square = {"showgrid": False, "constrain": "domain", "zeroline": False}
         return {"xaxis": square, "yaxis": {**square, "autorange": "reversed", "scaleanchor": "x"}}
-    found: Plain = {"xaxis": axis(chart.x), "yaxis": axis(chart.y), "shapes": [], "annotations": []}
+    result: JSON = {"xaxis": axis(chart.x), "yaxis": axis(chart.y)}
+    result |= {"shapes": [], "annotations": []}
     for x, y, text in chart.notes:
-        place = {"x": x, "y": y, "xanchor": "left", "xshift": 6, "showarrow": False}
-        found["annotations"].append({"text": escaped(text), **place})
+        at = {"x": x, "y": y, "xanchor": "left", "xshift": 6, "showarrow": False}
+        result["annotations"].append({"text": escaped(text), **at})
     if chart.level is not None:
         ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": chart.level, "y1": chart.level}
         line = {"color": "@soft", "width": 1, "dash": "dot"}
-        found["shapes"].append({"type": "line", **ends, "line": line})
-        place = {"x": 1, "xref": "paper", "xanchor": "left", "y": chart.level, "yanchor": "middle"}
+        result["shapes"].append({"type": "line", **ends, "line": line})
+        at = {"x": 1, "xref": "paper", "xanchor": "left", "y": chart.level, "yanchor": "middle"}
         name = {"text": "chance", "showarrow": False, "font": {"size": 11}}
-        found["annotations"].append({**place, **name})
-        found["margin"] = {"l": 56, "r": 50, "t": 10, "b": 48}
+        result["annotations"].append({**at, **name})
+        result["margin"] = {"l": 56, "r": 50, "t": 10, "b": 48}
     if chart.band is not None:
         whole = {"y0": 0, "y1": 1, "yref": "paper"}
         band = {"x0": -chart.band, "x1": chart.band, **whole, "layer": "below"}
         zero = {"x0": 0, "x1": 0, **whole, "line": {"color": "@ink", "width": 1}}
-        found["shapes"] += [
+        result["shapes"] += [
             {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
             {"type": "line", **zero},
         ]
-        found["xaxis"]["zeroline"] = False
-        found["yaxis"] |= {"showgrid": False, "zeroline": False}
+        result["xaxis"]["zeroline"] = False
+        result["yaxis"] |= {"showgrid": False, "zeroline": False}
     if not chart.series and not chart.y.at:
-        found["yaxis"] |= {"visible": False, "fixedrange": True}
-    return found
+        result["yaxis"] |= {"visible": False, "fixedrange": True}
+    return result
 
 
-def axis(it: Axis) -> Plain:
-    """An axis; what it does not say follows from the points."""
-    found: Plain = {}
-    if it.title:
-        found["title"] = {"text": escaped(it.title)}
-    if it.at:
-        names = [escaped(isolated(name)) for name in it.names]
-        found |= {"tickvals": list(it.at), "ticktext": names}
-    if it.range:
-        found["range"] = list(it.range)
-    if it.from_zero:
-        found["rangemode"] = "tozero"
-    return found
+def axis(chart_axis: Axis) -> JSON:
+    """An axis; Plotly derives from the points what is left out."""
+    result: JSON = {}
+    if chart_axis.title:
+        result["title"] = {"text": escaped(chart_axis.title)}
+    if chart_axis.at:
+        names = [escaped(isolated(name)) for name in chart_axis.names]
+        result |= {"tickvals": list(chart_axis.at), "ticktext": names}
+    if chart_axis.range:
+        result["range"] = list(chart_axis.range)
+    if chart_axis.from_zero:
+        result["rangemode"] = "tozero"
+    return result

@@ -10,18 +10,20 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
 from zoo.compare.report import tables, tables_runs
+from zoo.compare.report.formats import interval, number, range_without_a_task, why_no_score
+from zoo.compare.report.sentences import caveats, sentences
 from zoo.compare.report.tables import Table
-from zoo.compare.report.words import caveats, interval, number, omitted, sentences, why
 from zoo.errors import shown
 
 GAPS = """\
-Gaps are arm less baseline, positive where the arm is better, from four pairs on with Student's 95 %
-interval; p is of exact sign flips, by Holm over the deepest place of each family; other places
-explore."""
+A gap is the median over pairs of the arm less its baseline, positive where the arm is better, from
+five pairs on with its exact interval of 95 % (of five pairs: 94 %). p is of the sign test that the
+arms differ by more than the smallest effect in most pairs. Holm's correction is over the deepest
+place of each family; other places explore. The least p is what so few pairs can reach."""
 
 
 def harmless(line: str) -> str:
-    """A line in which no name is HTML, a picture or a link.
+    """A line in which names cannot act as HTML, a picture or a link.
 
     >>> harmless("* <b> and ![b](c)")
     '* &lt;b> and ![b]\\\\(c)'
@@ -29,43 +31,43 @@ def harmless(line: str) -> str:
     return shown(line).replace("<", "&lt;").replace("](", "]\\(")
 
 
-def cells(values: Sequence[Any]) -> str:
-    """A row of a table in Markdown; what could end a cell is escaped."""
-    texts = (str(value).replace("\\", "\\\\").replace("|", "\\|") for value in values)
+def table_row(cells: Sequence[Any]) -> str:
+    """A row of a table in Markdown; characters that could end a cell are escaped."""
+    texts = (str(value).replace("\\", "\\\\").replace("|", "\\|") for value in cells)
     return "| " + " | ".join(" ".join(text.split()) for text in texts) + " |"
 
 
-def table(it: Table) -> list[str]:
-    """A table in Markdown."""
-    return [cells(it.columns), "| " + " | ".join(["---"] * len(it.columns)) + " |",
-            *map(cells, it.rows)]  # fmt: skip
+def table_lines(table: Table) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [table_row(table.columns), "| " + " | ".join(["---"] * len(table.columns)) + " |",
+            *map(table_row, table.rows)]  # fmt: skip
 
 
 def markdown(record: Record) -> str:
-    """The whole report."""
+    """The report as Markdown."""
     declared = record.declared
     total = sum(row.seconds or 0 for row in record.cells)
     lines = [f"# Comparison: {record.name}", ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record.cells)} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
-    lines += ["", *table(tables.gaps(record))]
+    lines += ["", *table_lines(tables.gaps(record))]
     if record.slopes:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
         rows = [
             [s.family, s.arm, interval(s.slope), number(s.holm_p), s.verdict] for s in record.slopes
         ]
-        lines += table(Table("", "family|arm|slope|p|verdict", rows))
-    for found in record.overall:
+        lines += table_lines(Table("", "family|arm|slope|p|verdict", rows))
+    for average in record.overall:
         lines += [
             "",
-            f"Over {', '.join(found.tasks)} at their deepest (chance 0, reference 1), the "
-            f"interquartile mean of {found.arm} is {number(found.iqm)}, of "
-            f"{found.baseline} {number(found.baseline_iqm)}: gap "
-            f"{'; '.join(filter(None, [interval(found.gap), omitted(found)]))}.",
+            f"Over {', '.join(average.tasks)} at their deepest (chance 0, reference 1), the "
+            f"interquartile mean of {average.arm} is {number(average.iqm)}, of "
+            f"{average.baseline} {number(average.baseline_iqm)}: gap "
+            f"{'; '.join(filter(None, [interval(average.gap), range_without_a_task(average)]))}.",
         ]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
-    lines += [*table(tables.secondary(record)), "", *table(tables.costs(record)), ""]
+    lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
     warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]
     lines += [f"* Warning: {warning}." for warning in warnings]
     waiting = sum(row.status == WAITING for row in record.cells)
@@ -73,9 +75,9 @@ def markdown(record: Record) -> str:
     failed = [row for row in record.cells if row.status in ("failed", "diverged")]
     for row in failed:
         where = f"{row.place}, {row.arm}, pair {row.pair}"
-        lines.append(f"* {row.status}: {where}: {why(row)}")
+        lines.append(f"* {row.status}: {where}: {why_no_score(row)}")
     events = tables_runs.events(record)
-    lines += ["", "Losses out of the usual.", "", *table(events), ""] if events.rows else []
+    lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
     if declared.null:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")

@@ -1,4 +1,4 @@
-"""The charts of the page, part by part."""
+"""The charts of the page, by its sections."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.aggregate import families
+from zoo.compare.analysis.aggregate import contrasts_of, families
 from zoo.compare.analysis.curves import Curves, measures
 from zoo.compare.analysis.record import Record
-from zoo.compare.report.chart import Chart, better
-from zoo.compare.report.chart_curves import learning
-from zoo.compare.report.chart_gaps import entries_of, forest
-from zoo.compare.report.chart_mixing import matrices
+from zoo.compare.report.chart import Chart, better_direction
+from zoo.compare.report.chart_curves import learning_curves
+from zoo.compare.report.chart_gaps import forest
+from zoo.compare.report.chart_mixing import mixing_charts
 from zoo.compare.report.chart_scores import costs_of, scores_of
-from zoo.compare.report.draw_plotly import plotted
-
-Plotted = dict[str, Any]
+from zoo.compare.report.draw_plotly import to_plotly
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A chart and the id of the place where the page draws it."""
+class PageFigure:
+    """A chart and the id of the element in which the page draws it."""
 
     id: str
     chart: Chart
@@ -29,68 +27,75 @@ class Figure:
 
 @dataclass(frozen=True)
 class Panel:
-    """The figures of a family.
+    """The figures of one family in a section.
 
     Args:
-        family: its name.
+        family: title of the family.
         figures: side by side.
-        note: beside its name.
-        group: key of the measure that its figures show, if there is a choice.
-        measures: to choose from.
+        note: beside the title.
+        group: id of the menu from which the reader chooses a measure, if there is one.
+        measures: in that menu.
     """
 
     family: str
-    figures: list[Figure]
+    figures: list[PageFigure]
     note: str = ""
     group: str = ""
     measures: list[str] = field(default_factory=list)
 
 
 class Panels:
-    """All charts of a record; `plain` has them as the page's script reads them.
+    """All charts of a record.
+
+    `plain` holds them by their ids, as the script of the page reads them.
 
     Args:
         record: of the comparison.
-        curves: of its runs, by their address.
+        curves: of its runs, by their addresses.
     """
 
     def __init__(self, record: Record, curves: Curves):
-        self.plain: dict[str, Plotted] = {}
+        self.plain: dict[str, dict[str, Any]] = {}
         self.arms = list(record.declared.arms)
         self.scores = list(self.of_scores(record))
-        own = families(record.places)
-        self.gaps = self.placed(forest(name, entries_of(p), self.arms) for name, p in own)
+        self.gaps = self.add(
+            forest(family, contrasts_of(places), self.arms)
+            for family, places in families(record.places)
+        )
         self.curves = list(self.of_curves(record, curves))
         self.costs = list(self.of_costs(record))
-        self.mixing = self.placed(matrices(record.mixing))
+        self.mixing = self.add(mixing_charts(record.mixing))
 
-    def placed(self, charts: Iterable[Chart], group: str = "") -> list[Figure]:
-        """Charts with their places."""
-        found = []
+    def add(self, charts: Iterable[Chart], group: str = "") -> list[PageFigure]:
+        """Adds charts to `plain` and returns them with their ids."""
+        figures = []
         for chart in charts:
-            found.append(Figure(f"chart{len(self.plain)}", chart))
-            own = {"logarithmic": chart.logarithmic, "group": group}
-            self.plain[found[-1].id] = {**plotted(chart), **own}
-        return found
+            id = f"chart{len(self.plain)}"
+            scale = {"logarithmic": chart.logarithmic, "group": group}
+            self.plain[id] = {**to_plotly(chart), **scale}
+            figures.append(PageFigure(id, chart))
+        return figures
 
     def of_scores(self, record: Record) -> Iterable[Panel]:
-        """Test and training score of every family against depth."""
+        """The panels of test and training score against depth."""
         for family, places in families(record.places):
-            note = f" ({which} is better)" if (which := better(places)) else ""
-            yield Panel(family, self.placed(scores_of(record, places)), note)
+            note = f" ({which} is better)" if (which := better_direction(places)) else ""
+            yield Panel(family, self.add(scores_of(record, places)), note)
 
     def of_curves(self, record: Record, curves: Curves) -> Iterable[Panel]:
-        """The learning curves of every family, one measure at a time."""
+        """The panels of learning curves, which show one measure at a time."""
         for number, (family, places) in enumerate(families(record.places)):
             titles = [place.title for place in places]
             runs = [run for run in record.cells if run.place in titles and run.id in curves]
             metric = next((p.metric for p in places if p.metric), None)
             known = measures(metric, [curves[run.id] for run in runs])
-            own = [learning(p, record.cells, self.arms, curves) for p in places if known]
+            charts = [
+                learning_curves(place, record.cells, self.arms, curves) for place in places if known
+            ]
             group = f"curves{number}"
-            yield Panel(family, self.placed(own, group), group=group, measures=known)
+            yield Panel(family, self.add(charts, group), group=group, measures=known)
 
     def of_costs(self, record: Record) -> Iterable[Panel]:
-        """Time and memory of every family against depth."""
+        """The panels of time and memory against depth."""
         for family, places in families(record.places):
-            yield Panel(family, self.placed(costs_of(record, places)))
+            yield Panel(family, self.add(costs_of(record, places)))

@@ -1,152 +1,165 @@
-"""The folders of comparisons: what they declare and their runs, read and joined."""
+"""The folders of comparisons: their records, read and joined."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zoo.compare.analysis.analyse import with_result
 from zoo.compare.analysis.record import Declared, Record
+from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.runs import read as typed
+from zoo.compare.typed import typed
 from zoo.errors import ConfigError
-from zoo.run_folder import ENDED, SCHEMA, RunFolder
+from zoo.run_folder import SCHEMA
 
-PLAN = "plan.json"  # what a comparison under way will do
+PLAN = "plan.json"  # record of a comparison that is under way
 ADDRESS = re.compile("[0-9a-f]{20}")  # of a run
 ALONE = "report these folders one by one"
 AGAIN = "write the report again from the folders of the runs"
-T = TypeVar("T", Run, Declared)
+
+
+@dataclass(kw_only=True)
+class Header:
+    """The fields of a record that are read back as they are; fields are named as in `Record`."""
+
+    name: str
+    command: str
+    cells: list[Any]
+    homes: list[str] = field(default_factory=list)
+
+
+HEADER = {key.name for key in fields(Header)}
+T = TypeVar("T", Header, Run, Declared)
 
 
 @dataclass
 class Source:
-    """A comparison's folder and its record, or its plan while it is under way."""
+    """The folder of a comparison and the record in it."""
 
     path: Path
     record: Record
 
     @property
-    def homes(self) -> list[Path]:
-        """The folders that may hold its runs: its own, and those that it was joined from."""
+    def folders(self) -> list[Path]:
+        """The folders that may hold its runs: this one, and those that it was joined from."""
         return [self.path, *(self.path / home for home in self.record.homes)]
 
 
-def read(path: Path) -> Source:
-    """The record in a folder."""
+def read_source(path: Path) -> Source:
+    """The record in a folder, or its plan while the comparison is under way.
+
+    Errors:
+        ConfigError: there is no record, or a value in it is missing or wrong.
+    """
     file = path / PLAN if (path / PLAN).is_file() else path / "compare.json"
     fix = "name the folder of a comparison"
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        plain = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(error.strerror or "cannot be read", str(file), fix) from None
     except ValueError:
         raise ConfigError("no JSON", str(file), fix) from None
-    whole = isinstance(found, dict) and found.keys() >= {"name", "command", "declared", "cells"}
-    if not whole or found.get("schema") != SCHEMA:
+    whole = isinstance(plain, dict) and plain.keys() >= {"name", "command", "declared", "cells"}
+    if not whole or plain.get("schema") != SCHEMA:
         raise ConfigError(f"no record of a comparison of schema {SCHEMA}", str(file), fix)
-    cells, homes = found["cells"], found.get("homes", [])
-    runs = [checked(row, file) for row in (cells if isinstance(cells, list) else [cells])]
-    refuse_strange(homes, file)
-    declared = made(Declared, found["declared"], "what is declared", file)
+    header = part(Header, {key: plain[key] for key in HEADER if key in plain}, "the record", file)
+    check_homes(header.homes, file)
     record = Record(
         schema=SCHEMA,
-        name=found["name"],
-        command=found["command"],
-        declared=declared,
-        cells=runs,
-        homes=homes,
+        name=header.name,
+        command=header.command,
+        declared=part(Declared, plain["declared"], "what is declared", file),
+        cells=[run_of(row, file) for row in header.cells],
+        homes=header.homes,
     )
     return Source(path, record)
 
 
-def checked(row: Any, file: Path) -> Run:
-    """A run of a record; ConfigError where it is none.
+def run_of(row: Any, file: Path) -> Run:
+    """A run from its row in a record; ConfigError where a value is missing or wrong.
 
-    A record may come from elsewhere: what it names is opened only where it can be a run.
+    A record may come from elsewhere: only a name that a run can have is ever opened as a folder.
     """
     name = row.get("id") if isinstance(row, dict) else row
     if not isinstance(name, str) or not ADDRESS.fullmatch(name):
         raise ConfigError(f"a run is called {str(name)[:80]!r}", str(file), AGAIN)
-    return made(Run, row, f"run {name}", file)
+    return part(Run, row, f"run {name}", file)
 
 
-def made(kind: type[T], row: Any, what: str, file: Path) -> T:
-    """A part of a record from JSON; ConfigError where its keys are others."""
+def part(kind: type[T], row: Any, name: str, file: Path) -> T:
+    """A part of a record from JSON; ConfigError where a value is missing or wrong.
+
+    Args:
+        kind: dataclass of the part.
+        row: of JSON.
+        name: of the part, for messages.
+        file: of the record, for messages.
+    """
     try:
         return typed(kind, row)
     except ValueError as error:
-        raise ConfigError(f"{what} {error}", str(file), AGAIN) from None
+        raise ConfigError(f"{name} {error}", str(file), AGAIN) from None
 
 
-def refuse_strange(homes: Any, file: Path) -> None:
-    """ConfigError for homes of runs that are no comparisons."""
-    for home in homes if isinstance(homes, list) else [homes]:
-        place = file.parent / home if isinstance(home, str) else None
-        known = place and any((place / name).is_file() for name in (PLAN, "compare.json"))
-        if place is None or (place.exists() and not known):
-            raise ConfigError(f"{str(home)[:80]!r} holds no comparison", str(file), AGAIN)
+def check_homes(homes: Sequence[str], file: Path) -> None:
+    """ConfigError where a folder that should hold runs is there and holds no comparison."""
+    for home in homes:
+        path = file.parent / home
+        if path.exists() and not any((path / name).is_file() for name in (PLAN, "compare.json")):
+            raise ConfigError(f"{home[:80]!r} holds no comparison", str(file), AGAIN)
 
 
-def joined(sources: Sequence[Source]) -> Declared:
+def join_declared(sources: Sequence[Source]) -> Declared:
     """What all folders declare, as one; ConfigError where two disagree."""
-    whole = Declared(null=sources[0].record.declared.null)
+    joint = Declared(null=sources[0].record.declared.null)
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published"):
-            known = getattr(whole, key)
+            known = getattr(joint, key)
             for name, value in getattr(declared, key).items():
                 if known.setdefault(name, value) != value:
                     what = f"{key} of {name} are declared as {known[name]} and {value}"
                     raise ConfigError(what, str(source.path), ALONE)
-        if declared.null != whole.null:
+        if declared.null != joint.null:
             what = "a null comparison does not join another"
             raise ConfigError(what, str(source.path), ALONE)
-        whole.places += [place for place in declared.places if place not in whole.places]
-        whole.pairs += [pair for pair in declared.pairs if pair not in whole.pairs]
-    both = sorted(set(whole.baselines.values()) & whole.baselines.keys())
+        joint.places += [place for place in declared.places if place not in joint.places]
+        joint.pairs += [pair for pair in declared.pairs if pair not in joint.pairs]
+    both = sorted(set(joint.baselines.values()) & joint.baselines.keys())
     if both:
         what = f"{both[0]} is a baseline in one folder and has one in another"
         raise ConfigError(what, str(sources[-1].path), ALONE)
-    return whole
+    return joint
 
 
-def runs_of(sources: Sequence[Source]) -> list[Run]:
-    """The runs of all folders, from their results; one whose folder is gone stays as it was."""
-    found: dict[tuple[str, str, int], Run] = {}
+def join_runs(sources: Sequence[Source]) -> list[Run]:
+    """The runs of all folders with their latest results; ConfigError where two folders disagree.
+
+    A run whose folder is gone stays as it was recorded.
+    """
+    runs: dict[tuple[str, str, int], Run] = {}
     recipes: dict[tuple[str, str], str | None] = {}
     for source in sources:
-        for run in source.record.cells:
+        for recorded in source.record.cells:
+            result = result_of(recorded.id, source.folders)
+            run = with_result(recorded, result) if result else recorded
             key = (run.place, run.arm, run.pair)
-            fresh = renewed(run, source.homes)
-            known = found.get(key, fresh)
-            recipe = recipes.setdefault((run.family, run.arm), fresh.recipe)
+            known = runs.get(key, run)
+            recipe = recipes.setdefault((run.family, run.arm), run.recipe)
             what = ""
-            if recipe != fresh.recipe:
+            if recipe != run.recipe:
                 what = "runs of this arm have other settings in another folder"
-            if known.id != fresh.id:
+            if known.id != run.id:
                 what = "this run has other settings in another folder"
-            elif known.ended and fresh.ended and known.value != fresh.value:
-                what = f"this run has the values {known.value} and {fresh.value}"
+            elif known.ended and run.ended and known.value != run.value:
+                what = f"this run has the values {known.value} and {run.value}"
             if what:
                 where = f"{source.path}: {run.place}, {run.arm}, pair {run.pair}"
                 raise ConfigError(what, where, ALONE)
-            found[key] = known if known.ended else fresh
-    order = list(dict.fromkeys(run.place for run in found.values()))
-    return sorted(found.values(), key=lambda run: order.index(run.place))
-
-
-def renewed(run: Run, homes: Sequence[Path]) -> Run:
-    """A run from its result, if that is there."""
-    result = finished(run.id, homes)
-    return run if result is None else with_result(run, result)
-
-
-def finished(id: str, homes: Sequence[Path]) -> dict[str, Any] | None:
-    """The result of a run, from the first folder that has one."""
-    results = (RunFolder(home / "cells" / id).result() for home in homes)
-    return next((result for result in results if result.get("status") in ENDED), None)
+            runs[key] = known if known.ended else run
+    order = list(dict.fromkeys(run.place for run in runs.values()))
+    return sorted(runs.values(), key=lambda run: order.index(run.place))

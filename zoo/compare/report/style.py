@@ -8,7 +8,7 @@ from dataclasses import dataclass
 # Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
 LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
 DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
-SHAPES = {  # as paths of SVG, 14 wide and high
+SHAPES = {  # of markers, as paths of SVG, 14 wide and high
     "circle": "M1,7a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z", "square": "M2,2h10v10h-10z",
     "diamond": "M7,0L14,7L7,14L0,7z", "triangle-up": "M7,1L14,13H0z",
     "cross": "M5,0h4v5h5v4h-5v5h-4v-5h-5v-4h5z",
@@ -26,9 +26,9 @@ class Look:
     """How one arm looks.
 
     Args:
-        index: of its colour.
-        symbol: its marker, as Plotly names it.
-        dash: of its lines.
+        index: of the colour.
+        symbol: marker, as Plotly names it.
+        dash: of lines, as Plotly names it.
     """
 
     index: int
@@ -37,12 +37,12 @@ class Look:
 
     @property
     def color(self) -> str:
-        """A name that the page replaces by the colour of its scheme."""
+        """A name that the page replaces by the colour in its scheme."""
         return f"@arm{self.index}"
 
 
 def look(arm: int) -> Look:
-    """The look of the arm with a number; 56 arms differ in colour or in marker."""
+    """The look of an arm by its number; up to 56 arms differ in colour or in marker."""
     dashes = list(DASHES)
     return Look(arm % len(LIGHT), SYMBOLS[arm % len(SYMBOLS)], dashes[arm % len(dashes)])
 

@@ -1,12 +1,12 @@
-"""The tables of runs: how they ended, what repeats them and what proves that they are paired."""
+"""The tables of single runs: how they ended, their commands and the digests that pair them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from zoo.compare.analysis.record import Record
-from zoo.compare.report.tables import Table, arms, contrasts
-from zoo.compare.report.words import event_words, interval, number, why
+from zoo.compare.report.formats import event_text, interval, number, why_no_score
+from zoo.compare.report.tables import Table, arms_at_places, contrast_table
 
 DIGESTS = {
     "data_digest": "data",
@@ -14,61 +14,61 @@ DIGESTS = {
     "start_digest": "branches at the start",
     "order_digest": "batches",
 }
-FEW = 3  # events of a run that are told
+SHOWN_EVENTS = 3  # of each run
 
 
 @dataclass(frozen=True)
 class Code:
-    """A text for machines; one with an id can be copied."""
+    """A text that the page shows as code; one with an id has a button that copies it."""
 
     text: str
     id: str = ""
 
 
-def lost(record: Record) -> Table:
-    """Runs that diverged or failed."""
+def failures(record: Record) -> Table:
+    """Every run that failed or diverged, and why."""
     rows = [
-        [c.place, c.arm, c.pair, c.status, why(c), c.id]
+        [c.place, c.arm, c.pair, c.status, why_no_score(c), c.id]
         for c in record.cells
         if c.status in ("failed", "diverged")
     ]
     return Table("Runs without a score of their own", "place|arm|pair|what|why|address", rows)
 
 
-def rates(record: Record) -> Table:
-    """How often runs diverged or failed."""
+def failure_rates(record: Record) -> Table:
+    """How many runs of an arm diverged or failed, for every arm with such runs."""
     rows = [
         [p.title, a.arm, a.diverged, a.failed, a.launched, interval(a.divergence)]
-        for p, a in arms(record)
+        for p, a in arms_at_places(record)
         if a.diverged or a.failed
     ]
     head = "place|arm|diverged|failed|launched|rate of divergence (95 % interval)"
     return Table("Rates", head, rows)
 
 
-def divergence(record: Record) -> Table:
-    """Whether one arm of a pair diverges more often than the other one."""
-    rows = [
-        [p.title, c.arm, c.baseline, *c.diverged, number(c.mcnemar_p)]
-        for p, c in contrasts(record)
-        if any(c.diverged)
-    ]
-    head = "place|arm|baseline|arm diverged|baseline diverged|p (McNemar)"
-    return Table("Divergence by pair", head, rows)
+def failures_to_train(record: Record) -> Table:
+    """Whether an arm fails to train more often than its baseline, where some run did."""
+    return contrast_table(
+        record,
+        "Runs that diverged, or ended no better than chance",
+        "of the arm|of the baseline|p (McNemar)|in words",
+        lambda c: [*c.untrained, number(c.failure_p), c.failures],
+        lambda c: any(c.untrained),
+    )
 
 
 def events(record: Record) -> Table:
-    """Losses of runs that were far above the usual, and the steps that they lost."""
+    """Losses out of the usual and lost steps, for every run that has some."""
     rows = [
-        [c.place, c.arm, c.pair, len(met), "; ".join(map(event_words, met[:FEW]))]
+        [c.place, c.arm, c.pair, len(some), "; ".join(map(event_text, some[:SHOWN_EVENTS]))]
         for c in record.cells
-        if (met := c.events)
+        if (some := c.events)
     ]
     return Table("Losses out of the usual", "place|arm|pair|events|the first ones", rows)
 
 
 def commands(record: Record) -> Table:
-    """What repeats each run."""
+    """The score of every run, and the command that repeats it."""
     rows = [
         [c.place, c.arm, c.pair, c.seed, c.status, number(c.value, 5),
          number(c.train, 5), Code(c.command, f"cell{i}")]
@@ -79,7 +79,7 @@ def commands(record: Record) -> Table:
 
 
 def digests(record: Record) -> Table:
-    """What proves that the arms of a pair met the same branches, batches and data."""
+    """Addresses and digests of every run, which show what the runs of a pair share."""
     rows = [
         [c.place, c.arm, c.pair, Code(c.id),
          *(Code((getattr(c, key) or "")[:16]) for key in DIGESTS)]

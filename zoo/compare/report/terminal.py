@@ -1,4 +1,4 @@
-"""What the terminal shows of a comparison."""
+"""The report for the terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.report import tables
-from zoo.compare.report.words import sentences
+from zoo.compare.report.sentences import sentences
 from zoo.errors import cut, shown
 
 HEAD = ("place", "metric", "arm", "baseline", "gap (95 %)", "verdict")
@@ -24,13 +24,12 @@ def terminal(record: Record, path: Path) -> str:
         [cut(" ".join(text.split()), WIDEST) for text in row[: len(HEAD)]]
         for row in tables.gaps(record).rows
     ]
-    told = sentences(record)
-    lines = [*columns([HEAD, *rows]), "", *told, f"report: {path / 'report.html'}"]
+    lines = [*columns([HEAD, *rows]), "", *sentences(record), f"report: {path / 'report.html'}"]
     return "\n".join(map(shown, lines))
 
 
 def columns(rows: list[tuple[str, ...] | list[str]]) -> list[str]:
-    """Lines with the cells of each column under each other.
+    """Rows as lines in which the cells of a column stand under each other.
 
     >>> columns([["a", "bcd"], ["ef", "g"]])
     ['a   bcd', 'ef  g']

@@ -1,4 +1,4 @@
-"""W&B receives every run of a comparison, in one group, and the comparison as one more run."""
+"""Copies every run of a comparison to W&B, in one group, and the comparison as one more run."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
+from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import Interval
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import quoted
-from zoo.run_folder import RunFolder, write_whole
+from zoo.run_folder import RunFolder
+from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
 AXES = ("place", "task", "depth", "arm", "pair", "seed")
-SENT = "mirrored.json"  # the runs that were sent before
+SENT = "mirrored.json"  # addresses of the runs that were sent before
 
 
-def mirror(record: Record, path: Path) -> None:
-    """Sends what was not sent before; where W&B fails, the comparison stands all the same.
+def sync(record: Record, path: Path) -> None:
+    """Sends the runs that were not sent before; where W&B fails, only its copy is missing.
 
     Args:
         record: of the comparison.
-        path: its folder; offline runs lie in its folder `wandb`.
+        path: of its folder; offline runs lie in its subfolder `wandb`.
     """
     sent_file = path / SENT
     sent = set(json.loads(sent_file.read_text())) if sent_file.is_file() else set()
@@ -47,29 +49,37 @@ def mirror(record: Record, path: Path) -> None:
             logger.row(line)
         finish(logger, folder.result())
         sent.add(run.id)
-        write_whole(sent_file, json.dumps(sorted(sent)))
+        atomic_write(sent_file, json.dumps(sorted(sent)))
     logger = open_run(path, group, "comparison", "comparison", asdict(record.declared))
     if logger.run is None:
         return
-    logger.guarded(lambda: tell(logger.run, record, path))
+    logger.guarded(lambda: log_comparison(logger.run, record, path))
     finish(logger, {"status": "done", "metrics": {}})
     if offline:
-        place = quoted([str(path / "wandb")])
-        say(f"W&B was offline; upload all by: wandb sync {place}")
+        folder_word = quoted([str(path / "wandb")])
+        say(f"W&B was offline; upload all by: wandb sync {folder_word}")
 
 
 def open_run(path: Path, group: str, name: str, key: str, about: Mapping[str, Any]) -> Any:
-    """A run of the group; its logger has no run where W&B is off."""
+    """A logger with a run of the group, or without one where W&B is off.
+
+    Args:
+        path: of the folder of the comparison.
+        group: name of the group.
+        name: of the run.
+        key: of the run, its address.
+        about: further entries of its configuration.
+    """
     logger = registry.factory("logger", "wandb", {"group": group, "name": name[:120]})()
-    folder = path / "cells" / key / "config.yaml"
-    whole = read_yaml(folder) if folder.is_file() else {}
+    file = path / "cells" / key / "config.yaml"
+    config = read_yaml(file) if file.is_file() else {}
     defaults = {"id": f"{group[-8:]}-{key}", "group": group, "tags": ["compare"]}
-    logger.start(path, {**whole, **about}, defaults)
+    logger.start(path, {**config, **about}, defaults)
     return logger
 
 
 def finish(logger: Any, result: Mapping[str, Any]) -> None:
-    """Ends a run quietly: one command uploads them all."""
+    """Ends the run of a logger without its message, since one command uploads all runs."""
     log = logging.getLogger("zoo")
     before, log.disabled = log.disabled, True
     try:
@@ -78,27 +88,32 @@ def finish(logger: Any, result: Mapping[str, Any]) -> None:
         log.disabled = before
 
 
-def tell(run: Any, record: Record, path: Path) -> None:
-    """The comparison's own run: tables, figures, and the report as an artifact."""
+def log_comparison(run: Any, record: Record, path: Path) -> None:
+    """Logs the tables, the figures and, as an artifact, the reports of a comparison.
+
+    Args:
+        run: of W&B.
+        record: of the comparison.
+        path: of its folder.
+    """
     import wandb
 
     gaps = [
         [place.title, c.arm, c.baseline, *numbers(c.gap), c.pairs, c.verdict]
-        for place in record.places
-        for c in place.contrasts
+        for place, c in contrasts_of(record.places)
     ]
     head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict"]
-    shown: dict[str, Any] = {"gaps": wandb.Table(columns=[*head], data=gaps)}
+    entries: dict[str, Any] = {"gaps": wandb.Table(columns=[*head], data=gaps)}
     arms = [
         [place.title, arm.arm, arm.mean, arm.sd, arm.done, arm.diverged]
         for place in record.places
         for arm in place.arms
     ]
     head = ["place", "arm", "mean", "sd", "done", "diverged"]
-    shown["arms"] = wandb.Table(columns=[*head], data=arms)
+    entries["arms"] = wandb.Table(columns=[*head], data=arms)
     for figure in sorted((path / "figures").glob("*.png")):
-        shown[f"figures/{figure.stem}"] = wandb.Image(str(figure))
-    run.log(shown)
+        entries[f"figures/{figure.stem}"] = wandb.Image(str(figure))
+    run.log(entries)
     artifact = wandb.Artifact(f"{record.name}-report", type="report")
     for name in ("report.html", "report.md", "compare.json", "cells.csv"):
         if (path / name).is_file():
@@ -109,5 +124,5 @@ def tell(run: Any, record: Record, path: Path) -> None:
 
 
 def numbers(interval: Interval | None) -> list[float | None]:
-    """An interval as three cells of a table."""
+    """The value and the ends of an interval; three times None without one."""
     return [*astuple(interval)] if interval else [None] * 3

@@ -1,4 +1,4 @@
-"""Writes the reports of a comparison, all from one record."""
+"""The reports of a comparison as files, all from one record."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from zoo.compare.report.figures import draw_all
 from zoo.compare.report.markdown import markdown
 from zoo.compare.report.page import page
 from zoo.compare.report.terminal import terminal
-from zoo.run_folder import write_whole
+from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
 
 
-def write_all(record: Record, path: Path, homes: Sequence[Path] = ()) -> str:
-    """Writes every report into the folder; gives what the terminal shows.
+def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
+    """Writes every report into a folder and returns the one for the terminal.
 
     Args:
         record: of the comparison.
-        path: the folder.
-        homes: folders that hold the runs; none: the folder itself.
+        path: of the folder.
+        folders: of comparisons, which hold the runs; none: the folder itself.
     """
-    curves = curves_of(record.cells, homes or [path])
-    away = [
-        home for home in homes if home.resolve() != path.resolve() and (home / "cells").is_dir()
+    curves = curves_of(record.cells, folders or [path])
+    homes = [
+        os.path.relpath(folder, path)
+        for folder in folders
+        if folder.resolve() != path.resolve() and (folder / "cells").is_dir()
     ]
-    plain = replace(record, homes=[os.path.relpath(home, path) for home in away]).plain()
-    write_whole(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
+    plain = replace(record, homes=homes).plain()
+    atomic_write(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
     flat = [{key: row[key] for key in row if key != "events"} for row in plain["cells"]]
-    write_whole(path / "cells.csv", spreadsheet(flat))
-    write_whole(path / "report.md", markdown(record))
-    write_whole(path / "report.html", page(record, curves))
+    atomic_write(path / "cells.csv", spreadsheet(flat))
+    atomic_write(path / "report.md", markdown(record))
+    atomic_write(path / "report.html", page(record, curves))
     draw_all(record, curves, path / "figures")
     return terminal(record, path)

@@ -18,18 +18,22 @@ class Conv(nn.Conv2d):
     """A padded convolution drawn as He et al. 2015, arXiv:1502.01852, eq. 14 (fan out).
 
     Their gain of sqrt(2) is ReLU's; that of another activation f is 1 / sqrt(E f(z)^2) for a
-    standard normal z, so that the mean square is kept. The draws differ by this factor alone.
+    standard normal z: the mean square stays the same from layer to layer. Draws for different
+    activations differ by this factor alone.
+
+    Shapes: `[B, width + extra, H, W]` to `[B, out, H / stride, W / stride]`, rounded up.
 
     Args:
         width: channels in.
         out: channels out.
         size: of the kernel, odd.
-        stride: of the positions that are kept.
+        stride: distance of the positions that are computed.
         groups: of channels that see each other.
-        bias: whether there is one; it starts at zero.
-        extra: channels in beside `width` that not every arm has, the last ones; those of `width`
-            have the same draws in every arm.
-        gain: of the activation that it goes with.
+        bias: whether it has biases; they start at zero.
+        extra: further input channels, the last ones, that not every arm has; weights of the first
+            `width` channels have the same draws in every arm.
+        gain: of the activation beside it.
+        dropout: share of the input that is set to zero in training.
     """
 
     def __init__(
@@ -42,8 +46,9 @@ class Conv(nn.Conv2d):
         bias: bool = False,
         extra: int = 0,
         gain: float = 2**0.5,
+        dropout: float = 0.0,
     ):
-        self.extra, self.gain = extra, gain
+        self.extra, self.gain, self.dropout = extra, gain, dropout
         super().__init__(width + extra, out, size, stride, size // 2, groups=groups, bias=bias)
 
     def reset_parameters(self) -> None:
@@ -56,28 +61,14 @@ class Conv(nn.Conv2d):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-
-class DropConv(Conv):
-    """A convolution of size 3 of what dropout leaves of its input.
-
-    Args:
-        width: channels in.
-        out: channels out.
-        bias: whether there is one.
-        gain: of the activation that it goes with.
-        p: share of the input that is set to zero in training.
-    """
-
-    def __init__(self, width: int, out: int, bias: bool, gain: float, p: float):
-        super().__init__(width, out, 3, bias=bias, gain=gain)
-        self.p = p
-
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(dropout(input, self.p, self.training))
+        return super().forward(dropout(input, self.dropout, self.training))
 
 
 class UpConv(nn.ConvTranspose2d):
     """The learned up-convolution of size and stride 2: every pixel becomes four.
+
+    Shapes: `[B, width, H, W]` to `[B, out, 2 H, 2 W]`.
 
     Args:
         width: channels in.
@@ -94,7 +85,7 @@ class UpConv(nn.ConvTranspose2d):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm whose statistics are those of all processes' parts of a batch.
+    """Batch norm over the whole batch, also where several processes share it.
 
     On GPUs Lightning replaces it by SyncBatchNorm, which knows no CPU; here the sums are reduced
     over the processes with their gradients.
@@ -107,7 +98,7 @@ class BatchNorm(nn.BatchNorm2d):
         return self.synchronised(input)
 
     def synchronised(self, x: Tensor) -> Tensor:
-        """Normalises by mean and variance over batch, positions and processes."""
+        """`[B, C, H, W]` normalised by mean and variance over batch, positions and processes."""
         x32 = x.float()
         axes = (0, 2, 3)
         count = x32.new_full((x.shape[1],), x.numel() / x.shape[1])
@@ -128,13 +119,18 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def refuse_single_values(model: nn.Module, values: int) -> None:
-    """ValueError where a batch norm would see so few values of each channel in training."""
+    """ValueError where a batch norm would see a single value of each channel in training.
+
+    Args:
+        model: the net.
+        values: how many values of a channel its norms see at least.
+    """
     if values < 2 and any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         raise ValueError("batch norm sees one value of a channel; give more data.batch_size")
 
 
 def by_batch(model: nn.Module) -> Any:
-    """A copy whose batch norms have no memory: also a fresh net is then normed in evaluation."""
+    """A copy whose batch norms use the batch in evaluation too: a fresh net has no averages yet."""
     model = copy.deepcopy(model)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -143,16 +139,23 @@ def by_batch(model: nn.Module) -> Any:
 
 
 def group_norm(width: int) -> nn.Module:
-    """Groups of 16 channels (Wu and He 2018, arXiv:1803.08494, table 3), fewer if 16 do not fit."""
+    """A norm of groups of 16 channels, or fewer where 16 do not divide them.
+
+    Source: Wu and He 2018, arXiv:1803.08494, table 3.
+    """
     return nn.GroupNorm(width // math.gcd(width, 16), width)
 
 
-def layer_norm(width: int) -> nn.Module:
-    """One group: channels and positions of an image together."""
+def image_layer_norm(width: int) -> nn.Module:
+    """A norm over channels and positions of an image together, as a group norm of one group."""
     return nn.GroupNorm(1, width)
 
 
-NORMS: dict[str, MakeNorm] = {"batch": BatchNorm, "group": group_norm, "layer": layer_norm}
+IMAGE_NORMS: dict[str, MakeNorm] = {
+    "batch": BatchNorm,
+    "group": group_norm,
+    "layer": image_layer_norm,
+}
 
 Activation = Literal["relu", "elu", "gelu", "silu"]
 ACTIVATIONS: dict[str, tuple[MakeModule, float]] = {  # with the gains of what is drawn for them

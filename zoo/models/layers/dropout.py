@@ -1,4 +1,4 @@
-"""Dropout that does not dominate a small net's step on the CPU."""
+"""Dropout that is fast on the CPU and the same for any number of processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zoo.shard import drawn
 
 
 def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """As `torch.nn.functional.dropout`, with the CPU's masks drawn from 16 random bits an element.
+    """x with elements set to zero at random, as by `torch.nn.functional.dropout`.
 
-    PyTorch draws 53 bits for each, which takes several times as long as the product that follows.
-    The rate is rounded to a multiple of 2^-16. Of several processes each draws for the whole batch
-    and takes its rows.
+    On the CPU masks are drawn from 16 random bits an element, and the rate is rounded to a multiple
+    of 2^-16; PyTorch draws 53 bits, which takes several times as long as the product that follows.
+    Of several processes each draws for the whole batch and takes its rows.
 
     Args:
         x: any shape; with several processes that share a batch the first axis is the batch.
@@ -39,7 +39,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
 
 
 def random_words(shape: Sequence[int]) -> Tensor:
-    """Uniform int16 of a shape."""
+    """Uniformly random int16 of a shape."""
     count = math.prod(shape)
     words = torch.empty(-(-count // 4), dtype=torch.int64)
     return words.random_(-(2**63), None).view(torch.int16)[:count].view(*shape)

@@ -15,8 +15,8 @@ from zoo.models.layers.dropout import dropout
 from zoo.models.layers.sparse import Sparse
 
 
-class Linear(nn.Linear):
-    """A linear map of node features, sparse or dense."""
+class FeatureLinear(nn.Linear):
+    """A linear map of node features, `[N, width]` dense or `Sparse` to `[N, out]`."""
 
     def forward(self, input: Tensor | Sparse, *edges: Any) -> Tensor:
         if isinstance(input, Sparse):
@@ -26,7 +26,10 @@ class Linear(nn.Linear):
 
 
 class GCN(pyg.GCNConv):
-    """PyG's GCNConv on a normalised adjacency that was computed once: P (x W) + b."""
+    """PyG's GCNConv with a normalised adjacency P that was computed once: P (x W) + b.
+
+    Shapes: features `[N, width]`, dense or `Sparse`, and P `[N, N]` to `[N, out]`.
+    """
 
     def forward(self, x: Tensor | Sparse, propagation: Sparse) -> Tensor:
         weight = self.lin.weight
@@ -35,7 +38,7 @@ class GCN(pyg.GCNConv):
 
 
 class Propagation(nn.Module):
-    """P x, without weights: the branch of GCNII."""
+    """P x, without weights: the branch of GCNII; P is the normalised adjacency `[N, N]`."""
 
     def forward(self, x: Tensor, propagation: Sparse) -> Tensor:
         return propagation @ x
@@ -68,8 +71,13 @@ class IdentityMapping(nn.Module):
         return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
 
 
-class Dropped(nn.Module):
-    """A convolution or linear map behind dropout of its input."""
+class InputDropout(nn.Module):
+    """A convolution or linear map `core` that reads its input through dropout.
+
+    Args:
+        core: called with the features `[N, C]` and what belongs to the edges.
+        p: share of the features that is set to zero in training.
+    """
 
     def __init__(self, core: nn.Module, p: float):
         super().__init__()
@@ -85,7 +93,7 @@ class Dropped(nn.Module):
 class SAGE(pyg.SAGEConv):
     """GraphSAGE (Hamilton et al. 2017, arXiv:1706.02216)."""
 
-    ends = ("lin_l", "lin_r")  # the neighbours' map and the node's own are summed
+    ends = ("lin_l", "lin_r")  # the maps of the neighbours and of the node itself are summed
 
 
 class GATv2(pyg.GATv2Conv):
@@ -95,14 +103,16 @@ class GATv2(pyg.GATv2Conv):
 
 
 def gin(width: int, out: int) -> nn.Module:
+    """GIN (Xu et al. 2019, arXiv:1810.00826) with two layers."""
     return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
 
 
 def gen(width: int, out: int) -> nn.Module:
+    """GENConv (Li et al. 2020, arXiv:2006.07739) with a learned softmax over the neighbours."""
     return pyg.GENConv(width, out, aggr="softmax", learn_t=True, norm="layer")
 
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {
+NODE_NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
     "rms": nn.RMSNorm,

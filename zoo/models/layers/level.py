@@ -11,13 +11,13 @@ from zoo.models.stages import Subsample
 
 
 def long_site(connect: Connect, width: int, out: int, index: int, total: int) -> Connection:
-    """The site of a long skip, a stream of its own with one write.
+    """The connection of a long skip, which is a stream with one write.
 
     Args:
         connect: the rule.
         width: channels that are carried past the smaller U-Net.
         out: channels that the smaller U-Net gives back.
-        index: index of this long site in the whole net, from outside in.
+        index: of this long site in the whole net, from outside in.
         total: number of long sites.
     """
     changed = None if out == width else out
@@ -25,18 +25,18 @@ def long_site(connect: Connect, width: int, out: int, index: int, total: int) ->
 
 
 class Level(nn.Module):
-    r"""What enters is carried past the smaller U-Net by a long site.
+    r"""A level of a U-Net, whose long site carries the image past the smaller U-Net.
 
     h = enter(x), h' = site(h, inner), leave(h'). Where the inner net gives back another width, a
-    rule that carries pads or crops the channels of h; no weights.
+    rule that carries pads or crops the channels of h, without weights.
 
-    Shapes: `[B, C, H, W]`; `leave` reads `site.gives` channels.
+    Shapes: what `enter` reads to what `leave` gives, which reads `site.gives` channels.
 
     Args:
         enter: what comes before the site.
         inner: the smaller U-Net, which keeps the image's size.
         leave: what reads the written stream.
-        site: the long site.
+        site: the connection of the long site.
     """
 
     def __init__(self, enter: nn.Module, inner: nn.Module, leave: nn.Module, site: Connection):
@@ -45,11 +45,12 @@ class Level(nn.Module):
         self.inner = inner
         self.site = site
         self.leave = leave
-        extra = site.site.written - site.site.width
+        where = site.site
+        extra = where.written - where.width
         self.shortcut = Subsample(extra, 1) if extra and site.carries else None
 
     def forward(self, x: Tensor, *args: Any) -> Tensor:
-        site = self.site
-        state = site.open(self.enter(x, *args))
-        state = site(state, self.inner, *args, shortcut=self.shortcut)
-        return self.leave(site.close(state), *args)
+        connection = self.site
+        state = connection.open(self.enter(x, *args))
+        state = connection(state, self.inner, *args, shortcut=self.shortcut)
+        return self.leave(connection.close(state), *args)

@@ -12,17 +12,17 @@ from torch.autograd.function import once_differentiable
 
 from zoo.models.layers.dropout import dropout
 
-Places = tuple[Tensor, Tensor]  # of values sorted by row: where each row begins, and columns
+Layout = tuple[Tensor, Tensor]  # of values sorted by row: index of each row's first, and columns
 
 
 class Sparse:
     """A constant sparse matrix `[N, M]`, with its transpose for the product's gradient.
 
     Args:
-        rows: places of the values.
-        columns: places of the transpose's values.
-        order: `[nnz]` the numbers of the transpose's values among the values.
-        value: `[nnz]`.
+        rows: layout of the values: `[N + 1]` where each row begins, `[nnz]` columns.
+        columns: layout of the transpose's values.
+        order: `[nnz]` the index of each of the transpose's values in `value`.
+        value: `[nnz]`, sorted by row and column.
 
     >>> matrix = Sparse.of(torch.tensor([[0, 1], [1, 0]]), torch.tensor([2.0, 3.0]), (2, 2))
     >>> matrix @ torch.eye(2)
@@ -30,21 +30,22 @@ class Sparse:
             [3., 0.]])
     """
 
-    def __init__(self, rows: Places, columns: Places, order: Tensor, value: Tensor):
+    def __init__(self, rows: Layout, columns: Layout, order: Tensor, value: Tensor):
         self.rows, self.columns, self.order, self.value = rows, columns, order, value
 
     @classmethod
     def of(cls, position: Tensor, value: Tensor, size: tuple[int, int]) -> Sparse:
-        """From positions `[2, nnz]` (row, column) in any order and their values."""
+        """A matrix of positions `[2, nnz]` (row, column) in any order, and their values."""
         order = torch.argsort(position[0] * size[1] + position[1])
         (row, column), value = position[:, order], value[order]
-        turned = torch.argsort(column)
+        by_column = torch.argsort(column)
         rows = begins(row, size[0]), column.int()
-        columns = begins(column, size[1]), row[turned].int()
-        return cls(rows, columns, turned, value)
+        columns = begins(column, size[1]), row[by_column].int()
+        return cls(rows, columns, by_column, value)
 
     @classmethod
     def of_dense(cls, matrix: Tensor) -> Sparse:
+        """The sparse form of a dense matrix `[N, M]`."""
         position = matrix.nonzero().T.contiguous()
         return cls.of(position, matrix[position[0], position[1]], (*matrix.shape,))
 
@@ -62,12 +63,12 @@ class Sparse:
 
     @torch.compiler.disable  # the compiler has no sparse tensors
     def __matmul__(self, dense: Tensor) -> Tensor:
-        """`[M, C]` to `[N, C]`, in float32 at least: sparse kernels have no bfloat16."""
+        """The product, `[M, C]` to `[N, C]`, in float32 at least: sparse kernels lack bfloat16."""
         wide = dense if dense.dtype == torch.float64 else dense.float()
         return Product.apply(wide, self)
 
     def dropout(self, p: float, training: bool) -> Sparse:
-        """Dropout of the stored values; zeros would stay zeros."""
+        """The matrix with dropout of its stored values; zeros would stay zeros."""
         value = dropout(self.value, p, training)
         return self if value is self.value else Sparse(self.rows, self.columns, self.order, value)
 
@@ -77,7 +78,7 @@ class Sparse:
 
 
 class Product(torch.autograd.Function):
-    """Sparse times dense outside autocast, which would round the dense matrix alone."""
+    """The product of sparse and dense outside autocast, which would round the dense one alone."""
 
     @staticmethod
     def forward(ctx: Any, dense: Tensor, sparse: Sparse) -> Tensor:
@@ -97,5 +98,13 @@ class Product(torch.autograd.Function):
 
 
 def begins(row: Tensor, rows: int) -> Tensor:
-    """Where each row begins among sorted values, and where the last one ends: `[rows + 1]`."""
+    """The index of each row's first value, among values sorted by row, and their number.
+
+    Args:
+        row: `[nnz]` the row of each value, sorted.
+        rows: N.
+
+    Returns:
+        `[N + 1]` int32.
+    """
     return F.pad(torch.bincount(row, minlength=rows).cumsum(0), (1, 0)).int()

@@ -10,22 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.models.layers.conv import Conv
-from zoo.models.layers.dropout import dropout
 
 PERIOD = 10_000
 
 
 class TimeEmbedding(nn.Module):
-    r"""Sines and cosines of the timestep through two layers, and a vector for the class.
+    r"""An embedding of timestep and class: sines and cosines through two layers, plus a vector.
 
-    Shapes: timesteps `[B]` and labels `[B]` to `[B, 4 width]`, behind an activation.
+    Shapes: timesteps `[B]` and labels `[B]` to `[B, 4 width]`, after an activation.
 
     Source: Ho et al. 2020, arXiv:2006.11239, appendix B; Vaswani et al. 2017, arXiv:1706.03762,
         section 3.5; Nichol and Dhariwal 2021, arXiv:2102.09672, for classes.
 
     Args:
-        width: sines and cosines.
-        classes: that may be named; one more stands for none. 0: none is ever named.
+        width: number of sines and cosines together.
+        classes: how many there are; one more vector stands for an unknown class. 0: no classes.
     """
 
     frequencies: Tensor
@@ -51,7 +50,9 @@ class TimeEmbedding(nn.Module):
 
 
 class AddTimeEmbedding(nn.Module):
-    """A layer to whose output the embedding is added: additive conditioning.
+    """Adds a linear map of the embedding to the output of a layer: additive conditioning.
+
+    Shapes: images `[B, C, H, W]` and embeddings `[B, E]` to `[B, out, H, W]`.
 
     Source: Ho et al. 2020, arXiv:2006.11239, appendix B.
     """
@@ -68,7 +69,9 @@ class AddTimeEmbedding(nn.Module):
 
 
 class FiLM(nn.Module):
-    """An activation of (1 + scale) h + shift, both from the embedding.
+    """An activation of (1 + scale) h + shift; a linear map of the embedding gives both factors.
+
+    Shapes: images `[B, C, H, W]` and embeddings `[B, E]` to `[B, C, H, W]`.
 
     Source: Perez et al. 2018, arXiv:1709.07871, eq. 2; Dhariwal and Nichol 2021, arXiv:2105.05233,
         section 3.
@@ -86,19 +89,28 @@ class FiLM(nn.Module):
         return self.act(torch.addcmul(shift, x, 1 + scale))
 
 
-class Convolution(Conv):
-    """A convolution with a bias, drawn uniformly in +- 1 / sqrt(fan in) as PyTorch does.
+class UniformConv(Conv):
+    """A padded convolution with biases, drawn uniformly in +- 1 / sqrt(fan in) as PyTorch does.
 
     Args:
         width: channels in.
         out: channels out.
         size: of the kernel, odd.
-        stride: of the positions that are kept.
-        extra: channels in beside `width` that not every arm has.
+        stride: distance of the positions that are computed.
+        extra: further input channels, the last ones, that not every arm has.
+        dropout: share of the input that is set to zero in training.
     """
 
-    def __init__(self, width: int, out: int, size: int, stride: int = 1, extra: int = 0):
-        super().__init__(width, out, size, stride, bias=True, extra=extra)
+    def __init__(
+        self,
+        width: int,
+        out: int,
+        size: int,
+        stride: int = 1,
+        extra: int = 0,
+        dropout: float = 0.0,
+    ):
+        super().__init__(width, out, size, stride, bias=True, extra=extra, dropout=dropout)
 
     def reset_parameters(self) -> None:
         shared = self.weight.shape[1] - self.extra
@@ -109,19 +121,8 @@ class Convolution(Conv):
             nn.init.zeros_(self.bias)
 
 
-class DropoutConv(Convolution):
-    """A convolution behind dropout of its input."""
-
-    def __init__(self, width: int, out: int, size: int, p: float):
-        super().__init__(width, out, size)
-        self.p = p
-
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(dropout(input, self.p, self.training))
-
-
-class ZeroConv(Convolution):
-    """A convolution that starts as zero: a fresh network predicts nothing (Ho et al. 2020)."""
+class ZeroConv(UniformConv):
+    """A convolution that starts as zero: a fresh network predicts zeros (Ho et al. 2020)."""
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.weight)
@@ -129,8 +130,11 @@ class ZeroConv(Convolution):
             nn.init.zeros_(self.bias)
 
 
-class Downsample(Convolution):
-    """Halves an image of even sides by a convolution; zeros stand right and below, as in DDPM."""
+class Downsample(UniformConv):
+    """Halves an image of even sides by a convolution, padded right and below as in DDPM.
+
+    Shapes: `[B, C, H, W]` to `[B, C, H / 2, W / 2]`.
+    """
 
     def __init__(self, width: int):
         super().__init__(width, width, 3, 2)
@@ -139,8 +143,11 @@ class Downsample(Convolution):
         return F.conv2d(F.pad(input, (0, 1, 0, 1)), self.weight, self.bias, 2)
 
 
-class Upsample(Convolution):
-    """Repeats every pixel four times and convolves."""
+class Upsample(UniformConv):
+    """Doubles the sides of an image: every pixel becomes four alike, then a convolution.
+
+    Shapes: `[B, C, H, W]` to `[B, C, 2 H, 2 W]`.
+    """
 
     def __init__(self, width: int):
         super().__init__(width, width, 3)
@@ -156,14 +163,14 @@ class Projections(nn.Linear):
         width: C.
     """
 
-    maps, queries = 3, 2  # as of `zoo.models.layers.attention.Linear`
+    maps, queries = 3, 2  # as of `zoo.models.layers.normal.NormalLinear`
 
     def __init__(self, width: int):
         super().__init__(width, 3 * width)
 
 
-class Attention(nn.Module):
-    """Every position of an image attends to every one.
+class ImageAttention(nn.Module):
+    """Attention between all positions of an image.
 
     Shapes: `[B, C, H, W]` to the same.
 

@@ -1,4 +1,4 @@
-"""Units of diffusion networks: residual blocks and attention on a stream of their own."""
+"""Units of diffusion networks: residual blocks and attention, each unit with its stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from zoo.config.sizes import Every
 from zoo.connection import Connect, Site
-from zoo.models.layers.time import AddTimeEmbedding, Attention, Convolution, DropoutConv, FiLM
+from zoo.models.layers.time import AddTimeEmbedding, FiLM, ImageAttention, UniformConv
 from zoo.norm import Placement
 from zoo.stack import Stack
 
@@ -24,7 +24,7 @@ class Unit(Stack):
 
 @dataclass
 class UnitFactory:
-    """Makes the units of one net, in the order in which an image meets them.
+    """Makes the units of one net; it is called in the order in which an image passes them.
 
     Args:
         connect: the rule of every short site.
@@ -67,22 +67,23 @@ class UnitFactory:
         return self.stack(branches, width, width)
 
     def stack(self, branches: list[nn.Module], width: int, out: int, extra: int = 0) -> Unit:
-        """Branches on one stream; where the first changes its width, it is projected."""
-        start = self.made
+        """Branches on one stream, which is projected where the first one changes the width."""
+        opened_at, total = self.made, self.total
         self.made += len(branches)
         changed = None if width + extra == out else out
-        first = Site(width + extra, changed, start, self.total, -3, start)
-        others = [Site(out, None, i, self.total, -3, start) for i in range(start + 1, self.made)]
+        first = Site(width + extra, changed, opened_at, total, -3, opened_at)
+        numbers = range(opened_at + 1, self.made)
+        others = [Site(out, None, number, total, -3, opened_at) for number in numbers]
         sites = [self.connect(site) for site in (first, *others)]
         shortcuts: list[nn.Module | None] = [None] * len(sites)
         if changed is not None and sites[0].carries:
-            shortcuts[0] = Convolution(width, out, 1, extra=extra)
+            shortcuts[0] = UniformConv(width, out, 1, extra=extra)
         posts = [self.after(branch, out) for branch in branches]
         return Unit(branches, sites, shortcuts, posts, self.checkpoint)
 
     def after(self, branch: nn.Module, width: int) -> nn.Module | None:
-        """What follows the write of a branch."""
-        if isinstance(getattr(branch, "core", None), Attention):
+        """The function of the stream's value after the write of a branch."""
+        if isinstance(getattr(branch, "core", None), ImageAttention):
             return self.placement.post(functools.partial(self.norm, width))
         return self.placement.after_write(nn.SiLU)
 
@@ -91,11 +92,11 @@ class UnitFactory:
         return nn.GroupNorm(math.gcd(self.groups, width), width, eps=1e-6)
 
     def block(self, width: int, out: int, extra: int = 0) -> nn.Module:
-        """Two convolutions; the embedding of time comes in between."""
-        first: nn.Module = Convolution(width, out, 3, extra=extra)
+        """The branch of a residual block: two convolutions with the embedding between them."""
+        first: nn.Module = UniformConv(width, out, 3, extra=extra)
         if self.embedding == "additive":
             first = AddTimeEmbedding(first, self.time, out)
-        second = DropoutConv(out, out, 3, self.dropout)
+        second = UniformConv(out, out, 3, dropout=self.dropout)
         widths = [width + extra, out, out]
         chain = self.placement.chain([first, second], widths, self.norm, nn.SiLU)
         if self.placement.leads:
@@ -114,4 +115,4 @@ class UnitFactory:
         if rest:
             raise ValueError(f"head_width={self.head_width} does not divide the width {width}")
         norm = functools.partial(self.norm, width)
-        return self.placement.branch(Attention(width, heads), norm, nn.Identity)
+        return self.placement.branch(ImageAttention(width, heads), norm, nn.Identity)

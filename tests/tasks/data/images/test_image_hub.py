@@ -18,13 +18,13 @@ def cache(tmp_path, monkeypatch):
 
 def test_mean_and_std_can_be_given(tmp_path):
     pets(tmp_path)
-    given = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7]}
-    data = build("data", "images", path=str(tmp_path), **given).load()
+    norms = {"mean": [0.1, 0.2, 0.3], "std": [0.5, 0.6, 0.7]}
+    data = build("data", "images", path=str(tmp_path), **norms).load()
     assert (data.mean, data.std) == ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
-    own = Images(str(tmp_path), mode="grey").load()
-    values = own.images[own.train].double() / 255
-    assert own.mean == pytest.approx([values.mean().item()])
-    assert own.std == pytest.approx([values.std(correction=0).item()])
+    grey = Images(str(tmp_path), mode="grey").load()
+    values = grey.images[grey.train].double() / 255
+    assert grey.mean == pytest.approx([values.mean().item()])
+    assert grey.std == pytest.approx([values.std(correction=0).item()])
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_what_was_downloaded_is_there_without_the_hub(monkeypatch, tmp_path):
     """The library keeps what it downloads under the id, as it keeps a folder under its name."""
     pets(tmp_path / "pets")
     local = Images(str(tmp_path / "pets")).load()
-    hub.load(str(tmp_path / "pets"), None, "pets")
+    hub.download(str(tmp_path / "pets"), None)
     home = tmp_path / ".cache" / "residual-zoo" / "datasets"
     (home / "pets").rename(home / "somebody___pets")
     answer(monkeypatch, ConnectionError("no route"))

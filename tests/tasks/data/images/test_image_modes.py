@@ -5,7 +5,7 @@ import pytest
 from image_files import cells, encoded, pets, photo, write_parquet, write_tree
 from PIL import Image
 
-from tasks.data.decode import Encoded, pixels
+from tasks.data.encoded import Encoded, pixels
 from tasks.data.images.sources import Images
 from zoo.errors import DataError
 
@@ -48,10 +48,10 @@ def half(mode="RGBA"):
 )
 def test_modes(image, kind, rgb):
     content = encoded(image, kind)
-    found = read(content)
-    assert found.dtype == np.uint8
-    assert found.shape == (3, 1, 2)
-    assert np.abs(found[:, 0].T.astype(int) - np.array(rgb)).max() <= 1
+    values = read(content)
+    assert values.dtype == np.uint8
+    assert values.shape == (3, 1, 2)
+    assert np.abs(values[:, 0].T.astype(int) - np.array(rgb)).max() <= 1
     grey = read(content, "grey")
     assert grey.shape == (1, 1, 2)
     weights = np.array([0.299, 0.587, 0.114])
@@ -62,13 +62,13 @@ def test_a_palette_with_a_transparent_colour():
     image = Image.new("P", (2, 1), 0)
     image.putpalette([*RGB, 10, 20, 30])
     image.putpixel((1, 0), 1)
-    found = read(encoded(image, "PNG", transparency=1))
-    assert found[:, 0].T.tolist() == [[*RGB], [0, 0, 0]]
+    values = read(encoded(image, "PNG", transparency=1))
+    assert values[:, 0].T.tolist() == [[*RGB], [0, 0, 0]]
 
 
 def test_cmyk_jpeg():
-    found = read(encoded(Image.new("CMYK", (8, 8), (55, 155, 205, 0)), "JPEG"))
-    assert np.abs(found[:, 4, 4].astype(int) - RGB).max() <= 4
+    values = read(encoded(Image.new("CMYK", (8, 8), (55, 155, 205, 0)), "JPEG"))
+    assert np.abs(values[:, 4, 4].astype(int) - RGB).max() <= 4
 
 
 def test_exif_orientation_is_followed():
@@ -83,9 +83,9 @@ def test_size_scales_the_shorter_side_and_cuts_the_centre():
     stripes = np.zeros((8, 24, 3), np.uint8)
     stripes[:, 6:18] = 255
     stripes[:, :4] = 90
-    found = read(encoded(Image.fromarray(stripes)), size=4)
-    assert found.shape == (3, 4, 4)
-    assert (found == 255).all()
+    values = read(encoded(Image.fromarray(stripes)), size=4)
+    assert values.shape == (3, 4, 4)
+    assert (values == 255).all()
     same = photo(size=(5, 5))
     assert (read(encoded(same), size=5) == read(encoded(same))).all()
 
@@ -136,7 +136,7 @@ def test_a_broken_file_of_a_tree_is_named(tmp_path):
         Images(str(tmp_path / "pets")).load()
     path.write_bytes(encoded(photo()))
     assert Images(str(tmp_path / "pets")).load().skipped == 0  # not what the cache remembers
-    for place in (tmp_path / "pets").rglob("*.png"):
-        place.write_bytes(b"")
+    for path in (tmp_path / "pets").rglob("*.png"):
+        path.write_bytes(b"")
     with pytest.raises(DataError, match="none of 12 images"):
         Images(str(tmp_path / "pets"), on_bad="skip").load()

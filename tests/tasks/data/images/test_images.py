@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tasks.data.images.dataset import ImageSet, statistics, stratified
-from tasks.data.images.sources import Digits
+from tasks.data.image_dataset import channel_statistics
+from tasks.data.images.dataset import ImageSet
+from tasks.data.images.digits import Digits
+from tasks.data.shares import stratified_split
 from zoo.errors import DataError
 
 
@@ -37,7 +39,7 @@ def test_the_split_of_digits_follows_from_its_seed():
 
 def test_digits_need_no_datasets_library():
     code = (
-        "import sys; from tasks.data.images.sources import Digits; Digits().load();"
+        "import sys; from tasks.data.images.digits import Digits; Digits().load();"
         "print([m for m in ('datasets', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -46,17 +48,17 @@ def test_digits_need_no_datasets_library():
 
 def test_stratified_keeps_one_example_of_every_class():
     labels = torch.tensor([0] * 70 + [1] * 29 + [2])
-    rest, part = stratified(labels, torch.arange(100), 10, 0, "val")
+    rest, part = stratified_split(labels, torch.arange(100), 10, 0, "val")
     assert labels[part].bincount().tolist() == [7, 3]
     assert sorted([*rest.tolist(), *part.tolist()]) == [*range(100)]
-    rest, part = stratified(torch.arange(4), torch.arange(4), 2, 0, "val")
+    rest, part = stratified_split(torch.arange(4), torch.arange(4), 2, 0, "val")
     assert (len(rest), len(part)) == (4, 0)
 
 
 def test_a_constant_channel_has_deviation_one():
     images = torch.zeros(3, 2, 4, 4, dtype=torch.uint8)
     images[:, 0], images[0, 1] = 51, 255
-    mean, std = statistics(images, torch.arange(3))
+    mean, std = channel_statistics(images, torch.arange(3))
     assert mean == pytest.approx((0.2, 1 / 3))
     assert std == pytest.approx((1.0, 2**0.5 / 3))
 

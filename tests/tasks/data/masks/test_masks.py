@@ -227,7 +227,7 @@ def test_broken_pairs(folder):
 
 
 @pytest.mark.parametrize(
-    ("columns", "given", "error", "words"),
+    ("columns", "options", "error", "words"),
     [
         (("image", "mask", "depth"), {}, None, ""),
         (("image", "label"), {}, None, ""),
@@ -240,23 +240,23 @@ def test_broken_pairs(folder):
         (("a", "b", "mask"), {}, ConfigError, "could be the image: a, b"),
     ],
 )
-def test_columns(folder, columns, given, error, words):
+def test_columns(folder, columns, options, error, words):
     pictures = {name: [cell(photo(i)) for i in range(5)] for name in columns}
-    target = given.get("mask", columns[1])
+    target = options.get("mask", columns[1])
     target = next((c for c in columns if c in ("mask", "label", "annotation")), target)
     if target in pictures:
         pictures[target] = [cell(labels(i)) for i in range(5)]
     features = dict.fromkeys(columns, IMAGE) | {"number": {"_type": "Value", "dtype": "int64"}}
     write_parquet(folder, features=features, **pictures, number=[0] * 5)
     if error is None:
-        assert Masks(str(folder), **given).load().classes == ("0", "1", "2")
+        assert Masks(str(folder), **options).load().classes == ("0", "1", "2")
         return
     with pytest.raises(error, match=words):
-        Masks(str(folder), **given).load()
+        Masks(str(folder), **options).load()
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "words"),
+    ("name", "options", "words"),
     [
         ("masks", {}, "needs data.path"),
         ("masks", {"path": "x", "classes": ["a", "b"], "values": [1, 2, 3]}, "2 classes have 3"),
@@ -272,9 +272,9 @@ def test_columns(folder, columns, given, error, words):
         ("cells", {"size": 8}, "data.size"),
     ],
 )
-def test_wrong_options(name, given, words):
+def test_wrong_options(name, options, words):
     with pytest.raises(ConfigError, match=words):
-        build("data", name, **given)
+        build("data", name, **options)
 
 
 def test_camvid():

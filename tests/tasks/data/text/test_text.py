@@ -1,4 +1,4 @@
-"""Texts: symbols, parts, files that are read in pieces, large ones, and what is refused."""
+"""Texts: symbols, parts, files that are read in chunks, large ones, and what is refused."""
 
 import itertools
 import math
@@ -8,10 +8,11 @@ import pytest
 import torch
 from small_texts import make_task, plain_text
 
-from tasks.data.text import text_stream as pieces
-from tasks.data.text import tokenize as tokens
+from tasks.data.text import text_stream, tokenize
 from tasks.data.text.dataset import RandomWindows, Text
-from tasks.data.text.sources import PyDoc, Shakespeare, TextFile
+from tasks.data.text.presets import Shakespeare
+from tasks.data.text.pydoc import PyDoc
+from tasks.data.text.sources import TextFile
 from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
 from tasks.training.optim import AdamW
 from tasks.transformer.task import SequentialWindows
@@ -36,8 +37,8 @@ def file(tmp_path):
     return path
 
 
-def load(path, **given):
-    return build("data", "text", path=str(path), **given).load()
+def load(path, **options):
+    return build("data", "text", path=str(path), **options).load()
 
 
 def decoded(data, part):
@@ -58,10 +59,10 @@ def test_pydoc_is_the_text_of_help():
 
 
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
-@pytest.mark.parametrize("piece", [1, 2, 3, 7, 2**20])
-def test_parts_of_a_file_in_pieces(kind, piece, file, monkeypatch):
-    """No character is lost or cut, wherever pieces and parts end."""
-    monkeypatch.setattr(pieces, "PIECE", piece)
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 2**20])
+def test_parts_of_a_file_in_chunks(kind, chunk, file, monkeypatch):
+    """No character is lost or cut, wherever chunks and parts end."""
+    monkeypatch.setattr(text_stream, "CHUNK", chunk)
     for val, test in [(0.1, 0.2), (0.101, 0.2), (0.1013, 0.2007)]:
         data = load(file, tokens=kind, val=val, test=test)
         parts = [decoded(data, part) for part in ("train", "val", "test")]
@@ -75,14 +76,16 @@ def test_a_part_begins_with_the_next_whole_character(tmp_path):
     path.write_text(text, encoding="utf-8")
     starts = [len(text[:i].encode()) for i in range(len(text) + 1)]
     for at in range(starts[-1] + 1):
-        assert pieces.boundary(path, at) == min(start for start in starts if start >= at)
+        assert text_stream.character_start(path, at) == min(
+            start for start in starts if start >= at
+        )
 
 
 @pytest.mark.parametrize("kind", ["characters", "bytes"])
 def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
     small = load(file, tokens=kind)
     assert not cache.exists()
-    monkeypatch.setattr(tokens, "LARGE", 100)
+    monkeypatch.setattr(tokenize, "LARGE", 100)
     for _ in range(2):  # made, and found
         assert load(file, tokens=kind).digest() == small.digest()
     folder = cache / "residual-zoo" / "text"
@@ -120,11 +123,11 @@ def test_byte_pairs(file):
 
 
 @pytest.mark.parametrize("kind", ["characters", "bytes", "bpe"])
-def test_an_outline_reads_and_writes_as_the_text_did(kind, file):
+def test_metadata_reads_and_writes_as_the_text_did(kind, file):
     data = load(file, tokens=kind)
-    outline = Text.from_metadata(data.metadata())
-    assert outline.tokenizer.encode(SAMPLE).tolist() == data.tokenizer.encode(SAMPLE).tolist()
-    assert outline.tokenizer.decode(data.tokens.tolist()) == SAMPLE
+    restored = Text.from_metadata(data.metadata())
+    assert restored.tokenizer.encode(SAMPLE).tolist() == data.tokenizer.encode(SAMPLE).tolist()
+    assert restored.tokenizer.decode(data.tokens.tolist()) == SAMPLE
 
 
 def test_byte_pairs_without_their_library(monkeypatch):
@@ -147,8 +150,8 @@ def test_byte_pairs_without_their_library(monkeypatch):
 def test_broken_files_are_named(content, words, tmp_path, monkeypatch):
     path = tmp_path / "broken.txt"
     path.write_bytes(content)
-    for piece in (3, 2**20):
-        monkeypatch.setattr(pieces, "PIECE", piece)
+    for chunk in (3, 2**20):
+        monkeypatch.setattr(text_stream, "CHUNK", chunk)
         with pytest.raises(DataError, match=words) as caught:
             load(path)
         assert str(path) in str(caught.value)
@@ -219,8 +222,8 @@ def test_every_token_but_the_first_is_a_target_once(size, context):
 
 
 def test_windows_of_a_limited_evaluation_are_spread():
-    pieces = list(SequentialWindows(range(1000), 10, 7))
-    starts = torch.cat([starts for starts, _ in pieces])
+    batches = list(SequentialWindows(range(1000), 10, 7))
+    starts = torch.cat([starts for starts, _ in batches])
     assert len(starts) <= 7
     assert starts[0] == 0
     assert starts[-1] > 800
@@ -265,7 +268,7 @@ def test_round_shares_are_cut_where_they_say(size):
     """0.9 of 100 is 90, although 1 - 0.05 - 0.05 is a little less than 0.9 in floating point."""
     for val, test in itertools.product([0.05, 0.1, 0.2, 0.3], repeat=2):
         expected = size * (100 - round(100 * val) - round(100 * test)) // 100
-        assert pieces.cuts(size, val, test)[0] == expected
+        assert text_stream.part_starts(size, val, test)[0] == expected
 
 
 def test_shakespeare_is_found_in_its_folder(tmp_path):
@@ -285,20 +288,20 @@ def test_metrics_of_a_uniform_model(tokenizer):
     data = plain_text("äöü€" * 30, tokenizer)
     task = make_task(data)
     torch.nn.init.zeros_(task.model.stem.token.weight)
-    found = measured(task, "val")
+    metrics = measured(task, "val")
     nats = math.log(len(data.tokenizer))
     targets = data.parts["val"][1:]
-    characters = sum(data.tokenizer.lengths[data.tokens[place]] for place in targets)
-    assert found["loss"] == pytest.approx(nats)
-    assert found["perplexity"] == pytest.approx(len(data.tokenizer))
+    characters = sum(data.tokenizer.lengths[data.tokens[position]] for position in targets)
+    assert metrics["loss"] == pytest.approx(nats)
+    assert metrics["perplexity"] == pytest.approx(len(data.tokenizer))
     expected = nats * len(targets) / math.log(2) / characters
-    assert found["bits_per_character"] == pytest.approx(expected)
+    assert metrics["bits_per_character"] == pytest.approx(expected)
 
 
 def test_loss_is_that_of_windows_read_one_by_one():
     data = plain_text("the quick brown fox jumps over the lazy dog. " * 6)
     task = make_task(data)
-    found = measured(task, "test")["loss"]
+    loss = measured(task, "test")["loss"]
     tokens = data.tokens[data.parts["test"].start :].long()
     total, start = 0.0, 0
     with torch.no_grad():
@@ -307,7 +310,7 @@ def test_loss_is_that_of_windows_read_one_by_one():
             logits = task.model(x[None, : len(y)])[0]
             total += torch.nn.functional.cross_entropy(logits, y, reduction="sum").item()
             start += 8
-    assert found == pytest.approx(total / (len(tokens) - 1), rel=1e-5)
+    assert loss == pytest.approx(total / (len(tokens) - 1), rel=1e-5)
 
 
 def test_chance_is_the_unigram_loss():
@@ -339,14 +342,14 @@ def test_the_whole_batch_is_the_mean_over_processes():
 def test_the_rate_falls_to_its_minimum():
     """nanoGPT: linear warm-up, then a cosine from lr to min_lr."""
     options = AdamW(lr=1e-3, min_lr=1e-4, schedule="cosine", warmup=100)
-    rates = [1e-3 * options.factor(step, 2000) for step in (99, 100, 1050, 2000)]
+    rates = [1e-3 * options.rate_schedule(2000).factor(step) for step in (99, 100, 1050, 2000)]
     assert rates == pytest.approx([1e-3, 1e-3, 5.5e-4, 1e-4])
     with pytest.raises(ConfigError, match="above lr"):
         build("optimizer", "adamw", lr=1e-5, min_lr=1e-4)
 
 
 def test_text_needs_no_path_for_the_hub():
-    from tasks.data.text.sources import WikiText
+    from tasks.data.text.presets import WikiText
 
     assert WikiText().path == "Salesforce/wikitext"
     assert isinstance(WikiText(), TextFile)

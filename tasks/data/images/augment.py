@@ -1,0 +1,138 @@
+"""Random changes of batches of images: crop, flip, cutout, mixup and cutmix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.seeding import keyed_seed
+
+
+@dataclass
+class Augment:
+    """Random changes of whole batches of images, drawn for each batch by its number.
+
+    Args:
+        crop: black pixels that are added at every side before a random window of the old size is
+            cut out.
+        flip: mirror an image left to right, or not, with equal chances.
+        cutout: side of a random square that is set to the mean (DeVries and Taylor 2017,
+            arXiv:1708.04552), 0 for none.
+        mixup: parameter of the Beta distribution of the share of another image (Zhang et al. 2018,
+            arXiv:1710.09412), 0 for none.
+        cutmix: likewise, of the share that a box leaves (Yun et al. 2019, arXiv:1905.04899), 0 for
+            none; with both, a batch has one of them, with equal chances.
+    """
+
+    crop: int = 0
+    flip: bool = False
+    cutout: int = 0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def draw(self, seed: int, number: int, size: int, height: int, width: int) -> Draws:
+        """The random choices for one batch.
+
+        Args:
+            seed: of all choices.
+            number: of the batch.
+            size: B, its images.
+            height: of the images.
+            width: of the images.
+        """
+        rng = np.random.default_rng(keyed_seed(seed, "augment", str(number)))
+
+        def integers(high: int) -> Tensor:
+            return torch.from_numpy(rng.integers(0, high, size))
+
+        window = torch.stack([integers(2 * self.crop + 1), integers(2 * self.crop + 1)])
+        flipped = integers(2).bool() if self.flip else torch.zeros(size, dtype=torch.bool)
+        hole = torch.stack([integers(height), integers(width)])
+        mixes = self.mixup > 0 and (not self.cutmix or rng.random() < 0.5)
+        alpha = self.mixup if mixes else self.cutmix
+        share = rng.beta(alpha, alpha) if alpha else 1.0
+        partner = torch.from_numpy(rng.permutation(size))
+        box = None
+        if alpha and not mixes:
+            box, share = cut_box(rng, share, height, width)
+        return Draws(window, flipped, hole, partner, float(share), box)
+
+    def crop_and_flip(self, images: Tensor, draws: Draws, which: Tensor) -> Tensor:
+        """The images cropped and flipped, `[n, C, H, W]`.
+
+        Args:
+            images: `[n, C, H, W]`, some of a batch.
+            draws: the choices for the batch.
+            which: `[n]` long, the positions of the images in the batch.
+        """
+        if not (self.crop or self.flip):
+            return images
+        height, width = images.shape[2:]
+        device = images.device
+        top, left = draws.window[:, which].to(device)
+        rows = top[:, None] + torch.arange(height, device=device)
+        columns = torch.arange(width, device=device).expand(len(images), -1)
+        columns = torch.where(draws.flipped[which].to(device)[:, None], columns.flip(1), columns)
+        columns = left[:, None] + columns
+        padded = F.pad(images, (self.crop,) * 4)
+        batch = torch.arange(len(images), device=device)[:, None, None]
+        return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    def blank_square(self, images: Tensor, draws: Draws, which: Tensor) -> Tensor:
+        """Normalised images `[n, C, H, W]` with a square set to zero, which is their mean.
+
+        Arguments are those of `crop_and_flip`.
+        """
+        if not self.cutout:
+            return images
+        height, width = images.shape[2:]
+        top, left = (draws.hole[:, which] - self.cutout // 2).to(images.device)[..., None]
+        rows = torch.arange(height, device=images.device) - top
+        columns = torch.arange(width, device=images.device) - left
+        inside = ((rows >= 0) & (rows < self.cutout))[:, :, None]
+        inside = inside & ((columns >= 0) & (columns < self.cutout))[:, None, :]
+        return images.masked_fill(inside[:, None], 0.0)
+
+
+@dataclass
+class Draws:
+    """The random choices of one batch.
+
+    Args:
+        window: `[2, B]` long, top and left of the crop.
+        flipped: `[B]` bool, whether an image is mirrored.
+        hole: `[2, B]` long, centre of the cutout.
+        partner: `[B]` long, the position of the image that is mixed into each.
+        share: of the image itself in the mixture; 1: nothing is mixed.
+        box: slices of rows and columns that come from the partner; None: all pixels are mixed.
+    """
+
+    window: Tensor
+    flipped: Tensor
+    hole: Tensor
+    partner: Tensor
+    share: float
+    box: tuple[slice, slice] | None
+
+
+def cut_box(
+    rng: np.random.Generator, share: float, height: int, width: int
+) -> tuple[tuple[slice, slice], float]:
+    """A box of the area 1 - share around a random centre, and the share that it leaves.
+
+    The box is cut at the borders of the image, so that it can leave more than the share asked for.
+    """
+    side = (1 - share) ** 0.5
+    centre = rng.integers(0, height), rng.integers(0, width)
+    top, left = (
+        max(0, int(c - side * n / 2)) for c, n in zip(centre, (height, width), strict=True)
+    )
+    bottom, right = (
+        min(n, int(c + side * n / 2)) for c, n in zip(centre, (height, width), strict=True)
+    )
+    area = max(0, bottom - top) * max(0, right - left)
+    return (slice(top, bottom), slice(left, right)), 1 - area / (height * width)

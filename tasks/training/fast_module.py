@@ -1,0 +1,88 @@
+"""A Lightning module that leaves out what Lightning does in every step for nothing."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+
+from tasks.fast_callback import HOOKS, Fast
+from tasks.recovery.nonfinite import NonFiniteGuard
+
+
+def signed(method: Callable[..., Any]) -> Any:
+    """Returns a method that carries its signature, which Lightning would work out in every step."""
+    vars(method)["__signature__"] = inspect.signature(method)
+    return method
+
+
+def nothing() -> None:
+    """Does nothing."""
+
+
+class FastModule(Fast, LightningModule):
+    """A module with data on its device, whose gradients are freed right after the step.
+
+    Attributes:
+        watch_every: steps from one watched step to the next; 0: none is.
+        rate: the learning rate of the watched step.
+        grad_norm: the norm `[]` of its gradient over all weights, before clipping.
+        guard: keeps gradients that are not finite from the weights.
+        alive: called again and again outside of steps, for a watchdog that would miss them.
+    """
+
+    guard: NonFiniteGuard | None = None
+    alive: Callable[[], None] = staticmethod(nothing)
+    train_loss: Tensor
+    watch_every = 0
+    rate = math.nan
+    grad_norm = torch.tensor(math.nan)
+    hidden = (*HOOKS, "optimizer_zero_grad", "on_validation_model_zero_grad")  # freed by then
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets a text or None at once, where PyTorch would first search all parameters.
+
+        Lightning sets the name of the hook that it calls some 30 times a step.
+        """
+        if (value is None or isinstance(value, str)) and name in self.__dict__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        return batch  # data lie on the device; Lightning would walk every batch
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by norm, if asked to, and keeps rate and norm of a watched step.
+
+        The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
+        """
+        watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
+        if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
+            if self.guard and self.guard.is_loss_lost(self.train_loss):  # on one CPU
+                self.zero_grad()
+            return
+        groups = optimizer.param_groups
+        weights = [w for group in groups for w in group["params"] if w.grad is not None]
+        if gradient_clip_val:
+            norm = clip_grad_norm_(weights, gradient_clip_val)
+        else:
+            norm = get_total_norm([w.grad for w in weights])
+        if watched:
+            self.rate, self.grad_norm = groups[0]["lr"], norm
+        if self.guard:
+            self.guard.leave_out(optimizer, weights, norm)
+
+    def on_train_start(self) -> None:
+        self.zero_grad()

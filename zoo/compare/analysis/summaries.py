@@ -1,0 +1,191 @@
+"""What the runs of a comparison show: arms and gaps at each place, growth with depth, averages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from zoo.compare.analysis.runs import Number
+from zoo.compare.analysis.statistics import Interval
+
+
+@dataclass(frozen=True)
+class View(Interval):
+    """The gap of a contrast by another measure, and the number of pairs that have it."""
+
+    pairs: int
+
+
+@dataclass(kw_only=True)
+class Contrast:
+    """An arm against its baseline at a place; without a pair, what needs one keeps its default.
+
+    Args:
+        arm: name of the arm.
+        baseline: name of the arm that it is compared with.
+        pairs: number of pairs of which both runs ended.
+        differences: score of the arm less that of the baseline, of each pair; positive: better.
+        gap: median of the differences with its interval.
+        mean: of the differences.
+        p: that neither arm is ahead in most pairs.
+        beyond_p: that neither is ahead by more than delta in most pairs.
+        better: rate of pairs in which the arm is better.
+        equivalence_p: that half of all pairs, or more, differ by delta or more to one side.
+        delta: the smallest difference that matters.
+        seeds: numbers of the pairs.
+        secondary: gaps by other measures: `training`, `best_on_validation`, `finished_only`.
+        diverged: number of runs of the arm and of the baseline that diverged.
+        untrained: number of their runs that failed to train: diverged, or no better than chance.
+        failure_p: that both fail to train equally often.
+        exploratory: whether Holm's correction leaves it out.
+        holm_p: `beyond_p` after Holm's correction.
+        equivalence_holm_p: `equivalence_p` after Holm's correction.
+        verdict: what may be said of the gap.
+        failures: what may be said of runs that failed to train.
+        needed: number of pairs that a verdict needs.
+    """
+
+    arm: str
+    baseline: str
+    pairs: int = 0
+    differences: list[float] = field(default_factory=list)
+    gap: Interval | None = None
+    mean: float | None = None
+    p: float = 1.0
+    beyond_p: float = 1.0
+    better: Interval | None = None
+    equivalence_p: float = 1.0
+    delta: float
+    seeds: list[int]
+    secondary: dict[str, View | None]
+    diverged: list[int]
+    untrained: list[int]
+    failure_p: float
+    exploratory: bool = False
+    holm_p: float = 1.0
+    equivalence_holm_p: float = 1.0
+    verdict: str = ""
+    failures: str = ""
+    needed: int = 0
+
+    def plain(self) -> dict[str, Any]:
+        """The contrast as JSON; without a pair, the keys that need one are left out."""
+        row = asdict(self)
+        return row if self.pairs else {key: row[key] for key in row if key not in OF_PAIRS}
+
+
+OF_PAIRS = ("differences", "gap", "mean", "better", "beyond_p", "equivalence_p")
+
+
+@dataclass(kw_only=True)
+class ArmSummary:
+    """All runs of an arm at a place: how many ended in which way, and their means.
+
+    Args:
+        arm: name of the arm.
+        launched: number of runs that were begun.
+        waiting: number of runs that have not begun.
+        done: number of runs that trained to the end.
+        diverged: number of runs that diverged.
+        failed: number of runs that were lost.
+        divergence: rate of ended runs that diverged.
+        mean: of the primary metric.
+        sd: standard deviation of the primary metric over runs.
+        train: mean of the metric on the training part.
+        flops: floating-point operations of a training step.
+        examples: number of them in the test part.
+        parameters: mean over runs, as are the fields below; units as in `Run`.
+    """
+
+    arm: str
+    launched: int
+    waiting: int
+    done: int
+    diverged: int
+    failed: int
+    divergence: Interval | None
+    mean: float | None
+    sd: float | None
+    train: float | None
+    flops: Number | None
+    examples: int | None
+    parameters: float | None
+    seconds: float | None
+    seconds_per_step: float | None
+    peak_memory_bytes: float | None
+
+
+@dataclass(kw_only=True)
+class PlaceSummary:
+    """A place where arms meet, and what its runs show.
+
+    Args:
+        title: its name; the fields from `task` to `chance` are those of its runs.
+        arms: summaries of the arms that have runs at the place.
+        contrasts: arms against their baselines.
+        warnings: sentences on arms whose comparison is not fair.
+    """
+
+    title: str
+    task: str
+    family: str
+    depth: Any
+    settings: dict[str, Any]
+    metric: str | None
+    higher_is_better: bool | None
+    chance: Number | None
+    arms: list[ArmSummary]
+    contrasts: list[Contrast]
+    warnings: list[str]
+
+
+@dataclass(kw_only=True)
+class Slope:
+    """How the gap of an arm grows with depth in one family of places.
+
+    Args:
+        family: title of the places without the depth.
+        arm: name of the arm.
+        baseline: name of the arm that it is compared with.
+        depths: of the places.
+        slope: median over pairs of what a doubling of the depth adds to the gap.
+        delta: the smallest slope that matters: it adds the smallest difference over all depths.
+        p: that the gap rises, or falls, in no more than half of all pairs.
+        each: slope of each pair.
+        holm_p: p after Holm's correction.
+        verdict: what may be said of the growth.
+    """
+
+    family: str
+    arm: str
+    baseline: str
+    depths: list[Any]
+    slope: Interval
+    delta: float
+    p: float
+    each: list[float]
+    holm_p: float = 1.0
+    verdict: str = ""
+
+
+@dataclass(kw_only=True)
+class Average:
+    """An arm against its baseline on average over tasks; chance counts 0, the reference 1.
+
+    Args:
+        arm: name of the arm.
+        baseline: name of the arm that it is compared with.
+        tasks: names of the tasks.
+        iqm: interquartile mean of the arm's scores.
+        baseline_iqm: interquartile mean of the baseline's scores.
+        without: for each task the gap when it is left out, where two others are left.
+        gap: difference of the two means with its interval.
+    """
+
+    arm: str
+    baseline: str
+    tasks: list[str]
+    iqm: float
+    baseline_iqm: float
+    without: dict[str, float]
+    gap: Interval

@@ -1,0 +1,94 @@
+"""Numbers, intervals and other values of a record as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.compare.analysis.runs import Event, Run
+from zoo.compare.analysis.statistics import Interval
+from zoo.compare.analysis.summaries import Average, Contrast
+
+ROUNDING = 5e-7  # a number nearer to zero is shown as 0
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with some significant digits; empty for None and what is not finite.
+
+    >>> number(0.98765), number(-12.34), number(None)
+    ('0.988', '-12.3', '')
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    if abs(value) < ROUNDING:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(decimals, 6)}f}"
+
+
+def interval(estimate: Interval | None) -> str:
+    """An estimate with the ends of its interval, if it has one; empty for None.
+
+    >>> interval(Interval(0.5, 0.25, 0.75)), interval(Interval(0.5, None, None))
+    ('0.500 (0.250 to 0.750)', '0.500')
+    """
+    if estimate is None:
+        return ""
+    if estimate.low is None:
+        return f"{number(estimate.value)}"
+    return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+
+
+def secondary_gap(contrast: Contrast, name: str) -> str:
+    """A gap by another measure, with its number of pairs where these are not all.
+
+    Args:
+        contrast: that has it.
+        name: of the measure, a key of `Contrast.secondary`.
+    """
+    view = contrast.secondary[name]
+    text = interval(view)
+    if view is None or view.pairs == contrast.pairs:
+        return text
+    return f"{text}, {view.pairs} of {contrast.pairs} pairs"
+
+
+def range_without_a_task(average: Average) -> str:
+    """The smallest and the largest gap of an average when one of its tasks is left out."""
+    ranked = sorted(average.without.items(), key=lambda item: item[1])
+    ends = [f"{number(gap)} without {task}" for task, gap in (*ranked[:1], *ranked[1:][-1:])]
+    return " to ".join(ends)
+
+
+def why_no_score(run: Run) -> str:
+    """Why a run that failed or diverged has no score from its training."""
+    chance = ["counts as chance"] if run.status == "diverged" else []
+    return "; ".join(filter(None, [*chance, run.reason]))
+
+
+def event_text(event: Event) -> str:
+    """A loss out of the usual, or a lost step, in a few words.
+
+    >>> event_text({"step": 7, "kind": "spike", "value": 12.0, "median": 0.5})
+    'step 7: a loss of 12.0, usual are 0.500'
+    >>> event_text({"step": 7, "kind": "skip", "value": None})
+    'step 7: not finite, left out'
+    """
+    if event["kind"] == "spike":
+        text = f"a loss of {number(event['value'])}, usual are {number(event['median'])}"
+    elif event["kind"] == "rollback":
+        text = f"not finite, back to step {event['to']}"
+    else:
+        text = "not finite, left out"
+    return f"step {event['step']}: {text}"
+
+
+def keys_and_values(values: Mapping[str, Any]) -> str:
+    """Each key with its value, separated by commas.
+
+    >>> keys_and_values({"cores": 2, "gpus": []}), keys_and_values({})
+    ('cores 2, gpus none', 'not recorded')
+    """
+    texts = (f"{key} {'none' if value == [] else value}" for key, value in values.items())
+    return ", ".join(texts) or "not recorded"
