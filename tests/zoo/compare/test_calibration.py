@@ -1,4 +1,4 @@
-"""How often verdicts are wrong, by simulation: `pytest -m slow tests/zoo/compare/test_calibration.py`.
+"""How often verdicts are wrong, by simulation: `pytest -m slow -k calibration`.
 
 In every world the median of the differences is zero, so that `better` and `ahead` are false; moved
 by the smallest difference that matters, so are `better` and `equivalent`.
