@@ -15,7 +15,7 @@ from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.verdict import corrected, verdict
 
 DELTA = 0.5
-ROUNDS = 1500
+ROUNDS = 1000
 WORLDS = {
     "normal": lambda rng, n: rng.normal(size=n),
     "heavy tails": lambda rng, n: rng.standard_t(3, n),
@@ -38,37 +38,43 @@ def said(differences, test=signs.fixed_p):
     return [verdict(e, p) for e, p in zip(family, corrected(family), strict=True)]
 
 
-def looked_at(differences, looks):
-    """What is claimed at any of several looks, by the test that is valid at all of them."""
-    for n in looks:
-        yield from said([d[:n] for d in differences], signs.anytime_p)
+def wrong(worlds, pairs, *claims, shift=0.0, looks=None):
+    """For each set of claims the rate of comparisons in which some task has one of them.
 
-
-def wrong(worlds, pairs, words, shift=0.0, looks=None, seed=0):
-    """The rate of comparisons with a false claim among their tasks."""
-    rng = np.random.default_rng(seed)
-    false = 0
+    Args:
+        worlds: of the tasks.
+        pairs: in the end.
+        claims: sets of words.
+        shift: of all differences.
+        looks: numbers of pairs at which somebody looks, with the test that is valid then.
+    """
+    rng, false = np.random.default_rng(0), np.zeros(len(claims))
     for _ in range(ROUNDS):
         differences = [world(rng, pairs) + shift for world in worlds]
-        claims = looked_at(differences, looks) if looks else said(differences)
-        false += any(word in claim for claim in claims for word in words)
-    return false / ROUNDS
+        seen = [said([d[:n] for d in differences], signs.anytime_p) for n in looks or ()]
+        verdicts = " ".join(itertools.chain(*(seen or [said(differences)])))
+        false += [any(word in verdicts for word in words) for words in claims]
+    return list(false / ROUNDS)
 
 
 SETTINGS = list(itertools.product([8, 12, 20], [1, 3, 5]))  # pairs; tasks, or arms but the baseline
+
+
+DIFFERENT = ("better", "ahead, not")
+EQUAL = ("equivalent", "alike")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("pairs", "tasks"), SETTINGS)
 @pytest.mark.parametrize("name", WORLDS)
 def test_no_difference_is_called_one_in_at_most_5_percent(name, pairs, tasks):
-    assert wrong([WORLDS[name]] * tasks, pairs, ("better", "ahead, not")) <= 0.06
+    assert wrong([WORLDS[name]] * tasks, pairs, DIFFERENT)[0] <= 0.06
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pairs", [8, 12, 20])
 def test_tasks_of_different_kinds(pairs):
-    assert wrong(MIXED, pairs, ("better", "ahead, not")) <= 0.06
+    assert wrong(MIXED, pairs, DIFFERENT)[0] <= 0.06
 
 
 @pytest.mark.slow
@@ -77,17 +83,16 @@ def test_tasks_of_different_kinds(pairs):
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_difference_of_delta_is_called_neither_better_nor_equivalent(name, pairs, tasks, shift):
     worlds = [WORLDS[name]] * tasks
-    for words in (("better",), ("equivalent", "alike")):
-        assert wrong(worlds, pairs, words, shift) <= 0.06
+    assert max(wrong(worlds, pairs, ("better",), EQUAL, shift=shift)) <= 0.06
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tasks", [1, 3, 5])
+@pytest.mark.parametrize("tasks", [1, 5])
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_look_after_every_pair_does_not_mislead(name, tasks):
-    worlds, looks = [WORLDS[name]] * tasks, range(8, 33)
-    assert wrong(worlds, 32, ("better", "ahead, not"), looks=looks) <= 0.06
-    assert wrong(worlds, 32, ("equivalent", "alike"), DELTA, looks=looks) <= 0.06
+def test_a_look_after_every_second_pair_does_not_mislead(name, tasks):
+    worlds, looks = [WORLDS[name]] * tasks, range(8, 33, 2)
+    assert wrong(worlds, 32, DIFFERENT, looks=looks)[0] <= 0.06
+    assert max(wrong(worlds, 32, ("better",), EQUAL, shift=DELTA, looks=looks)) <= 0.06
 
 
 @pytest.mark.slow
