@@ -99,7 +99,7 @@ class NodeClassification(Task):
         return Repeat(self.nodes(part), 1)
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[Tensor, float]]:
-        """Gives the numbers `[n]` long of all training nodes and the weight of each, without end."""
+        """Gives the numbers `[n]` long of all training nodes and their weight, without end."""
         nodes = self.nodes("train")
         return itertools.repeat((nodes, 1 / len(nodes)))
 
