@@ -61,3 +61,20 @@ def test_the_report_of_an_old_comparison_says_the_same(old):
     before = (old / "comparison" / "report.md").read_text()
     assert main(["report", str(old / "comparison")]) == 0
     assert (old / "comparison" / "report.md").read_text() == before
+
+
+@pytest.mark.parametrize("line", ["{", "[]\n", '{"loss": 1}\n', "1e400\n"])
+def test_a_broken_line_of_a_log_is_named(line, old, capsys):
+    folder = old / "gnn"
+    log = folder / "metrics.jsonl"
+    log.write_text(line.rstrip("\n") + "\n" + log.read_text())
+    assert main(["verify", f"from={folder}", "steps=4"]) == 3
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("zoo: error: a broken line -- ")
+    assert "metrics.jsonl:1 -- " in error
+
+
+def test_a_result_that_is_no_object_is_none(old, capsys):
+    (old / "gnn" / "result.json").write_text("[]")
+    main(["verify", f"from={old / 'gnn'}", "steps=4"])
+    assert "run again with --debug" not in capsys.readouterr().err

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ConfigError, ResourceError
+from zoo.errors import ConfigError, DataError, ResourceError
 from zoo.system.atomic import PARTIAL, atomic_write, remove_partial_files
 from zoo.system.lease import WRITER
 from zoo.system.paths import expanded
@@ -114,17 +114,28 @@ class RunFolder:
     def result(self) -> dict[str, Any]:
         """The written result, or an empty mapping where there is none or it is broken."""
         try:
-            return json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+            result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
+        return result if isinstance(result, dict) else {}
 
     def lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The whole lines of `metrics.jsonl`, each with its row; a last one may be cut off."""
-        if self.metrics.is_file():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
-                if not line.endswith("\n"):
-                    return
-                yield line, json.loads(line)
+        """The whole lines of `metrics.jsonl`, each with its row; a last one may be cut off.
+
+        Errors:
+            DataError: a line that is no JSON object with a step.
+        """
+        text = self.metrics.read_text(encoding="utf-8") if self.metrics.is_file() else ""
+        for number, line in enumerate(text.splitlines(keepends=True), 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                row = json.loads(line)
+                int(row["step"])
+            except (ValueError, TypeError, KeyError):
+                fix = "remove the line, or begin the run again in another folder"
+                raise DataError("a broken line", f"{self.metrics}:{number}", fix) from None
+            yield line, row
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of `metrics.jsonl`."""

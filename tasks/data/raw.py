@@ -15,7 +15,7 @@ from zoo.config.yaml_file import read_yaml
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
-from zoo.system.lease import turn
+from zoo.system.lease import exclusive
 
 KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))  # source and digests of each data set
 Content = io.BufferedReader | io.BytesIO
@@ -54,7 +54,7 @@ def downloaded(folder: Path, name: str) -> Path:
         DataError: the server does not answer, or what it gives is damaged.
     """
     if missing_files(folder, name):
-        with turn(writable(folder)):
+        with exclusive(writable(folder)):
             remove_partial_files(folder)
             for path, url, expected in missing_files(folder, name):
                 if path.is_file():

@@ -98,9 +98,10 @@ class NodeClassification(Task):
         """Gives the numbers `[n]` long of all nodes of a part, once."""
         return Repeat(self.nodes(part), 1)
 
-    def train_loader(self, number: int = 0) -> Iterable[Tensor]:
-        """Gives the numbers `[n]` long of all training nodes, without end."""
-        return itertools.repeat(self.nodes("train"))
+    def train_loader(self, number: int = 0) -> Iterable[tuple[Tensor, float]]:
+        """Gives the numbers `[n]` long of all training nodes and their weight, without end."""
+        nodes = self.nodes("train")
+        return itertools.repeat((nodes, 1 / len(nodes)))
 
     def dropped_edges(self) -> tuple[Any, ...]:
         """Draws the edges that one training step sees, in the form that the model takes."""
@@ -111,13 +112,14 @@ class NodeClassification(Task):
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return tuple(edge.to(self.device) for edge in edges)
 
-    def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
-        """Computes the mean cross-entropy `[]` of the training nodes, numbers `[n]` long."""
+    def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
+        """Computes the weighted cross-entropy `[]` of the training nodes, numbers `[n]` long."""
+        every, weight = batch
         set_shard(WHOLE)  # every process computes the whole graph
-        nodes = batch[shard.rank :: shard.world]
+        nodes = every[shard.rank :: shard.world]
         logits = self.model(self.x, *self.dropped_edges())[nodes].float()
         total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
-        return total * (shard.world / len(batch))
+        return total * (shard.world * weight)
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""

@@ -81,8 +81,9 @@ def refuse_lacking_source(config: Config) -> None:
     if loaded_type(cls) is None:
         refuse("data", config, cls, "the class that load returns, as in def load(self) -> Graph")
     if loaded_type(cls) is not data_type(task):
-        what = f"task={task} cannot use data={config.choices['data']}"
-        raise ConfigError(what, "data", f"choose from {', '.join(usable(task))}")
+        data = f"data={config.choices['data']}"
+        what = f"task={task} cannot use {data}"
+        raise ConfigError(what, data, f"choose from {', '.join(usable(task))}")
 
 
 def refuse_lacking_model(config: Config, model: Any) -> None:

@@ -25,7 +25,8 @@ class Task(TaskHooks):
 
     A line through points, `x` `[N, F]` and `y` `[N, 1]`, whose batches are the numbers of points.
     Lightning calls `setup` once the model is on its device, which brings the points there;
-    `InOrder` cuts the numbers of a split into batches of at most 512, in order, for evaluation:
+    `SequentialBatches` cuts the numbers of a split into batches of at most 512, in order, for
+    evaluation:
 
     >>> from itertools import repeat
     >>> from types import SimpleNamespace

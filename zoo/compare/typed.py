@@ -30,7 +30,7 @@ def typed(kind: type[T], row: Any) -> T:
     key = ".".join(keys_to(first["loc"], row))
     if first["type"] in SENTENCES:
         raise ValueError(f"{SENTENCES[first['type']]} {key}")
-    rule = first["msg"].lower().removeprefix("input ")
+    rule = first["msg"].lower().removeprefix("input ").replace("predicate ", "the check ")
     raise ValueError(f"has {key} = {str(first['input'])[:80]!r}, which {rule}")
 
 

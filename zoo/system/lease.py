@@ -149,7 +149,7 @@ def only_writer(folder: Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def turn(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """A context in which this process alone writes in a folder; it waits for others before."""
     lease, announced = Lease(folder / WRITER), False
     while (owner := lease.take()) is not None:

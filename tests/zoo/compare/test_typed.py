@@ -49,6 +49,7 @@ def test_every_value_has_the_type_of_its_field(kind):
         ({"value": float("nan")}, "has value = 'nan'"),
         ({"pair": True}, "has pair = 'True', which should be a valid integer"),
         ({"pair": 1.0}, "has pair = '1.0', which should be a valid integer"),
+        ({"depth": {"a": [1]}}, "has depth = "),
         ({"status": "good"}, "has status = 'good', which should be 'waiting'"),
         ({"events": [{"step": 1, "kind": "spike"}]}, "has no events.0.value"),
         ({"events": [{"step": 1, "kind": "x", "value": 1}]}, "has events.0.kind = 'x'"),
@@ -77,6 +78,7 @@ def test_whole_numbers_and_texts_stay_as_they_were_written():
             2,
             "declared has published.gnn.a.deep",
         ),
+        ("compare.json", {"declared": {"baselines": {"zzz": "plain"}}}, 2, "is not declared"),
         ("compare.json", {"cells": [{"id": "0" * 20}]}, 2, "run 00000000000000000000 has no place"),
         ("result.json", {"metrics": {"test/accuracy": "high"}}, 3, "the result has metrics.test/a"),
         ("result.json", {"primary": None}, 3, "the result has primary = 'None'"),
@@ -102,3 +104,14 @@ def test_broken_costs_are_told(text, tmp_path):
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(DataError, match="the costs are broken"):
         read_costs(path)
+
+
+def test_a_run_that_ended_says_which_way_its_metric_is_better(tmp_path, capsys):
+    folder = tmp_path / "old"
+    shutil.copytree(OLD, folder)
+    path = folder / "compare.json"
+    record = json.loads(path.read_text())
+    record["cells"][0] |= {"higher_is_better": None}
+    path.write_text(json.dumps(record))
+    assert main(["report", str(folder)]) == 2
+    assert "ended and has no metric" in capsys.readouterr().err

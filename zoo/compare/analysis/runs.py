@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import (
+    Annotated,
     Any,
     Literal,
     NotRequired,  # Pydantic wants it before Python 3.12
 )
 
+from annotated_types import Predicate
 from typing_extensions import TypedDict
 
 from zoo.run_folder import ENDED
@@ -16,6 +18,14 @@ from zoo.run_folder import ENDED
 Status = Literal["waiting", "failed", "done", "diverged"]
 WAITING: Status = "waiting"  # of a run that has not run yet
 Number = int | float  # keeps whether it was written as an integer
+
+
+def number_or_text(value: Any) -> bool:
+    """Whether JSON gave a number, a text, or nothing, as where there is no axis of depths."""
+    return value is None or isinstance(value, (int, float, str))
+
+
+JsonDepth = Annotated[Any, Predicate(number_or_text)]
 
 
 class Event(TypedDict):
@@ -82,7 +92,7 @@ class Run:
     place: str
     task: str
     family: str
-    depth: Any
+    depth: JsonDepth
     settings: dict[str, Any]
     arm: str
     pair: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from zoo.compare.analysis.runs import Number
+from zoo.compare.analysis.runs import JsonDepth, Number
 from zoo.compare.analysis.statistics import Interval
 
 
@@ -129,7 +129,7 @@ class PlaceSummary:
     title: str
     task: str
     family: str
-    depth: Any
+    depth: JsonDepth
     settings: dict[str, Any]
     metric: str | None
     higher_is_better: bool | None

@@ -76,6 +76,7 @@ def read_source(path: Path) -> Source:
         cells=[run_of(row, file) for row in header.cells],
         homes=header.homes,
     )
+    check_arms(record, file)
     return Source(path, record)
 
 
@@ -87,7 +88,19 @@ def run_of(row: Any, file: Path) -> Run:
     name = row.get("id") if isinstance(row, dict) else row
     if not isinstance(name, str) or not ADDRESS.fullmatch(name):
         raise ConfigError(f"a run is called {str(name)[:80]!r}", str(file), AGAIN)
-    return part(Run, row, f"run {name}", file)
+    run = part(Run, row, f"run {name}", file)
+    if run.ended and (run.metric is None or run.higher_is_better is None):
+        raise ConfigError(f"run {name} ended and has no metric", str(file), AGAIN)
+    return run
+
+
+def check_arms(record: Record, file: Path) -> None:
+    """ConfigError for an arm of a run or of a baseline that the comparison does not declare."""
+    declared = record.declared
+    named = [run.arm for run in record.cells]
+    for arm in (*named, *declared.baselines, *declared.baselines.values()):
+        if arm not in declared.arms:
+            raise ConfigError(f"the arm {arm[:80]!r} is not declared", str(file), AGAIN)
 
 
 def part(kind: type[T], row: Any, name: str, file: Path) -> T:
