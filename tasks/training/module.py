@@ -164,6 +164,14 @@ class Task(TaskHooks):
 
     # What a subclass may change.
 
+    def outcomes(self, batch: Any) -> Tensor | None:
+        """Gives what each example of a batch adds to the primary metric, `[n]`.
+
+        The metric is their mean. None where it is no mean over examples; a comparison then knows
+        its gap for these test examples alone.
+        """
+        return None
+
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         """Turns the totals of all batches into metrics: means over the examples."""
         sums = {name: value.item() for name, value in totals.items()}

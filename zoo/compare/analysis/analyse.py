@@ -10,9 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import families, grouped, growth_of_gaps, task_averages
+from zoo.compare.analysis.aggregate import (
+    contrasts_of,
+    families,
+    grouped,
+    growth_of_gaps,
+    task_averages,
+)
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.fairness import fairness_warnings
+from zoo.compare.analysis.items import sources_of
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
 from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
 from zoo.compare.analysis.record import Declared, Environment, Record
@@ -33,6 +40,10 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
     results = (result_of(run.id, folders) for run in runs)
     texts = {json.dumps([r.versions, r.machine]) for r in results if r}
     places = place_summaries(runs, declared)
+    by_place = dict(grouped(runs, lambda run: run.place))
+    for place, contrast in contrasts_of(places):
+        pairing = Pairing.of(by_place[place.title], contrast.arm, contrast.baseline)
+        contrast.sources = sources_of(pairing, folders)
     return replace(
         record,
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
