@@ -136,9 +136,9 @@ class ImageClassification(ImageTask):
         """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
-    def outcomes(self, batch: Tensor) -> Tensor:
-        """Gives whether each of some examples, `[B]` long, is classified right: `[B]` bool."""
-        return self.logits(batch).argmax(1) == self.targets[batch]
+    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
+        return batch, self.logits(batch).argmax(1) == self.targets[batch]
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over examples `[B]` long."""

@@ -119,9 +119,9 @@ class NodeClassification(Task):
         total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
         return total * (shard.world / len(batch))
 
-    def outcomes(self, batch: Tensor) -> Tensor:
-        """Gives whether each of some nodes, `[n]` long, is classified right: `[n]` bool."""
-        return self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
+    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""
+        return batch, self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""

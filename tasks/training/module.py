@@ -164,11 +164,11 @@ class Task(TaskHooks):
 
     # What a subclass may change.
 
-    def outcomes(self, batch: Any) -> Tensor | None:
-        """Gives what each example of a batch adds to the primary metric, `[n]`.
+    def outcomes(self, batch: Any) -> tuple[Tensor, Tensor] | None:
+        """Gives the numbers `[n]` of a batch's examples, and the primary metric `[n]` of each.
 
-        The metric is their mean. None where it is no mean over examples; a comparison then knows
-        its gap for these test examples alone.
+        None where the metric is no mean over examples; a comparison then knows its gap for these
+        test examples alone.
         """
         return None
 

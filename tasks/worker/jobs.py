@@ -90,9 +90,13 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def write_outcomes(task: Task, folder: RunFolder) -> None:
-    """Writes what each test example added to the primary metric, where that is their mean."""
+    """Writes the primary metric of each test example, where it is a mean over examples."""
     with task.evaluating():
         batches = [task.outcomes(batch) for batch in task.loader("test")]
-    if batches and batches[0] is not None:
-        values = torch.cat(batches).cpu().numpy()  # type: ignore[arg-type]
-        np.savez_compressed(folder.path / OUTCOMES, test=values)
+    known = [(numbers.cpu(), values.cpu()) for numbers, values in filter(None, batches)]
+    if known:
+        numbers, values = (torch.cat(column) for column in zip(*known, strict=True))
+        examples, index = numbers.unique(return_inverse=True)
+        sums = torch.zeros(len(examples), dtype=torch.float64).index_add_(0, index, values.double())
+        test = (sums / index.bincount()).numpy()
+        np.savez_compressed(folder.path / OUTCOMES, test=test.astype(np.float32))
