@@ -136,6 +136,10 @@ class ImageClassification(ImageTask):
         """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
+    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
+        return batch, self.logits(batch).argmax(1) == self.targets[batch]
+
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over examples `[B]` long."""
         logits, y = self.logits(batch), self.targets[batch]

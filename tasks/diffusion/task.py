@@ -147,11 +147,19 @@ class Denoising(ImageTask):
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
         return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
 
-    def eval_sums(self, batch: EvalBatch) -> Totals:
-        """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
+    def outcomes(self, batch: EvalBatch) -> tuple[Tensor, Tensor]:
+        """Gives images, `[B]` long, and the mean squared error `[B]` of each at its timestep."""
+        return batch.examples, self.eval_errors(batch)
+
+    def eval_errors(self, batch: EvalBatch) -> Tensor:
+        """Computes the mean squared error `[B]` of each image of a batch at its timestep."""
         images = self.images[batch.examples]
         t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
-        errors = self.errors(images, self.targets[batch.examples], t, noise)
+        return self.errors(images, self.targets[batch.examples], t, noise)
+
+    def eval_sums(self, batch: EvalBatch) -> Totals:
+        """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
+        errors, t = self.eval_errors(batch), batch.t.to(self.device)
         sums = {"loss": errors.sum()}
         for name in BANDS:
             inside = in_band(t, name, self.noise.timesteps)

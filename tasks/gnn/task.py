@@ -121,6 +121,10 @@ class NodeClassification(Task):
         total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
         return total * (shard.world * weight)
 
+    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""
+        return batch, self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
+
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
         logits = self.model(self.x, *self.edges)[batch].float()

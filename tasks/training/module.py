@@ -165,6 +165,14 @@ class Task(TaskHooks):
 
     # What a subclass may change.
 
+    def outcomes(self, batch: Any) -> tuple[Tensor, Tensor] | None:
+        """Gives the numbers `[n]` of a batch's examples, and the primary metric `[n]` of each.
+
+        None where the metric is no mean over examples; a comparison then knows its gap for these
+        test examples alone.
+        """
+        return None
+
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         """Turns the totals of all batches into metrics: means over the examples."""
         sums = {name: value.item() for name, value in totals.items()}

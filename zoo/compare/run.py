@@ -113,6 +113,7 @@ class Underway:
                 references=options.references,
                 published=options.published,
                 null=options.null,
+                varied=plan.varied,
             ),
             cells=runs,
         )

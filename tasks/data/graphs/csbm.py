@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -30,6 +30,8 @@ class CSBM:
         val: number of validation nodes; the rest is for the test.
         seed: of the graph.
     """
+
+    redrawn: ClassVar[dict[str, Any]] = {}  # by the seed alone
 
     def __init__(
         self,

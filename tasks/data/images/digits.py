@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,18 +19,23 @@ class Digits:
     """Handwritten digits of 8 x 8 grey pixels, embedded in scikit-learn: no download.
 
     1437 images for training and validation and 360 for the test, stratified by class. The test
-    part is always the same. Values from 0 to 16 are scaled to 0 to 255.
+    part is always the same, unless `resplit`. Values from 0 to 16 are scaled to 0 to 255.
 
     Source: Alpaydin and Kaynak 1998, https://doi.org/10.24432/C50P49, its test part.
 
     Args:
         val: share of the 1437 images that is for validation.
+        resplit: whether the test part is chosen by the seed as well.
         seed: of the choice of the validation part.
         batch_size: images of a training batch over all processes.
     """
 
-    def __init__(self, val: Share = 0.1, seed: Seed = 0, batch_size: Batch = 64):
-        self.val, self.seed, self.batch_size = val, seed, batch_size
+    redrawn: ClassVar[dict[str, Any]] = {"resplit": True}
+
+    def __init__(
+        self, val: Share = 0.1, resplit: bool = False, seed: Seed = 0, batch_size: Batch = 64
+    ):
+        self.val, self.resplit, self.seed, self.batch_size = val, resplit, seed, batch_size
 
     def load(self) -> ImageSet:
         """Reads the images and labels, and splits them."""
@@ -37,7 +43,8 @@ class Digits:
         pixels = rows[:, :64].view(-1, 1, 8, 8)
         images = (pixels * (255 / 16)).round().to(torch.uint8)
         labels = rows[:, 64].long()
-        rest, test = stratified_split(labels, torch.arange(len(labels)), 360, 0, "test")
+        key = self.seed if self.resplit else 0
+        rest, test = stratified_split(labels, torch.arange(len(labels)), 360, key, "test")
         train, val = stratified_split(labels, rest, share_size(self.val, rest), self.seed, "val")
         mean, std = channel_statistics(images, train)
         names = tuple(str(digit) for digit in range(10))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Cells:
         seed: of the images.
         batch_size: images of a training batch over all processes.
     """
+
+    redrawn: ClassVar[dict[str, Any]] = {}  # by the seed alone
 
     def __init__(
         self,

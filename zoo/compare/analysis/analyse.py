@@ -10,9 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import families, grouped, growth_of_gaps, task_averages
+from zoo.compare.analysis.aggregate import (
+    contrasts_of,
+    families,
+    grouped,
+    growth_of_gaps,
+    task_averages,
+)
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.fairness import fairness_warnings
+from zoo.compare.analysis.items import sources_of
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
 from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
 from zoo.compare.analysis.record import Declared, Environment, Record
@@ -33,6 +40,10 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
     results = (result_of(run.id, folders) for run in runs)
     texts = {json.dumps([r.versions, r.machine]) for r in results if r}
     places = place_summaries(runs, declared)
+    by_place = dict(grouped(runs, lambda run: run.place))
+    for place, contrast in contrasts_of(places):
+        pairing = Pairing.of(by_place[place.title], contrast.arm, contrast.baseline)
+        contrast.sources = sources_of(pairing, folders)
     return replace(
         record,
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
@@ -99,12 +110,10 @@ def place_summary(
     arms = {name: arm_summary(group) for name, group in grouped(runs, lambda run: run.arm)}
     first = runs[0]
     ended = next((run for run in runs if run.ended), first)
-    delta = declared.effects.get(first.task, 0.0)
     compared = [(a, b) for a, b in declared.baselines.items() if a in arms and b in arms]
     contrasts, evidence = [], []
     for arm, baseline in compared:
-        digests = digests_to_share(declared, arm, baseline)
-        contrast, differences = contrast_of(runs, arm, baseline, digests, delta)
+        contrast, differences = contrast_of(runs, arm, baseline, declared)
         contrasts.append(contrast)
         evidence.append(differences)
     fair = [] if declared.null else compared  # the seeds of a null comparison differ on purpose
@@ -124,7 +133,7 @@ def place_summary(
 
 
 def contrast_of(
-    runs: Sequence[Run], arm: str, baseline: str, digests: Sequence[str], delta: float
+    runs: Sequence[Run], arm: str, baseline: str, declared: Declared
 ) -> tuple[Contrast, Evidence]:
     """One arm against its baseline at one place, without verdict, and the evidence for that.
 
@@ -132,8 +141,7 @@ def contrast_of(
         runs: at the place.
         arm: name of the arm.
         baseline: name of the arm that it is compared with.
-        digests: keys of those that must be equal in a pair.
-        delta: the smallest difference that matters.
+        declared: of the comparison.
     """
     pairing = Pairing.of(runs, arm, baseline)
     differences = pairing.differences()
@@ -145,8 +153,10 @@ def contrast_of(
         launched=len(pairing.ours),
         untrained=pairing.untrained(),
         stake=pairing.stake(),
-        unequal=pairing.why_unequal(digests),
-        delta=delta,
+        unequal=pairing.why_unequal(
+            digests_to_share(declared, arm, baseline), runs[0].place in declared.varied
+        ),
+        delta=declared.effects.get(runs[0].task, 0.0),
     )
     return Contrast(
         arm=arm,

@@ -57,16 +57,18 @@ class Pairing:
                 differences[pair] = sign * (ours - theirs)
         return differences
 
-    def why_unequal(self, keys: Sequence[str]) -> str:
+    def why_unequal(self, keys: Sequence[str], varied: bool = False) -> str:
         """Why the two arms may not be compared pair by pair; empty where they may.
 
         Args:
             keys: of the digests that both runs of a pair must share; with any, all pairs must have
                 read the same data.
+            varied: whether each pair has data of its own, by plan.
         """
         reasons = (PAIRED_DIGESTS[key] for key in keys if self.differ(key))
         data = {run.data_digest for both in self.ended() for run in both}
-        return next(reasons, "the pairs read different data" if keys and len(data) > 1 else "")
+        mixed = keys and len(data) > 1 and not varied
+        return next(reasons, "the pairs read different data" if mixed else "")
 
     def ended(self) -> list[tuple[Run, Run]]:
         """The pairs of which both runs ended."""

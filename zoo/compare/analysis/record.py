@@ -53,6 +53,7 @@ class Declared:
         references: for each task the score that counts as 1 in averages.
         published: scores of papers by task, name of the row and depth.
         null: whether an arm is compared with itself.
+        varied: titles of the places at which each pair has data of its own.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Declared:
     references: dict[str, Number] = field(default_factory=dict)
     published: dict[str, dict[str, dict[Depth, Number]]] = field(default_factory=dict)
     null: bool = False
+    varied: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

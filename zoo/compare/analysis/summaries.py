@@ -16,6 +16,21 @@ class View(Interval):
     pairs: int
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where the uncertainty of a mean gap comes from.
+
+    Args:
+        gap: its mean with an interval for other pairs and other test examples.
+        pairs: share of the variance that other seeds, or other data, make.
+        examples: share that the choice of the test examples makes.
+    """
+
+    gap: Interval
+    pairs: float
+    examples: float
+
+
 @dataclass(kw_only=True)
 class Contrast:
     """An arm against its baseline at a place; without a pair, what needs one keeps its default.
@@ -42,6 +57,7 @@ class Contrast:
         equivalence_holm_p: `equivalence_p` after Holm's correction.
         verdict: what may be said of the gap.
         failures: what may be said of runs that failed to train.
+        sources: of the uncertainty of the mean gap, where the outcomes of all examples are known.
         needed: number of pairs that a verdict needs.
     """
 
@@ -66,6 +82,7 @@ class Contrast:
     equivalence_holm_p: float = 1.0
     verdict: str = ""
     failures: str = ""
+    sources: Sources | None = None
     needed: int = 0
 
     def plain(self) -> dict[str, Any]:

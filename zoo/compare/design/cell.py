@@ -13,6 +13,8 @@ from zoo.run_folder import SCHEMA
 
 NO_EFFECT = ("run", "logger", "choices.logger")  # beginnings of keys that cannot change a result
 
+SEEDS: Values = {"seed": None, "data.seed": None}  # that tell the runs of an arm at a place apart
+
 
 @dataclass
 class Cell:
@@ -33,12 +35,12 @@ class Cell:
     @property
     def kind(self) -> str:
         """A digest that all seeds of an arm at a place share: the key of its measured costs."""
-        return digest({**result_keys(self.config), "seed": None})
+        return digest({**result_keys(self.config), **SEEDS})
 
     @property
     def recipe(self) -> str:
         """A digest that all seeds of an arm share at all depths of a family."""
-        return digest({**result_keys(self.config), "seed": None, "model.depth": None})
+        return digest({**result_keys(self.config), **SEEDS, "model.depth": None})
 
     def id(self, data_digest: str) -> str:
         """The address of its result, a digest of all that can change it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from zoo.compare.design.axes import (
 from zoo.compare.design.cell import Cell, digest
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_axes, check_size, check_values
+from zoo.compare.design.varied import data_of_pair
 from zoo.config import registry
 from zoo.config.compose import change, compose, having
 from zoo.config.config import Config
@@ -40,6 +42,7 @@ class Plan:
         baselines: for each arm but the baselines the arm that it is compared with.
         pairs: numbers of the pairs, which are also their seeds.
         cells: the runs.
+        varied: titles of the places at which each pair has data of its own.
     """
 
     places: list[Place]
@@ -47,6 +50,7 @@ class Plan:
     baselines: dict[str, str]
     pairs: list[int]
     cells: list[Cell]
+    varied: list[str]
 
     @property
     def deepest(self) -> list[Place]:
@@ -79,16 +83,25 @@ class Composer:
             self.composed[key] = compose(choices)
         return copy.deepcopy(self.composed[key])
 
+    def chosen(self, values: Values) -> Config:
+        """A configuration of the choices among some values, with default options."""
+        choices = {key: str(value) for key, value in values.items() if key in registry.GROUPS}
+        slots = self.base({"task": choices["task"]}).choices
+        if "connection" in choices and "long" in slots:  # a rule is meant for both
+            choices.setdefault("long", choices["connection"])
+        return self.base(choices)
+
+    def data_of_pair(self, values: Values, pair: int) -> Values:
+        """The options that give a pair data of its own; none where its data cannot vary."""
+        return data_of_pair(self.chosen(values).choices["data"], pair, values)
+
     def __call__(self, values: Values, seed: int) -> Config:
         """The configuration of some values and a seed.
 
         Options that these choices do not have are left out; `used` notes the names of the others.
         """
         choices = {key: str(value) for key, value in values.items() if key in registry.GROUPS}
-        slots = self.base({"task": choices["task"]}).choices
-        if "connection" in choices and "long" in slots:  # a rule is meant for both
-            choices.setdefault("long", choices["connection"])
-        config = self.base(choices)
+        config = self.chosen(values)
         known = flatten(config.plain())
         options = {key: value for key, value in values.items() if key in known}
         self.used |= {*choices, *options}
@@ -151,13 +164,24 @@ def plan(options: Comparison, axes: Axes) -> Plan:
             for pair, arm in itertools.product(pairs, arms):
                 of_arm = dict(arm.values) if several else options.arms[dict(arm.values)["arm"]]
                 values = {"task": task, **shared, **fixed, **dict(setting), **of_arm}
+                if options.vary == "data":
+                    values |= composer.data_of_pair(values, pair)
                 cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
     for key in words:
         if key not in composer.used:
             known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}
             near = having(cells[0].config, key) or suggest(key, known)
             raise ConfigError(f"unknown option {key}", "compare", near)
-    return Plan(places, arms, baselines, list(pairs), cells)
+    return Plan(places, arms, baselines, list(pairs), cells, varied_places(cells))
+
+
+def varied_places(cells: Sequence[Cell]) -> list[str]:
+    """The titles of the places whose pairs do not share one seed of the data."""
+    seeds: dict[str, set[Any]] = {}
+    for cell in cells:
+        data = cell.config.sections["data"]
+        seeds.setdefault(cell.place.title(), set()).add(data.get("seed"))
+    return [title for title, of_place in seeds.items() if len(of_place) > 1]
 
 
 def settings_of(stated: Values, words: Axes) -> tuple[list[tuple[tuple[str, Any], ...]], Values]:

@@ -33,6 +33,7 @@ class Comparison:
             where scores are averaged over tasks.
         published: for each task rows of papers, scores by depth, which figures show with the runs.
         null: compare the baseline with itself under other seeds.
+        vary: `data` gives each pair data of its own, where the source can; both arms share them.
         max_cells: more runs are refused.
         engine: what runs them.
         workers: processes; None: one for each GPU or core.
@@ -53,6 +54,7 @@ class Comparison:
         references: dict[str, float] = {},  # noqa: B006
         published: dict[str, dict[str, Any]] = {},  # noqa: B006
         null: bool = False,
+        vary: Literal["data", "nothing"] = "data",
         max_cells: Count = 2000,
         engine: Literal["local"] = "local",
         workers: Count | None = None,
@@ -64,6 +66,7 @@ class Comparison:
     ):
         self.arms, self.tasks, self.baseline, self.pairs = arms, tasks, baseline, pairs
         self.effects, self.references, self.null = effects, references, null
+        self.vary = vary
         self.published = with_text_keys(published)
         self.max_cells, self.engine = max_cells, engine
         self.workers, self.per_gpu = workers, per_gpu

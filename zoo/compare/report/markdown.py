@@ -66,6 +66,8 @@ def markdown(record: Record) -> str:
             f"{average.baseline} {number(average.baseline_iqm)}: gap "
             f"{'; '.join(filter(None, [interval(average.gap), range_without_a_task(average)]))}.",
         ]
+    if (uncertainty := tables.uncertainty(record)).rows:
+        lines += ["", f"{uncertainty.title}.", "", *table_lines(uncertainty)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
     warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]

@@ -98,7 +98,26 @@ def sentences(record: Record) -> list[str]:
 def caveats(record: Record) -> list[str]:
     """Sentences on what every verdict assumes."""
     keys = {key.partition(".")[0] for arm in record.declared.arms.values() for key in arm}
-    return [ONE_RECIPE if keys <= {"connection", "long"} else SEVERAL_RECIPES, *CAVEATS]
+    recipe = ONE_RECIPE if keys <= {"connection", "long"} else SEVERAL_RECIPES
+    return [recipe, *data_caveats(record), *CAVEATS]
+
+
+def data_caveats(record: Record) -> list[str]:
+    """Sentences on whether the pairs of each place have data of their own."""
+    varied, every = record.declared.varied, record.declared.places
+    fixed = [place for place in every if place not in varied]
+    sentences = []
+    if varied:
+        places = "" if not fixed else f" at {', '.join(varied)}"
+        sentences.append(
+            f"Each pair has data of its own{places}: intervals hold for other data too."
+        )
+    if fixed:
+        places = "" if not varied else f" at {', '.join(fixed)}"
+        sentences.append(
+            f"All pairs share one data set{places}: intervals hold for that one alone."
+        )
+    return sentences
 
 
 def warnings_first(record: Record) -> list[str]:

@@ -135,6 +135,23 @@ def further(record: Record) -> Table:
     )
 
 
+def uncertainty(record: Record) -> Table:
+    """Where the uncertainty of every mean gap comes from, where all outcomes are known."""
+
+    def cells(c: Contrast) -> list[str]:
+        assert c.sources is not None
+        shares = (c.sources.pairs, c.sources.examples)
+        return [interval(c.sources.gap), *(f"{100 * share:.0f} %" for share in shares)]
+
+    return contrast_table(
+        record,
+        "Where the uncertainty comes from",
+        "mean gap, for other pairs and test examples (95 %)|share of pairs|share of test examples",
+        cells,
+        lambda c: c.sources is not None,
+    )
+
+
 def secondary(record: Record) -> Table:
     """The gaps of every contrast by other measures."""
     names = ("best_on_validation", "finished_only")
