@@ -21,6 +21,7 @@ from zoo.compare.design.plan import Plan
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_size
 from zoo.config.compose import change, having
+from zoo.config.options import as_word
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, suggest
 
@@ -77,12 +78,13 @@ def check_tunable(name: str, cell: Cell) -> None:
     known = {key: value for key, value in flat.items() if not key.startswith(("choices.", "run."))}
     where = f"tune: {cell.place.title()}, {cell.arm}"
     if name not in known:
-        numbers = [key for key, value in known.items() if is_number(value) and key != "seed"]
+        fixed = {"seed", *filter(is_setting, known)}
+        numbers = [key for key, value in known.items() if is_number(value) and key not in fixed]
         near = having(cell.config, name) or suggest(name, numbers)
         raise ConfigError(f"unknown option {name}", where, near)
     value = known[name]
     if not is_number(value):
-        what = f"{name}={value!r} is no number"
+        what = f"{name}={as_word(value)} is no number"
         raise ConfigError(what, where, f"give it one, {name}=NUMBER, or tune another option")
     if value <= 0:
         what = f"{name}={value} times any factor is no grid"
