@@ -10,6 +10,7 @@ from typing import Any
 from zoo.compare.analysis.aggregate import grouped
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.tuned import Search, Trial
+from zoo.compare.design.axes import short
 from zoo.compare.report.chart import Axis, Chart, Series, isolated
 from zoo.compare.report.chart_scores import dodge
 from zoo.compare.report.formats import number
@@ -43,19 +44,19 @@ def sensitivity(searches: Sequence[Search], arms: Sequence[str]) -> Chart:
         arm = arms.index(search.arm)
         series += search_series(search, arm, dodge(arm, len(arms), at), worst)
         rows += [
-            [search.arm, number(trial["value"]), number(mean_score(trial)), every(trial),
+            [search.arm, f"{trial['value']:g}", number(mean_score(trial)), every(trial),
              "chosen" if trial["value"] == search.chosen else ""]
             for trial in search.trials
         ]  # fmt: skip
     metric = first.metric.replace("val/", "validation ", 1)
-    best = [f"{s.arm} has its best {metric} at {number(s.chosen)}" for s in searches]
+    best = [f"{s.arm} has its best {metric} at {s.chosen:g}" for s in searches]
     return Chart(
-        title=f"{first.place}: {metric} by {first.option}",
+        title=f"{first.place}: {short(first.option)}",
         words=f"{metric} by {first.option} at {first.place}. {'; '.join(best)}.",
         head=("arm", first.option, "mean", "every seed", ""),
         rows=rows,
         series=series,
-        x=Axis(f"{first.option} (logarithmic)", at, [number(value, 2) for value in values]),
+        x=Axis(f"{first.option} (logarithmic)", at, [f"{value:g}" for value in values]),
         y=Axis(metric),
         notes=[] if known else [(at[0], 0.0, "no run came to its end")],
         height=280,
@@ -75,7 +76,7 @@ def search_series(search: Search, arm: int, shift: float, worst: float) -> list[
     x = [math.log2(trial["value"]) + shift for trial in search.trials]
     means = [mean_score(trial) for trial in search.trials]
     points = [
-        (at, score, f"{name}, {number(trial['value'])}: {number(score) or 'no end'}")
+        (at, score, f"{name}, {trial['value']:g}: {number(score) or 'no end'}")
         for at, trial in zip(x, search.trials, strict=True)
         for score in trial["scores"]
     ]
@@ -83,7 +84,7 @@ def search_series(search: Search, arm: int, shift: float, worst: float) -> list[
     lost = [(at, worst, text) for at, score, text in points if score is None]
     texts = [f"{name}, mean: {number(mean)}" for mean in means]
     chosen = [
-        (at, mean, f"{name}: best at {number(search.chosen)}")
+        (at, mean, f"{name}: best at {search.chosen:g}")
         for at, mean, trial in zip(x, means, search.trials, strict=True)
         if trial["value"] == search.chosen and mean is not None
     ]

@@ -133,9 +133,10 @@ def curve_figures(record: Record, curves: Curves) -> Iterator[Figure]:
 def tuning_figures(record: Record) -> Iterator[Figure]:
     """Figures of the scores on validation against the values that were tried."""
     for part in chunks(sensitivity_charts(record), 2 * ROWS):
-        rows = -(-len(part) // 2)
-        figure = new_figure(8.4, 2.7 * rows + 0.4)
-        panels = figure.subplots(rows, 2, squeeze=False).flat
+        columns = min(len(part), 2)
+        rows = -(-len(part) // columns)
+        figure = new_figure(4.2 * columns, 2.7 * rows + 0.4)
+        panels = figure.subplots(rows, columns, squeeze=False).flat
         for axis, chart in itertools.zip_longest(panels, part):
             if chart:
                 draw(axis, chart)

@@ -6,15 +6,16 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.summaries import View
 from zoo.compare.analysis.tuned import Search
 from zoo.compare.execution.progress import duration
-from zoo.compare.report.formats import interval, number
+from zoo.compare.report.formats import interval
 from zoo.compare.report.tables import Table
 
 
 def chosen(record: Record) -> Table:
     """The best value of every search, its largest stable one and what was spent on it."""
     rows = [
-        [s.place, s.arm, s.option, number(s.configured), best_value(s),
-         number(s.stable) or "none", tried(s), f"{s.runs}", duration(s.seconds)]
+        [s.place, s.arm, s.option, f"{s.configured:g}", best_value(s),
+         "none" if s.stable is None else f"{s.stable:g}", tried(s), f"{s.runs}",
+         duration(s.seconds)]
         for s in (record.tuning.searches if record.tuning else ())
     ]  # fmt: skip
     head = "place|arm|option|configured|best|largest stable|tried|runs|time"
@@ -23,13 +24,13 @@ def chosen(record: Record) -> Table:
 
 def best_value(search: Search) -> str:
     """The best value, with a note where a better one may lie beyond those that were tried."""
-    return number(search.chosen) + (" (at the end of the grid)" if search.at_the_edge else "")
+    return f"{search.chosen:g}" + (" (at the end of the grid)" if search.at_the_edge else "")
 
 
 def tried(search: Search) -> str:
     """The values that were tried, and those that could not be."""
-    ends = f"{number(search.trials[0]['value'])} to {number(search.trials[-1]['value'])}"
-    refused = ", ".join(map(number, search.refused))
+    ends = f"{search.trials[0]['value']:g} to {search.trials[-1]['value']:g}"
+    refused = ", ".join(f"{value:g}" for value in search.refused)
     notes = [f"the option refuses {refused}"] if refused else []
     notes += [f"{search.lost} runs have no result"] if search.lost else []
     return ", ".join([f"{len(search.trials)}: {ends}", *notes])
