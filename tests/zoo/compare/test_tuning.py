@@ -349,8 +349,8 @@ def test_other_test_numbers_leave_the_choice_and_other_validation_numbers_do_not
     assert rewrite("val/") != before
 
 
-def test_a_dry_run_tells_the_budget(tmp_path, capsys):
-    words = ["compare", *SMALL, "tune=lr", "dry_run=true", f"dir={tmp_path / 'dry'}"]
-    assert main(words) == 0
-    out = capsys.readouterr().out
-    assert "tuning optimizer.lr adds 20 to 36 runs" in out
+def test_a_dry_run_tells_the_budget(compared, capsys):
+    words = [*SMALL, "tune=lr,optimizer.weight_decay", "dry_run=true", f"dir={compared}"]
+    assert main(["compare", *words]) == 0
+    said = "tuning optimizer.lr and optimizer.weight_decay adds 40 to 72 runs"
+    assert said in capsys.readouterr().out

@@ -90,7 +90,7 @@ def search_series(search: Search, arm: int, shift: float, worst: float) -> list[
     ]
     marks = [
         Series(kind, [at for at, _, _ in some], [y for _, y, _ in some],
-               [text for _, _, text in some], arm, search.arm)
+               [text for _, _, text in some], arm, search.arm, [False] * len(some))
         for kind, some in (("runs", dots), ("end", lost), ("chosen", chosen))
         if some
     ]  # fmt: skip
