@@ -20,6 +20,7 @@ from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import fit_command
 from zoo.compare.design.plan import Plan, plan
 from zoo.compare.design.spec import Comparison, declare
+from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.dry_run import listing
 from zoo.compare.execution.engine import Engine
@@ -27,6 +28,7 @@ from zoo.compare.execution.local import local_engine
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Job, run_all
 from zoo.compare.execution.store import Store
+from zoo.compare.execution.tuning_runs import Tuned, announcement, tune
 from zoo.compare.report.sources import PLAN
 from zoo.compare.report.wandb_sync import sync
 from zoo.compare.report.write import write_all
@@ -50,7 +52,7 @@ class Underway:
         name: of its declaration.
         words: of the command line.
         options: as declared.
-        plan: of its runs.
+        tuned: its runs, after tuning where some option is tuned.
         store: that holds them.
         engine: that runs them.
     """
@@ -58,9 +60,14 @@ class Underway:
     name: str
     words: Sequence[str]
     options: Comparison
-    plan: Plan
+    tuned: Tuned
     store: Store
     engine: Engine
+
+    @property
+    def plan(self) -> Plan:
+        """All runs that are compared."""
+        return self.tuned.plan
 
     def costs(self) -> tuple[dict[str, Cost], dict[str, str]]:
         """The cost of each kind of run, and for the kinds that have none the reason."""
@@ -100,6 +107,7 @@ class Underway:
     def record(self, runs: list[Run]) -> Record:
         """The record of the comparison without what is computed of its runs."""
         options, plan = self.options, self.plan
+        compared, tuning = self.tuned.split(runs)
         return Record(
             schema=SCHEMA,
             name=self.name,
@@ -114,8 +122,10 @@ class Underway:
                 published=options.published,
                 null=options.null,
                 varied=plan.varied,
+                tuned=list(dict.fromkeys(s.option for s in self.tuned.searches)),
             ),
-            cells=runs,
+            cells=compared,
+            tuning=tuning,
         )
 
 
@@ -127,10 +137,15 @@ def compare(words: Sequence[str]) -> Report:
     """
     name, options, axes = declare(words)
     planned = plan(options, axes)
+    names = tuned_options(options, planned, axes)
     store = Store(folder_of(name, options, words))
     store.clean_up()
     with log_to_stderr(), local_engine(options, store) as engine:
-        underway = Underway(name, words, options, planned, store, engine)
+        tuned = Tuned(planned)
+        if names and not options.dry_run:
+            seeds = seeds_of_tuning(options.tune_seeds, planned.pairs)
+            planned = (tuned := tune(planned, names, seeds, store, engine)).plan
+        underway = Underway(name, words, options, tuned, store, engine)
         log.info("%d runs in %s", len(planned.cells), store.path)
         costs, unmeasured = underway.costs()
         runs = [underway.run(cell, costs.get(cell.kind)) for cell in planned.cells]
@@ -141,7 +156,10 @@ def compare(words: Sequence[str]) -> Report:
         }
         jobs = underway.jobs(runs, costs)
         if options.dry_run:
-            return listing(runs, jobs, failed, store, engine, planned.hypotheses)
+            listed = listing(runs, jobs, failed, store, engine, planned.hypotheses)
+            seconds = sum(job.estimate for job in jobs) / engine.free
+            more = announcement(planned, names, options.tune_seeds, seconds)
+            return replace(listed, text="\n".join(filter(None, [listed.text, more])))
         record, plan_file = underway.record(runs), store.path / PLAN
         atomic_write(plan_file, json.dumps(record.plain()))
         try:
@@ -150,9 +168,9 @@ def compare(words: Sequence[str]) -> Report:
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-    failed |= tally.failed
-    record.cells = [underway.with_outcome(run, failed.get(run.id, "")) for run in runs]
-    record = analysed(record, [store.path])
+    failed |= tally.failed | tuned.failed
+    ended = [underway.with_outcome(run, failed.get(run.id, "")) for run in runs]
+    record = analysed(underway.record(ended), [store.path])
     text = write_all(record, store.path)
     plan_file.unlink(missing_ok=True)
     if options.mirror and axes.get("logger") != ["none"]:

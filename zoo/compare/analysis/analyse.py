@@ -26,6 +26,7 @@ from zoo.compare.analysis.record import Declared, Environment, Record
 from zoo.compare.analysis.results import result_of
 from zoo.compare.analysis.runs import WAITING, Run
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
+from zoo.compare.analysis.tuned import gaps_beside
 from zoo.compare.analysis.verdict import corrected, failures, verdict
 
 
@@ -39,13 +40,14 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
     runs, declared = record.cells, record.declared
     results = (result_of(run.id, folders) for run in runs)
     texts = {json.dumps([r.versions, r.machine]) for r in results if r}
-    places = place_summaries(runs, declared)
+    places, tuning = place_summaries(runs, declared), record.tuning
     by_place = dict(grouped(runs, lambda run: run.place))
     for place, contrast in contrasts_of(places):
         pairing = Pairing.of(by_place[place.title], contrast.arm, contrast.baseline)
         contrast.sources = sources_of(pairing, folders)
     return replace(
         record,
+        tuning=tuning and replace(tuning, gaps=gaps_beside(tuning, runs, declared.baselines)),
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
         places=places,
         slopes=growth_of_gaps(places, declared.baselines),
@@ -177,6 +179,7 @@ def digests_to_share(declared: Declared, arm: str, baseline: str) -> tuple[str, 
         return ()
     ours, theirs = (declared.arms.get(name, {}) for name in (arm, baseline))
     differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    differing |= {key for key in declared.tuned if not key.startswith("optimizer.")}
     only_connection = all(key.partition(".")[0] in ("connection", "long") for key in differing)
     return tuple(key for key in PAIRED_DIGESTS if only_connection or key not in START_DIGESTS)
 

@@ -13,6 +13,7 @@ from annotated_types import Predicate
 
 from zoo.compare.analysis.runs import Number, Run
 from zoo.compare.analysis.summaries import Average, PlaceSummary, Slope
+from zoo.compare.analysis.tuned import Tuning
 
 Depth = Annotated[str, Predicate(str.isdecimal)]  # JSON has only texts for keys
 
@@ -54,6 +55,7 @@ class Declared:
         published: scores of papers by task, name of the row and depth.
         null: whether an arm is compared with itself.
         varied: titles of the places at which each pair has data of its own.
+        tuned: options of which every arm has its own best value on validation.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Declared:
     published: dict[str, dict[str, dict[Depth, Number]]] = field(default_factory=dict)
     null: bool = False
     varied: list[str] = field(default_factory=list)
+    tuned: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -82,6 +85,7 @@ class Record:
         overall: averages over tasks.
         mixing: for each arm what its connection mixes.
         cells: its runs.
+        tuning: what was tuned, and the runs without it; None where nothing was.
         homes: folders that hold the runs, where these lie in other comparisons.
     """
 
@@ -95,6 +99,7 @@ class Record:
     overall: list[Average] = field(default_factory=list)
     mixing: dict[str, Mixing] = field(default_factory=dict)
     cells: list[Run]
+    tuning: Tuning | None = None
     homes: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
@@ -102,6 +107,9 @@ class Record:
         plain = asdict(self) | {"cells": [run.plain() for run in self.cells]}
         for place, row in zip(self.places, plain["places"], strict=True):
             row["contrasts"] = [contrast.plain() for contrast in place.contrasts]
-        if not self.homes:
-            del plain["homes"]
+        if self.tuning:
+            plain["tuning"] = self.tuning.plain()
+        for key in ("homes", "tuning"):
+            if not plain[key]:
+                del plain[key]
         return plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zoo.compare.design.axes import Place, Values
 from zoo.config.config import Config
@@ -25,22 +25,26 @@ class Cell:
         arm: name of the arm.
         pair: number of the pair.
         config: of the run.
+        tuned: options whose values were chosen on validation, and these.
     """
 
     place: Place
     arm: str
     pair: int
     config: Config
+    tuned: Values = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
-        """A digest that all seeds of an arm at a place share: the key of its measured costs."""
-        return digest({**result_keys(self.config), **SEEDS})
+        """A digest of what costs depend on, which all seeds of an arm at a place share."""
+        free = (f"optimizer.{key}" for key in self.config.sections["optimizer"])
+        return digest({**result_keys(self.config), **SEEDS, **dict.fromkeys(free)})
 
     @property
     def recipe(self) -> str:
         """A digest that all seeds of an arm share at all depths of a family."""
-        return digest({**result_keys(self.config), **SEEDS, "model.depth": None})
+        apart = {**SEEDS, "model.depth": None, **dict.fromkeys(self.tuned, "tuned")}
+        return digest({**result_keys(self.config), **apart})
 
     def id(self, data_digest: str) -> str:
         """The address of its result, a digest of all that can change it."""

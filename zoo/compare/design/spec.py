@@ -34,6 +34,8 @@ class Comparison:
         published: for each task rows of papers, scores by depth, which figures show with the runs.
         null: compare the baseline with itself under other seeds.
         vary: `data` gives each pair data of its own, where the source can; both arms share them.
+        tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
+        tune_seeds: seeds of tuning, which no pair has.
         max_cells: more runs are refused.
         engine: what runs them.
         workers: processes; None: one for each GPU or core.
@@ -55,6 +57,8 @@ class Comparison:
         published: dict[str, dict[str, Any]] = {},  # noqa: B006
         null: bool = False,
         vary: Literal["data", "nothing"] = "data",
+        tune: list[str] = [],  # noqa: B006
+        tune_seeds: Count = 2,
         max_cells: Count = 2000,
         engine: Literal["local"] = "local",
         workers: Count | None = None,
@@ -68,6 +72,7 @@ class Comparison:
         self.effects, self.references, self.null = effects, references, null
         self.vary = vary
         self.published = with_text_keys(published)
+        self.tune, self.tune_seeds = tune, tune_seeds
         self.max_cells, self.engine = max_cells, engine
         self.workers, self.per_gpu = workers, per_gpu
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror
@@ -105,6 +110,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
         raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
     if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
         named["baseline"] = [", ".join(map(str, baseline))]
+    if "tune" in named:  # one option or several
+        named["tune"] = [[n for v in named["tune"] for n in (v if isinstance(v, list) else [v])]]
     changes: Values = {
         key: take_single(named, key, named[key]) for key in list(named) if key in known
     }

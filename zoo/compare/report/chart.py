@@ -37,9 +37,10 @@ class Series:
     """Points that are drawn alike.
 
     Args:
-        kind: `runs`, marks of runs; `mean`, a line of means; `curve`, lines of runs; `end`, where
-            runs diverged; `spike`, `skip` and `rollback`, events; `pairs`, differences; `gap`,
-            their mean with its interval; `published`, a line of a paper.
+        kind: `runs`, marks of runs; `mean`, a line of means; `chosen`, a ring around the best mean;
+            `curve`, lines of runs; `end`, where runs diverged; `spike`, `skip` and `rollback`,
+            events; `pairs`, differences; `gap`, their mean with its interval; `published`, a line
+            of a paper.
         x: of the points; None separates two lines.
         y: of the points; None separates two lines.
         texts: shown at the points.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
 PUBLISHED: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": "--"}
-EVENT_MARKERS = {"end": "x", **{kind: marker for kind, (marker, _) in MARKS.items()}}
+EVENT_MARKERS = {"end": "x", "chosen": "o", **{kind: marker for kind, (marker, _) in MARKS.items()}}
 LONG_TICKS = 40  # letters of all ticks above which they are turned
 
 
@@ -85,8 +85,9 @@ def draw_series(axis: Axes, s: Series) -> None:
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
                       textcoords="offset points", color="0.35")  # fmt: skip
     elif s.kind in EVENT_MARKERS:
-        axis.plot(x, y, **style | {"marker": EVENT_MARKERS[s.kind]}, markersize=7, linestyle="none",
-                  fillstyle="none")  # fmt: skip
+        size = 13 if s.kind == "chosen" else 7
+        axis.plot(x, y, **style | {"marker": EVENT_MARKERS[s.kind]}, markersize=size,
+                  linestyle="none", fillstyle="none")  # fmt: skip
     else:
         last = [i - 1 for i, value in enumerate(x) if math.isnan(value)]
         axis.plot(x, y, **style, linestyle=dash, linewidth=0.9, alpha=0.8, markevery=last,

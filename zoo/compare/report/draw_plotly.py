@@ -14,7 +14,8 @@ from zoo.compare.report.style import look, visible
 
 JSON = dict[str, Any]
 EVENT_SYMBOLS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
-          "rollback": "triangle-left-open"}  # fmt: skip
+          "rollback": "triangle-left-open", "chosen": "circle-open"}  # fmt: skip
+SIZES = {"end": 10, "chosen": 20}  # of marks that stand for no run, and that ring a mean
 MARKED = 4  # points of a curve up to which they are marked
 
 
@@ -57,8 +58,8 @@ def arm_style(s: Series) -> JSON:
         rim = {"color": "@paper", "width": 1}
         return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **error_bar(s)}
     if s.kind in EVENT_SYMBOLS:
-        size = 10 if s.kind == "end" else 9
-        return {"mode": "markers", "marker": mark | {"symbol": EVENT_SYMBOLS[s.kind], "size": size}}
+        symbol = {"symbol": EVENT_SYMBOLS[s.kind], "size": SIZES.get(s.kind, 9)}
+        return {"mode": "markers", "marker": mark | symbol}
     lengths = "".join("." if x is not None else " " for x in s.x).split()
     few = max(map(len, lengths)) <= MARKED
     return {

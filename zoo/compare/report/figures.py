@@ -16,6 +16,7 @@ from zoo.compare.report.chart import Chart, better_direction
 from zoo.compare.report.chart_curves import learning_curves
 from zoo.compare.report.chart_gaps import forest
 from zoo.compare.report.chart_scores import scores_of
+from zoo.compare.report.chart_tuning import sensitivity_charts
 from zoo.compare.report.draw_matplotlib import draw, legend
 from zoo.probes.plots import new_figure
 
@@ -29,7 +30,9 @@ DPI = 200
 
 
 def draw_all(record: Record, curves: Curves, folder: Path) -> None:
-    """Writes the figures `score`, `gaps` and `curves`, each continued in `score-2` and so on.
+    """Writes the figures `score`, `gaps`, `curves` and, where some option was tuned, `tuning`.
+
+    Each is continued in `score-2` and so on.
 
     Args:
         record: of the comparison.
@@ -43,6 +46,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
         "score": score_figures(record),
         "gaps": gap_figures(record),
         "curves": curve_figures(record, curves),
+        "tuning": tuning_figures(record),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
         for old in (folder / f"{name}.{kind}", *folder.glob(f"{name}-[0-9]*.{kind}")):
@@ -123,6 +127,22 @@ def curve_figures(record: Record, curves: Curves) -> Iterator[Figure]:
             for axis, chart in zip(row, charts, strict=False):
                 draw(axis, chart, measure=shown_measure(chart))
         legend(figure, arms, [])
+        yield figure
+
+
+def tuning_figures(record: Record) -> Iterator[Figure]:
+    """Figures of the scores on validation against the values that were tried."""
+    for part in chunks(sensitivity_charts(record), 2 * ROWS):
+        columns = min(len(part), 2)
+        rows = -(-len(part) // columns)
+        figure = new_figure(4.2 * columns, 2.7 * rows + 0.4)
+        panels = figure.subplots(rows, columns, squeeze=False).flat
+        for axis, chart in itertools.zip_longest(panels, part):
+            if chart:
+                draw(axis, chart)
+            else:
+                axis.set_visible(False)
+        legend(figure, list(record.declared.arms), part)
         yield figure
 
 

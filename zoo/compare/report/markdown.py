@@ -9,7 +9,7 @@ from typing import Any
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import tables, tables_runs
+from zoo.compare.report import tables, tables_runs, tables_tuning
 from zoo.compare.report.formats import interval, number, range_without_a_task, why_no_score
 from zoo.compare.report.sentences import caveats, sentences
 from zoo.compare.report.tables import Table
@@ -68,6 +68,9 @@ def markdown(record: Record) -> str:
         ]
     if (uncertainty := tables.uncertainty(record)).rows:
         lines += ["", f"{uncertainty.title}.", "", *table_lines(uncertainty)]
+    if record.tuning:
+        for table in (tables_tuning.beside(record), tables_tuning.chosen(record)):
+            lines += ["", f"{table.title}:", "", *table_lines(table)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
     warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]

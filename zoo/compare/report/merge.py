@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
+from zoo.compare.report.join_tuning import join_tuning
 from zoo.compare.report.sources import join_declared, join_runs, read_source
 from zoo.compare.report.write import write_all
 from zoo.errors import ConfigError, quoted
@@ -53,6 +54,7 @@ def report(words: Sequence[str]) -> Report:
         command=" && ".join(commands),
         declared=join_declared(sources),
         cells=join_runs(sources),
+        tuning=join_tuning(sources),
     )
     record = analysed(joint, folders)
     return Report(record.plain(), write_all(record, target, folders))

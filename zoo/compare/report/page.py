@@ -20,7 +20,7 @@ from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing_matrices import LENGTH
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import sentences, tables, tables_runs
+from zoo.compare.report import sentences, tables, tables_runs, tables_tuning
 from zoo.compare.report.formats import keys_and_values
 from zoo.compare.report.panels import Panels
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
@@ -73,6 +73,7 @@ def environment() -> Environment:
     templates.globals |= {
         "tables": tables,
         "runs": tables_runs,
+        "tuning": tables_tuning,
         "sentences": sentences,
         "shapes": SHAPES,
     }

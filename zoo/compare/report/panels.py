@@ -14,6 +14,7 @@ from zoo.compare.report.chart_curves import learning_curves
 from zoo.compare.report.chart_gaps import forest
 from zoo.compare.report.chart_mixing import mixing_charts
 from zoo.compare.report.chart_scores import costs_of, scores_of
+from zoo.compare.report.chart_tuning import sensitivity_charts
 from zoo.compare.report.draw_plotly import to_plotly
 
 
@@ -65,6 +66,7 @@ class Panels:
         self.curves = list(self.of_curves(record, curves))
         self.costs = list(self.of_costs(record))
         self.mixing = self.add(mixing_charts(record.mixing))
+        self.tuning = self.add(sensitivity_charts(record))
 
     def add(self, charts: Iterable[Chart], group: str = "") -> list[PageFigure]:
         """Adds charts to `plain` and returns them with their ids."""

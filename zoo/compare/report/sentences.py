@@ -13,6 +13,11 @@ from zoo.compare.report.formats import interval
 
 ONE_RECIPE = "One set of hyperparameters for all arms; none was tuned for this comparison."
 SEVERAL_RECIPES = "Arms set options beside the connection; they stand under the arms of the report."
+TUNED = (
+    "Every arm has its own best {options} at every place, from a search on validation that had the "
+    "same grid, budget and seeds for all arms ({seeds}, which are no pair's); no test number was "
+    "read by it. Nothing else was tuned."
+)
 CAVEATS = (
     "Every run is judged at its last step. A run that diverged or ended below chance is at chance.",
     "These tasks are no sample of all tasks.",
@@ -98,8 +103,24 @@ def sentences(record: Record) -> list[str]:
 def caveats(record: Record) -> list[str]:
     """Sentences on what every verdict assumes."""
     keys = {key.partition(".")[0] for arm in record.declared.arms.values() for key in arm}
-    recipe = ONE_RECIPE if keys <= {"connection", "long"} else SEVERAL_RECIPES
-    return [recipe, *data_caveats(record), *CAVEATS]
+    recipes = [] if keys <= {"connection", "long"} else [SEVERAL_RECIPES]
+    return [
+        *(recipes or ([] if record.tuning else [ONE_RECIPE])),
+        *tuned(record),
+        *data_caveats(record),
+        *CAVEATS,
+    ]
+
+
+def tuned(record: Record) -> list[str]:
+    """A sentence on what was tuned, and one on the places where it was not."""
+    if not record.tuning:
+        return []
+    options, seeds = " and ".join(record.declared.tuned), record.tuning.seeds
+    searched = {search.place for search in record.tuning.searches}
+    others = [place.title for place in record.places if place.title not in searched]
+    said = [TUNED.format(options=options, seeds=f"seeds {', '.join(map(str, seeds))}")]
+    return said + ([f"Nothing was tuned at {'; '.join(others)}."] if others else [])
 
 
 def data_caveats(record: Record) -> list[str]:

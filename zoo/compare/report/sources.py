@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from typing_extensions import TypedDict
+
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.tuned import Search, Tuning
 from zoo.compare.typed import typed
 from zoo.errors import ConfigError
 from zoo.run_folder import SCHEMA
@@ -22,6 +25,15 @@ ALONE = "report these folders one by one"
 AGAIN = "write the report again from the folders of the runs"
 
 
+class TuningRows(TypedDict):
+    """What tuning did, as JSON has it; named as in `Tuning`."""
+
+    seeds: list[int]
+    searches: list[Any]
+    configured: list[Any]
+    gaps: list[Any]
+
+
 @dataclass(kw_only=True)
 class Header:
     """The fields of a record that are read back as they are; fields are named as in `Record`."""
@@ -30,10 +42,11 @@ class Header:
     command: str
     cells: list[Any]
     homes: list[str] = field(default_factory=list)
+    tuning: TuningRows | None = None
 
 
 HEADER = {key.name for key in fields(Header)}
-T = TypeVar("T", Header, Run, Declared)
+T = TypeVar("T", Header, Run, Declared, Search)
 
 
 @dataclass
@@ -74,10 +87,18 @@ def read_source(path: Path) -> Source:
         command=header.command,
         declared=part(Declared, plain["declared"], "what is declared", file),
         cells=[run_of(row, file) for row in header.cells],
+        tuning=header.tuning and tuning_of(header.tuning, file),
         homes=header.homes,
     )
     check_arms(record, file)
     return Source(path, record)
+
+
+def tuning_of(rows: TuningRows, file: Path) -> Tuning:
+    """What tuning did, from its part of a record."""
+    searches = [part(Search, row, "a search", file) for row in rows["searches"]]
+    configured = [run_of(row, file) for row in rows["configured"]]
+    return Tuning(seeds=rows["seeds"], searches=searches, configured=configured)
 
 
 def run_of(row: Any, file: Path) -> Run:
@@ -128,7 +149,8 @@ def check_homes(homes: Sequence[str], file: Path) -> None:
 
 def join_declared(sources: Sequence[Source]) -> Declared:
     """What all folders declare, as one; ConfigError where two disagree."""
-    joint = Declared(null=sources[0].record.declared.null)
+    tuned = dict.fromkeys(key for source in sources for key in source.record.declared.tuned)
+    joint = Declared(null=sources[0].record.declared.null, tuned=list(tuned))
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published"):

@@ -1,0 +1,229 @@
+"""Fair tuning: the runs that search each arm's best values, on validation and seeds of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from zoo.compare.analysis.runs import Number, Run
+from zoo.compare.analysis.tuned import Search, Trial, Tuning, Validation, validation_of
+from zoo.compare.design.axes import Place
+from zoo.compare.design.cell import Cell
+from zoo.compare.design.plan import Plan
+from zoo.compare.design.tuning import (
+    FACTORS,
+    MOST,
+    best,
+    beyond,
+    changed,
+    is_allowed,
+    largest_stable,
+    models,
+    value_at,
+)
+from zoo.compare.execution.costs import measure_costs
+from zoo.compare.execution.engine import Engine
+from zoo.compare.execution.progress import Progress, duration
+from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.store import Store
+
+log = logging.getLogger("zoo")
+
+
+@dataclass
+class Tuned:
+    """What came of tuning.
+
+    Args:
+        plan: every pair at each arm's own best values, and every pair at the configured ones.
+        seeds: of the tuning runs.
+        searches: that chose the best values.
+        failed: for each run that failed the reason, by its address.
+    """
+
+    plan: Plan
+    seeds: list[int] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def split(self, runs: Sequence[Run]) -> tuple[list[Run], Tuning | None]:
+        """The runs that are compared, and what was tuned with the runs at the configured values.
+
+        Args:
+            runs: of the plan, in its order.
+        """
+        if not self.searches:
+            return list(runs), None
+        both = list(zip(runs, self.plan.cells, strict=True))
+        configured = [run for run, cell in both if not cell.tuned]
+        compared = [run for run, cell in both if cell.tuned]
+        return compared, Tuning(seeds=self.seeds, searches=self.searches, configured=configured)
+
+
+@dataclass
+class Hunt:
+    """A search under way: one option of one arm at one place.
+
+    Args:
+        cell: the arm there, at the best values of the options before.
+        option: that is tuned.
+        ids: addresses of its runs, by factor.
+        seen: what may be seen of them, by factor; None for a run without a result.
+        refused: values that the option does not take.
+    """
+
+    cell: Cell
+    option: str
+    ids: dict[float, list[str]] = field(default_factory=dict)
+    seen: dict[float, list[Validation | None]] = field(default_factory=dict)
+    refused: set[Number] = field(default_factory=set)
+
+    def value(self, factor: float) -> Number:
+        """The configured value times a factor."""
+        return value_at(self.cell, self.option, factor)
+
+    def takes(self, factor: float) -> bool:
+        """Whether the option takes its configured value times a factor; notes it where not."""
+        allowed = is_allowed(self.cell, {self.option: self.value(factor)})
+        if not allowed:
+            self.refused.add(self.value(factor))
+        return allowed
+
+    def at(self, factor: float, seed: int) -> Cell:
+        """The run at a factor with a seed."""
+        return changed(self.cell, {self.option: self.value(factor)}, seed)
+
+    @property
+    def scores(self) -> dict[float, list[Number | None]]:
+        """The scores on validation, by factor."""
+        return {f: [v.score if v else None for v in self.seen[f]] for f in sorted(self.seen)}
+
+    @property
+    def results(self) -> list[Validation]:
+        """What may be seen of all runs that have a result."""
+        return [result for seen in self.seen.values() for result in seen if result]
+
+    @property
+    def chosen(self) -> float:
+        """The best factor so far."""
+        return best(self.scores, any(r.higher_is_better for r in self.results))
+
+    def wanted(self) -> list[float]:
+        """The factors to try next."""
+        return [factor for factor in beyond(self.seen, self.chosen) if self.takes(factor)]
+
+    def search(self) -> Search:
+        """The record of this search."""
+        results, scores = self.results, self.scores
+        return Search(
+            place=self.cell.place.title(),
+            arm=self.cell.arm,
+            option=self.option,
+            metric=results[0].metric if results else "",
+            higher_is_better=any(r.higher_is_better for r in results),
+            configured=self.value(1.0),
+            chosen=self.value(self.chosen),
+            stable=largest_stable({self.value(f): scores[f] for f in scores}),
+            trials=[Trial(value=self.value(f), scores=scores[f], runs=self.ids[f]) for f in scores],
+            refused=sorted(self.refused),
+            lost=sum(result is None for seen in self.seen.values() for result in seen),
+            seconds=sum(r.seconds for r in results),
+        )
+
+
+def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engine: Engine) -> Tuned:
+    """Searches the best values of some options for every arm at every place, on validation.
+
+    Args:
+        plan: at the configured values.
+        names: of the options, tuned one after another.
+        seeds: of the runs.
+        store: that holds finished runs.
+        engine: that runs the others.
+    """
+    tuned, cells = Tuned(plan, seeds), models(plan)
+    for option in names:
+        hunts = [Hunt(cell, option) for cell in cells]
+        waiting = {place: set(FACTORS) for place in plan.places}
+        while waiting:
+            tuned.failed |= try_all(hunts, waiting, seeds, store, engine)
+            wanted = {
+                place: {f for h in hunts if h.cell.place == place for f in h.wanted()}
+                for place in waiting
+            }
+            waiting = {place: factors for place, factors in wanted.items() if factors}
+        tuned.searches += [hunt.search() for hunt in hunts]
+        cells = [hunt.at(hunt.chosen, hunt.cell.config.seed) for hunt in hunts]
+    chosen = {(cell.place, cell.arm): cell.tuned for cell in cells}
+    best_cells = [changed(c, chosen[c.place, c.arm], c.config.seed) for c in plan.cells]
+    tuned.plan = replace(plan, cells=[*best_cells, *plan.cells])
+    return tuned
+
+
+def try_all(
+    hunts: Sequence[Hunt],
+    waiting: Mapping[Place, Collection[float]],
+    seeds: Sequence[int],
+    store: Store,
+    engine: Engine,
+) -> dict[str, str]:
+    """Runs some factors of every arm at some places; gives the reason for each run that failed.
+
+    Args:
+        hunts: of one option, which are changed.
+        waiting: for each place the factors to try.
+        seeds: of the runs.
+        store: that holds finished runs.
+        engine: that runs the others.
+    """
+    trials = [
+        (hunt, factor, [hunt.at(factor, seed) for seed in seeds])
+        for hunt in hunts
+        for factor in sorted(waiting.get(hunt.cell.place, ()))
+        if hunt.takes(factor)
+    ]
+    cells = [cell for *_, runs in trials for cell in runs]
+    kinds = {cell.kind: cell for cell in cells}
+    costs, unmeasured = measure_costs(kinds, engine, store.path / "costs.json")
+    digests = {kind: costs[kind].data_digest if kind in costs else "" for kind in kinds}
+    jobs = [
+        Job(cell.id(digests[cell.kind]), cell.config.plain(), costs[cell.kind].seconds)
+        for cell in cells
+        if cell.kind in costs
+    ]
+    if missing := sum(not store.is_finished(job.cell) for job in jobs):
+        log.info("tuning %s: %d runs", hunts[0].option, missing)
+    with Progress(sys.stderr) as progress:
+        tally = run_all(jobs, store, engine, progress.show)
+    for hunt, factor, runs in trials:
+        hunt.ids[factor] = [cell.id(digests[cell.kind]) for cell in runs]
+        hunt.seen[factor] = [validation_of(id, [store.path]) for id in hunt.ids[factor]]
+    failed = {
+        c.id(digests[c.kind]): unmeasured[c.kind] for c in cells if c.kind in unmeasured
+    } | tally.failed
+    for id, reason in failed.items():
+        log.info("tuning run %s failed: %s", id, reason)
+    return failed
+
+
+def announcement(plan: Plan, names: Sequence[str], seeds: int, seconds: float) -> str:
+    """A sentence on the runs that tuning adds to those of a plan; empty without tuning.
+
+    Args:
+        plan: at the configured values.
+        names: of the options that are tuned.
+        seeds: number of them.
+        seconds: that all runs of the plan take on all workers.
+    """
+    if not names:
+        return ""
+    searches = seeds * len(names) * len(plan.places) * len(plan.arms)
+    least, most = searches * len(FACTORS), searches * MOST
+    each = seconds / len(plan.cells)
+    first, last = (duration(each * (len(plan.cells) + count)) for count in (least, most))
+    return (
+        f"tuning {' and '.join(names)} adds {least} to {most} runs, and the tuned values run every "
+        f"pair again: about {first} to {last} more"
+    )
