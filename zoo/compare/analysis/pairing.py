@@ -64,9 +64,18 @@ class Pairing:
             keys: of the digests that both runs of a pair must share; with any, all pairs must have
                 read the same data.
         """
+        if self.same_for_all_seeds():
+            return "no seed changes any score; does the program use it?"
         reasons = (PAIRED_DIGESTS[key] for key in keys if self.differ(key))
         data = {run.data_digest for both in self.ended() for run in both}
         return next(reasons, "the pairs read different data" if keys and len(data) > 1 else "")
+
+    def same_for_all_seeds(self) -> bool:
+        """Whether nothing tells the pairs apart: no digest, and one score for each arm."""
+        runs = [run for both in self.ended() for run in both]
+        unknown = not any(getattr(run, key) for run in runs for key in PAIRED_DIGESTS)
+        scores = {(run.arm, run.value) for run in runs}
+        return unknown and len(runs) > 2 and len(scores) == len({arm for arm, _ in scores})
 
     def ended(self) -> list[tuple[Run, Run]]:
         """The pairs of which both runs ended."""
@@ -86,8 +95,12 @@ class Pairing:
         return ours, theirs
 
     def untrained(self) -> list[tuple[bool, bool]]:
-        """Whether the run of the arm failed to train, and that of the baseline, by pair."""
-        return [(ours.untrained, theirs.untrained) for ours, theirs in self.ended()]
+        """Whether the run of the arm failed to train, and that of the baseline, by pair.
+
+        So may be a run without a score: it diverged where chance is not known.
+        """
+        both = [(self.ours[pair], self.theirs[pair]) for pair in self.ours if pair in self.theirs]
+        return [(a.untrained, b.untrained) for a, b in both if a.ended and b.ended]
 
     def stake(self) -> float:
         """What a score loses where a run fails to train: the better mean less chance."""

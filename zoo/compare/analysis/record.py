@@ -53,6 +53,7 @@ class Declared:
         references: for each task the score that counts as 1 in averages.
         published: scores of papers by task, name of the row and depth.
         null: whether an arm is compared with itself.
+        scripts: commands that are compared in the place of tasks, by their names.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class Declared:
     references: dict[str, Number] = field(default_factory=dict)
     published: dict[str, dict[str, dict[Depth, Number]]] = field(default_factory=dict)
     null: bool = False
+    scripts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

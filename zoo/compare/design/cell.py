@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 from zoo.compare.design.axes import Place, Values
+from zoo.compare.design.command import fit_command
 from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
@@ -17,6 +19,8 @@ NO_EFFECT = ("run", "logger", "choices.logger")  # beginnings of keys that canno
 @dataclass
 class Cell:
     """One planned run: an arm at a place, in a pair.
+
+    `do` is what a worker is asked for.
 
     Args:
         place: where arms meet.
@@ -29,6 +33,7 @@ class Cell:
     arm: str
     pair: int
     config: Config
+    do: ClassVar[str] = "cell"
 
     @property
     def kind(self) -> str:
@@ -39,6 +44,10 @@ class Cell:
     def recipe(self) -> str:
         """A digest that all seeds of an arm share at all depths of a family."""
         return digest({**result_keys(self.config), "seed": None, "model.depth": None})
+
+    def command_line(self) -> str:
+        """The command that repeats the run."""
+        return fit_command(self)
 
     def id(self, data_digest: str) -> str:
         """The address of its result, a digest of all that can change it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.compare.design.axes import (
@@ -40,6 +40,7 @@ class Plan:
         baselines: for each arm but the baselines the arm that it is compared with.
         pairs: numbers of the pairs, which are also their seeds.
         cells: the runs.
+        scripts: commands that are compared in the place of tasks, by their names.
     """
 
     places: list[Place]
@@ -47,6 +48,7 @@ class Plan:
     baselines: dict[str, str]
     pairs: list[int]
     cells: list[Cell]
+    scripts: dict[str, str] = field(default_factory=dict)
 
     @property
     def deepest(self) -> list[Place]:
