@@ -17,8 +17,9 @@ from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Axes, Values
 from zoo.compare.design.cell import Cell
-from zoo.compare.design.foreign import design, names_program
+from zoo.compare.design.foreign import design
 from zoo.compare.design.plan import Plan, plan
+from zoo.compare.design.script import names_program
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.dry_run import listing
