@@ -46,7 +46,9 @@ def run_command(plain: Mapping[str, Any], path: str) -> dict[str, Any]:
     print(f"zoo: {quoted(words)}, whose log is {folder.log}", file=sys.stderr, flush=True)
     began = time.monotonic()
     try:
-        row = last_object(words, *run(words, folder.log))
+        code, last = run(words, folder.log)
+        check_end(words, code, folder.log)
+        row = last_object(words, last)
         metrics = numbers(row)
         value = primary(row, options["metric"], words)
         outcomes = outcomes_of(row, words)
@@ -112,25 +114,30 @@ def run(words: Sequence[str], log: Path) -> tuple[int, bytes]:
     return process.returncode, last
 
 
-def last_object(words: Sequence[str], code: int, line: bytes) -> dict[str, Any]:
-    """The JSON object in the last line of a program's output.
+def check_end(words: Sequence[str], code: int, log: Path) -> None:
+    """Raises where a program failed, with the last line of its log.
 
     Args:
         words: of the command.
         code: with which it ended.
-        line: the last one.
+        log: its file.
 
     Errors:
-        DataError: it failed, or the line is none.
+        DataError: it ended by an error.
         ResourceError: it was killed.
     """
-    text = line.decode(errors="backslashreplace")
     if code == -signal.SIGKILL:
         what = "the program was killed (by the system if memory ran out)"
         raise ResourceError(what, quoted(words), "give it more memory, or fewer workers")
     if code:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise DataError(f"the program ended by {how}", quoted(words), FIX)
+        said = cut(tail(log).rpartition("\n")[2], WIDEST)
+        raise DataError(": ".join(filter(None, [how, said])), quoted(words), FIX)
+
+
+def last_object(words: Sequence[str], line: bytes) -> dict[str, Any]:
+    """The JSON object in the last line of a program's output; DataError where that is none."""
+    text = line.decode(errors="backslashreplace")
     try:
         row = json.loads(text)
     except ValueError:
@@ -191,5 +198,5 @@ def is_number(value: object) -> bool:
 
 
 def tail(log: Path) -> str:
-    """The end of a log."""
-    return log.read_bytes()[-TAIL:].decode(errors="backslashreplace")
+    """The end of a log, without the line ends after it."""
+    return log.read_bytes()[-TAIL:].decode(errors="backslashreplace").rstrip()

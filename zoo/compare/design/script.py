@@ -78,8 +78,8 @@ def check_names(command: str, named: Axes) -> None:
     for key in named:
         if key not in known and key not in free and key != "seed":
             near = close(key, [*known, *free])
-            other = f"write {{{key}}} in the command, or leave it out"
-            fix = f"did you mean {' or '.join(near)}?" if near and key != "task" else other
+            hint = f"did you mean {' or '.join(near)}? or " if near and key != "task" else ""
+            fix = f"{hint}write {{{key}}} in the command, or leave it out"
             raise ConfigError(f"unknown option {key} beside a command", f"{key}=...", fix)
 
 
