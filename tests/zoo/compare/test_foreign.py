@@ -309,7 +309,8 @@ def test_a_file_that_changed_since_the_plan_ends_the_run(here):
 
 def test_a_value_is_one_word_of_the_command_whatever_it_holds(here):
     (here / "echo.py").write_text("import json, sys; print(json.dumps({'n': len(sys.argv[1])}))")
-    _, _, plan = design(["command=python echo.py '{arm}: {seed}'", "metric=n", "arms='a; b','$(c)'"])
+    words = ["command=python echo.py '{arm}: {seed}'", "metric=n", "arms='a; b','$(c)'"]
+    _, _, plan = design(words)
     cell = plan.cells[0]
     assert run_command(cell.config.plain(), str(here / "run")) == {"status": "done"}
     result = json.loads((here / "run" / "result.json").read_text())
@@ -357,6 +358,7 @@ def test_eight_copies_of_one_run_prove_nothing():
         return place.contrasts[0].verdict
 
     assert verdict([0.7] * 8) == "blocked: no seed changes any score; does the program use it?"
+    assert verdict([0.7, 0.7]) == "b ahead in 2 of 2"
     assert verdict([*[0.7] * 7, 0.71]) == "b better"
 
 

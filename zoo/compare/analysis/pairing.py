@@ -71,11 +71,15 @@ class Pairing:
         return next(reasons, "the pairs read different data" if keys and len(data) > 1 else "")
 
     def same_for_all_seeds(self) -> bool:
-        """Whether nothing tells the pairs apart: no digest, and one score for each arm."""
-        runs = [run for both in self.ended() for run in both]
+        """Whether nothing tells three pairs or more apart: no digest, and one score for each arm.
+
+        Runs that failed to train do not count.
+        """
+        runs = [run for both in self.ended() for run in both if not run.untrained]
         unknown = not any(getattr(run, key) for run in runs for key in PAIRED_DIGESTS)
         scores = {(run.arm, run.value) for run in runs}
-        return unknown and len(runs) > 2 and len(scores) == len({arm for arm, _ in scores})
+        enough = len({run.pair for run in runs}) > 2
+        return unknown and enough and len(scores) == len({arm for arm, _ in scores})
 
     def ended(self) -> list[tuple[Run, Run]]:
         """The pairs of which both runs ended."""
