@@ -49,30 +49,27 @@ def run_command(plain: Mapping[str, Any], path: str) -> dict[str, Any]:
         code, last = run(words, folder.log)
         check_end(words, code, folder.log)
         row = last_object(words, last)
-        metrics = numbers(row)
         value = primary(row, options["metric"], words)
         outcomes = outcomes_of(row, words)
     except (DataError, ResourceError):
         print(tail(folder.log), file=sys.stderr, flush=True)
         raise
+    seconds = time.monotonic() - began
     if outcomes:
         keep(outcomes, folder.path)
-    lost = value is None
+    lost, name = value is None, options["metric"]
+    known = {"name": name, "value": value, "higher_is_better": options["higher_is_better"]}
     result = {
         "schema": SCHEMA,
         "status": "diverged" if lost else "done",
         "task": plain["choices"]["task"],
         "seed": plain["seed"],
-        "metrics": metrics,
-        "primary": {
-            "name": options["metric"],
-            "value": value,
-            "higher_is_better": options["higher_is_better"],
-        },
-        "chance": {} if options["chance"] is None else {options["metric"]: options["chance"]},
+        "metrics": numbers(row),
+        "primary": known,
+        "chance": {} if options["chance"] is None else {name: options["chance"]},
         "examples": {"test": len(outcomes)} if outcomes else {},
-        "reason": f"{options['metric']} is {row[options['metric']]}" if lost else "",
-        "seconds": time.monotonic() - began,
+        "reason": f"{name} is {json.dumps(row[name])}" if lost else "",
+        "seconds": seconds,
         "versions": {"zoo": __version__},
         "machine": processor(),
         "files": options["files"],

@@ -196,7 +196,7 @@ def lost(room, tmp_path_factory):
     ("arm", "status", "reason"),
     [
         ("good", "done", ""),
-        ("nan", "diverged", "accuracy is nan"),
+        ("nan", "diverged", "accuracy is NaN"),
         ("null", "diverged", "accuracy is null"),
         ("broken", "failed", "exit code 1: no weights for 1"),
         ("silent", "failed", "it has no output, no JSON object"),
@@ -316,6 +316,16 @@ def test_a_value_is_one_word_of_the_command_whatever_it_holds(here):
     result = json.loads((here / "run" / "result.json").read_text())
     assert result["primary"]["value"] == len("a; b: 0")
     assert shlex.split(cell.command_line()) == ["python", "echo.py", "a; b: 0"]
+
+
+def test_values_are_passed_as_they_are_written(here):
+    words = ["command=python program.py {arm} {seed} {depth} {v}", "metric=f1", "arms=nan,True"]
+    _, _, plan = design([*words, "depth=1,2", "v=1.10,007,'a,b'", "pairs=1", "baseline=True"])
+    lines = [shlex.split(cell.command_line())[2:] for cell in plan.cells]
+    assert lines[:2] == [["nan", "0", "1", "1.10"], ["True", "0", "1", "1.10"]]
+    assert {line[-1] for line in lines} == {"1.10", "007", "a,b"}
+    assert plan.baselines == {"nan": "True"}
+    assert {place.depth for place in plan.places} == {1, 2}
 
 
 def test_a_program_ends_with_its_worker_however_that_ends(here):

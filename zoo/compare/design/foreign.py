@@ -15,13 +15,12 @@ from zoo.compare.design import template
 from zoo.compare.design.axes import Arm, Axes, Place, against_itself, baselines_of, product
 from zoo.compare.design.cell import Cell, digest, result_keys
 from zoo.compare.design.plan import Plan
-from zoo.compare.design.script import KEYS, SHARED, Script, check_names, script_of
+from zoo.compare.design.script import KEYS, SHARED, Script, as_written, check_names, script_of
 from zoo.compare.design.spec import Comparison, check_pairs, take_single
 from zoo.compare.design.template import WHERE
 from zoo.compare.design.validate import check_seeds, check_size, check_values
 from zoo.config.config import Config
-from zoo.config.options import as_word, checked
-from zoo.config.overrides import axes
+from zoo.config.options import checked
 from zoo.errors import ConfigError, quoted
 
 DEPTH = {"depth": "model.depth"}  # the placeholder of the depth, and its name in reports
@@ -66,13 +65,11 @@ def design(words: Sequence[str]) -> tuple[str, Comparison, Plan]:
     if len(commands) > 1:
         raise ConfigError("there are two commands", WHERE, "compare one at a time")
     command, rest = commands[0], [word for word in words if not word.startswith(KEYS)]
-    named = axes([word.removeprefix("compare.") for word in rest])
+    named = as_written([word.removeprefix("compare.") for word in rest])
     check_pairs(named)
     check_names(command, named)
     script = script_of(command, named)
     changes = {key: take_single(named, key, named[key]) for key in SHARED if key in named}
-    if changes.get("baseline") is not None:
-        changes["baseline"] = as_word(changes["baseline"])
     options = Comparison(**checked(Comparison, changes, WHERE))
     name = name_of(command)
     options.arms, options.effects = {a: {"arm": a} for a in script.arms}, {name: script.effect}

@@ -14,12 +14,15 @@ from zoo.compare.design.spec import take_single
 from zoo.compare.design.template import WHERE
 from zoo.compare.design.validate import check_values
 from zoo.config.options import as_word, checked, fields
+from zoo.config.overrides import axes
 from zoo.errors import ConfigError, close
 
 KEYS = ("command=", "compare.command=")
 FILLED = ("seed", "arm")  # placeholders that every command has
 SHARED = ("baseline", "pairs", "null", "max_cells", "engine", "workers", "per_gpu", "minutes",
           "dry_run", "dir", "mirror")  # options of `Comparison` that hold here too  # fmt: skip
+PART = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")  # of a text that commas separate
+PARSED = {*SHARED, "effect", "chance", "higher_is_better", "seed", "depth"} - {"baseline"}
 LOSSES = {"loss", "error", "err", "nll", "perplexity", "ppl", "mse", "rmse", "mae", "fid"}
 
 
@@ -52,6 +55,25 @@ class Script:
 def names_program(words: Sequence[str]) -> bool:
     """Whether the words of the command line give a command to compare."""
     return any(word.startswith(KEYS) for word in words)
+
+
+def as_written(words: Sequence[str]) -> Axes:
+    """The values of words; those that a command takes are texts, as they were written.
+
+    >>> as_written(["arms=1.10,1e-3", "depth=8", "pairs=8", "tag='a b'"])
+    {'arms': ['1.10', '1e-3'], 'depth': [8], 'pairs': [8], 'tag': ['a b']}
+    """
+    named = axes(words)
+    for word in words:
+        key, _, text = word.partition("=")
+        if key in PARSED or key not in named:
+            continue
+        parts, values = PART.findall(text), named[key]
+        if "(" in text or len(parts) != len(values):
+            parts = [as_word(value) for value in values]
+        both = zip(values, parts, strict=True)
+        named[key] = [value if isinstance(value, str) else part.strip() for value, part in both]
+    return named
 
 
 def check_names(command: str, named: Axes) -> None:
@@ -91,7 +113,7 @@ def script_of(command: str, named: Axes) -> Script:
         named: the words; those that are options of the program are removed.
     """
     check_values({"arms": named.get("arms", [""])})
-    values: Values = {"arms": [as_word(arm) for arm in named.pop("arms", [])]}
+    values: Values = {"arms": named.pop("arms", [])}
     for key in fields(Script):
         if key in named:
             values[key] = take_single(named, key, [])
