@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +16,7 @@ from zoo.config.config import Config
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
 from zoo.seeding import branch_digest
+from zoo.system.processor import processor
 
 BATCHES = 3  # that the digest of their order covers
 PARTS = ("train", "val", "test")
@@ -34,17 +33,8 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """The processor, its cores, the threads that share a sum, and the GPUs."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    cpu = names[0] if names else platform.processor()
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpus": gpus,
-    }
+    return {**processor(), "threads": torch.get_num_threads(), "gpus": gpus}
 
 
 def order_digest(task: Any) -> str:

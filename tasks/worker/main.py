@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 import traceback
 from typing import Any
 
+from tasks.worker.parent import die_with_parent
 from zoo.errors import ResourceError, ZooError, as_zoo_error
-
-SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def act(request: dict[str, Any]) -> dict[str, Any]:
     """Does what a request asks for; returns the result."""
+    if request["do"] == "command":
+        from tasks.worker import command
+
+        return command.run_command(request["config"], request["folder"])
     from tasks.worker import jobs
 
     if request["do"] == "measure":
@@ -35,15 +36,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             reason = " ".join(str(error).split())[:300]
             return {"error": f"{type(error).__name__}: {reason}", "code": 1}
         return {"error": str(known), "code": known.code}
-
-
-def die_with_parent() -> None:
-    """Has Linux kill this process when the one that started it ends, however it ends."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(1)
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ def page(verb: str, words: Sequence[str]) -> str:
         named = entry("compare=default", ", ".join(registry.names("compare")))
         lines += heading("keys", [named, *described("zoo.compare.design.spec.Comparison")])
         lines += ["", "and every key of fit, of which several values are an axis: fit --help"]
+        lines += heading("of a program of your own", described("zoo.compare.design.script.Script"))
     if verb == "list":
         lines += heading("groups", [", ".join((*registry.GROUPS, "compare"))])
     for task in registry.names("task"):

@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zoo.compare.analysis.analyse import analysed
+from zoo.compare.analysis.analyse import analysed, mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
-from zoo.compare.design.axes import Arm, Values
+from zoo.compare.design.axes import Arm, Axes, Values
 from zoo.compare.design.cell import Cell
-from zoo.compare.design.command import fit_command
+from zoo.compare.design.foreign import design
 from zoo.compare.design.plan import Plan, plan
+from zoo.compare.design.script import names_program
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.costs import Cost, measure_costs
@@ -71,7 +72,7 @@ class Underway:
 
     def costs(self) -> tuple[dict[str, Cost], dict[str, str]]:
         """The cost of each kind of run, and for the kinds that have none the reason."""
-        kinds = {cell.kind: cell for cell in self.plan.cells}
+        kinds = {cell.kind: cell for cell in self.plan.cells if cell.do == "cell"}
         return measure_costs(kinds, self.engine, self.store.path / "costs.json")
 
     def run(self, cell: Cell, cost: Cost | None) -> Run:
@@ -88,16 +89,23 @@ class Underway:
             id=cell.id(cost.data_digest if cost else ""),
             recipe=cell.recipe,
             flops=cost.flops if cost else None,
-            command=fit_command(cell),
+            command=cell.command_line(),
         )
 
     def jobs(self, runs: Sequence[Run], costs: Mapping[str, Cost]) -> list[Job]:
-        """The runs that can begin: those of kinds whose cost is known."""
+        """The runs that can begin: those of kinds whose cost is known, and those of commands."""
+        seconds = {kind: cost.seconds for kind, cost in costs.items()}
+        usual = self.seconds_of_ended(runs) if self.plan.scripts else None
         return [
-            Job(run.id, cell.config.plain(), costs[cell.kind].seconds)
+            Job(run.id, cell.config.plain(), seconds.get(cell.kind, usual), cell.do)
             for run, cell in zip(runs, self.plan.cells, strict=True)
-            if cell.kind in costs
+            if cell.do != "cell" or cell.kind in costs
         ]
+
+    def seconds_of_ended(self, runs: Sequence[Run]) -> float | None:
+        """The mean time of the runs that have ended; None before the first one has."""
+        results = (result_of(run.id, [self.store.path]) for run in runs)
+        return mean_of_known(result.seconds for result in results if result)
 
     def with_outcome(self, run: Run, reason: str) -> Run:
         """The record of a run with its result, or as failed for a reason."""
@@ -123,6 +131,7 @@ class Underway:
                 null=options.null,
                 varied=plan.varied,
                 tuned=list(dict.fromkeys(s.option for s in self.tuned.searches)),
+                scripts=plan.scripts,
             ),
             cells=compared,
             tuning=tuning,
@@ -135,8 +144,12 @@ def compare(words: Sequence[str]) -> Report:
     Args:
         words: of the command line.
     """
-    name, options, axes = declare(words)
-    planned = plan(options, axes)
+    axes: Axes = {}
+    if names_program(words):
+        name, options, planned = design(words)
+    else:
+        name, options, axes = declare(words)
+        planned = plan(options, axes)
     names = tuned_options(options, planned, axes)
     store = Store(folder_of(name, options, words))
     store.clean_up()
@@ -157,7 +170,7 @@ def compare(words: Sequence[str]) -> Report:
         jobs = underway.jobs(runs, costs)
         if options.dry_run:
             listed = listing(runs, jobs, failed, store, engine, planned.hypotheses)
-            seconds = sum(job.estimate for job in jobs) / engine.free
+            seconds = sum(job.estimate or 0 for job in jobs) / engine.free
             more = announcement(planned, names, options.tune_seeds, seconds)
             return replace(listed, text="\n".join(filter(None, [listed.text, more])))
         record, plan_file = underway.record(runs), store.path / PLAN

@@ -9,6 +9,7 @@ import pytest
 from zoo.cli.main import main, split
 from zoo.cli.usage import USAGES
 from zoo.cli.verbs import VERBS
+from zoo.compare.design.script import Script
 from zoo.compare.design.spec import Comparison
 from zoo.config import registry, source_code
 from zoo.config.options import as_word
@@ -52,7 +53,7 @@ def test_a_page_shows_the_options_of_a_chosen_rule(capsys):
 
 
 def test_options_are_read_from_source_as_they_are_imported():
-    targets = [Comparison]
+    targets = [Comparison, Script]
     for task in registry.names("task"):
         verbs = registry.resolve("task", task).verbs
         assert (source_code.constant(registry.class_path("task", task), "verbs") or {}) == verbs

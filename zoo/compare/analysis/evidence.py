@@ -25,7 +25,7 @@ class Evidence:
             score less the baseline's; positive: the arm is better.
         launched: pairs that were begun.
         untrained: whether the run of the arm failed to train, and that of the baseline, for each
-            difference.
+            pair of which both runs ended.
         stake: what a score loses by that.
         unequal: why the arms are not paired, or nothing.
         delta: the smallest difference that matters.

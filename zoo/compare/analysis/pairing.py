@@ -65,10 +65,23 @@ class Pairing:
                 read the same data.
             varied: whether each pair has data of its own, by plan.
         """
+        if self.same_for_all_seeds():
+            return "no seed changes any score; does the program use it?"
         reasons = (PAIRED_DIGESTS[key] for key in keys if self.differ(key))
         data = {run.data_digest for both in self.ended() for run in both}
         mixed = keys and len(data) > 1 and not varied
         return next(reasons, "the pairs read different data" if mixed else "")
+
+    def same_for_all_seeds(self) -> bool:
+        """Whether nothing tells three pairs or more apart: no digest, and one score for each arm.
+
+        Runs that failed to train do not count.
+        """
+        runs = [run for both in self.ended() for run in both if not run.untrained]
+        unknown = not any(getattr(run, key) for run in runs for key in PAIRED_DIGESTS)
+        scores = {(run.arm, run.value) for run in runs}
+        enough = len({run.pair for run in runs}) > 2
+        return unknown and enough and len(scores) == len({arm for arm, _ in scores})
 
     def ended(self) -> list[tuple[Run, Run]]:
         """The pairs of which both runs ended."""
@@ -88,8 +101,12 @@ class Pairing:
         return ours, theirs
 
     def untrained(self) -> list[tuple[bool, bool]]:
-        """Whether the run of the arm failed to train, and that of the baseline, by pair."""
-        return [(ours.untrained, theirs.untrained) for ours, theirs in self.ended()]
+        """Whether the run of the arm failed to train, and that of the baseline, by pair.
+
+        So may be a run without a score: it diverged where chance is not known.
+        """
+        both = [(self.ours[pair], self.theirs[pair]) for pair in self.ours if pair in self.theirs]
+        return [(a.untrained, b.untrained) for a, b in both if a.ended and b.ended]
 
     def stake(self) -> float:
         """What a score loses where a run fails to train: the better mean less chance."""

@@ -56,6 +56,7 @@ class Declared:
         null: whether an arm is compared with itself.
         varied: titles of the places at which each pair has data of its own.
         tuned: options of which every arm has its own best value on validation.
+        scripts: commands that are compared in the place of tasks, by their names.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Declared:
     null: bool = False
     varied: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
+    scripts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

@@ -25,20 +25,23 @@ class Primary(TypedDict):
 
 @dataclass(kw_only=True)
 class Result:
-    """The part of `result.json` that a comparison reads; fields are named as its keys."""
+    """The part of `result.json` that a comparison reads; fields are named as its keys.
+
+    What a program that is not ours does not tell is None.
+    """
 
     status: Literal["done", "diverged"]
     primary: Primary
     metrics: dict[str, Number | None]
     chance: dict[str, Number | None]
     examples: dict[str, int]
-    parameters: int
-    steps: int
     seconds: Number
-    seconds_per_step: Number | None
-    peak_memory_bytes: Number
     versions: dict[str, Any]
     machine: dict[str, Any]
+    parameters: int | None = None
+    steps: int | None = None
+    seconds_per_step: Number | None = None
+    peak_memory_bytes: Number | None = None
     reason: str = ""
     events: list[Event] = field(default_factory=list)
     lost_steps: int = 0
@@ -77,6 +80,7 @@ def with_result(run: Run, result: Result) -> Run:
     """A run completed by its result; it scores chance where it diverged or ended below that."""
     name, diverged = result.primary["name"], result.status == "diverged"
     chance, higher = result.chance.get(name), result.primary["higher_is_better"]
+    training = name.replace("test/", "train/", 1) if name.startswith("test/") else ""
 
     def scored(value: Number | None) -> Number | None:
         if chance is None or value is None:
@@ -89,7 +93,7 @@ def with_result(run: Run, result: Result) -> Run:
         metric=name,
         higher_is_better=higher,
         value=scored(result.primary["value"]),
-        train=None if diverged else result.metrics.get(name.replace("test/", "train/", 1)),
+        train=None if diverged else result.metrics.get(training),
         best=scored(result.metrics.get(f"{name}{AT_BEST}")),
         chance=chance,
         examples=result.examples.get("test"),

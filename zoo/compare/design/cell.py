@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from zoo.compare.design.axes import Place, Values
+from zoo.compare.design.command import fit_command
 from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
@@ -19,6 +21,8 @@ SEEDS: Values = {"seed": None, "data.seed": None}  # that tell the runs of an ar
 @dataclass
 class Cell:
     """One planned run: an arm at a place, in a pair.
+
+    `do` is what a worker is asked for.
 
     Args:
         place: where arms meet.
@@ -33,6 +37,7 @@ class Cell:
     pair: int
     config: Config
     tuned: Values = field(default_factory=dict)
+    do: ClassVar[str] = "cell"
 
     @property
     def kind(self) -> str:
@@ -45,6 +50,10 @@ class Cell:
         """A digest that all seeds of an arm share at all depths of a family."""
         apart = {**SEEDS, "model.depth": None, **dict.fromkeys(self.tuned, "tuned")}
         return digest({**result_keys(self.config), **apart})
+
+    def command_line(self) -> str:
+        """The command that repeats the run."""
+        return fit_command(self)
 
     def id(self, data_digest: str) -> str:
         """The address of its result, a digest of all that can change it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zoo.compare.design.cell import Cell
 from zoo.config.compose import compose
 from zoo.config.tree import flatten
 from zoo.errors import quoted
+
+if TYPE_CHECKING:
+    from zoo.compare.design.cell import Cell
 
 
 def fit_command(cell: Cell) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.compare.design.axes import (
@@ -43,6 +43,7 @@ class Plan:
         pairs: numbers of the pairs, which are also their seeds.
         cells: the runs.
         varied: titles of the places at which each pair has data of its own.
+        scripts: commands that are compared in the place of tasks, by their names.
     """
 
     places: list[Place]
@@ -50,7 +51,8 @@ class Plan:
     baselines: dict[str, str]
     pairs: list[int]
     cells: list[Cell]
-    varied: list[str]
+    varied: list[str] = field(default_factory=list)
+    scripts: dict[str, str] = field(default_factory=dict)
 
     @property
     def deepest(self) -> list[Place]:

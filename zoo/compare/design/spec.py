@@ -106,8 +106,7 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     named = axes([word.removeprefix("compare.") for word in words])
     name = str(take_single(named, "compare", ["default"]))
     known = fields(Comparison)
-    if "pairs" in named and "seed" in named:
-        raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
+    check_pairs(named)
     if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
         named["baseline"] = [", ".join(map(str, baseline))]
     if "tune" in named:  # one option or several
@@ -118,6 +117,12 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     declared = read_yaml(comparison_file(name))
     options = checked(Comparison, {**declared, **changes}, f"compare={name}")
     return name, Comparison(**options), named
+
+
+def check_pairs(named: Axes) -> None:
+    """ConfigError where both the number of the pairs and their seeds are given."""
+    if "pairs" in named and "seed" in named:
+        raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
 
 
 def take_single(named: Axes, key: str, default: list[Any]) -> Any:

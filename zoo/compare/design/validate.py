@@ -16,15 +16,20 @@ def check_axes(options: Comparison, axes: Axes) -> None:
     pairs = 1 if "seed" in axes else options.pairs
     check_size(math.prod(map(len, axes.values())) * pairs, options)
     check_values(axes)
-    for seed in axes.get("seed", []):
-        if type(seed) is not int or seed < 0:
-            fix = "give integers of at least 0, such as seed=0,1,2 or seed=range(0,3)"
-            raise ConfigError(f"seed={seed!r} is refused", "seed=...", fix)
+    check_seeds(axes)
     tasks = registry.names("task")
     for key in ("effects", "references"):
         for task in getattr(options, key):
             if task not in tasks:
                 raise ConfigError(f"unknown task {task!r}", key, suggest(task, tasks))
+
+
+def check_seeds(axes: Axes) -> None:
+    """ConfigError for a seed that is no integer of at least 0."""
+    for seed in axes.get("seed", []):
+        if type(seed) is not int or seed < 0:
+            fix = "give integers of at least 0, such as seed=0,1,2 or seed=range(0,3)"
+            raise ConfigError(f"seed={seed!r} is refused", "seed=...", fix)
 
 
 def check_size(count: int, options: Comparison) -> None:

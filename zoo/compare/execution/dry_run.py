@@ -31,18 +31,24 @@ def listing(
         engine: that would run the others.
         hypotheses: number of those that are corrected for each other.
     """
-    lines, left = [], 0.0
+    lines: list[str] = []
+    left: list[float | None] = []
     estimates = {job.cell: job.estimate for job in jobs}
     for run in runs:
         done = store.is_finished(run.id)
         estimate = estimates.get(run.id, 0.0)
-        left += 0 if done else estimate
-        state = failed.get(run.id) or ("done" if done else f"about {duration(estimate)}")
+        left += [] if done else [estimate]
+        state = failed.get(run.id) or ("done" if done else about(estimate))
         lines.append(f"{run.place:<24} {run.arm:<16} pair {run.pair:<4} {state}")
-    lines.append(
-        f"{len(runs)} runs, about {duration(left / engine.free)} on {engine.free} workers for "
-        "training alone"
-    )
+    known = [seconds for seconds in left if seconds is not None]
+    seconds = sum(known) if len(known) == len(left) else None
+    time = about(None if seconds is None else seconds / engine.free)
+    lines.append(f"{len(runs)} runs on {engine.free} workers, {time} for training alone")
     lines.append(f"a verdict of the deepest places needs {needed(hypotheses)} pairs")
-    record = {"cells": [run.planned() for run in runs], "seconds": left}
+    record = {"cells": [run.planned() for run in runs], "seconds": seconds}
     return Report(record, "\n".join(lines))
+
+
+def about(seconds: float | None) -> str:
+    """An estimate in words; None is not known."""
+    return "time not known" if seconds is None else f"about {duration(seconds)}"

@@ -146,7 +146,7 @@ class LocalEngine:
         try:
             code = worker.process.wait(patience)
         except subprocess.TimeoutExpired:
-            worker.process.kill()
+            os.killpg(worker.process.pid, signal.SIGKILL)  # and the programs that it runs
             code = worker.process.wait()
         worker.process.stdout.close()
         with contextlib.suppress(BrokenPipeError):

@@ -23,16 +23,23 @@ class Job:
     Args:
         cell: address of the run.
         config: of the run, as plain values.
-        estimate: of the seconds that it takes.
+        estimate: of the seconds that it takes; None: not known, as long as any other.
+        do: what the worker is asked for.
         folder: in which it runs, once it has begun.
         losses: number of times that it was lost.
     """
 
     cell: str
     config: dict[str, Any]
-    estimate: float = 0.0
+    estimate: float | None = 0.0
+    do: str = "cell"
     folder: Path = Path()
     losses: int = 0
+
+    @property
+    def share(self) -> float:
+        """Its share of all the time that is left."""
+        return 1.0 if self.estimate is None else self.estimate
 
 
 @dataclass
@@ -69,7 +76,7 @@ def run_all(
     """
     unique = {job.cell: job for job in jobs}.values()
     missing = [job for job in unique if not store.is_finished(job.cell)]
-    waiting = deque(sorted(missing, key=lambda j: -j.estimate))
+    waiting = deque(sorted(missing, key=lambda j: -j.share))
     in_flight: dict[str, Job] = {}
     tally = Tally(len(unique), len(unique) - len(missing))
     last_heartbeat = 0.0
@@ -81,15 +88,15 @@ def run_all(
             elif engine.free and store.acquire(job.cell):
                 job.folder = store.empty_folder(job.cell)
                 in_flight[job.cell] = job
-                request = {"do": "cell", "config": job.config, "folder": str(job.folder)}
+                request = {"do": job.do, "config": job.config, "folder": str(job.folder)}
                 engine.submit(job.cell, request)
             else:
                 waiting.append(job)
                 if not engine.free:
                     break
-        waiting = deque(sorted(waiting, key=lambda j: -j.estimate))
+        waiting = deque(sorted(waiting, key=lambda j: -j.share))
         tally.running = len(in_flight)
-        tally.seconds_left = sum(job.estimate for job in [*waiting, *in_flight.values()])
+        tally.seconds_left = sum(job.share for job in [*waiting, *in_flight.values()])
         show(tally)
         if time.monotonic() - last_heartbeat > HEARTBEAT:
             store.heartbeat()

@@ -135,6 +135,11 @@ def metric_of(places: Sequence[PlaceSummary]) -> str:
     return next((p.metric for p in places if p.metric), "test/score").removeprefix("test/")
 
 
+def score_of(places: Sequence[PlaceSummary]) -> str:
+    """The primary metric in words, such as `test accuracy`; of a command as it is named there."""
+    return next((p.metric for p in places if p.metric), "test/score").replace("test/", "test ", 1)
+
+
 def better_direction(places: Sequence[PlaceSummary]) -> str:
     """`higher` or `lower`, whichever is better for the metric; empty where no run has ended."""
     known = [p.higher_is_better for p in places if p.higher_is_better is not None]

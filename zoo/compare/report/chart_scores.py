@@ -10,8 +10,8 @@ from typing import Any
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.summaries import PlaceSummary
-from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of
-from zoo.compare.report.formats import number
+from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of, score_of
+from zoo.compare.report.formats import number, scaled
 from zoo.compare.report.published_lines import PublishedLine, published_lines
 from zoo.errors import cut
 
@@ -158,7 +158,7 @@ def published_series(line: PublishedLine) -> Series:
 def scores_of(record: Record, places: Sequence[PlaceSummary]) -> tuple[Chart, Chart]:
     """The charts of the test score, with published ones, and of the training score of a family."""
     arms, metric = list(record.declared.arms), metric_of(places)
-    test = Measure(f"test {metric}", lambda run: run.value, score=True)
+    test = Measure(score_of(places), lambda run: run.value, score=True)
     train = Measure(f"training {metric}", lambda run: run.train)
     published = list(published_lines(record, places))
     return (
@@ -173,8 +173,3 @@ def costs_of(record: Record, places: Sequence[PlaceSummary]) -> list[Chart]:
     memory = Measure("peak memory, MiB", lambda run: scaled(run.peak_memory_bytes, 2**-20), True)
     arms = list(record.declared.arms)
     return [against_depth(places, record.cells, arms, measure) for measure in (time, memory)]
-
-
-def scaled(value: float | None, factor: float) -> float | None:
-    """A value times a factor; None for None."""
-    return None if value is None else value * factor

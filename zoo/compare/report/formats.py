@@ -63,8 +63,8 @@ def range_without_a_task(average: Average) -> str:
 
 def why_no_score(run: Run) -> str:
     """Why a run that failed or diverged has no score from its training."""
-    chance = ["counts as chance"] if run.status == "diverged" else []
-    return "; ".join(filter(None, [*chance, run.reason]))
+    counts = "" if run.value is None else "counts as chance"
+    return "; ".join(filter(None, [counts, run.reason]))
 
 
 def event_text(event: Event) -> str:
@@ -92,3 +92,8 @@ def keys_and_values(values: Mapping[str, Any]) -> str:
     """
     texts = (f"{key} {'none' if value == [] else value}" for key, value in values.items())
     return ", ".join(texts) or "not recorded"
+
+
+def scaled(value: float | None, factor: float) -> float | None:
+    """A value times a factor; None for None."""
+    return None if value is None else value * factor

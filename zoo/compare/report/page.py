@@ -137,6 +137,7 @@ def provenance(record: Record) -> Sequence[tuple[str, Any]]:
     arms = [bdi(arm) + f" ({keys_and_values(values)})" for arm, values in declared.arms.items()]
     return [
         *ran_on,
+        *((f"command of {task}", tables_runs.Code(c)) for task, c in declared.scripts.items()),
         ("arms", Markup("; ").join(arms)),
         ("pairs", ", ".join(map(str, declared.pairs))),
         ("smallest effect that matters", keys_and_values(declared.effects)),

@@ -18,10 +18,18 @@ TUNED = (
     "same grid, budget and seeds for all arms ({seeds}, which are no pair's); no test number was "
     "read by it. Nothing else was tuned."
 )
+AT_CHANCE = "A run that diverged or ended below chance is at chance."
 CAVEATS = (
-    "Every run is judged at its last step. A run that diverged or ended below chance is at chance.",
+    f"Every run is judged at its last step. {AT_CHANCE}",
     "These tasks are no sample of all tasks.",
 )
+SCRIPTS = (
+    "The arms of a command are paired by the seed alone. Whether the runs of a pair start from the "
+    "same weights and see the same data in the same order, whether arms differ in one idea, and "
+    "whether the metric is of data that no run was trained on or chosen by, was not checked.",
+    "A change of files that the command does not name goes unseen. After one, begin in another "
+    "folder (dir=).",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,12 +110,17 @@ def sentences(record: Record) -> list[str]:
 
 def caveats(record: Record) -> list[str]:
     """Sentences on what every verdict assumes."""
+    scripts = record.declared.scripts
+    if all(place.task in scripts for place in record.places):
+        guessed = any(place.chance is not None for place in record.places)
+        return [*SCRIPTS, *([AT_CHANCE] if guessed else []), *CAVEATS[1:]]
     keys = {key.partition(".")[0] for arm in record.declared.arms.values() for key in arm}
     recipes = [] if keys <= {"connection", "long"} else [SEVERAL_RECIPES]
     return [
         *(recipes or ([] if record.tuning else [ONE_RECIPE])),
         *tuned(record),
         *data_caveats(record),
+        *(SCRIPTS if scripts else ()),
         *CAVEATS,
     ]
 
@@ -180,6 +193,10 @@ def warnings_of_runs(record: Record) -> list[str]:
         warnings.append(f"{failed} of {runs} runs failed and are missing below.")
     if blocked := sum(verdict.startswith("blocked") for verdict in verdicts):
         warnings.append(f"{blocked} of {len(verdicts)} verdicts are blocked; they say why.")
-    if diverged := statuses.count("diverged"):
-        warnings.append(f"{diverged} runs diverged. They count as chance.")
+    diverged = [run for run in record.cells if run.status == "diverged"]
+    if counted := sum(run.value is not None for run in diverged):
+        warnings.append(f"{counted} runs diverged. They count as chance.")
+    if missing := sum(run.value is None for run in diverged):
+        warnings.append(f"{missing} of {runs} runs ended without a number, and their pairs are "
+                        "missing; by chance= they would count as chance.")  # fmt: skip
     return warnings

@@ -153,7 +153,7 @@ def join_declared(sources: Sequence[Source]) -> Declared:
     joint = Declared(null=sources[0].record.declared.null, tuned=list(tuned))
     for source in sources:
         declared = source.record.declared
-        for key in ("arms", "baselines", "effects", "references", "published"):
+        for key in ("arms", "baselines", "effects", "references", "published", "scripts"):
             known = getattr(joint, key)
             for name, value in getattr(declared, key).items():
                 if known.setdefault(name, value) != value:

@@ -10,7 +10,13 @@ from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.signs import least_p
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
-from zoo.compare.report.formats import interval, number, range_without_a_task, secondary_gap
+from zoo.compare.report.formats import (
+    interval,
+    number,
+    range_without_a_task,
+    scaled,
+    secondary_gap,
+)
 
 NOT_DONE = ("diverged", "failed", "waiting")
 
@@ -200,10 +206,10 @@ def costs(record: Record) -> Table:
             ", ".join(f"{n} {status}" for status in NOT_DONE if (n := getattr(arm, status)))
             or "none",
             f"{arm.parameters:,.0f}" if arm.parameters else "",
-            number((arm.flops or 0) / 1e6),
-            number(1e3 * arm.seconds_per_step) if arm.seconds_per_step else "",
+            number(scaled(arm.flops, 1e-6)),
+            number(scaled(arm.seconds_per_step, 1e3)),
             number(arm.seconds),
-            number((arm.peak_memory_bytes or 0) / 2**20),
+            number(scaled(arm.peak_memory_bytes, 2**-20)),
         ]
         for place, arm in arms_at_places(record)
     ]
