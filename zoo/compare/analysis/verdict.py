@@ -10,8 +10,9 @@ hypotheses, one for each task; more of them want more pairs.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,6 +93,37 @@ def verdict(e: Evidence, p: Corrected) -> str:
     if p.ahead <= ALPHA:
         return f"{e.ahead} ahead, not shown beyond {e.delta:g}"
     return "inconclusive"
+
+
+def at_best(family: Sequence[Evidence]) -> list[str]:
+    """For each of some hypotheses the verdict at the best step, or nothing where it is the same.
+
+    Before there are enough pairs for a verdict it is another one, too, where only one of the two
+    medians lies beyond the smallest effect.
+    """
+    others = [replace(e, differences=e.at_best or e.differences) for e in family]
+    words = []
+    for e, p, o, q in zip(family, corrected(family), others, corrected(others), strict=True):
+        last, best = verdict(e, p), verdict(o, q)
+        few = len(e.differences) < p.needed
+        apart = kind(last) != kind(best) or (few and side(e) != side(o))
+        words.append(best if apart and not e.blocked() else "")
+    return words
+
+
+def kind(words: str) -> str:
+    """A verdict without its count of pairs.
+
+    >>> kind("residual ahead in 2 of 3")
+    'residual ahead'
+    """
+    return re.sub(r" in \d+ of \d+$", "", words)
+
+
+def side(e: Evidence) -> int:
+    """Where the median lies: 1 above the smallest effect, -1 below its negative, 0 within."""
+    median = float(np.median(e.differences)) if e.differences else 0.0
+    return (median > e.delta) - (median < -e.delta)
 
 
 def direction(e: Evidence, up: str, down: str) -> str:

@@ -57,8 +57,9 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
     if chart.y.range:
         axis.set_ylim(chart.y.range)
     if chart.band is not None:
-        axis.axvspan(-chart.band, chart.band, color="0.85", zorder=0)
-        axis.axvline(0, color="0.2", linewidth=0.8)
+        ends = chart.centre - chart.band, chart.centre + chart.band
+        axis.axvspan(*ends, color="0.85", zorder=0)
+        axis.axvline(chart.centre, color="0.2", linewidth=0.8)
 
 
 def draw_series(axis: Axes, s: Series) -> None:
@@ -79,7 +80,9 @@ def draw_series(axis: Axes, s: Series) -> None:
     elif s.kind == "gap":
         bars = None if s.low is None or s.high is None else [[x[0] - s.low], [s.high - x[0]]]
         axis.errorbar(x, y, xerr=bars, **style, markersize=6, capsize=3, linestyle="none",
-                      elinewidth=1.5)  # fmt: skip
+                      elinewidth=1.5, fillstyle="none" if any(s.hollow) else "full")  # fmt: skip
+    elif s.kind == "effect":
+        axis.fill(x, y, color="0.88", zorder=0, linewidth=0)
     elif s.kind == "published":
         axis.plot(x, y, **PUBLISHED, zorder=1)
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,

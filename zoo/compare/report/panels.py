@@ -14,7 +14,10 @@ from zoo.compare.report.chart_curves import learning_curves
 from zoo.compare.report.chart_gaps import forest
 from zoo.compare.report.chart_mixing import mixing_charts
 from zoo.compare.report.chart_scores import costs_of, scores_of
+from zoo.compare.report.chart_tasks import task_charts
+from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.draw_plotly import to_plotly
+from zoo.compare.report.formats import measure_label
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Panels:
     def __init__(self, record: Record, curves: Curves):
         self.plain: dict[str, dict[str, Any]] = {}
         self.arms = list(record.declared.arms)
+        (self.verdicts,) = self.add([verdict_chart(record)])
+        self.tasks = self.add(task_charts(record))
         self.scores = list(self.of_scores(record))
         self.gaps = self.add(
             forest(family, contrasts_of(places), self.arms)
@@ -93,7 +98,8 @@ class Panels:
                 learning_curves(place, record.cells, self.arms, curves) for place in places if known
             ]
             group = f"curves{number}"
-            yield Panel(family, self.add(charts, group), group=group, measures=known)
+            names = [measure_label(name) for name in known]
+            yield Panel(family, self.add(charts, group), group=group, measures=names)
 
     def of_costs(self, record: Record) -> Iterable[Panel]:
         """The panels of time and memory against depth."""
