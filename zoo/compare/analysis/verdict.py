@@ -171,8 +171,8 @@ def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str
     if len(e.differences) < p.needed:
         return direction(e, up, down)
     if p.equivalent <= ALPHA < p.beyond:
-        return f"the same at every depth, within {e.delta:g} a doubling"
+        return f"the same at every depth, within {e.delta:.2g} a doubling"
     if p.ahead > ALPHA:
         return "inconclusive"
     words = f"{up if np.median(e.differences) > 0 else down} with depth"
-    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:g} a doubling"
+    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:.2g} a doubling"

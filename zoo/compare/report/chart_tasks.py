@@ -36,7 +36,7 @@ def profiles(record: Record) -> Chart:
         rows.append([arm, *(number(share_above(at, x, y)) for at in QUARTERS)])
     shares = [f"{row[0]}: {', '.join(row[1:])}." for row in rows]
     return Chart(
-        title="Share of runs that score higher",
+        title="Performance profiles",
         words=f"Share of runs at the deepest places of {len(shared)} tasks that score above "
         f"{', '.join(map(str, QUARTERS))} of the way from chance to the reference. "
         + " ".join(shares),
@@ -44,7 +44,7 @@ def profiles(record: Record) -> Chart:
         rows=rows,
         series=series,
         x=Axis("score; 0: chance, 1: reference", range=None if series else (0, 1)),
-        y=Axis("share of runs", range=(-0.03, 1.03)),
+        y=Axis("share of runs above", range=(-0.03, 1.03)),
         notes=[] if series else [(0.0, 0.5, "no task has all arms")],
         height=280,
     )

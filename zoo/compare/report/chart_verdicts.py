@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.compare.analysis.aggregate import contrasts_of, families
+from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
 from zoo.compare.analysis.over_tasks import way
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
@@ -14,7 +14,6 @@ from zoo.errors import cut
 
 Entry = tuple[PlaceSummary, Contrast]
 BETWEEN = 0.7  # tasks, in rows
-WORSE_BETTER = "← worse | better →"
 
 
 def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) -> Chart:
@@ -28,8 +27,7 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
         members: places of each family that is shown; none: of all families.
     """
     members = members or [places for _, places in families(record.places)]
-    shown = [[e for arm in record.declared.baselines for e in ends(places, arm)]
-             for places in members]  # fmt: skip
+    shown = [ends(places) for places in members]
     ways = [abs(way(places[-1], record.declared.references)) for places in members]
     scales = ways if all(ways) else [1.0] * len(members)
     arms = list(record.declared.arms)
@@ -47,36 +45,37 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
              for title, _, arm, baseline, gap, verdict in rows]  # fmt: skip
     names = [cut(places[-1].family, 20) for places in members]
     return Chart(
-        title="Gap by task: hollow shallow, full deep",
+        title=f"Gap ({unit(members, scales is ways)})",
         words=" ".join(words) or "There is nothing to compare.",
         head=("place", "metric", "arm", "baseline", "gap", "verdict"),
         rows=rows,
         series=series,
-        x=Axis(unit(members, scales is ways), range=None if series else (-1, 1)),
+        x=Axis("← worse | better →", range=None if series else (-1, 1)),
         y=Axis("", ticks, names, (top - BETWEEN - 0.2, -0.8)),
         band=0.0,
         notes=[] if series else [(0.0, 0.0, "no gap is known")],
-        height=int(90 + 21 * max(top, 1)),
+        height=int(90 + 17 * max(top, 2)),
     )
 
 
-def ends(places: Sequence[PlaceSummary], arm: str) -> list[Entry]:
-    """The contrast of an arm at the shallowest and at the deepest of some places."""
-    entries = [entry for entry in contrasts_of(places) if entry[1].arm == arm]
-    return entries[:1] + entries[1:][-1:]
+def ends(places: Sequence[PlaceSummary]) -> list[Entry]:
+    """The contrasts of each arm at the shallowest and then at the deepest of some places."""
+    by_arm = grouped(contrasts_of(places), lambda entry: entry[1].arm)
+    shallow = [entries[0] for _, entries in by_arm if len(entries) > 1]
+    return shallow + [entries[-1] for _, entries in by_arm]
 
 
 def unit(members: Sequence[Sequence[PlaceSummary]], normalised: bool) -> str:
-    """The title of the axis of gaps.
+    """What a gap is measured in.
 
     Args:
         members: places of each family.
         normalised: whether gaps are parts of the way from chance to the reference.
     """
     if normalised:
-        return f"{WORSE_BETTER} (1: from chance to the reference)"
+        return "1: from chance to the reference"
     metrics = {metric_of(places) for places in members}
-    return f"{WORSE_BETTER} ({metrics.pop() if len(metrics) == 1 else 'in the unit of each task'})"
+    return metrics.pop() if len(metrics) == 1 else "in the unit of each task"
 
 
 def marks(

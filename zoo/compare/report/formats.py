@@ -28,12 +28,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{min(decimals, 6)}f}"
 
 
-def probability(p: float) -> str:
-    """A p value; one that is tiny never as zero.
+def probability(p: float | None) -> str:
+    """A p value; one that is tiny never as zero, and words where pairs are too few for one.
 
-    >>> probability(0.0078125), probability(2**-29)
-    ('0.00781', '< 0.0001')
+    >>> probability(0.0078125), probability(2**-29), probability(None)
+    ('0.00781', '< 0.0001', 'too few pairs')
     """
+    if p is None:
+        return "too few pairs"
     return number(p) if p >= 1e-4 else "< 0.0001"
 
 
@@ -59,6 +61,21 @@ def interval(estimate: Interval | None) -> str:
     if estimate.low is None:
         return f"{number(estimate.value)}"
     return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+
+
+def rounded(estimate: Interval | None, delta: float) -> str:
+    """An estimate with its interval, to a tenth of the smallest effect.
+
+    >>> rounded(Interval(0.2412, 0.10061, 0.3), 0.05), rounded(Interval(0.2412, None, None), 0)
+    ('0.241 (0.101 to 0.300)', '0.241')
+    """
+    if estimate is None or delta <= 0:
+        return interval(estimate)
+    decimals = max(0, 1 - math.floor(math.log10(delta)))
+    value, *ends = (
+        f"{x:.{decimals}f}" for x in (estimate.value, estimate.low, estimate.high) if x is not None
+    )
+    return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 def secondary_gap(contrast: Contrast, name: str) -> str:

@@ -10,7 +10,7 @@ from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import Interval
 from zoo.compare.report.formats import measure_label
-from zoo.compare.report.tables import Table, examples_of, gaps, least_p_of
+from zoo.compare.report.tables import Table, examples_of, gaps, p_numbers
 from zoo.compare.report.title import title
 from zoo.errors import shown
 from zoo.system.spreadsheet import spreadsheet
@@ -80,9 +80,7 @@ def gaps_csv(record: Record) -> str:
             "pairs": c.pairs,
             "smallest_effect": c.delta,
             "test_examples": examples_of(place),
-            "p": c.beyond_p if c.pairs else None,
-            "p_holm": None if c.exploratory or not c.pairs else c.holm_p,
-            "least_p": least_p_of(c),
+            **dict(zip(("p", "p_holm", "least_p"), p_numbers(c), strict=True)),
             **numbers("gap_at_best_step", c.secondary.get("best_on_validation")),
             "verdict_at_best_step": c.at_best or c.verdict,
             "arm_failed_to_train": c.untrained[0],

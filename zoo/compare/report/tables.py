@@ -9,8 +9,8 @@ from typing import Any
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.signs import anytime_p, fixed_p, least_p
-from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
-from zoo.compare.analysis.verdict import DIRECTION
+from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary, Slope
+from zoo.compare.analysis.verdict import DIRECTION, needed
 from zoo.compare.report.formats import (
     directions,
     interval,
@@ -91,16 +91,25 @@ def gaps(record: Record) -> Table:
     return Table("Every arm against its baseline at every place", head, rows)
 
 
-def p_values(c: Contrast) -> list[str]:
+def known_p(c: Contrast, p: float) -> float | None:
+    """A p of a contrast; None where its pairs tell no more than a direction."""
+    return p if c.pairs > DIRECTION else None
+
+
+def p_numbers(c: Contrast) -> tuple[float | None, float | None, float]:
     """The p of a contrast, the corrected one, and the least that so many pairs can reach.
 
-    What cannot be told from so few pairs has words instead of a number.
+    What so few pairs cannot tell is None, and so is a correction of what is not corrected.
     """
-    few, least = "too few pairs", probability(least_p_of(c))
-    p = probability(c.beyond_p) if c.pairs > DIRECTION else few
-    if c.exploratory:
-        return [p, "exploratory", least]
-    return [p, probability(c.holm_p) if c.pairs >= c.needed else few, least]
+    corrected = not c.exploratory and c.pairs >= c.needed
+    return known_p(c, c.beyond_p), c.holm_p if corrected else None, least_p_of(c)
+
+
+def p_values(c: Contrast) -> list[str]:
+    """The numbers of `p_numbers` as text."""
+    p, holm_p, least = p_numbers(c)
+    return [probability(p), "exploratory" if c.exploratory else probability(holm_p),
+            probability(least)]  # fmt: skip
 
 
 def least_p_of(c: Contrast) -> float:
@@ -154,7 +163,7 @@ def further(record: Record) -> Table:
         lambda c: [
             number(c.mean),
             interval(c.better),
-            *map(probability, (c.p, c.equivalence_p, c.equivalence_holm_p)),
+            *(probability(known_p(c, p)) for p in (c.p, c.equivalence_p, c.equivalence_holm_p)),
             c.failures,
             ", ".join(map(str, c.seeds)),
         ],
@@ -175,16 +184,22 @@ def secondary(record: Record) -> Table:
 def growth(record: Record) -> Table:
     """How the gap of every arm grows with depth, the primary hypothesis."""
     rows = [
-        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)),
-         interval(s.slope), probability(s.p), probability(s.holm_p), s.verdict,
-         ", ".join(map(number, s.each))]
+        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
+         probability(s.p if len(s.each) > DIRECTION else None),
+         probability(s.holm_p if enough(s, record) else None),
+         probability(least_p(len(s.each))), s.verdict, ", ".join(map(number, s.each))]
         for s in record.slopes
     ]  # fmt: skip
     head = (
-        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|verdict|"
-        "every pair"
+        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|least p|"
+        "verdict|every pair"
     )
     return Table("How gaps grow with depth: the primary hypothesis", head, rows)
+
+
+def enough(slope: Slope, record: Record) -> bool:
+    """Whether a slope has as many pairs as its verdict needs."""
+    return len(slope.each) >= needed(len(record.slopes))
 
 
 def averages(record: Record) -> Table:

@@ -11,14 +11,14 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import rate_bound
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.report.chart import label
-from zoo.compare.report.formats import interval, measure_label
-from zoo.compare.report.tables import Table
-from zoo.compare.report.title import title
+from zoo.compare.report.formats import measure_label, rounded
+from zoo.compare.report.tables import Table, enough
 
 Entry = tuple[PlaceSummary, Contrast]
-HEAD = ("task", "arm", "baseline", "shallow", "deep", "with depth", "runs that failed to train",
-        "at the best step", "not matched")  # fmt: skip
+HEAD = ("task", "arm", "baseline", "shallow (exploratory)", "deep", "with depth",
+        "failed to train", "at the best step", "not matched")  # fmt: skip
 ALWAYS = ("task", "deep")
+TITLE = "Gap and verdict of every task, bold where it is corrected for all others"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def verdict_table(record: Record) -> Table:
         if name in ALWAYS or several.get(name, any(str(row[i]) for row in rows))
     ]
     head = "|".join(HEAD[i] for i in kept)
-    return Table(f"Verdicts: {title(record)}", head, [[row[i] for i in kept] for row in rows])
+    return Table(TITLE, head, [[row[i] for i in kept] for row in rows])
 
 
 def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) -> list[Any]:
@@ -72,7 +72,7 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
         baseline,
         gap(*shallow) if shallow else "",
         gap(*deep),
-        Lines([slope.verdict for slope in slopes], claim=True),
+        Lines([s.verdict for s in slopes], claim=all(enough(s, record) for s in slopes)),
         Lines(
             [
                 *(failures(*shallow) if shallow and any(shallow[1].untrained) else ()),
@@ -86,8 +86,9 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
 
 def gap(place: PlaceSummary, contrast: Contrast) -> Lines:
     """The gap and the verdict at a place."""
-    words = [at(place, interval(contrast.gap) or "unknown"), contrast.verdict]
-    return Lines(words, claim=not contrast.exploratory)
+    words = [at(place, rounded(contrast.gap, contrast.delta) or "unknown"),
+             contrast.verdict.removesuffix(" (exploratory)")]  # fmt: skip
+    return Lines(words, claim=not contrast.exploratory and contrast.pairs >= contrast.needed)
 
 
 def at(place: PlaceSummary, words: str) -> str:
@@ -107,4 +108,6 @@ def failures(place: PlaceSummary, contrast: Contrast) -> list[str]:
 def at_best(place: PlaceSummary, contrast: Contrast) -> list[str]:
     """The gap and the verdict at the best step on validation, where that verdict is another one."""
     view = contrast.secondary.get("best_on_validation")
-    return [at(place, interval(view)), contrast.at_best] if contrast.at_best else []
+    if not contrast.at_best:
+        return []
+    return [at(place, rounded(view, contrast.delta)), contrast.at_best]

@@ -13,7 +13,7 @@ from typing import Any
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import Interval
-from zoo.compare.report.tables import examples_of, p_values
+from zoo.compare.report.tables import examples_of, p_numbers
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import quoted
@@ -101,7 +101,7 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
 
     gaps = [
         [place.title, c.arm, c.baseline, *numbers(c.gap), c.pairs, c.verdict, c.delta,
-         examples_of(place), *p_values(c)]
+         examples_of(place), *p_numbers(c)]
         for place, c in contrasts_of(record.places)
     ]  # fmt: skip
     head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict",
