@@ -58,8 +58,8 @@ def test_tasks_of_many_pairs_weigh_as_much_as_the_others():
 
 def test_opposite_tasks_do_not_hide_behind_a_trimmed_mean_of_arms():
     """The trimmed mean of an arm's scores would leave the one bad task out, and its sign."""
-    scores = {"a": 0.1, "b": 0.5, "c": 0.5, "d": 0.5, "e": 0.9}
-    gaps = dict.fromkeys(scores, 0.05) | {"e": -0.6}
+    scores = {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.5, "e": 0.45}
+    gaps = dict.fromkeys(scores, 0.05) | {"e": -0.44}
     found = []
     for task, score in scores.items():
         found += runs(task, [score] * 8, [score + gaps[task]] * 8)

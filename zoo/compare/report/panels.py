@@ -60,8 +60,6 @@ class Panels:
     def __init__(self, record: Record, curves: Curves):
         self.plain: dict[str, dict[str, Any]] = {}
         self.arms = list(record.declared.arms)
-        (self.verdicts,) = self.add([verdict_chart(record)])
-        self.tasks = self.add(task_charts(record))
         self.scores = list(self.of_scores(record))
         self.gaps = self.add(
             forest(family, contrasts_of(places), self.arms)
@@ -70,6 +68,8 @@ class Panels:
         self.curves = list(self.of_curves(record, curves))
         self.costs = list(self.of_costs(record))
         self.mixing = self.add(mixing_charts(record.mixing))
+        (self.verdicts,) = self.add([verdict_chart(record)])
+        self.tasks = self.add(task_charts(record))
 
     def add(self, charts: Iterable[Chart], group: str = "") -> list[PageFigure]:
         """Adds charts to `plain` and returns them with their ids."""
