@@ -181,11 +181,11 @@ def test_labels_speak(usual):
 def test_methods_say_what_the_record_has(usual):
     record, pairs = usual.record, usual.pairs
     text = "\n".join(methods(record))
-    assert "plain against residual, 5 tasks, depth 2 to 56" in text
+    assert text.startswith("We compared plain against residual. Arms: plain (connection plain)")
     assert "cnn (depth 2 and 56, test accuracy, 400 test examples, smallest effect that" in text
     assert f"Each arm was trained once for each of {pairs} pairs" in text
     assert f"Of {20 * pairs} runs {20 * pairs} ended" in text
-    assert "among the 5 hypotheses at the deepest place of each task; 5 shallower" in text
+    assert "over the 5 hypotheses at the deepest place of each task. The 5 gaps at" in text
     assert "torch 2" in text
     assert "<b>a CPU</b>" in text
     for name in ("Holm 1979", "Clopper and Pearson 1934", "McNemar 1947", "Agarwal et al. 2021"):

@@ -29,10 +29,11 @@ def profiles(record: Record) -> Chart:
     arms = list(record.declared.arms)
     by_task = scores_by_task(record.places, record.cells, record.declared.references)
     shared = {task: scores for task, scores in by_task.items() if scores.keys() >= {*arms}}
-    series, rows = [], []
+    series, rows, most = [], [], 1.0
     for i, arm in enumerate(arms if shared else ()):
         x, y = profile([list(scores[arm].values()) for scores in shared.values()])
         series.append(Series("curve", x, y, (), i, arm))
+        most = max(most, x[-1])
         rows.append([arm, *(number(share_above(at, x, y)) for at in QUARTERS)])
     shares = [f"{row[0]}: {', '.join(row[1:])}." for row in rows]
     return Chart(
@@ -43,7 +44,7 @@ def profiles(record: Record) -> Chart:
         head=("arm", *(f"above {at:g}" for at in QUARTERS)),
         rows=rows,
         series=series,
-        x=Axis("score; 0: chance, 1: reference", range=None if series else (0, 1)),
+        x=Axis("score; 0: chance, 1: reference", range=(-0.03, most + 0.03)),
         y=Axis("share of runs above", range=(-0.03, 1.03)),
         notes=[] if series else [(0.0, 0.5, "no task has all arms")],
         height=280,

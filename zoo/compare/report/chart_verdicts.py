@@ -43,7 +43,7 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
         top += len(entries) + BETWEEN
     words = [f"{title}, {arm} against {baseline}: {verdict}, gap {gap or 'unknown'}."
              for title, _, arm, baseline, gap, verdict in rows]  # fmt: skip
-    names = [cut(places[-1].family, 20) for places in members]
+    names = [cut(places[-1].family, 16) for places in members]
     return Chart(
         title=f"Gap ({unit(members, scales is ways)})",
         words=" ".join(words) or "There is nothing to compare.",
@@ -54,7 +54,7 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
         y=Axis("", ticks, names, (top - BETWEEN - 0.2, -0.8)),
         band=0.0,
         notes=[] if series else [(0.0, 0.0, "no gap is known")],
-        height=int(90 + 17 * max(top, 2)),
+        height=int(90 + (17 if len(arms) < 4 else 13) * max(top, 2)),
     )
 
 

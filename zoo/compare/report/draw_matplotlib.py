@@ -130,5 +130,5 @@ def legend(figure: Figure, arms: Sequence[str], charts: Sequence[Chart]) -> None
         looks.append(EFFECT | {"linewidth": 8})
         names.append("smallest effect")
     handles = [Line2D([], [], **style) for style in looks]
-    columns = min(5, len(names))
+    columns = min(int(figure.get_figwidth() / 1.6), len(names))
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)

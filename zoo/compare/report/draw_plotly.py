@@ -140,7 +140,7 @@ def layout(chart: Chart) -> JSON:
             {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
             {"type": "line", **zero},
         ]
-        result["xaxis"]["zeroline"] = False
+        result["xaxis"] |= {"zeroline": False, "nticks": 5, "tickangle": 0}
         result["yaxis"] |= {"showgrid": False, "zeroline": False}
     if not chart.series and not chart.y.at:
         result["yaxis"] |= {"visible": False, "fixedrange": True}

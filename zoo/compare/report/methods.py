@@ -11,7 +11,7 @@ from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.analysis.verdict import CLAIM
 from zoo.compare.report.formats import keys_and_values, measure_label
 from zoo.compare.report.tables import examples_of
-from zoo.compare.report.title import listed, title
+from zoo.compare.report.title import arms, listed
 
 HOLM = "Holm 1979, Scandinavian Journal of Statistics 6:65-70"
 CLOPPER = "Clopper and Pearson 1934, Biometrika 26:404-413"
@@ -33,7 +33,7 @@ def methods(record: Record) -> list[str]:
 def compared(record: Record) -> str:
     """What was compared, on which data, by which metric."""
     declared, families_of = record.declared, families(record.places)
-    arms = ", ".join(f"{arm} ({keys_and_values(of)})" for arm, of in declared.arms.items())
+    options = ", ".join(f"{arm} ({keys_and_values(of)})" for arm, of in declared.arms.items())
     tasks = "; ".join(task_of(declared, name, places) for name, places in families_of)
     ended = sum(run.ended for run in record.cells)
     waiting = sum(run.status == WAITING for run in record.cells)
@@ -43,10 +43,10 @@ def compared(record: Record) -> str:
     same = (
         "Both runs of a pair are the same rule under different seeds."
         if declared.null
-        else "Both runs of a pair share their seed, data and order of batches."
+        else "Both runs of a pair share their seed, data and order of batches, by their digests."
     )
     return (
-        f"We compared {title(record)}. Arms: {arms}. Each arm was trained once for each of "
+        f"We compared {arms(declared)}. Arms: {options}. Each arm was trained once for each of "
         f"{len(declared.pairs)} pairs (seeds {numbers}) at each place: {tasks}. {same} Of "
         f"{len(record.cells)} runs {ended} ended, {lost} were lost and {waiting} have not run. "
         "Every run was judged at its last step. A run that diverged or ended below chance counts "
@@ -83,17 +83,18 @@ def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
     )
     yield (
         "An arm is called better where it is better by more than the smallest effect in most "
-        f"pairs, by {test}; equivalent where two such tests show that most pairs differ by less, "
-        "to either side, and failures could not change it."
+        f"pairs, by {test}. Two arms are called equivalent where two such tests show that most "
+        "pairs differ by less, to either side, and where as many failures to train as are not "
+        "excluded could not move a mean by that much."
     )
     yield (
-        f"Errors of 5 % were shared by Holm's correction ({HOLM}) among the {primary} "
-        f"{'hypothesis' if primary == 1 else 'hypotheses'} at the deepest place of each task; "
-        f"{len(contrasts) - primary} shallower gaps are exploratory."
+        f"Holm's correction ({HOLM}) holds the rate of errors at 5 % over the {primary} "
+        f"{'hypothesis' if primary == 1 else 'hypotheses'} at the deepest place of each task. The "
+        f"{len(contrasts) - primary} gaps at shallower places are exploratory."
     )
     yield (
-        "Fewer pairs than a verdict needs "
-        f"({max((c.needed for c in contrasts), default=CLAIM)}) give a direction alone."
+        f"Fewer than {max((c.needed for c in contrasts), default=CLAIM)} pairs give a direction or "
+        "an interval, and no verdict."
     )
     if record.slopes:
         yield (
@@ -108,22 +109,22 @@ def failures(contrasts: Sequence[Contrast]) -> Iterator[str]:
     yield (
         f"A run failed to train where it diverged or ended no better than chance ({ours} runs of "
         f"the arms, {theirs} of the baselines over all gaps). Rates have exact upper bounds of "
-        f"95 % ({CLOPPER}); arms were compared by the exact test of discordant pairs ({MCNEMAR})."
+        f"95 % ({CLOPPER}). Arms were compared by the exact test of discordant pairs ({MCNEMAR})."
     )
 
 
 def over_tasks(record: Record) -> str:
     """How averages over tasks were made."""
     bootstrap = (
-        "intervals are percentiles of a bootstrap over the pairs inside each task"
+        "Intervals are percentiles of a bootstrap over the pairs inside each task"
         if record.overall[0].gap.low is not None
-        else f"with fewer than {CLAIM} pairs they have no interval"
+        else f"With fewer than {CLAIM} pairs they have no interval"
     )
     return (
         "Over tasks, at the deepest place of each, we report the mean and the interquartile mean "
         "of the gaps of pairs, scores being scaled to 0 at chance and 1 at the reference "
         f"({keys_and_values(record.declared.references)}), and the probability of improvement, "
-        f"which is over all runs of both arms ({AGARWAL}); {bootstrap}."
+        f"which is over all runs of both arms ({AGARWAL}). {bootstrap}."
     )
 
 

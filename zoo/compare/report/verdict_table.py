@@ -80,7 +80,7 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
             ]
         ),
         Lines([line for entry in ends for line in at_best(*entry)]),
-        Lines([at(place, warning) for place, c in ends for warning in c.warnings]),
+        Lines(warnings(ends)),
     ]
 
 
@@ -103,6 +103,14 @@ def failures(place: PlaceSummary, contrast: Contrast) -> list[str]:
         return [at(place, contrast.failures)]
     n = contrast.pairs
     return [at(place, f"none in {n} (up to {100 * rate_bound(0, n):.0f} % each)")] if n else []
+
+
+def warnings(entries: Sequence[Entry]) -> list[str]:
+    """Why the two arms are not alike, said once where it is the same everywhere."""
+    every = [c.warnings for _, c in entries]
+    if all(each == every[0] for each in every):
+        return every[0]
+    return [at(place, warning) for place, c in entries for warning in c.warnings]
 
 
 def at_best(place: PlaceSummary, contrast: Contrast) -> list[str]:
