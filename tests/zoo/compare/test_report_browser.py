@@ -132,7 +132,7 @@ def test_the_plots_respond(browser, pages):
     select = browser.find_element(By.CSS_SELECTOR, "select[data-group]")
     select.find_elements(By.TAG_NAME, "option")[1].click()
     shown = "return document.querySelector('.charts.four .ytitle').textContent"
-    until(lambda: browser.execute_script(shown).startswith("val/"))
+    until(lambda: browser.execute_script(shown).startswith("validation "))
     paper = "return getComputedStyle(document.body).backgroundColor"
     light = browser.execute_script(paper)
     browser.find_element(By.ID, "scheme").click()

@@ -7,14 +7,14 @@ import pytest
 from scipy.stats import norm
 
 from zoo.compare.analysis import signs
-from zoo.compare.analysis.aggregate import growth_of_gaps, task_averages
+from zoo.compare.analysis.aggregate import growth_of_gaps
 from zoo.compare.analysis.analyse import place_summaries
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.results import Result, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.statistics import holm
-from zoo.compare.analysis.verdict import corrected, failures, slope_verdict, verdict
+from zoo.compare.analysis.verdict import at_best, corrected, failures, slope_verdict, verdict
 from zoo.compare.typed import typed
 
 
@@ -191,12 +191,6 @@ def slopes_of(found):
     return growth_of_gaps(places(found), declared().baselines)
 
 
-def average(found, references):
-    """The only mean over tasks."""
-    (mean,) = task_averages(found, declared().baselines, references)
-    return mean
-
-
 def test_a_planted_gap_is_found_and_its_growth():
     shallow = [0.9 + 0.001 * i for i in range(8)]
     deep = [0.3 + 0.02 * (i % 3) for i in range(8)]
@@ -237,30 +231,6 @@ def test_the_best_step_on_validation_is_a_second_view():
     assert contrast.secondary["finished_only"] is None
 
 
-def test_an_average_over_tasks_is_told_without_each_of_them():
-    found = []
-    for task, score in (("cnn", 0.9), ("gnn", 0.8), ("unet", 0.55)):
-        for row in rows([[0.5] * 4], [[score] * 4], depths=(8,)):
-            found.append(replace(row, task=task, family=task, place=f"{task}, depth 8"))
-    references = dict.fromkeys(("cnn", "gnn", "unet"), 1.0)
-    mean = average(found, references)
-    assert set(mean.without) == set(references)
-    for task, gap in mean.without.items():
-        own = [row for row in found if row.task != task]
-        other = average(own, references)
-        assert gap == pytest.approx(other.gap.value)
-
-
-def test_an_average_over_tasks_has_chance_at_0_and_the_reference_at_1():
-    found = []
-    for task in ("cnn", "gnn"):
-        for row in rows([[0.1] * 4], [[0.5] * 4], depths=(8,)):
-            found.append(replace(row, task=task, family=task, place=f"{task}, depth 8"))
-    mean = average(found, dict.fromkeys(("cnn", "gnn"), 0.9))
-    assert mean.baseline_iqm == pytest.approx(0)  # chance is 0.1
-    assert mean.iqm == mean.gap.value == pytest.approx(0.5)
-
-
 def test_growth_of_several_families_is_corrected_together():
     found = []
     for family, gain in (("one", 0.1), ("two", 0.02)):
@@ -287,7 +257,7 @@ def test_arms_that_did_not_start_equal_are_refused(key):
     arms = {"plain": {"connection": "plain"}, "residual": {"connection": "residual", "norm": "pre"}}
     (place,) = places(found, arms=arms)
     assert "blocked" not in place.contrasts[0].verdict
-    assert place.warnings == ["residual and plain start from different branches"]
+    assert place.contrasts[0].warnings == ["different branches at the start"]
 
 
 def test_pairs_that_read_different_data_are_no_sample():
@@ -296,6 +266,23 @@ def test_pairs_that_read_different_data_are_no_sample():
         row.data_digest = "d" if row.pair < 3 else "e"
     contrast = contrast_of(found)
     assert contrast.verdict == "blocked: the pairs read different data"
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "said"),
+    [
+        ([0.3] * 8, [0.3] * 8, ""),
+        ([0.3] * 8, [0.003] * 8, "equivalent, within 0.01"),
+        ([0.3] * 8, [-0.3] * 8, "plain better"),
+        ([0.3] * 8, [0.3] * 5 + [-0.3] * 3, "inconclusive"),
+        ([0.242] * 3, [0.003] * 3, "residual ahead in 3 of 3"),  # no longer beyond the effect
+        ([0.3] * 3, [0.3, 0.3, -0.3], ""),  # the same direction
+        ([0.3] * 3, [], ""),  # older runs have no best step
+    ],
+)
+def test_a_verdict_that_the_best_step_changes_is_known(last, best, said):
+    family = [evidence(last, at_best=best)]
+    assert at_best(family) == [said]
 
 
 def test_a_lower_loss_is_a_positive_gap():
@@ -313,15 +300,25 @@ def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
     assert contrast.verdict == "blocked: 1 of 3 pairs are missing"
 
 
-def test_unequal_parameters_are_a_warning():
+@pytest.mark.parametrize(
+    ("field", "other", "said"),
+    [
+        ("parameters", 103, ["1.03 times the parameters"]),
+        ("parameters", 102, []),
+        ("flops", 9, ["0.90 times the FLOPs"]),
+        ("seconds_per_step", 0.12, ["1.20 times the time a step"]),
+        ("seconds_per_step", 0.109, []),
+    ],
+)
+def test_arms_that_differ_in_size_or_in_time_are_a_warning(field, other, said):
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     for row in found[3:]:
-        row.parameters = 103
-    assert places(found)[0].warnings == ["residual has 1.030 times the parameters of plain"]
+        setattr(row, field, other)
+    assert contrast_of(found).warnings == said
 
 
 def test_arms_that_are_the_same_runs_are_a_warning():
     found = rows([[0.5] * 3], [[0.5] * 3], depths=(8,))
     for row in found:
         row.id = str(row.pair)
-    assert places(found)[0].warnings == ["residual and plain are the same runs"]
+    assert contrast_of(found).warnings == ["the same runs"]

@@ -10,24 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import (
-    contrasts_of,
-    families,
-    grouped,
-    growth_of_gaps,
-    task_averages,
-)
+from zoo.compare.analysis.aggregate import contrasts_of, families, grouped, growth_of_gaps
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.fairness import fairness_warnings
 from zoo.compare.analysis.items import sources_of
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
+from zoo.compare.analysis.over_tasks import task_averages
 from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
 from zoo.compare.analysis.record import Declared, Environment, Record
 from zoo.compare.analysis.results import result_of
 from zoo.compare.analysis.runs import WAITING, Run
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
 from zoo.compare.analysis.tuned import gaps_beside
-from zoo.compare.analysis.verdict import corrected, failures, verdict
+from zoo.compare.analysis.verdict import at_best, corrected, failures, verdict
 
 
 def analysed(record: Record, folders: Sequence[Path]) -> Record:
@@ -51,7 +46,7 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
         places=places,
         slopes=growth_of_gaps(places, declared.baselines),
-        overall=task_averages(runs, declared.baselines, declared.references),
+        overall=task_averages(places, runs, declared.baselines, declared.references),
         mixing=mixing_of_arms(runs, folders),
         homes=[],
     )
@@ -86,7 +81,10 @@ def place_summaries(runs: Sequence[Run], declared: Declared) -> list[PlaceSummar
 
 def decide(family: Sequence[tuple[Contrast, Evidence]]) -> None:
     """Gives contrasts that are corrected together their verdicts."""
-    for (contrast, evidence), p in zip(family, corrected([e for _, e in family]), strict=True):
+    evidences = [evidence for _, evidence in family]
+    others = at_best(evidences)
+    for (contrast, evidence), p, other in zip(family, corrected(evidences), others, strict=True):
+        contrast.at_best = other
         contrast.holm_p, contrast.equivalence_holm_p = p.beyond, p.equivalent
         contrast.verdict, contrast.failures = verdict(evidence, p), failures(evidence, p)
         contrast.needed = p.needed
@@ -116,9 +114,10 @@ def place_summary(
     contrasts, evidence = [], []
     for arm, baseline in compared:
         contrast, differences = contrast_of(runs, arm, baseline, declared)
+        if not declared.null:  # its seeds differ on purpose
+            contrast.warnings = fairness_warnings(runs, arms[arm], arms[baseline])
         contrasts.append(contrast)
         evidence.append(differences)
-    fair = [] if declared.null else compared  # the seeds of a null comparison differ on purpose
     return PlaceSummary(
         title=title,
         task=first.task,
@@ -130,7 +129,6 @@ def place_summary(
         chance=ended.chance,
         arms=list(arms.values()),
         contrasts=contrasts,
-        warnings=[w for a, b in fair for w in fairness_warnings(runs, arms[a], arms[b])],
     ), evidence
 
 
@@ -159,6 +157,7 @@ def contrast_of(
             digests_to_share(declared, arm, baseline), runs[0].place in declared.varied
         ),
         delta=declared.effects.get(runs[0].task, 0.0),
+        at_best=list(pairing.differences(lambda run: run.best).values()),
     )
     return Contrast(
         arm=arm,

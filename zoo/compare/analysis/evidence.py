@@ -29,6 +29,7 @@ class Evidence:
         stake: what a score loses by that.
         unequal: why the arms are not paired, or nothing.
         delta: the smallest difference that matters.
+        at_best: the differences at the best step on validation, of the pairs that have them.
         test: of a number of pairs that was fixed, or one that is valid whenever one stops.
     """
 
@@ -40,6 +41,7 @@ class Evidence:
     stake: float = 0.0
     unequal: str = ""
     delta: float = 0.0
+    at_best: Sequence[float] = ()
     test: Test = signs.fixed_p
 
     @property
@@ -94,7 +96,11 @@ class Evidence:
     def numbers(self) -> dict[str, Any]:
         """Everything that is estimated, by the names of a `Contrast`."""
         d = list(self.differences)
-        counted = {"untrained": list(self.failures), "failure_p": self.failure_p}
+        counted = {
+            "untrained": list(self.failures),
+            "failure_p": self.failure_p,
+            "anytime": self.test is signs.anytime_p,
+        }
         if not d:
             return {"delta": self.delta, **counted}
         return {

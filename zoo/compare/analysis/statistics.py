@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from scipy import stats
 LEVEL = 0.95
 DRAWS = 10_000
 Array = NDArray[np.float64]
+Drawn = Sequence[NDArray[np.int_]]  # numbers of the pairs of each draw, for each task
+Estimate = Callable[[Drawn], Array]
 
 
 @dataclass(frozen=True)
@@ -79,30 +81,52 @@ def slopes(gaps: ArrayLike, depths: Sequence[float]) -> Array:
     return result
 
 
-def iqm(values: ArrayLike) -> float:
+def iqm(values: ArrayLike, axis: int | None = None) -> Array:
     """Interquartile mean (Agarwal et al. 2021, arXiv:2108.13264)."""
-    return float(stats.trim_mean(np.asarray(values, float), 0.25, axis=None))
+    mean: Array = np.asarray(stats.trim_mean(np.asarray(values, float), 0.25, axis=axis))
+    return mean
 
 
-def iqm_gap(first: Sequence[ArrayLike], second: Sequence[ArrayLike], seed: int = 0) -> Interval:
-    """Gap of the interquartile means over tasks, second less first, by a stratified bootstrap.
+def mean_over_tasks(gaps: Sequence[Array]) -> Array:
+    """The mean over tasks of their means, so that all weigh the same; `[draws, pairs]` of each."""
+    mean: Array = np.mean([gap.mean(axis=1) for gap in gaps], axis=0)
+    return mean
 
-    Pairs are drawn inside each task, with one draw for both arms.
+
+def wins(ours: ArrayLike, theirs: ArrayLike) -> Array:
+    """Whether each run of an arm scores above each run of another one; a tie is half a win."""
+    a, b = np.asarray(ours, float)[:, None], np.asarray(theirs, float)[None]
+    return (a > b) + 0.5 * (a == b)
+
+
+def win_rate(won: Array, drawn: NDArray[np.int_]) -> Array:
+    """The rate of wins among all runs of the pairs of each draw.
+
+    It is the probability of improvement of a task (Agarwal et al. 2021, arXiv:2108.13264).
 
     Args:
-        first: normalised scores of one arm, `[pairs]` for each task.
-        second: normalised scores of the other arm, pair by pair.
-        seed: of the random draws.
+        won: `[pairs, pairs]`, as `wins` gives it.
+        drawn: `[draws, pairs]`, numbers of pairs.
     """
-    a, b = [np.asarray(x, float) for x in first], [np.asarray(x, float) for x in second]
-    value = iqm(np.concatenate(b)) - iqm(np.concatenate(a))
-    rng = np.random.default_rng(seed)
-    drawn = [rng.integers(0, len(x), (DRAWS, len(x))) for x in a]
+    draws, pairs = drawn.shape
+    cells = (drawn + pairs * np.arange(draws)[:, None]).ravel()
+    counts = np.bincount(cells, minlength=draws * pairs).reshape(draws, pairs)
+    rate: Array = ((counts @ won) * counts).sum(axis=1) / pairs**2
+    return rate
 
-    def means(arm: list[Array]) -> Array:
-        scores = np.concatenate([x[i] for x, i in zip(arm, drawn, strict=True)], axis=1)
-        trimmed: Array = stats.trim_mean(scores, 0.25, axis=1)
-        return trimmed
 
-    low, high = np.percentile(means(b) - means(a), [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+def bootstrap(estimate: Estimate, sizes: Sequence[int], draws: bool = True) -> Interval:
+    """An estimate over tasks with its interval of percentiles, pairs being drawn inside each task.
+
+    Args:
+        estimate: gives its value for each draw.
+        sizes: number of pairs of each task.
+        draws: whether there is an interval.
+    """
+    (value,) = estimate([np.arange(size)[None] for size in sizes])
+    if not draws:
+        return Interval(float(value), None, None)
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(0, size, (DRAWS, size)) for size in sizes]
+    low, high = np.percentile(estimate(drawn), [2.5, 97.5])
+    return Interval(float(value), float(low), float(high))

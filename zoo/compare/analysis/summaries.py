@@ -59,6 +59,9 @@ class Contrast:
         failures: what may be said of runs that failed to train.
         sources: of the uncertainty of the mean gap, where the outcomes of all examples are known.
         needed: number of pairs that a verdict needs.
+        at_best: the verdict at the best step on validation, where it is another one.
+        warnings: why the two are not alike in size, in time or in their start.
+        anytime: whether p is valid whenever one stops.
     """
 
     arm: str
@@ -84,6 +87,9 @@ class Contrast:
     failures: str = ""
     sources: Sources | None = None
     needed: int = 0
+    at_best: str = ""
+    warnings: list[str] = field(default_factory=list)
+    anytime: bool = False
 
     def plain(self) -> dict[str, Any]:
         """The contrast as JSON; without a pair, the keys that need one are left out."""
@@ -140,7 +146,6 @@ class PlaceSummary:
         title: its name; the fields from `task` to `chance` are those of its runs.
         arms: summaries of the arms that have runs at the place.
         contrasts: arms against their baselines.
-        warnings: sentences on arms whose comparison is not fair.
     """
 
     title: str
@@ -153,7 +158,6 @@ class PlaceSummary:
     chance: Number | None
     arms: list[ArmSummary]
     contrasts: list[Contrast]
-    warnings: list[str]
 
 
 @dataclass(kw_only=True)
@@ -187,22 +191,28 @@ class Slope:
 
 @dataclass(kw_only=True)
 class Average:
-    """An arm against its baseline on average over tasks; chance counts 0, the reference 1.
+    """An arm against its baseline over tasks; gaps are of scores with chance at 0, reference at 1.
 
     Args:
         arm: name of the arm.
         baseline: name of the arm that it is compared with.
-        tasks: names of the tasks.
-        iqm: interquartile mean of the arm's scores.
-        baseline_iqm: interquartile mean of the baseline's scores.
-        without: for each task the gap when it is left out, where two others are left.
-        gap: difference of the two means with its interval.
+        tasks: titles of the families of places, each at its deepest.
+        gap: mean over tasks of their mean gaps.
+        iqm: interquartile mean of the gaps of all pairs.
+        improvement: probability that a run of the arm scores above one of the baseline.
+        without: for each task the mean gap when it is left out, where two others are left.
+        better: tasks whose median gap lies above the smallest effect.
+        alike: tasks whose median gap lies within it.
+        worse: tasks whose median gap lies below its negative.
     """
 
     arm: str
     baseline: str
     tasks: list[str]
-    iqm: float
-    baseline_iqm: float
-    without: dict[str, float]
     gap: Interval
+    iqm: Interval
+    improvement: Interval
+    without: dict[str, float]
+    better: list[str]
+    alike: list[str]
+    worse: list[str]

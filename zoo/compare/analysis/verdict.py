@@ -10,8 +10,9 @@ hypotheses, one for each task; more of them want more pairs.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +95,37 @@ def verdict(e: Evidence, p: Corrected) -> str:
     return "inconclusive"
 
 
+def at_best(family: Sequence[Evidence]) -> list[str]:
+    """For each of some hypotheses the verdict at the best step, or nothing where it is the same.
+
+    Before there are enough pairs for a verdict it is another one, too, where only one of the two
+    medians lies beyond the smallest effect.
+    """
+    others = [replace(e, differences=e.at_best or e.differences) for e in family]
+    words = []
+    for e, p, o, q in zip(family, corrected(family), others, corrected(others), strict=True):
+        last, best = verdict(e, p), verdict(o, q)
+        few = len(e.differences) < p.needed
+        apart = kind(last) != kind(best) or (few and side(e) != side(o))
+        words.append(best if apart and not e.blocked() else "")
+    return words
+
+
+def kind(words: str) -> str:
+    """A verdict without its count of pairs.
+
+    >>> kind("residual ahead in 2 of 3")
+    'residual ahead'
+    """
+    return re.sub(r" in \d+ of \d+$", "", words)
+
+
+def side(e: Evidence) -> int:
+    """Where the median lies: 1 above the smallest effect, -1 below its negative, 0 within."""
+    median = float(np.median(e.differences)) if e.differences else 0.0
+    return (median > e.delta) - (median < -e.delta)
+
+
 def direction(e: Evidence, up: str, down: str) -> str:
     """How many pairs point where, in words for both ways."""
     n, rises = len(e.differences), sum(x > 0 for x in e.differences)
@@ -139,8 +171,8 @@ def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str
     if len(e.differences) < p.needed:
         return direction(e, up, down)
     if p.equivalent <= ALPHA < p.beyond:
-        return f"the same at every depth, within {e.delta:g} a doubling"
+        return f"the same at every depth, within {e.delta:.2g} a doubling"
     if p.ahead > ALPHA:
         return "inconclusive"
     words = f"{up if np.median(e.differences) > 0 else down} with depth"
-    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:g} a doubling"
+    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:.2g} a doubling"

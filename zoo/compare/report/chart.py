@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.compare.analysis.summaries import PlaceSummary
+from zoo.compare.report.formats import measure_label
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class Series:
     Args:
         kind: `runs`, marks of runs; `mean`, a line of means; `chosen`, a ring around the best mean;
             `curve`, lines of runs; `end`, where runs diverged; `spike`, `skip` and `rollback`,
-            events; `pairs`, differences; `gap`, their mean with its interval; `published`, a line
-            of a paper.
+            events; `pairs`, differences; `gap`, their median with its interval; `effect`, the
+            corners of a box as wide as the smallest effect; `published`, a line of a paper.
         x: of the points; None separates two lines.
         y: of the points; None separates two lines.
         texts: shown at the points.
         arm: number of the arm, which gives colour, marker and dash.
         name: of the arm or of the row of a paper.
-        hollow: for each point whether its run diverged.
+        hollow: for each point whether it is not filled: its run diverged, or its gap explores.
         low: lower end of the interval; None without an interval.
         high: upper end of the interval; None without an interval.
         measure: name of the measure, where the reader may choose one.
@@ -99,6 +100,7 @@ class Chart:
         y: axis on the left.
         level: score of chance, if it is shown.
         band: largest difference that does not matter, if it is shown.
+        centre: of the band: no difference.
         notes: x, y and a text, where there is nothing to draw.
         matrix: that is drawn instead of series.
         logarithmic: measures whose y axis is logarithmic.
@@ -114,6 +116,7 @@ class Chart:
     y: Axis = Axis()
     level: float | None = None
     band: float | None = None
+    centre: float = 0.0
     notes: list[tuple[float, float, str]] = field(default_factory=list)
     matrix: Matrix | None = None
     logarithmic: list[str] = field(default_factory=list)
@@ -131,8 +134,9 @@ def label(place: PlaceSummary) -> str:
 
 
 def metric_of(places: Sequence[PlaceSummary]) -> str:
-    """The name of the primary metric at places of a family, without its part `test/`."""
-    return next((p.metric for p in places if p.metric), "test/score").removeprefix("test/")
+    """The name of the primary metric at places of a family, without the part that it is of."""
+    metric = next((p.metric for p in places if p.metric), "test/score")
+    return measure_label(metric).removeprefix("test ")
 
 
 def score_of(places: Sequence[PlaceSummary]) -> str:

@@ -8,7 +8,7 @@ from zoo.compare.analysis.curves import Curve, Curves, measures
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.report.chart import Axis, Chart, Series
-from zoo.compare.report.formats import event_text, number
+from zoo.compare.report.formats import event_text, measure_label, number
 
 EVENT_KINDS = ("spike", "skip", "rollback")
 LOGARITHMIC = 100  # ratio of the largest to the smallest value above which an axis is logarithmic
@@ -30,9 +30,10 @@ def learning_curves(
     rows: list[list[str]] = []
     logarithmic = []
     for measure in measures(place.metric, (curves[run.id] for run in shown)):
+        name = measure_label(measure)
         values = [v for run in shown for _, v in curves[run.id].get(measure, ())]
         if min(values) > 0 and max(values) > LOGARITHMIC * min(values):
-            logarithmic.append(measure)
+            logarithmic.append(name)
         for i, arm in enumerate(arms):
             lines = [(run, curve) for run in shown
                      if run.arm == arm and (curve := curves[run.id].get(measure))]  # fmt: skip
@@ -40,16 +41,16 @@ def learning_curves(
                 continue
             x = [at for _, curve in lines for at in (*(step for step, _ in curve), None)]
             y = [at for _, curve in lines for at in (*(value for _, value in curve), None)]
-            series.append(Series("curve", x, y, (), i, arm, measure=measure))
+            series.append(Series("curve", x, y, (), i, arm, measure=name))
             ends = [curve[-1] for run, curve in lines if run.status == "diverged"]
             marks = [("end", ends, ["diverged"] * len(ends))]
             marks += event_marks(lines) if measure == "train/loss" else []
             for kind, points, texts in marks:
                 if points:
                     x, y = [x for x, _ in points], [y for _, y in points]
-                    series.append(Series(kind, x, y, texts, i, arm, measure=measure))
+                    series.append(Series(kind, x, y, texts, i, arm, measure=name))
             first, last = ([curve[end][1] for _, curve in lines] for end in (0, -1))
-            rows.append([measure, arm, mean_and_range(first), mean_and_range(last)])
+            rows.append([name, arm, mean_and_range(first), mean_and_range(last)])
     words = "; ".join(f"{m}, {a}: from {f} to {t}" for m, a, f, t in rows)
     return Chart(
         title=place.title,

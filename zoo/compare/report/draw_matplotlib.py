@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
 PUBLISHED: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": "--"}
+EFFECT: dict[str, Any] = {"color": "0.88"}
 EVENT_MARKERS = {"end": "x", "chosen": "o", **{kind: marker for kind, (marker, _) in MARKS.items()}}
 LONG_TICKS = 40  # letters of all ticks above which they are turned
 
@@ -29,7 +30,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
         chart: to draw.
         title: above the panel; empty: that of the chart.
         measure: whose series are drawn, of a chart that has several.
-        most: letters of the title.
+        most: letters of the title, and of that of the axis below.
     """
     for series in chart.series:
         if series.measure == measure:
@@ -40,7 +41,7 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
         axis.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center",
                       fontsize=8)  # fmt: skip
     axis.set_title(plain(title or chart.title, most), fontsize=10)
-    axis.set_xlabel(plain(chart.x.title))
+    axis.set_xlabel(plain(chart.x.title, most))
     axis.set_ylabel(plain(measure or chart.y.title))
     axis.grid(alpha=0.3)
     if chart.x.at:
@@ -57,8 +58,9 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
     if chart.y.range:
         axis.set_ylim(chart.y.range)
     if chart.band is not None:
-        axis.axvspan(-chart.band, chart.band, color="0.85", zorder=0)
-        axis.axvline(0, color="0.2", linewidth=0.8)
+        ends = chart.centre - chart.band, chart.centre + chart.band
+        axis.axvspan(*ends, color="0.85", zorder=0)
+        axis.axvline(chart.centre, color="0.2", linewidth=0.8)
 
 
 def draw_series(axis: Axes, s: Series) -> None:
@@ -79,7 +81,9 @@ def draw_series(axis: Axes, s: Series) -> None:
     elif s.kind == "gap":
         bars = None if s.low is None or s.high is None else [[x[0] - s.low], [s.high - x[0]]]
         axis.errorbar(x, y, xerr=bars, **style, markersize=6, capsize=3, linestyle="none",
-                      elinewidth=1.5)  # fmt: skip
+                      elinewidth=1.5, fillstyle="none" if any(s.hollow) else "full")  # fmt: skip
+    elif s.kind == "effect":
+        axis.fill(x, y, **EFFECT, zorder=0, linewidth=0)
     elif s.kind == "published":
         axis.plot(x, y, **PUBLISHED, zorder=1)
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
@@ -116,9 +120,16 @@ def legend(figure: Figure, arms: Sequence[str], charts: Sequence[Chart]) -> None
     if any(chart.level is not None for chart in charts):
         looks.append(CHANCE)
         names.append("chance")
-    if any(s.kind == "published" for chart in charts for s in chart.series):
+    series = [s for chart in charts for s in chart.series]
+    if any(s.kind == "published" for s in series):
         looks.append(PUBLISHED)
         names.append("published")
+    if any(s.kind == "gap" and any(s.hollow) for s in series):
+        looks.append({"color": "0.3", "marker": "o", "fillstyle": "none", "linestyle": "none"})
+        names.append("shallowest")
+    if any(s.kind == "effect" for s in series):
+        looks.append(EFFECT | {"linewidth": 8})
+        names.append("smallest effect")
     handles = [Line2D([], [], **style) for style in looks]
-    columns = min(5, len(names))
+    columns = min(int(figure.get_figwidth() / 1.6), len(names))
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)

@@ -39,6 +39,9 @@ def trace(s: Series) -> JSON:
         shared["hovertext"] = [escaped(text) for text in s.texts]
     if s.kind == "published":
         return shared | published_style(s)
+    if s.kind == "effect":
+        return shared | {"mode": "lines", "fill": "toself", "fillcolor": "@band",
+                         "line": {"width": 0}, "hoverinfo": "skip"}  # fmt: skip
     return shared | {"meta": meta} | arm_style(s)
 
 
@@ -55,6 +58,9 @@ def arm_style(s: Series) -> JSON:
     if s.kind == "pairs":
         return {"mode": "markers", "marker": mark | {"size": 6, "opacity": 0.55}}
     if s.kind == "gap":
+        if any(s.hollow):
+            hollow = mark | {"symbol": f"{style.symbol}-open", "size": 10, "line": {"width": 2}}
+            return {"mode": "markers", "marker": hollow, **error_bar(s)}
         rim = {"color": "@paper", "width": 1}
         return {"mode": "markers", "marker": mark | {"size": 11, "line": rim}, **error_bar(s)}
     if s.kind in EVENT_SYMBOLS:
@@ -123,13 +129,19 @@ def layout(chart: Chart) -> JSON:
         result["margin"] = {"l": 56, "r": 50, "t": 10, "b": 48}
     if chart.band is not None:
         whole = {"y0": 0, "y1": 1, "yref": "paper"}
-        band = {"x0": -chart.band, "x1": chart.band, **whole, "layer": "below"}
-        zero = {"x0": 0, "x1": 0, **whole, "line": {"color": "@ink", "width": 1}}
+        ends = {"x0": chart.centre - chart.band, "x1": chart.centre + chart.band}
+        band = {**ends, **whole, "layer": "below"}
+        zero = {
+            "x0": chart.centre,
+            "x1": chart.centre,
+            **whole,
+            "line": {"color": "@ink", "width": 1},
+        }
         result["shapes"] += [
             {"type": "rect", **band, "fillcolor": "@band", "line": {"width": 0}},
             {"type": "line", **zero},
         ]
-        result["xaxis"]["zeroline"] = False
+        result["xaxis"] |= {"zeroline": False, "nticks": 5, "tickangle": 0}
         result["yaxis"] |= {"showgrid": False, "zeroline": False}
     if not chart.series and not chart.y.at:
         result["yaxis"] |= {"visible": False, "fixedrange": True}

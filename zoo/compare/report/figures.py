@@ -1,4 +1,4 @@
-"""Figures of a record for papers, as PNG and SVG: scores, gaps and learning curves."""
+"""Figures of a record for papers, as PNG and SVG: verdicts, scores, gaps, tasks and curves."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from zoo.compare.report.chart import Chart, better_direction
 from zoo.compare.report.chart_curves import learning_curves
 from zoo.compare.report.chart_gaps import forest
 from zoo.compare.report.chart_scores import scores_of
+from zoo.compare.report.chart_tasks import task_charts
 from zoo.compare.report.chart_tuning import sensitivity_charts
+from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.draw_matplotlib import draw, legend
+from zoo.compare.report.formats import PARTS
 from zoo.probes.plots import new_figure
 
 if TYPE_CHECKING:
@@ -30,9 +33,8 @@ DPI = 200
 
 
 def draw_all(record: Record, curves: Curves, folder: Path) -> None:
-    """Writes the figures `score`, `gaps`, `curves` and, where some option was tuned, `tuning`.
+    """Writes each figure, continued in `score-2` and so on; some only where there is something.
 
-    Each is continued in `score-2` and so on.
 
     Args:
         record: of the comparison.
@@ -43,6 +45,8 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
 
     folder.mkdir(exist_ok=True)
     figures = {
+        "verdicts": verdict_figures(record),
+        "tasks": task_figures(record),
         "score": score_figures(record),
         "gaps": gap_figures(record),
         "curves": curve_figures(record, curves),
@@ -71,6 +75,28 @@ def chunks(items: Sequence[T], most: int) -> Iterator[list[T]]:
     [[1, 2], [3]]
     """
     yield from (list(items[i : i + most]) for i in range(0, len(items), most))
+
+
+def verdict_figures(record: Record) -> Iterator[Figure]:
+    """Figures of the gaps of all tasks and arms, shallow and deep."""
+    arms = list(record.declared.arms)
+    marks = 2 * max(1, len(record.declared.baselines))
+    for part in chunks([places for _, places in families(record.places)], -(-LINES // marks)):
+        chart = verdict_chart(record, part)
+        figure = new_figure(6.4, chart.height / 80 + 0.4)
+        draw(figure.subplots(), chart, most=64)
+        legend(figure, arms, [chart])
+        yield figure
+
+
+def task_figures(record: Record) -> Iterator[Figure]:
+    """A figure of performance profiles and of the probability of improvement."""
+    if charts := task_charts(record):
+        figure = new_figure(8.4, max(3.0, 1.6 + 0.3 * len(record.overall)))
+        for axis, chart in zip(figure.subplots(1, 2), charts, strict=True):
+            draw(axis, chart)
+        legend(figure, list(record.declared.arms), charts)
+        yield figure
 
 
 def score_figures(record: Record) -> Iterator[Figure]:
@@ -158,4 +184,4 @@ def shown_measure(chart: Chart) -> str:
     """The measure of a chart that a figure shows: preferably in validation, with lines."""
     known = [s.measure for s in chart.series if s.kind == "curve"]
     lines = [s.measure for s in chart.series if s.kind == "curve" and len(s.x) > 2]
-    return next((m for m in lines if m.startswith("val/")), (lines or known or [""])[0])
+    return next((m for m in lines if m.startswith(PARTS["val"])), (lines or known or [""])[0])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.compare.analysis.runs import Event, Run
 from zoo.compare.analysis.statistics import Interval
 from zoo.compare.analysis.summaries import Average, Contrast
 
+PARTS = {"train": "training", "val": "validation"}  # of the data, as people say it
 ROUNDING = 5e-7  # a number nearer to zero is shown as 0
 
 
@@ -27,6 +28,28 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{min(decimals, 6)}f}"
 
 
+def probability(p: float | None) -> str:
+    """A p value; one that is tiny never as zero, and words where pairs are too few for one.
+
+    >>> probability(0.0078125), probability(2**-29), probability(None)
+    ('0.00781', '< 0.0001', 'too few pairs')
+    """
+    if p is None:
+        return "too few pairs"
+    return number(p) if p >= 1e-4 else "< 0.0001"
+
+
+def measure_label(name: str | None) -> str:
+    """A measure as people read it.
+
+    >>> measure_label("test/mean_iou"), measure_label("val/loss"), measure_label(None)
+    ('test mean IoU', 'validation loss', '')
+    """
+    part, _, rest = (name or "").partition("/")
+    words = ("IoU" if word == "iou" else word for word in rest.split("_"))
+    return " ".join([PARTS.get(part, part), *words]).strip()
+
+
 def interval(estimate: Interval | None) -> str:
     """An estimate with the ends of its interval, if it has one; empty for None.
 
@@ -38,6 +61,21 @@ def interval(estimate: Interval | None) -> str:
     if estimate.low is None:
         return f"{number(estimate.value)}"
     return f"{number(estimate.value)} ({number(estimate.low)} to {number(estimate.high)})"
+
+
+def rounded(estimate: Interval | None, delta: float) -> str:
+    """An estimate with its interval, to a tenth of the smallest effect.
+
+    >>> rounded(Interval(0.2412, 0.10061, 0.3), 0.05), rounded(Interval(0.2412, None, None), 0)
+    ('0.241 (0.101 to 0.300)', '0.241')
+    """
+    if estimate is None or delta <= 0:
+        return interval(estimate)
+    decimals = max(0, 1 - math.floor(math.log10(delta)))
+    value, *ends = (
+        f"{x:.{decimals}f}" for x in (estimate.value, estimate.low, estimate.high) if x is not None
+    )
+    return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 def secondary_gap(contrast: Contrast, name: str) -> str:
@@ -59,6 +97,26 @@ def range_without_a_task(average: Average) -> str:
     ranked = sorted(average.without.items(), key=lambda item: item[1])
     ends = [f"{number(gap)} without {task}" for task, gap in (*ranked[:1], *ranked[1:][-1:])]
     return " to ".join(ends)
+
+
+def directions(average: Average) -> str:
+    """In which tasks an arm is better and in which it is not, in words."""
+    count = len(average.tasks)
+    if len(average.better) == count:
+        return f"better in all {count} tasks"
+    texts = [f"better in {len(average.better)} of {count} tasks"]
+    texts += [f"within the smallest effect in {some(average.alike)}"] if average.alike else []
+    return ", ".join([*texts, *([f"worse in {some(average.worse)}"] if average.worse else [])])
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three of some names, and how many more there are.
+
+    >>> some(["cnn", "gnn"]), some(["a", "b", "c", "d"])
+    ('cnn and gnn', 'a, b, c and 1 more')
+    """
+    shown = [*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def why_no_score(run: Run) -> str:

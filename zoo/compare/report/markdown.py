@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
 from zoo.compare.report import tables, tables_runs, tables_tuning
-from zoo.compare.report.formats import interval, number, range_without_a_task, why_no_score
-from zoo.compare.report.sentences import caveats, sentences
+from zoo.compare.report.formats import why_no_score
+from zoo.compare.report.methods import methods
+from zoo.compare.report.sentences import caveats, headlines, warnings_first
 from zoo.compare.report.tables import Table
+from zoo.compare.report.title import title
+from zoo.compare.report.verdict_table import verdict_table
 from zoo.errors import shown
 
 GAPS = """\
@@ -45,27 +47,19 @@ def table_lines(table: Table) -> list[str]:
 
 def markdown(record: Record) -> str:
     """The report as Markdown."""
-    declared = record.declared
     total = sum(row.seconds or 0 for row in record.cells)
-    lines = [f"# Comparison: {record.name}", ""]
-    lines += [f"* {sentence}" for sentence in sentences(record)]
+    verdicts = verdict_table(record)
+    lines = [f"# {title(record)}", "", *(f"* {it}" for it in warnings_first(record)), ""]
+    lines += [*table_lines(verdicts), "", *headlines(record)]
     lines += ["", f"{len(record.cells)} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
     lines += ["", *table_lines(tables.gaps(record))]
     if record.slopes:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
-        rows = [
-            [s.family, s.arm, interval(s.slope), number(s.holm_p), s.verdict] for s in record.slopes
-        ]
-        lines += table_lines(Table("", "family|arm|slope|p|verdict", rows))
-    for average in record.overall:
-        lines += [
-            "",
-            f"Over {', '.join(average.tasks)} at their deepest (chance 0, reference 1), the "
-            f"interquartile mean of {average.arm} is {number(average.iqm)}, of "
-            f"{average.baseline} {number(average.baseline_iqm)}: gap "
-            f"{'; '.join(filter(None, [interval(average.gap), range_without_a_task(average)]))}.",
-        ]
+        lines += table_lines(tables.growth(record))
+    if record.overall:
+        lines += ["", f"{tables.averages(record).title}:", ""]
+        lines += table_lines(tables.averages(record))
     if (uncertainty := tables.uncertainty(record)).rows:
         lines += ["", f"{uncertainty.title}.", "", *table_lines(uncertainty)]
     if record.tuning:
@@ -73,10 +67,6 @@ def markdown(record: Record) -> str:
             lines += ["", f"{table.title}:", "", *table_lines(table)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
-    warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]
-    lines += [f"* Warning: {warning}." for warning in warnings]
-    waiting = sum(row.status == WAITING for row in record.cells)
-    lines += [f"* {waiting} runs have not run yet."] if waiting else []
     failed = [row for row in record.cells if row.status in ("failed", "diverged")]
     for row in failed:
         where = f"{row.place}, {row.arm}, pair {row.pair}"
@@ -84,8 +74,8 @@ def markdown(record: Record) -> str:
     events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
-    if declared.null:
-        lines.append("* A null comparison: both arms are the same rule under other seeds.")
+    lines += ["", "## Methods", ""]
+    lines += [line for text in methods(record) for line in (text, "")]
     lines = [*map(harmless, lines)]
     fence = "`" * (1 + max(map(len, re.findall("`+", record.command)), default=0))
     command = shown(" ".join(record.command.split()))

@@ -22,8 +22,11 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
 from zoo.compare.report import sentences, tables, tables_runs, tables_tuning
 from zoo.compare.report.formats import keys_and_values
+from zoo.compare.report.methods import methods
 from zoo.compare.report.panels import Panels
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
+from zoo.compare.report.title import title
+from zoo.compare.report.verdict_table import verdict_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,7 +48,10 @@ def page(record: Record, curves: Curves) -> str:
         plain=record.plain(),
         panels=panels,
         looks=[look(i) for i in range(len(panels.arms))],
+        title=title(record),
         subtitle=subtitle(record),
+        verdicts=verdict_table(record),
+        methods=methods(record),
         facts=provenance(record),
         ended=sum(run.ended for run in record.cells),
         length=LENGTH,
@@ -114,12 +120,14 @@ def palette() -> str:
 
 
 def subtitle(record: Record) -> str:
-    """The number of arms, places, pairs and runs."""
+    """The name of the declaration and the number of arms, places, pairs and runs."""
     declared = record.declared
     pairs, runs = len(declared.pairs), len(record.cells)
     counts = [(len(declared.arms), "arm"), (len(record.places), "place"), (pairs, "pair"),
               (runs, "run")]  # fmt: skip
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
+    return f"{record.name}: " + ", ".join(
+        f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts
+    )
 
 
 def provenance(record: Record) -> Sequence[tuple[str, Any]]:

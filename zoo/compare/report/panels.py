@@ -14,8 +14,11 @@ from zoo.compare.report.chart_curves import learning_curves
 from zoo.compare.report.chart_gaps import forest
 from zoo.compare.report.chart_mixing import mixing_charts
 from zoo.compare.report.chart_scores import costs_of, scores_of
+from zoo.compare.report.chart_tasks import task_charts
 from zoo.compare.report.chart_tuning import sensitivity_charts
+from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.draw_plotly import to_plotly
+from zoo.compare.report.formats import measure_label
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Panels:
         self.costs = list(self.of_costs(record))
         self.mixing = self.add(mixing_charts(record.mixing))
         self.tuning = self.add(sensitivity_charts(record))
+        (self.verdicts,) = self.add([verdict_chart(record)])
+        self.tasks = self.add(task_charts(record))
 
     def add(self, charts: Iterable[Chart], group: str = "") -> list[PageFigure]:
         """Adds charts to `plain` and returns them with their ids."""
@@ -95,7 +100,8 @@ class Panels:
                 learning_curves(place, record.cells, self.arms, curves) for place in places if known
             ]
             group = f"curves{number}"
-            yield Panel(family, self.add(charts, group), group=group, measures=known)
+            names = [measure_label(name) for name in known]
+            yield Panel(family, self.add(charts, group), group=group, measures=names)
 
     def of_costs(self, record: Record) -> Iterable[Panel]:
         """The panels of time and memory against depth."""

@@ -1,15 +1,12 @@
-"""Sentences on a record: the statement of each contrast, and the warnings before and after them."""
+"""Sentences on a record: the averages over tasks, and the warnings before and after verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from zoo.compare.analysis.aggregate import contrasts_of, families
+from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
-from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
-from zoo.compare.report.formats import interval
+from zoo.compare.report.formats import directions, interval, range_without_a_task
 
 ONE_RECIPE = "One set of hyperparameters for all arms; none was tuned for this comparison."
 SEVERAL_RECIPES = "Arms set options beside the connection; they stand under the arms of the report."
@@ -32,79 +29,15 @@ SCRIPTS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Part:
-    """What may be said at one place, or of the growth with depth.
-
-    Args:
-        where: the place, in few words.
-        verdict: in few words.
-        detail: the gap, and what else must be known of it.
-        claim: whether the verdict is corrected with the others, so that it can be relied on.
-    """
-
-    where: str
-    verdict: str
-    detail: str = ""
-    claim: bool = False
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What may be said of one arm against its baseline in one family of places.
-
-    Args:
-        arm: name of the arm.
-        baseline: name of the baseline.
-        parts: of the deepest place, the shallowest one, and the growth with depth.
-    """
-
-    arm: str
-    baseline: str
-    parts: list[Part]
-
-
-def statements(record: Record) -> dict[str, list[Statement]]:
-    """For each family of places the statements on its contrasts."""
-    by_family: dict[str, list[Statement]] = {}
-    for family, places in families(record.places):
-        for arm, baseline in record.declared.baselines.items():
-            by_depth = [(place, c) for place, c in contrasts_of(places) if c.arm == arm]
-            parts = [part_of(p, c, family) for p, c in (by_depth[-1:] + by_depth[:-1][:1])]
-            slopes = [s for s in record.slopes if s.family == family and s.arm == arm]
-            parts += [Part("the gap by depth", slope.verdict, claim=True) for slope in slopes]
-            if parts:
-                by_family.setdefault(family, []).append(Statement(arm, baseline, parts))
-    return by_family
-
-
-def part_of(place: PlaceSummary, contrast: Contrast, family: str) -> Part:
-    """What may be said at one place.
-
-    Args:
-        place: where the arms meet.
-        contrast: of two arms there.
-        family: title of the places without the depth.
-    """
-    where = place.title.removeprefix(family).lstrip(", ") or "overall"
-    details = [f"gap {interval(contrast.gap) or 'unknown'}"]
-    best = contrast.secondary.get("best_on_validation")
-    if best and contrast.gap and abs(best.value - contrast.gap.value) > contrast.delta:
-        details.append(f"at the best step on validation {interval(best)}")
-    if any(contrast.untrained):
-        details.append(f"failed to train: {contrast.failures}")
-    return Part(
-        where, contrast.verdict, "".join(f", {d}" for d in details), not contrast.exploratory
-    )
-
-
-def sentences(record: Record) -> list[str]:
-    """Each part of each statement as a sentence."""
+def headlines(record: Record) -> list[str]:
+    """Sentences on each average over tasks: the gaps, their directions and single tasks."""
     return [
-        f"{family}, {s.arm} against {s.baseline}, {part.where}: {part.verdict}{part.detail}."
-        for family, of_family in statements(record).items()
-        for s in of_family
-        for part in s.parts
+        f"Over {len(a.tasks)} tasks at their deepest, {a.arm} against {a.baseline}: "
+        f"{directions(a)}. The mean gap is {interval(a.gap)}, the interquartile mean "
+        f"{interval(a.iqm)}, where 1 is the way from chance to the reference. A run of {a.arm} "
+        f"scores above one of {a.baseline} with probability {interval(a.improvement)}."
+        + (f" Without one task, the mean gap is {range_without_a_task(a)}." if a.without else "")
+        for a in record.overall
     ]
 
 
@@ -169,9 +102,9 @@ def warnings_of_pairs(record: Record) -> list[str]:
     warnings = []
     if most <= DIRECTION:
         warnings.append(f"Direction only: {pairs}. So few runs show which way a difference "
-                        f"points, not whether it is real; a verdict needs {enough}.")  # fmt: skip
+                        f"points, not whether it is real. A verdict needs {enough}.")  # fmt: skip
     elif most < enough:
-        warnings.append(f"Intervals, few verdicts: {pairs}; a verdict at the deepest place needs "
+        warnings.append(f"Intervals, few verdicts: {pairs}. A verdict at the deepest place needs "
                         f"{enough}.")  # fmt: skip
     elif fewest < enough:
         short = sum(c.pairs < c.needed for c in contrasts)
@@ -192,7 +125,7 @@ def warnings_of_runs(record: Record) -> list[str]:
     if failed := statuses.count("failed"):
         warnings.append(f"{failed} of {runs} runs failed and are missing below.")
     if blocked := sum(verdict.startswith("blocked") for verdict in verdicts):
-        warnings.append(f"{blocked} of {len(verdicts)} verdicts are blocked; they say why.")
+        warnings.append(f"{blocked} of {len(verdicts)} verdicts are blocked, they say why.")
     diverged = [run for run in record.cells if run.status == "diverged"]
     if counted := sum(run.value is not None for run in diverged):
         warnings.append(f"{counted} runs diverged. They count as chance.")

@@ -8,11 +8,15 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.signs import least_p
-from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
+from zoo.compare.analysis.signs import anytime_p, fixed_p, least_p
+from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary, Slope
+from zoo.compare.analysis.verdict import DIRECTION, needed
 from zoo.compare.report.formats import (
+    directions,
     interval,
+    measure_label,
     number,
+    probability,
     range_without_a_task,
     scaled,
     secondary_gap,
@@ -71,31 +75,57 @@ def contrast_table(
 
 
 def gaps(record: Record) -> Table:
-    """The gap and the verdict of every contrast."""
+    """The gap and the verdict of every contrast, and what its p may be."""
     means = {(p.title, a.arm): number(a.mean) for p, a in arms_at_places(record)}
     rows = [
-        [p.title, metric_label(p.metric),
+        [p.title, measure_label(p.metric),
          f"{c.arm} {means[p.title, c.arm]}",
          f"{c.baseline} {means[p.title, c.baseline]}",
-         interval(c.gap), c.verdict, secondary_gap(c, "training"),
-         secondary_gap(c, "best_on_validation"), number(c.delta), f"{c.pairs}",
-         number(c.beyond_p), "" if c.exploratory else number(c.holm_p), number(least_p(c.pairs))]
+         interval(c.gap), c.verdict, c.pairs, number(c.delta), examples_of(p) or "",
+         *p_values(c), secondary_gap(c, "training"), best_step(c), ", ".join(c.warnings)]
         for p, c in contrasts_of(record.places)
     ]  # fmt: skip
     head = (
-        "place|metric|arm|baseline|gap|verdict|training gap|gap at the best step|smallest effect|"
-        "pairs|p|p (Holm)|least p"
+        "place|metric|arm|baseline|gap|verdict|pairs|smallest effect|test examples|p|p (Holm)|"
+        "least p|training gap|at the best step|not matched"
     )
     return Table("Every arm against its baseline at every place", head, rows)
 
 
-def metric_label(metric: str | None) -> str:
-    """A metric as people read it.
+def known_p(c: Contrast, p: float) -> float | None:
+    """A p of a contrast; None where its pairs tell no more than a direction."""
+    return p if c.pairs > DIRECTION else None
 
-    >>> metric_label("test/mean_iou")
-    'test mean iou'
+
+def p_numbers(c: Contrast) -> tuple[float | None, float | None, float]:
+    """The p of a contrast, the corrected one, and the least that so many pairs can reach.
+
+    What so few pairs cannot tell is None, and so is a correction of what is not corrected.
     """
-    return (metric or "").replace("/", " ").replace("_", " ")
+    corrected = not c.exploratory and c.pairs >= c.needed
+    return known_p(c, c.beyond_p), c.holm_p if corrected else None, least_p_of(c)
+
+
+def p_values(c: Contrast) -> list[str]:
+    """The numbers of `p_numbers` as text."""
+    p, holm_p, least = p_numbers(c)
+    return [probability(p), "exploratory" if c.exploratory else probability(holm_p),
+            probability(least)]  # fmt: skip
+
+
+def least_p_of(c: Contrast) -> float:
+    """The least p that the pairs of a contrast can reach."""
+    return least_p(c.pairs, anytime_p if c.anytime else fixed_p)
+
+
+def best_step(c: Contrast) -> str:
+    """The gap at the best step, with the verdict there if it is another one."""
+    return ", ".join(filter(None, [secondary_gap(c, "best_on_validation"), c.at_best]))
+
+
+def examples_of(place: PlaceSummary) -> int | None:
+    """The number of test examples at a place; None where no run has ended."""
+    return next((arm.examples for arm in place.arms if arm.examples), None)
 
 
 def scores(record: Record) -> Table:
@@ -134,7 +164,7 @@ def further(record: Record) -> Table:
         lambda c: [
             number(c.mean),
             interval(c.better),
-            *map(number, (c.p, c.equivalence_p, c.equivalence_holm_p)),
+            *(probability(known_p(c, p)) for p in (c.p, c.equivalence_p, c.equivalence_holm_p)),
             c.failures,
             ", ".join(map(str, c.seeds)),
         ],
@@ -172,27 +202,36 @@ def secondary(record: Record) -> Table:
 def growth(record: Record) -> Table:
     """How the gap of every arm grows with depth, the primary hypothesis."""
     rows = [
-        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)),
-         interval(s.slope), number(s.holm_p), s.verdict,
-         ", ".join(map(number, s.each))]
+        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
+         probability(s.p if len(s.each) > DIRECTION else None),
+         probability(s.holm_p if enough(s, record) else None),
+         probability(least_p(len(s.each))), s.verdict, ", ".join(map(number, s.each))]
         for s in record.slopes
     ]  # fmt: skip
     head = (
-        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p (Holm)|verdict|"
-        "every pair"
+        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|least p|"
+        "verdict|every pair"
     )
     return Table("How gaps grow with depth: the primary hypothesis", head, rows)
 
 
+def enough(slope: Slope, record: Record) -> bool:
+    """Whether a slope has as many pairs as its verdict needs."""
+    return len(slope.each) >= needed(len(record.slopes))
+
+
 def averages(record: Record) -> Table:
-    """The averages over tasks of every arm and its baseline."""
+    """The averages over tasks of the gaps of every arm and its baseline."""
     rows = [
-        [a.arm, a.baseline, ", ".join(a.tasks), number(a.iqm),
-         number(a.baseline_iqm), interval(a.gap), range_without_a_task(a)]
+        [a.arm, a.baseline, ", ".join(a.tasks), interval(a.gap), interval(a.iqm),
+         interval(a.improvement), directions(a), range_without_a_task(a)]
         for a in record.overall
     ]  # fmt: skip
-    title = "Interquartile means over tasks at their deepest (chance is 0, the reference is 1)"
-    head = "arm|baseline|tasks|arm's mean|baseline's mean|gap (95 % by bootstrap)|one task left out"
+    title = "Gaps over tasks at their deepest (chance is 0, the reference is 1)"
+    head = (
+        "arm|baseline|tasks|mean gap (95 % by bootstrap)|interquartile mean of gaps|"
+        "probability of improvement|directions|mean gap with one task left out"
+    )
     return Table(title, head, rows)
 
 

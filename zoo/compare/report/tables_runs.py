@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.compare.analysis.record import Record
-from zoo.compare.report.formats import event_text, interval, number, why_no_score
-from zoo.compare.report.tables import Table, arms_at_places, contrast_table
+from zoo.compare.report.formats import (
+    event_text,
+    interval,
+    number,
+    probability,
+    why_no_score,
+)
+from zoo.compare.report.tables import Table, arms_at_places, contrast_table, known_p
 
 DIGESTS = {
     "data_digest": "data",
@@ -52,7 +58,7 @@ def failures_to_train(record: Record) -> Table:
         record,
         "Runs that diverged, or ended no better than chance",
         "of the arm|of the baseline|p (McNemar)|in words",
-        lambda c: [*c.untrained, number(c.failure_p), c.failures],
+        lambda c: [*c.untrained, probability(known_p(c, c.failure_p)), c.failures],
         lambda c: any(c.untrained),
     )
 

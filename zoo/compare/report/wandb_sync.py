@@ -13,6 +13,7 @@ from typing import Any
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import Interval
+from zoo.compare.report.tables import examples_of, p_numbers
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import quoted
@@ -99,10 +100,12 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
     import wandb
 
     gaps = [
-        [place.title, c.arm, c.baseline, *numbers(c.gap), c.pairs, c.verdict]
+        [place.title, c.arm, c.baseline, *numbers(c.gap), c.pairs, c.verdict, c.delta,
+         examples_of(place), *p_numbers(c)]
         for place, c in contrasts_of(record.places)
-    ]
-    head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict"]
+    ]  # fmt: skip
+    head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict",
+            "smallest effect", "test examples", "p", "p (Holm)", "least p"]  # fmt: skip
     entries: dict[str, Any] = {"gaps": wandb.Table(columns=[*head], data=gaps)}
     arms = [
         [place.title, arm.arm, arm.mean, arm.sd, arm.done, arm.diverged]
@@ -118,8 +121,9 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
     for name in ("report.html", "report.md", "compare.json", "cells.csv"):
         if (path / name).is_file():
             artifact.add_file(str(path / name))
-    if (path / "figures").is_dir():
-        artifact.add_dir(str(path / "figures"), name="figures")
+    for name in ("figures", "tables"):
+        if (path / name).is_dir():
+            artifact.add_dir(str(path / name), name=name)
     run.log_artifact(artifact)
 
 

@@ -13,6 +13,7 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.report.figures import draw_all
 from zoo.compare.report.markdown import markdown
 from zoo.compare.report.page import page
+from zoo.compare.report.papers import gaps_csv, latex
 from zoo.compare.report.terminal import terminal
 from zoo.system.atomic import atomic_write
 from zoo.system.spreadsheet import spreadsheet
@@ -38,5 +39,8 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
     atomic_write(path / "cells.csv", spreadsheet(flat))
     atomic_write(path / "report.md", markdown(record))
     atomic_write(path / "report.html", page(record, curves))
+    (path / "tables").mkdir(exist_ok=True)
+    atomic_write(path / "tables" / "gaps.tex", latex(record))
+    atomic_write(path / "tables" / "gaps.csv", gaps_csv(record))
     draw_all(record, curves, path / "figures")
     return terminal(record, path)

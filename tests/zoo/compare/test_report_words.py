@@ -1,0 +1,237 @@
+"""The words of reports: titles, labels, the first table, methods, and tables for papers."""
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from made_comparison import made
+from read_page import Page
+
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.analysis.record import Record
+from zoo.compare.report import tables
+from zoo.compare.report.methods import methods
+from zoo.compare.report.papers import escaped, gaps_csv, latex
+from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.title import title
+from zoo.compare.report.verdict_table import verdict_table
+from zoo.compare.report.write import write_all
+
+TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
+PLACES = [(task, depth) for task in TASKS for depth in (2, 56)]
+TWO = ["plain", "residual"]
+
+
+def record_of(folder):
+    source = read_source(folder)
+    source.record.cells = join_runs([source])
+    return analysed(source.record, [folder])
+
+
+def change(folder, chosen, **values):
+    """Changes the results of some runs."""
+    for cell in json.loads((folder / "plan.json").read_text())["cells"]:
+        path = folder / "cells" / cell["id"] / "result.json"
+        if chosen(cell):
+            path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@dataclass
+class Made:
+    """A comparison of five tasks and its reports.
+
+    The gap of deep gnn goes away at the best step, and deep diffusion takes twice the time.
+    """
+
+    folder: Path
+    pairs: int
+    record: Record
+    page: Page
+    terminal: str
+
+
+@pytest.fixture(scope="module", params=[3, 8])
+def usual(request, tmp_path_factory):
+    pairs = request.param
+    folder = made(tmp_path_factory.mktemp("made") / "here", TWO, PLACES, pairs)
+
+    def deep(task):
+        return lambda c: (c["depth"], c["task"]) == (56, task)
+
+    change(folder, deep("gnn"), metrics={"train/accuracy": 0.9, "test/accuracy_at_best_val": 0.8})
+    change(folder, lambda c: deep("diffusion")(c) and c["arm"] == "residual", seconds_per_step=0.08)
+    record = record_of(folder)
+    out = write_all(record, folder)
+    return Made(folder, pairs, record, Page(folder / "report.html"), out)
+
+
+@pytest.mark.parametrize(
+    ("arms", "places", "said"),
+    [
+        (TWO, PLACES, "plain against residual, 5 tasks, depth 2 to 56"),
+        (TWO, [("cnn", None)], "plain against residual, cnn"),
+        (["a", "b", "c"], [("cnn", 2), ("gnn", 2)], "a against b and c, cnn and gnn, depth 2"),
+        ([*"abcde"], [("cnn", 4), ("cnn", 2)], "a against 4 arms, cnn, depth 2 to 4"),
+        (["plain", "x" * 99], [("cnn", 2)], "plain against " + "x" * 23 + "…, cnn, depth 2"),
+    ],
+)
+def test_titles_are_made_from_the_axes(arms, places, said, tmp_path):
+    assert title(record_of(made(tmp_path / "here", arms, places, 1))) == said
+
+
+def test_the_title_stands_above_every_report(usual):
+    words = "plain against residual, 5 tasks, depth 2 to 56"
+    assert f"<title>{words}</title>" in usual.page.source
+    assert (usual.folder / "report.md").read_text().startswith(f"# {words}\n")
+    assert usual.terminal.startswith(f"{words}\n")
+
+
+def test_the_first_table_has_short_words_and_what_must_stand_beside_them(usual):
+    record, pairs = usual.record, usual.pairs
+    table = verdict_table(record)
+    assert table.columns[:4] == ["task", "shallow (exploratory)", "deep", "with depth"]
+    rows = {str(row[0]).partition(",")[0]: dict(zip(table.columns, row, strict=True))
+            for row in table.rows}  # fmt: skip
+    assert list(rows) == list(TASKS)
+    gaps = {place.title: place.contrasts[0] for place in record.places}
+    for task, row in rows.items():
+        *_, words = row["deep"].lines
+        assert words == gaps[f"{task}, depth 56"].verdict
+        assert row["deep"].claim == row["with depth"].claim == (pairs == 8)
+        assert not row["shallow (exploratory)"].claim
+        bound = {3: 63, 8: 31}[pairs]
+        assert str(row["failed to train"]) == f"depth 56: none in {pairs} (up to {bound} % each)"
+        assert ("2.00 times the time a step" in str(row["not matched"])) == (task == "diffusion")
+        assert bool(str(row["at the best step"])) == (task == "gnn")
+        assert ";" not in " ".join(map(str, row.values()))
+    *_, words = rows["gnn"]["at the best step"].lines
+    assert words == "no difference in any pair"
+    assert str(rows["cnn"]["task"]) == "cnn, test accuracy"
+
+
+def test_an_arm_that_diverged_stands_in_the_first_table(tmp_path):
+    def status(cell):
+        return "diverged" if cell["arm"] == "plain" and cell["depth"] == 56 else "done"
+
+    record = record_of(made(tmp_path / "here", ["plain", "a", "b"], PLACES[:2], 8, (), status))
+    table = verdict_table(record)
+    assert table.columns[:2] == ["task", "arm"]
+    cells = [str(dict(zip(table.columns, row, strict=True))["failed to train"])
+             for row in table.rows]  # fmt: skip
+    assert cells == [
+        f"depth 56: plain fails to train more often: {arm} 0 of 8 (up to 31 %), "
+        "plain 8 of 8 (up to 100 %)"
+        for arm in "ab"
+    ]
+
+
+def test_every_format_has_what_a_p_can_be(usual):
+    record, pairs, folder = usual.record, usual.pairs, usual.folder
+    head = ["smallest effect", "test examples", "p", "p (Holm)", "least p"]
+    table = tables.gaps(record)
+    assert [name for name in table.columns if name in head] == head
+    least = {3: "0.250", 8: "0.00781"}[pairs]
+    row = dict(zip(table.columns, table.rows[1], strict=True))
+    expected = {3: ["too few pairs"] * 2, 8: [least, "0.0391"]}[pairs]  # five hypotheses
+    assert [row[name] for name in head] == ["0.0200", 400, *expected, least]
+    text, tex = (folder / "report.md").read_text(), (folder / "tables" / "gaps.tex").read_text()
+    for report in (usual.page.text, text, usual.terminal, tex):
+        assert all(name in report for name in head)
+        assert least in report
+    with (folder / "tables" / "gaps.csv").open(newline="") as file:
+        (deep,) = [row for row in csv.DictReader(file) if row["place"] == "cnn, depth 56"]
+    contrast = record.places[1].contrasts[0]
+    assert float(deep["gap"]) == contrast.gap.value
+    assert float(deep["least_p"]) == {3: 0.25, 8: 2**-7}[pairs]
+    assert (deep["test_examples"], deep["smallest_effect"]) == ("400", "0.02")
+    assert deep["p_holm"] == ({3: "", 8: str(contrast.holm_p)}[pairs])
+
+
+def test_three_pairs_print_no_p_where_a_quarter_is_the_least(usual):
+    of_record = (tables.gaps, tables.growth, tables.further)
+    cells = {
+        cell
+        for table in (make(usual.record) for make in of_record)
+        for row in table.rows
+        for name, cell in zip(table.columns, row, strict=True)
+        if name.startswith("p (") or name == "p"
+    }
+    few = {"too few pairs", "exploratory"}
+    assert (cells <= few) if usual.pairs == 3 else cells - few
+
+
+def test_no_sentence_is_a_chain(usual):
+    assert ";" not in usual.terminal.rpartition("report: ")[0]
+    source = usual.page.source
+    first = source[source.index('id="verdicts"') : source.index('<p class="soft">A gap')]
+    assert ";" not in re.sub(r'&[a-z]+;|&#\d+;|style="[^"]*"', "", first)
+
+
+def test_labels_speak(usual):
+    charts = json.loads(usual.page.scripts[0])["charts"].values()
+    metas = [trace.get("meta", {}) for chart in charts for trace in chart["traces"]]
+    names = {meta["measure"] for meta in metas if "measure" in meta}
+    assert names == {"training loss", "validation accuracy"}
+    assert not re.search(r"\b(val|train|test)/", usual.page.text)
+
+
+def test_methods_say_what_the_record_has(usual):
+    record, pairs = usual.record, usual.pairs
+    text = "\n".join(methods(record))
+    assert text.startswith("We compared plain against residual. Arms: plain (connection plain)")
+    assert "cnn (depth 2 and 56, test accuracy, 400 test examples, smallest effect that" in text
+    assert f"Each arm was trained once for each of {pairs} pairs" in text
+    assert f"Of {20 * pairs} runs {20 * pairs} ended" in text
+    assert "over the 5 hypotheses at the deepest place of each task. The 5 gaps at" in text
+    assert "torch 2" in text
+    assert "<b>a CPU</b>" in text
+    for name in ("Holm 1979", "Clopper and Pearson 1934", "McNemar 1947", "Agarwal et al. 2021"):
+        assert name in text.rpartition("References")[2]
+    assert "Ville" not in text
+    for contrast in record.places[0].contrasts:
+        contrast.anytime = True
+    assert "Ville 1939" in "\n".join(methods(record)).rpartition("References")[2]
+    for contrast in record.places[0].contrasts:
+        contrast.anytime = False
+
+
+HOSTILE = r"50% of \input{/etc/passwd} & $x_1^2$ ~#<b>|`'" + '"\n\\end{table} =1+1'
+
+
+def test_latex_shows_hostile_names_literally(tmp_path):
+    record = record_of(made(tmp_path / "here", ["plain", HOSTILE], [(HOSTILE, 2)], 1))
+    text = latex(record)
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    assert body.count("\\end{table}") == body.count("\\end{tabular}") == 1
+    commands = set(re.findall(r"\\[a-zA-Z]+", "\n".join(body)))
+    assert commands <= {
+        "\\begin", "\\end", "\\centering", "\\caption", "\\resizebox", "\\linewidth", "\\toprule",
+        "\\midrule", "\\bottomrule", "\\textbackslash", "\\textasciitilde", "\\textasciicircum",
+        "\\textless", "\\textgreater", "\\textbar", "\\textquotedbl", "\\textasciigrave",
+        "\\textquotesingle",
+    }  # fmt: skip
+    rules = [body.index(f"\\{name}rule") for name in ("mid", "bottom")]
+    for row in body[rules[0] + 1 : rules[1]]:
+        bare = re.sub(r"\\[%&#_{}$]", "", row).replace("$-$", "")
+        assert bare.count("&") == 11
+        assert not re.search(r"[%#_$^~]", bare)
+    depth = 0
+    for letter in re.sub(r"\\[{}]", "", text):
+        depth += (letter == "{") - (letter == "}")
+        assert depth >= 0
+    assert depth == 0
+
+
+def test_latex_has_minus_signs_before_numbers_alone():
+    assert escaped("-0.5 (-1 to 2), a-b, x-1") == "$-$0.5 ($-$1 to 2), a-b, x-1"
+
+
+def test_the_csv_has_no_formula(tmp_path):
+    record = record_of(made(tmp_path / "here", ["plain", "=1+1"], [("@cnn", 2)], 1))
+    (row,) = csv.DictReader(gaps_csv(record).splitlines())
+    assert row["arm"] == "'=1+1"
+    assert row["place"].startswith("'@cnn")
+    assert float(row["gap"])  # a negative one is a number, and stays one

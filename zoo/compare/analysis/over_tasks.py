@@ -1,0 +1,177 @@
+"""An arm against its baseline over tasks, by scores that have chance at 0 and a reference at 1.
+
+What is averaged are the gaps of pairs: a difference of two averages of arms tells nothing of them
+where tasks point in opposite directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.compare.analysis import statistics as stats
+from zoo.compare.analysis.aggregate import families
+from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.statistics import Array, Drawn, Interval
+from zoo.compare.analysis.summaries import Average, Contrast, PlaceSummary
+from zoo.compare.analysis.verdict import CLAIM
+
+
+@dataclass(frozen=True)
+class Task:
+    """The pairs of an arm and its baseline at the deepest place of a family.
+
+    Args:
+        name: title of the family.
+        ours: scores of the arm, by pair.
+        theirs: scores of the baseline, by pair.
+        contrast: of both.
+    """
+
+    name: str
+    ours: Array
+    theirs: Array
+    contrast: Contrast
+
+
+def task_averages(
+    places: Sequence[PlaceSummary],
+    runs: Sequence[Run],
+    baselines: Mapping[str, str],
+    references: Mapping[str, float],
+) -> list[Average]:
+    """Each arm against its baseline over the deepest places of all families, where two have gaps.
+
+    Args:
+        places: of the comparison.
+        runs: of the comparison.
+        baselines: for each other arm the one that it is compared with.
+        references: for each task the score that counts as 1, chance being 0.
+    """
+    scores = scores_by_task(places, runs, references)
+    averages = []
+    for arm, baseline in baselines.items():
+        tasks = list(pairs_of(arm, baseline, places, scores))
+        if len(tasks) > 1:
+            averages.append(average(arm, baseline, tasks))
+    return averages
+
+
+def scores_by_task(
+    places: Iterable[PlaceSummary], runs: Sequence[Run], references: Mapping[str, float]
+) -> dict[str, dict[str, dict[int, float]]]:
+    """The scores at the deepest place of each family, by arm and pair; chance is 0, reference 1.
+
+    Places without a chance or a reference are left out.
+
+    Args:
+        places: of the comparison.
+        runs: of the comparison.
+        references: for each task the score that counts as 1.
+    """
+    by_task: dict[str, dict[str, dict[int, float]]] = {}
+    for family, members in families(places):
+        scale = way(members[-1], references)
+        for run in runs if scale else ():
+            if run.place == members[-1].title and run.value is not None:
+                of_arm = by_task.setdefault(family, {}).setdefault(run.arm, {})
+                of_arm[run.pair] = (run.value - (run.chance or 0)) / scale
+    return by_task
+
+
+def way(place: PlaceSummary, references: Mapping[str, float]) -> float:
+    """The way from chance to the reference, negative where lower is better; 0 where unknown."""
+    reference = references.get(place.task)
+    return 0.0 if reference is None or place.chance is None else reference - place.chance
+
+
+def pairs_of(
+    arm: str,
+    baseline: str,
+    places: Iterable[PlaceSummary],
+    scores: Mapping[str, Mapping[str, Mapping[int, float]]],
+) -> Iterator[Task]:
+    """The tasks of which both runs of some pair ended, but for those with a blocked verdict.
+
+    Args:
+        arm: its name.
+        baseline: the other one's.
+        places: of the comparison.
+        scores: by task, arm and pair.
+    """
+    for family, members in families(places):
+        contrast = next((c for c in members[-1].contrasts if c.arm == arm), None)
+        if family not in scores or contrast is None or not contrast.pairs:
+            continue
+        if not contrast.verdict.startswith("blocked"):
+            ours, theirs = (
+                np.asarray([scores[family][name][pair] for pair in contrast.seeds])
+                for name in (arm, baseline)
+            )
+            yield Task(family, ours, theirs, contrast)
+
+
+def average(arm: str, baseline: str, tasks: Sequence[Task]) -> Average:
+    """The average over two tasks or more.
+
+    Intervals are bootstrapped over the pairs of each task from 8 of them on: of fewer they would be
+    far too narrow.
+
+    Args:
+        arm: its name.
+        baseline: the other one's.
+        tasks: with the scores of both.
+    """
+    gaps = [task.ours - task.theirs for task in tasks]
+    wins = [stats.wins(task.ours, task.theirs) for task in tasks]
+    sizes = [len(gap) for gap in gaps]
+
+    def mean(drawn: Drawn) -> Array:
+        return stats.mean_over_tasks([gap[i] for gap, i in zip(gaps, drawn, strict=True)])
+
+    def iqm(drawn: Drawn) -> Array:
+        pooled = [gap[i] for gap, i in zip(gaps, drawn, strict=True)]
+        return stats.iqm(np.concatenate(pooled, axis=1), axis=1)
+
+    def improvement(drawn: Drawn) -> Array:
+        rates = [stats.win_rate(win, i) for win, i in zip(wins, drawn, strict=True)]
+        return np.mean(rates, axis=0)
+
+    def interval(estimate: stats.Estimate) -> Interval:
+        return stats.bootstrap(estimate, sizes, draws=min(sizes) >= CLAIM)
+
+    means = {task.name: float(gap.mean()) for task, gap in zip(tasks, gaps, strict=True)}
+    return Average(
+        arm=arm,
+        baseline=baseline,
+        tasks=list(means),
+        gap=interval(mean),
+        iqm=interval(iqm),
+        improvement=interval(improvement),
+        without=without_each(means),
+        **directions(tasks),
+    )
+
+
+def directions(tasks: Iterable[Task]) -> dict[str, list[str]]:
+    """The names of the tasks by where the median lies: beyond the smallest effect or within."""
+    names: dict[str, list[str]] = {"better": [], "alike": [], "worse": []}
+    for task in tasks:
+        gap, delta = task.contrast.gap, task.contrast.delta
+        median = gap.value if gap else 0.0
+        side = "better" if median > delta else "worse" if median < -delta else "alike"
+        names[side].append(task.name)
+    return names
+
+
+def without_each(means: Mapping[str, float]) -> dict[str, float]:
+    """For each task the mean over the others; empty where there are two.
+
+    >>> without_each({"cnn": 1.0, "gnn": 2.0, "unet": 6.0})
+    {'cnn': 4.0, 'gnn': 3.5, 'unet': 1.5}
+    """
+    if len(means) < 3:
+        return {}
+    return {name: (sum(means.values()) - mean) / (len(means) - 1) for name, mean in means.items()}

@@ -1,0 +1,106 @@
+"""The chart of the first screen: the gaps of all tasks and arms, shallow and deep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
+from zoo.compare.analysis.over_tasks import way
+from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.summaries import Contrast, PlaceSummary
+from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of
+from zoo.compare.report.formats import interval, measure_label
+from zoo.errors import cut
+
+Entry = tuple[PlaceSummary, Contrast]
+BETWEEN = 0.7  # tasks, in rows
+
+
+def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) -> Chart:
+    """Each gap with its interval, hollow at the shallowest place of a task, full at the deepest.
+
+    Where every task has a chance and a reference, gaps are parts of the way between them. A grey
+    box reaches as far as the smallest effect. A blocked gap is not drawn.
+
+    Args:
+        record: of the comparison.
+        members: places of each family that is shown; none: of all families.
+    """
+    members = members or [places for _, places in families(record.places)]
+    shown = [ends(places) for places in members]
+    ways = [abs(way(places[-1], record.declared.references)) for places in members]
+    scales = ways if all(ways) else [1.0] * len(members)
+    arms = list(record.declared.arms)
+    series: list[Series] = []
+    ticks, rows, top = [], [], 0.0
+    for entries, scale in zip(shown, scales, strict=True):
+        for row, (place, c) in enumerate(entries):
+            hollow = c.exploratory
+            series += marks(top + row, place, c, scale, arms.index(c.arm), hollow)
+            rows.append([place.title, measure_label(place.metric), c.arm, c.baseline,
+                         interval(c.gap), c.verdict])  # fmt: skip
+        ticks.append(top + (len(entries) - 1) / 2)
+        top += len(entries) + BETWEEN
+    words = [f"{title}, {arm} against {baseline}: {verdict}, gap {gap or 'unknown'}."
+             for title, _, arm, baseline, gap, verdict in rows]  # fmt: skip
+    names = [cut(places[-1].family, 16) for places in members]
+    return Chart(
+        title=f"Gap ({unit(members, scales is ways)})",
+        words=" ".join(words) or "There is nothing to compare.",
+        head=("place", "metric", "arm", "baseline", "gap", "verdict"),
+        rows=rows,
+        series=series,
+        x=Axis("← worse | better →", range=None if series else (-1, 1)),
+        y=Axis("", ticks, names, (top - BETWEEN - 0.2, -0.8)),
+        band=0.0,
+        notes=[] if series else [(0.0, 0.0, "no gap is known")],
+        height=int(90 + (17 if len(arms) < 4 else 13) * max(top, 2)),
+    )
+
+
+def ends(places: Sequence[PlaceSummary]) -> list[Entry]:
+    """The contrasts of each arm at the shallowest and then at the deepest of some places."""
+    by_arm = grouped(contrasts_of(places), lambda entry: entry[1].arm)
+    shallow = [entries[0] for _, entries in by_arm if len(entries) > 1]
+    return shallow + [entries[-1] for _, entries in by_arm]
+
+
+def unit(members: Sequence[Sequence[PlaceSummary]], normalised: bool) -> str:
+    """What a gap is measured in.
+
+    Args:
+        members: places of each family.
+        normalised: whether gaps are parts of the way from chance to the reference.
+    """
+    if normalised:
+        return "1: from chance to the reference"
+    metrics = {metric_of(places) for places in members}
+    return metrics.pop() if len(metrics) == 1 else "in the unit of each task"
+
+
+def marks(
+    y: float, place: PlaceSummary, c: Contrast, scale: float, arm: int, hollow: bool
+) -> list[Series]:
+    """The smallest effect as a box and the gap with its interval; nothing of a blocked gap.
+
+    Args:
+        y: row of the contrast.
+        place: where the arms meet.
+        c: the contrast.
+        scale: that gaps are divided by.
+        arm: number of its arm.
+        hollow: whether the mark is.
+    """
+    if c.gap is None or c.verdict.startswith("blocked"):
+        return []
+    delta = c.delta / scale
+    box = Series("effect", [-delta, delta, delta, -delta, -delta],
+                 [y - 0.5, y - 0.5, y + 0.5, y + 0.5, y - 0.5])  # fmt: skip
+    text = (
+        f"{label(place)}, {isolated(c.arm)} against {isolated(c.baseline)}: {interval(c.gap)} in "
+        f"{measure_label(place.metric)}, {c.verdict}"
+    )
+    gap, low, high = (
+        None if v is None else v / scale for v in (c.gap.value, c.gap.low, c.gap.high)
+    )
+    return [box, Series("gap", [gap], [y], [text], arm, c.arm, [hollow], low, high)]
