@@ -1,4 +1,4 @@
-"""The verb `compare`: plan, measure, run what is missing, analyse, report."""
+"""The verb `compare`: plan, measure, lock the plan, run wave by wave, analyse, report."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import fit_command
+from zoo.compare.design.locked_plan import opened
 from zoo.compare.design.plan import Plan, plan
+from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.dry_run import listing
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.local import local_engine
 from zoo.compare.execution.progress import Progress
-from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.schedule import Job, Tally
 from zoo.compare.execution.store import Store
-from zoo.compare.report.sources import PLAN
 from zoo.compare.report.wandb_sync import sync
-from zoo.compare.report.write import write_all
+from zoo.compare.wave_by_wave import run_waves
 from zoo.errors import quoted
 from zoo.report import Report
 from zoo.run_folder import SCHEMA
-from zoo.system.atomic import atomic_write
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
-UNKEYED = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
-           "max_cells", "engine", "dir", "logger")  # words that leave it the same  # fmt: skip
+UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror", "dir",
+           "dry_run", "max_cells", "engine", "logger")  # words that leave it the same  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 
@@ -87,35 +87,51 @@ class Underway:
     def jobs(self, runs: Sequence[Run], costs: Mapping[str, Cost]) -> list[Job]:
         """The runs that can begin: those of kinds whose cost is known."""
         return [
-            Job(run.id, cell.config.plain(), costs[cell.kind].seconds)
+            Job(run.id, cell.config.plain(), cell.kind, run.pair, costs[cell.kind].seconds)
             for run, cell in zip(runs, self.plan.cells, strict=True)
             if cell.kind in costs
         ]
 
     def with_outcome(self, run: Run, reason: str) -> Run:
-        """The record of a run with its result, or as failed for a reason."""
-        result = result_of(run.id, [self.store.path])
-        return with_result(run, result) if result else replace(run, status="failed", reason=reason)
+        """The record of a run with its result, as failed for a reason, or as it was."""
+        if result := result_of(run.id, [self.store.path]):
+            return with_result(run, result)
+        return replace(run, status="failed", reason=reason) if reason else run
 
-    def record(self, runs: list[Run]) -> Record:
-        """The record of the comparison without what is computed of its runs."""
+    @property
+    def declared(self) -> Declared:
+        """What the comparison declares."""
         options, plan = self.options, self.plan
-        return Record(
+        return Declared(
+            arms={arm.name: values_of(arm, options) for arm in plan.arms},
+            baselines=plan.baselines,
+            places=[place.title() for place in plan.places],
+            pairs=plan.pairs,
+            effects=options.effects,
+            references=options.references,
+            published=options.published,
+            null=options.noise,
+            test="auto" if options.pairs == "auto" else "fixed",
+        )
+
+    def record(
+        self, runs: Sequence[Run], pairs: Sequence[int], failed: Mapping[str, str]
+    ) -> Record:
+        """The record of the comparison with what its runs show.
+
+        Args:
+            runs: of the comparison.
+            pairs: that it has so far.
+            failed: for each run that failed the reason, by its address.
+        """
+        record = Record(
             schema=SCHEMA,
             name=self.name,
             command=quoted(["python", "-m", "zoo", "compare", *self.words]),
-            declared=Declared(
-                arms={arm.name: values_of(arm, options) for arm in plan.arms},
-                baselines=plan.baselines,
-                places=[place.title() for place in plan.places],
-                pairs=plan.pairs,
-                effects=options.effects,
-                references=options.references,
-                published=options.published,
-                null=options.null,
-            ),
-            cells=runs,
+            declared=replace(self.declared, pairs=list(pairs)),
+            cells=[self.with_outcome(r, failed.get(r.id, "")) for r in runs if r.pair in pairs],
         )
+        return analysed(record, [self.store.path])
 
 
 def compare(words: Sequence[str]) -> Report:
@@ -139,25 +155,21 @@ def compare(words: Sequence[str]) -> Report:
             if cell.kind in unmeasured
         }
         jobs = underway.jobs(runs, costs)
+        tally = Tally.of(jobs, store)
+        tally.failed |= failed
         if options.dry_run:
-            return listing(runs, jobs, failed, store, engine, planned.hypotheses)
-        record, plan_file = underway.record(runs), store.path / PLAN
-        atomic_write(plan_file, json.dumps(record.plain()))
+            return listing(planned, underway.declared.test, runs, tally, engine)
+        opened(store.path, plan_of(planned, underway.declared), trains=bool(tally.jobs))
         try:
-            with Progress(sys.stderr) as progress:
-                tally = run_all(jobs, store, engine, progress.show)
+            with Progress(sys.stderr, at_most=options.pairs == "auto") as progress:
+                record, text = run_waves(underway, runs, tally, progress)
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-    failed |= tally.failed
-    record.cells = [underway.with_outcome(run, failed.get(run.id, "")) for run in runs]
-    record = analysed(record, [store.path])
-    text = write_all(record, store.path)
-    plan_file.unlink(missing_ok=True)
     if options.mirror and axes.get("logger") != ["none"]:
         with log_to_stderr():
             sync(record, store.path)
-    return Report(record.plain(), text, FAILED if failed else 0)
+    return Report(record.plain(), text, FAILED if tally.failed else 0)
 
 
 def folder_of(name: str, options: Comparison, words: Sequence[str]) -> Path:

@@ -10,14 +10,22 @@ from pathlib import Path
 import numpy as np
 
 from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.aggregate import families, grouped, growth_of_gaps, task_averages
+from zoo.compare.analysis.aggregate import (
+    contrasts_of,
+    families,
+    grouped,
+    growth_of_gaps,
+    task_averages,
+)
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.fairness import fairness_warnings
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
+from zoo.compare.analysis.noise import noise_floors
 from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
 from zoo.compare.analysis.record import Declared, Environment, Record
 from zoo.compare.analysis.results import result_of
 from zoo.compare.analysis.runs import WAITING, Run
+from zoo.compare.analysis.signs import TESTS, Test
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
 from zoo.compare.analysis.verdict import corrected, failures, verdict
 
@@ -32,13 +40,15 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
     runs, declared = record.cells, record.declared
     results = (result_of(run.id, folders) for run in runs)
     texts = {json.dumps([r.versions, r.machine]) for r in results if r}
-    places = place_summaries(runs, declared)
+    places, test = place_summaries(runs, declared), TESTS[declared.test]
+    primary = sum(not contrast.exploratory for _, contrast in contrasts_of(places))
     return replace(
         record,
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
         places=places,
-        slopes=growth_of_gaps(places, declared.baselines),
+        slopes=growth_of_gaps(places, declared.baselines, test),
         overall=task_averages(runs, declared.baselines, declared.references),
+        noise=noise_floors(places, primary, test) if declared.null else [],
         mixing=mixing_of_arms(runs, folders),
         homes=[],
     )
@@ -79,6 +89,15 @@ def decide(family: Sequence[tuple[Contrast, Evidence]]) -> None:
         contrast.needed = p.needed
 
 
+def undecided(record: Record) -> list[Contrast]:
+    """The primary contrasts that further pairs may still show to be different, or alike."""
+    return [
+        contrast
+        for _, contrast in contrasts_of(record.places)
+        if not contrast.exploratory and not contrast.decided
+    ]
+
+
 def explore(contrast: Contrast) -> None:
     """Marks a contrast that is outside of the correction."""
     contrast.exploratory = True
@@ -104,7 +123,8 @@ def place_summary(
     contrasts, evidence = [], []
     for arm, baseline in compared:
         digests = digests_to_share(declared, arm, baseline)
-        contrast, differences = contrast_of(runs, arm, baseline, digests, delta)
+        test = TESTS[declared.test]
+        contrast, differences = contrast_of(runs, arm, baseline, digests, delta, test)
         contrasts.append(contrast)
         evidence.append(differences)
     fair = [] if declared.null else compared  # the seeds of a null comparison differ on purpose
@@ -124,7 +144,12 @@ def place_summary(
 
 
 def contrast_of(
-    runs: Sequence[Run], arm: str, baseline: str, digests: Sequence[str], delta: float
+    runs: Sequence[Run],
+    arm: str,
+    baseline: str,
+    digests: Sequence[str],
+    delta: float,
+    test: Test,
 ) -> tuple[Contrast, Evidence]:
     """One arm against its baseline at one place, without verdict, and the evidence for that.
 
@@ -134,6 +159,7 @@ def contrast_of(
         baseline: name of the arm that it is compared with.
         digests: keys of those that must be equal in a pair.
         delta: the smallest difference that matters.
+        test: of the differences.
     """
     pairing = Pairing.of(runs, arm, baseline)
     differences = pairing.differences()
@@ -142,18 +168,20 @@ def contrast_of(
         arm=arm,
         baseline=baseline,
         differences=list(differences.values()),
-        launched=len(pairing.ours),
+        launched=len(pairing.ours) - pairing.waiting(),
         untrained=pairing.untrained(),
         stake=pairing.stake(),
         unequal=pairing.why_unequal(digests),
         delta=delta,
+        test=test,
+        waiting=pairing.waiting(),
     )
     return Contrast(
         arm=arm,
         baseline=baseline,
         **evidence.numbers(),
         seeds=list(differences),
-        secondary=pairing.secondary(),
+        secondary=pairing.secondary(test),
         diverged=[len(ours), len(theirs)],
     ), evidence
 

@@ -30,6 +30,7 @@ class Evidence:
         unequal: why the arms are not paired, or nothing.
         delta: the smallest difference that matters.
         test: of a number of pairs that was fixed, or one that is valid whenever one stops.
+        waiting: further pairs, which have not run yet.
     """
 
     arm: str
@@ -41,6 +42,7 @@ class Evidence:
     unequal: str = ""
     delta: float = 0.0
     test: Test = signs.fixed_p
+    waiting: int = 0
 
     @property
     def ahead_p(self) -> float:
@@ -64,11 +66,10 @@ class Evidence:
 
     @property
     def failure_p(self) -> float:
-        """That both arms fail equally often."""
-        only = [(ours, theirs) for ours, theirs in self.untrained if ours != theirs]
-        return statistics.mcnemar_p(
-            sum(ours for ours, _ in only), sum(theirs for _, theirs in only)
-        )
+        """That both arms fail equally often: the test of McNemar (1947), of pairs that differ."""
+        only = [both for both in self.untrained if both[0] != both[1]]
+        ours, theirs = np.asarray(only, bool).reshape(-1, 2).T
+        return self.test(ours, theirs)
 
     @property
     def failures_matter(self) -> bool:
@@ -94,13 +95,17 @@ class Evidence:
     def numbers(self) -> dict[str, Any]:
         """Everything that is estimated, by the names of a `Contrast`."""
         d = list(self.differences)
-        counted = {"untrained": list(self.failures), "failure_p": self.failure_p}
+        counted = {
+            "untrained": list(self.failures),
+            "failure_p": self.failure_p,
+            "waiting": self.waiting,
+        }
         if not d:
             return {"delta": self.delta, **counted}
         return {
             "pairs": len(d),
             "differences": d,
-            "gap": signs.median_interval(d),
+            "gap": signs.median_interval(d, self.test),
             "mean": float(np.mean(d)),
             "p": self.ahead_p,
             "beyond_p": self.beyond_p,

@@ -7,10 +7,12 @@ else is computed again.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Predicate
 
+from zoo.compare.analysis.foreseen import Foreseen
+from zoo.compare.analysis.noise import NoiseFloor
 from zoo.compare.analysis.runs import Number, Run
 from zoo.compare.analysis.summaries import Average, PlaceSummary, Slope
 
@@ -52,7 +54,9 @@ class Declared:
         effects: for each task the smallest difference that matters.
         references: for each task the score that counts as 1 in averages.
         published: scores of papers by task, name of the row and depth.
-        null: whether an arm is compared with itself.
+        null: whether an arm is compared with itself, which measures the noise.
+        test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
+            valid at every look.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -63,6 +67,7 @@ class Declared:
     references: dict[str, Number] = field(default_factory=dict)
     published: dict[str, dict[str, dict[Depth, Number]]] = field(default_factory=dict)
     null: bool = False
+    test: Literal["fixed", "auto"] = "fixed"
 
 
 @dataclass(kw_only=True)
@@ -73,11 +78,14 @@ class Record:
         schema: number of the format.
         name: of the comparison.
         command: command line that repeats it.
+        exploratory: sentences on what no plan foresaw; where there is one, all verdicts explore.
+        plan: that was locked before the first run; None where there is none, or several.
         declared: what it compares.
         environments: software and machines of its runs.
         places: summary of each place.
         slopes: growth of the gaps with depth.
         overall: averages over tasks.
+        noise: of every place where an arm is compared with itself.
         mixing: for each arm what its connection mixes.
         cells: its runs.
         homes: folders that hold the runs, where these lie in other comparisons.
@@ -86,11 +94,14 @@ class Record:
     schema: int
     name: str
     command: str
+    exploratory: list[str] = field(default_factory=list)
+    plan: Foreseen | None = None
     declared: Declared
     environments: list[Environment] = field(default_factory=list)
     places: list[PlaceSummary] = field(default_factory=list)
     slopes: list[Slope] = field(default_factory=list)
     overall: list[Average] = field(default_factory=list)
+    noise: list[NoiseFloor] = field(default_factory=list)
     mixing: dict[str, Mixing] = field(default_factory=dict)
     cells: list[Run]
     homes: list[str] = field(default_factory=list)

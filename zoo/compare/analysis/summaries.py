@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zoo.compare.analysis.runs import Number
+from zoo.compare.analysis.signs import ALPHA
 from zoo.compare.analysis.statistics import Interval
 
 
@@ -43,6 +44,7 @@ class Contrast:
         verdict: what may be said of the gap.
         failures: what may be said of runs that failed to train.
         needed: number of pairs that a verdict needs.
+        waiting: number of pairs that have not run yet.
     """
 
     arm: str
@@ -67,6 +69,13 @@ class Contrast:
     verdict: str = ""
     failures: str = ""
     needed: int = 0
+    waiting: int = 0
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is shown that the arms differ, or that they are alike, or never will be."""
+        shown = min(self.holm_p, self.equivalence_holm_p) <= ALPHA and self.pairs >= self.needed
+        return shown or self.verdict.startswith("blocked")
 
     def plain(self) -> dict[str, Any]:
         """The contrast as JSON; without a pair, the keys that need one are left out."""

@@ -9,9 +9,10 @@ from typing import Any
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import tables, tables_runs
+from zoo.compare.report import plan_words, tables, tables_runs
 from zoo.compare.report.formats import interval, number, range_without_a_task, why_no_score
-from zoo.compare.report.sentences import caveats, sentences
+from zoo.compare.report.plan_words import plan_facts
+from zoo.compare.report.sentences import caveats, on_the_plan, sentences
 from zoo.compare.report.tables import Table
 from zoo.errors import shown
 
@@ -48,6 +49,8 @@ def markdown(record: Record) -> str:
     declared = record.declared
     total = sum(row.seconds or 0 for row in record.cells)
     lines = [f"# Comparison: {record.name}", ""]
+    if first := on_the_plan(record):
+        lines += [*(f"* {sentence}" for sentence in first), ""]
     lines += [f"* {sentence}" for sentence in sentences(record)]
     lines += ["", f"{len(record.cells)} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
@@ -66,6 +69,9 @@ def markdown(record: Record) -> str:
             f"{average.baseline} {number(average.baseline_iqm)}: gap "
             f"{'; '.join(filter(None, [interval(average.gap), range_without_a_task(average)]))}.",
         ]
+    if record.noise:
+        floors = plan_words.noise(record)
+        lines += ["", f"{floors.title}.", "", *table_lines(floors)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
     warnings = [f"{place.title}: {w}" for place in record.places for w in place.warnings]
@@ -79,6 +85,7 @@ def markdown(record: Record) -> str:
     events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
+    lines += [f"* {name.capitalize()}: {fact}." for name, fact in plan_facts(record)]
     if declared.null:
         lines.append("* A null comparison: both arms are the same rule under other seeds.")
     lines = [*map(harmless, lines)]

@@ -20,9 +20,10 @@ from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing_matrices import LENGTH
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import sentences, tables, tables_runs
+from zoo.compare.report import plan_words, sentences, tables, tables_runs
 from zoo.compare.report.formats import keys_and_values
 from zoo.compare.report.panels import Panels
+from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def environment() -> Environment:
     templates.globals |= {
         "tables": tables,
         "runs": tables_runs,
+        "plans": plan_words,
         "sentences": sentences,
         "shapes": SHAPES,
     }
@@ -135,6 +137,10 @@ def provenance(record: Record) -> Sequence[tuple[str, Any]]:
     declared = record.declared
     arms = [bdi(arm) + f" ({keys_and_values(values)})" for arm, values in declared.arms.items()]
     return [
+        *(
+            (name, tables_runs.Code(text) if name == "plan" else text)
+            for name, text in plan_facts(record)
+        ),
         *ran_on,
         ("arms", Markup("; ").join(arms)),
         ("pairs", ", ".join(map(str, declared.pairs))),

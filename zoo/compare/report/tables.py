@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.signs import least_p
+from zoo.compare.analysis.signs import TESTS, least_p
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
 from zoo.compare.report.formats import interval, number, range_without_a_task, secondary_gap
 
@@ -66,6 +66,7 @@ def contrast_table(
 
 def gaps(record: Record) -> Table:
     """The gap and the verdict of every contrast."""
+    test = TESTS[record.declared.test]
     means = {(p.title, a.arm): number(a.mean) for p, a in arms_at_places(record)}
     rows = [
         [p.title, metric_label(p.metric),
@@ -73,7 +74,8 @@ def gaps(record: Record) -> Table:
          f"{c.baseline} {means[p.title, c.baseline]}",
          interval(c.gap), c.verdict, secondary_gap(c, "training"),
          secondary_gap(c, "best_on_validation"), number(c.delta), f"{c.pairs}",
-         number(c.beyond_p), "" if c.exploratory else number(c.holm_p), number(least_p(c.pairs))]
+         number(c.beyond_p), "" if c.exploratory else number(c.holm_p),
+         number(least_p(c.pairs, test))]
         for p, c in contrasts_of(record.places)
     ]  # fmt: skip
     head = (
