@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoo.compare.analysis.analyse import analysed
@@ -17,7 +17,7 @@ from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
-from zoo.compare.design.command import fit_command
+from zoo.compare.design.command import Defaults, fit_command
 from zoo.compare.design.locked_plan import opened
 from zoo.compare.design.plan import Plan, plan
 from zoo.compare.design.settled import plan_of
@@ -53,6 +53,7 @@ class Underway:
         plan: of its runs.
         store: that holds them.
         engine: that runs them.
+        defaults: of the choices of its runs.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Underway:
     plan: Plan
     store: Store
     engine: Engine
+    defaults: Defaults = field(default_factory=Defaults)
 
     def costs(self) -> tuple[dict[str, Cost], dict[str, str]]:
         """The cost of each kind of run, and for the kinds that have none the reason."""
@@ -81,7 +83,7 @@ class Underway:
             id=cell.id(cost.data_digest if cost else ""),
             recipe=cell.recipe,
             flops=cost.flops if cost else None,
-            command=fit_command(cell),
+            command=fit_command(cell, self.defaults),
         )
 
     def jobs(self, runs: Sequence[Run], costs: Mapping[str, Cost]) -> list[Job]:

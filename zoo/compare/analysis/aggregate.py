@@ -12,7 +12,7 @@ import numpy as np
 from zoo.compare.analysis import statistics as stats
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.signs import Test, median_interval
+from zoo.compare.analysis.signs import Test, fixed_p, median_interval
 from zoo.compare.analysis.summaries import Average, Contrast, PlaceSummary, Slope
 from zoo.compare.analysis.verdict import CLAIM, corrected, slope_verdict
 
@@ -47,7 +47,7 @@ def contrasts_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Con
 
 
 def growth_of_gaps(
-    places: Sequence[PlaceSummary], baselines: Mapping[str, str], test: Test
+    places: Sequence[PlaceSummary], baselines: Mapping[str, str], test: Test = fixed_p
 ) -> list[Slope]:
     """How the gap of each arm grows with log2 of depth, from the pairs that ran at all depths.
 

@@ -29,7 +29,7 @@ def foresee(record: Record, folders: Sequence[Path], look: bool = True) -> Recor
         plans[0][1].depart({**plans[0][1].plan, **settled(record.declared)})
         unforeseen = [*plans[0][1].departures, *missing(plans[0][1], record)]
     else:
-        unforeseen = [f"no plan foresaw this: {folders[0] / FILE} is not there"]
+        unforeseen = ["no plan foresaw this; there is none beside the runs"]
     for folder, locked in plans if look else ():
         note_look(folder, locked, record)
     alone = plans[0][1].foreseen() if plans and len(folders) == 1 else None
