@@ -17,13 +17,15 @@ class InventedEngine:
         score: of the connection and the seed; None: the run fails.
     """
 
-    free = 2
-
     def __init__(self, score):
         self.score = score
         self.outcomes = []
         self.began = []  # the seeds of runs, in order
         self.before_run = lambda: None
+
+    @property
+    def free(self):
+        return 2 - len(self.outcomes)
 
     def submit(self, job, request):
         config = request["config"]

@@ -168,6 +168,8 @@ def compare(words: Sequence[str]) -> Report:
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
+        finally:
+            store.release_all()
     if options.mirror and axes.get("logger") != ["none"]:
         with log_to_stderr():
             sync(record, store.path)
