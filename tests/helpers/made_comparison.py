@@ -4,13 +4,12 @@ import json
 import math
 import random
 
-from zoo.compare.report.sources import PLAN
 from zoo.run_folder import SCHEMA
 from zoo.system.atomic import atomic_write
 
 
 def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", recipe="", **changes):
-    """A comparison that is under way, all of whose runs have ended.
+    """A comparison, all of whose runs have ended, as it stands before its first report.
 
     Args:
         folder: where.
@@ -20,7 +19,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", re
         rules: connections of the arms.
         status: of a cell; "failed" ones have no result.
         recipe: of all runs beside arm and depth.
-        changes: of what the plan says.
+        changes: of what the record says.
     """
     draws = random.Random(0)
     rules = dict(zip(arms, rules, strict=False))
@@ -43,7 +42,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", re
                     value = 0.5 + 0.05 * number * math.log2(2 + (depth or 0)) / 4
                     value += draws.gauss(0, 0.01)
                     ended(folder / "cells" / cell["id"], cell, how, value, rules.get(arm, "plain"))
-    plan = {
+    record = {
         "schema": SCHEMA,
         "name": "made",
         "command": "python -m zoo compare",
@@ -61,7 +60,7 @@ def made(folder, arms, places, pairs=3, rules=(), status=lambda cell: "done", re
         **changes,
     }
     folder.mkdir(exist_ok=True)
-    atomic_write(folder / PLAN, json.dumps(plan))
+    atomic_write(folder / "compare.json", json.dumps(record))
     return folder
 
 

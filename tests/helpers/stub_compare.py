@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.worker.main import die_with_parent
 from zoo.compare.execution.local import LocalEngine
-from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.schedule import Job, Tally, run_all
 from zoo.compare.execution.store import Store
 
 
@@ -54,7 +54,8 @@ def parent(path, names, workers, kills, seconds):
     store.clean_up()
     try:
         jobs = [Job(name, {"name": name}) for name in names]
-        tally = run_all(jobs, store, engine, lambda tally: None)
+        tally = Tally.of(jobs, store)
+        run_all(tally.left, tally, store, engine, lambda tally: None)
     finally:
         engine.close()
     return tally

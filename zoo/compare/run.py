@@ -1,4 +1,4 @@
-"""The verb `compare`: plan, measure, run what is missing, analyse, report."""
+"""The verb `compare`: plan, measure, lock the plan, run wave by wave, analyse, report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from zoo.compare.analysis.analyse import analysed, mean_of_known
@@ -17,9 +17,12 @@ from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.design.axes import Arm, Axes, Values
 from zoo.compare.design.cell import Cell
+from zoo.compare.design.command import Defaults
 from zoo.compare.design.foreign import design
+from zoo.compare.design.locked_plan import opened
 from zoo.compare.design.plan import Plan, plan
 from zoo.compare.design.script import names_program
+from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.costs import Cost, measure_costs
@@ -27,21 +30,19 @@ from zoo.compare.execution.dry_run import listing
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.local import local_engine
 from zoo.compare.execution.progress import Progress
-from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.schedule import Job, Tally
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import Tuned, announcement, tune
-from zoo.compare.report.sources import PLAN
 from zoo.compare.report.wandb_sync import sync
-from zoo.compare.report.write import write_all
+from zoo.compare.wave_by_wave import run_waves
 from zoo.errors import quoted
 from zoo.report import Report
 from zoo.run_folder import SCHEMA
-from zoo.system.atomic import atomic_write
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
-UNKEYED = ("compare", "pairs", "seed", "workers", "per_gpu", "minutes", "mirror", "dry_run",
-           "max_cells", "engine", "dir", "logger")  # words that leave it the same  # fmt: skip
+UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror", "dir",
+           "dry_run", "max_cells", "engine", "logger")  # words that leave it the same  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 
@@ -56,6 +57,7 @@ class Underway:
         tuned: its runs, after tuning where some option is tuned.
         store: that holds them.
         engine: that runs them.
+        defaults: of the choices of its runs.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Underway:
     tuned: Tuned
     store: Store
     engine: Engine
+    defaults: Defaults = field(default_factory=Defaults)
 
     @property
     def plan(self) -> Plan:
@@ -89,7 +92,7 @@ class Underway:
             id=cell.id(cost.data_digest if cost else ""),
             recipe=cell.recipe,
             flops=cost.flops if cost else None,
-            command=cell.command_line(),
+            command=cell.command_line(self.defaults),
         )
 
     def jobs(self, runs: Sequence[Run], costs: Mapping[str, Cost]) -> list[Job]:
@@ -97,7 +100,14 @@ class Underway:
         seconds = {kind: cost.seconds for kind, cost in costs.items()}
         usual = self.seconds_of_ended(runs) if self.plan.scripts else None
         return [
-            Job(run.id, cell.config.plain(), seconds.get(cell.kind, usual), cell.do)
+            Job(
+                cell=run.id,
+                config=cell.config.plain(),
+                kind=cell.kind,
+                pair=run.pair,
+                estimate=seconds.get(cell.kind, usual),
+                do=cell.do,
+            )
             for run, cell in zip(runs, self.plan.cells, strict=True)
             if cell.do != "cell" or cell.kind in costs
         ]
@@ -108,34 +118,52 @@ class Underway:
         return mean_of_known(result.seconds for result in results if result)
 
     def with_outcome(self, run: Run, reason: str) -> Run:
-        """The record of a run with its result, or as failed for a reason."""
-        result = result_of(run.id, [self.store.path])
-        return with_result(run, result) if result else replace(run, status="failed", reason=reason)
+        """The record of a run with its result, as failed for a reason, or as it was."""
+        if result := result_of(run.id, [self.store.path]):
+            return with_result(run, result)
+        return replace(run, status="failed", reason=reason) if reason else run
 
-    def record(self, runs: list[Run]) -> Record:
-        """The record of the comparison without what is computed of its runs."""
+    @property
+    def declared(self) -> Declared:
+        """What the comparison declares."""
         options, plan = self.options, self.plan
-        compared, tuning = self.tuned.split(runs)
-        return Record(
+        return Declared(
+            arms={arm.name: values_of(arm, options) for arm in plan.arms},
+            baselines=plan.baselines,
+            places=[place.title() for place in plan.places],
+            pairs=plan.pairs,
+            effects=options.effects,
+            references=options.references,
+            published=options.published,
+            null=options.noise,
+            test="auto" if options.pairs == "auto" else "fixed",
+            varied=plan.varied,
+            tuned=list(dict.fromkeys(s.option for s in self.tuned.searches)),
+            scripts=plan.scripts,
+        )
+
+    def record(
+        self, runs: Sequence[Run], pairs: Sequence[int], failed: Mapping[str, str]
+    ) -> Record:
+        """The record of the comparison with what its runs show.
+
+        Args:
+            runs: of the comparison.
+            pairs: that it has so far.
+            failed: for each run that failed the reason, by its address.
+        """
+        here = [run for run in runs if run.pair in pairs]
+        ended = {run.id: self.with_outcome(run, failed.get(run.id, "")) for run in here}
+        compared, tuning = self.tuned.split([ended.get(run.id, run) for run in runs])
+        record = Record(
             schema=SCHEMA,
             name=self.name,
             command=quoted(["python", "-m", "zoo", "compare", *self.words]),
-            declared=Declared(
-                arms={arm.name: values_of(arm, options) for arm in plan.arms},
-                baselines=plan.baselines,
-                places=[place.title() for place in plan.places],
-                pairs=plan.pairs,
-                effects=options.effects,
-                references=options.references,
-                published=options.published,
-                null=options.null,
-                varied=plan.varied,
-                tuned=list(dict.fromkeys(s.option for s in self.tuned.searches)),
-                scripts=plan.scripts,
-            ),
-            cells=compared,
+            declared=replace(self.declared, pairs=list(pairs)),
+            cells=[run for run in compared if run.pair in pairs],
             tuning=tuning,
         )
+        return analysed(record, [self.store.path])
 
 
 def compare(words: Sequence[str]) -> Report:
@@ -168,28 +196,26 @@ def compare(words: Sequence[str]) -> Report:
             if cell.kind in unmeasured
         }
         jobs = underway.jobs(runs, costs)
+        tally = Tally.of(jobs, store)
+        tally.failed |= failed
         if options.dry_run:
-            listed = listing(runs, jobs, failed, store, engine, planned.hypotheses)
+            listed = listing(planned, underway.declared.test, runs, tally, engine)
             seconds = sum(job.estimate or 0 for job in jobs) / engine.free
             more = announcement(planned, names, options.tune_seeds, seconds)
             return replace(listed, text="\n".join(filter(None, [listed.text, more])))
-        record, plan_file = underway.record(runs), store.path / PLAN
-        atomic_write(plan_file, json.dumps(record.plain()))
+        opened(store.path, plan_of(planned, underway.declared), trains=bool(tally.jobs))
         try:
-            with Progress(sys.stderr) as progress:
-                tally = run_all(jobs, store, engine, progress.show)
+            with Progress(sys.stderr, at_most=options.pairs == "auto") as progress:
+                record, text = run_waves(underway, runs, tally, progress)
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-    failed |= tally.failed | tuned.failed
-    ended = [underway.with_outcome(run, failed.get(run.id, "")) for run in runs]
-    record = analysed(underway.record(ended), [store.path])
-    text = write_all(record, store.path)
-    plan_file.unlink(missing_ok=True)
+        finally:
+            store.release_all()
     if options.mirror and axes.get("logger") != ["none"]:
         with log_to_stderr():
             sync(record, store.path)
-    return Report(record.plain(), text, FAILED if failed else 0)
+    return Report(record.plain(), text, FAILED if tally.failed else 0)
 
 
 def folder_of(name: str, options: Comparison, words: Sequence[str]) -> Path:

@@ -218,13 +218,13 @@ STRANGE = {
 def test_a_report_opens_no_path_of_a_strange_record(case, tmp_path, capsys):
     folder = made(tmp_path / "here", ["plain", "residual"], [("cnn", 2)], 2)
     (tmp_path / "other" / "cells").mkdir(parents=True)
-    record = json.loads((folder / "plan.json").read_text())
+    record = json.loads((folder / "compare.json").read_text())
     STRANGE[case](record)
-    (folder / "plan.json").write_text(json.dumps(record))
+    (folder / "compare.json").write_text(json.dumps(record))
     before = sorted(folder.rglob("*"))
     assert main(["report", str(folder)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert str(folder / "plan.json") in line
+    assert str(folder / "compare.json") in line
     assert sorted(folder.rglob("*")) == before
 
 

@@ -190,11 +190,11 @@ def test_depths_of_an_arm_share_their_recipe():
     assert {cell.recipe for cell in found}.isdisjoint(cell.recipe for cell in longer)
 
 
-def test_null_compares_an_arm_with_itself_under_other_seeds():
-    found = cells("task=gnn", "null=true", "pairs=2", "model.depth=2")
+def test_noise_compares_an_arm_with_itself_under_other_seeds():
+    found = cells("task=gnn", "noise=true", "pairs=2", "model.depth=2")
     assert [cell.arm for cell in found.cells] == ["plain", "plain again"] * 2
     assert len({cell.config.seed for cell in found.cells}) == 4
-    found = cells("task=gnn", "null=true", "connection=residual", "pairs=1", "model.depth=2")
+    found = cells("task=gnn", "noise=true", "connection=residual", "pairs=1", "model.depth=2")
     assert [cell.config.choices["connection"] for cell in found.cells] == ["residual"] * 2
 
 

@@ -170,7 +170,6 @@ def contents(folder):
 
 def test_a_report_is_the_same_again(plain_page, tmp_path, capsys):
     folder, _ = plain_page
-    (folder / "plan.json").unlink()  # as when the comparison has ended
     there = tmp_path / "there"
     assert main(["--json", "report", str(folder), f"dir={there}"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -210,9 +209,9 @@ def test_runs_that_wait_have_not_come_to_their_end(tmp_path):
 
 def test_a_null_comparison_has_no_warning_of_its_seeds(tmp_path):
     folder = made(tmp_path / "here", ["plain", "plain again"], [("cnn", 2)], 2)
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = json.loads((folder / "compare.json").read_text())
     plan["declared"]["null"] = True
-    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "compare.json").write_text(json.dumps(plan))
     for result in folder.glob("cells/*/result.json"):
         result.write_text(
             json.dumps({**json.loads(result.read_text()), "branch_digest": result.parent.name})
@@ -254,10 +253,10 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
     made(tmp_path / "longer", ["plain", "residual"], [("cnn", 4)], 1, recipe="more steps")
     for name, change in {"more": {"mood": "good"}, "less": {"command": None}}.items():
         made(tmp_path / name, ["plain", "residual"], [("cnn", 2)], 1)
-        plan = json.loads((tmp_path / name / "plan.json").read_text())
+        plan = json.loads((tmp_path / name / "compare.json").read_text())
         plan["cells"][1] |= change
         plan["cells"][1] = {key: v for key, v in plan["cells"][1].items() if v is not None}
-        (tmp_path / name / "plan.json").write_text(json.dumps(plan))
+        (tmp_path / name / "compare.json").write_text(json.dumps(plan))
     wrong = [[], ["nowhere"], ["broken"], ["empty"], ["first", "other"], ["first", "longer"]]
     for words in [*wrong, ["more"], ["less"]]:
         assert main(["report", *(str(tmp_path / word) for word in words)]) == 2
@@ -269,9 +268,9 @@ def test_wrong_folders_are_told_in_one_line(tmp_path, capsys):
 def test_published_rows_stand_beside_the_runs(tmp_path):
     rows = {"a <b> of 2020": {"4": 0.7, "8": 0.6, "64": 0.5}}
     folder = made(tmp_path / "here", ["plain", "residual"], [("cnn", 2), ("cnn", 16)], 2)
-    plan = json.loads((folder / "plan.json").read_text())
+    plan = json.loads((folder / "compare.json").read_text())
     plan["declared"]["published"] = {"cnn": rows, "gnn": rows}
-    (folder / "plan.json").write_text(json.dumps(plan))
+    (folder / "compare.json").write_text(json.dumps(plan))
     charts = json.loads(reported(folder).scripts[0])["charts"]
     found = [t for c in charts.values() for t in c["traces"] if "published" in str(t)]
     assert [trace["x"] for trace in found] == [[2.0, 3.0]]  # log2 of the depths that are shown

@@ -35,11 +35,6 @@ def test_a_tie_is_half_a_win():
     assert ours.probability_better([1, 2, 0, -1]).value == 0.625
 
 
-def test_mcnemar_by_hand():
-    assert ours.mcnemar_p(0, 5) == pytest.approx(2 / 32)
-    assert ours.mcnemar_p(0, 0) == 1.0
-
-
 @pytest.mark.parametrize(("hits", "of"), [(0, 8), (1, 8), (5, 60)])
 def test_the_bound_of_a_rate_is_the_one_at_which_so_few_hits_have_5_percent(hits, of):
     assert stats.binom.cdf(hits, of, ours.rate_bound(hits, of)) == pytest.approx(0.05)

@@ -10,7 +10,7 @@ from small_runs import rows, weights
 from tasks.training.module import Task
 from zoo import shard
 from zoo.cli.main import main
-from zoo.compare.design.command import fit_command
+from zoo.compare.design.command import Defaults, fit_command
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.config import registry
@@ -80,9 +80,10 @@ def test_a_finished_run_is_trained_longer_or_left_as_it_is(tmp_path, capsys):
 def test_compare_trains_as_long_as_it_is_told():
     _, options, axes = declare(["task=unet", "trainer.max_steps=70", "pairs=1"])
     for cell in plan(options, axes).cells:
-        assert limits(*fit_command(cell).split()[4:]) == (70, None)
-        assert "trainer.max_steps=70" in fit_command(cell)
-        assert "trainer.max_epochs" not in fit_command(cell).replace("trainer.max_epochs=null", "")
+        command = fit_command(cell, Defaults())
+        assert limits(*command.split()[4:]) == (70, None)
+        assert "trainer.max_steps=70" in command
+        assert "trainer.max_epochs" not in command.replace("trainer.max_epochs=null", "")
 
 
 def test_options_of_a_file_hold_for_the_choice_of_the_command_line(tmp_path, capsys):

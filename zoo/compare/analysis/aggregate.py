@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.compare.analysis import statistics as stats
 from zoo.compare.analysis.evidence import Evidence
-from zoo.compare.analysis.signs import median_interval
+from zoo.compare.analysis.signs import Test, fixed_p, median_interval
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary, Slope
 from zoo.compare.analysis.verdict import corrected, slope_verdict
 
@@ -45,7 +45,9 @@ def contrasts_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Con
     return [(place, contrast) for place in places for contrast in place.contrasts]
 
 
-def growth_of_gaps(places: Sequence[PlaceSummary], baselines: Mapping[str, str]) -> list[Slope]:
+def growth_of_gaps(
+    places: Sequence[PlaceSummary], baselines: Mapping[str, str], test: Test = fixed_p
+) -> list[Slope]:
     """How the gap of each arm grows with log2 of depth, from the pairs that ran at all depths.
 
     Arms with fewer than two depths in a family, or with a blocked verdict there, are left out.
@@ -53,6 +55,7 @@ def growth_of_gaps(places: Sequence[PlaceSummary], baselines: Mapping[str, str])
     Args:
         places: of the comparison.
         baselines: for each other arm the one that it is compared with.
+        test: of the slopes.
     """
     slopes: list[Slope] = []
     evidence: list[Evidence] = []
@@ -71,7 +74,10 @@ def growth_of_gaps(places: Sequence[PlaceSummary], baselines: Mapping[str, str])
             each = [float(slope) for slope in stats.slopes(gaps, depths)]
             doublings = math.log2(max(depths) / min(depths))
             delta = contrasts[-1].delta / doublings
-            e = Evidence(arm, baselines[arm], each, len(each), delta=delta)
+            waiting = max(c.waiting for c in contrasts)
+            e = Evidence(
+                arm, baselines[arm], each, len(each), delta=delta, test=test, waiting=waiting
+            )
             evidence.append(e)
             ends.append((np.median(gaps, axis=0)[0], np.median(gaps, axis=0)[-1]))
             slopes.append(
@@ -80,7 +86,7 @@ def growth_of_gaps(places: Sequence[PlaceSummary], baselines: Mapping[str, str])
                     arm=arm,
                     baseline=baselines[arm],
                     depths=depths,
-                    slope=median_interval(each),
+                    slope=median_interval(each, test),
                     delta=delta,
                     p=e.ahead_p,
                     each=each,

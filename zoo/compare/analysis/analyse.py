@@ -15,11 +15,13 @@ from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.fairness import fairness_warnings
 from zoo.compare.analysis.items import sources_of
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
+from zoo.compare.analysis.noise import noise_floors
 from zoo.compare.analysis.over_tasks import task_averages
 from zoo.compare.analysis.pairing import PAIRED_DIGESTS, START_DIGESTS, Pairing
 from zoo.compare.analysis.record import Declared, Environment, Record
 from zoo.compare.analysis.results import result_of
 from zoo.compare.analysis.runs import WAITING, Run
+from zoo.compare.analysis.signs import TESTS
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
 from zoo.compare.analysis.tuned import gaps_beside
 from zoo.compare.analysis.verdict import at_best, corrected, failures, verdict
@@ -40,13 +42,16 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
     for place, contrast in contrasts_of(places):
         pairing = Pairing.of(by_place[place.title], contrast.arm, contrast.baseline)
         contrast.sources = sources_of(pairing, folders)
+    test = TESTS[declared.test]
+    primary = sum(not contrast.exploratory for _, contrast in contrasts_of(places))
     return replace(
         record,
-        tuning=tuning and replace(tuning, gaps=gaps_beside(tuning, runs, declared.baselines)),
+        tuning=tuning and replace(tuning, gaps=gaps_beside(tuning, runs, declared.baselines, test)),
         environments=[Environment(*json.loads(text)) for text in sorted(texts)],
         places=places,
-        slopes=growth_of_gaps(places, declared.baselines),
+        slopes=growth_of_gaps(places, declared.baselines, test),
         overall=task_averages(places, runs, declared.baselines, declared.references),
+        noise=noise_floors(places, primary, test) if declared.null else [],
         mixing=mixing_of_arms(runs, folders),
         homes=[],
     )
@@ -88,6 +93,15 @@ def decide(family: Sequence[tuple[Contrast, Evidence]]) -> None:
         contrast.holm_p, contrast.equivalence_holm_p = p.beyond, p.equivalent
         contrast.verdict, contrast.failures = verdict(evidence, p), failures(evidence, p)
         contrast.needed = p.needed
+
+
+def undecided(record: Record) -> list[Contrast]:
+    """The primary contrasts that further pairs may still show to be different, or alike."""
+    return [
+        contrast
+        for _, contrast in contrasts_of(record.places)
+        if not contrast.exploratory and not contrast.decided
+    ]
 
 
 def explore(contrast: Contrast) -> None:
@@ -150,7 +164,7 @@ def contrast_of(
         arm=arm,
         baseline=baseline,
         differences=list(differences.values()),
-        launched=len(pairing.ours),
+        launched=len(pairing.ours) - pairing.waiting(),
         untrained=pairing.untrained(),
         stake=pairing.stake(),
         unequal=pairing.why_unequal(
@@ -158,13 +172,15 @@ def contrast_of(
         ),
         delta=declared.effects.get(runs[0].task, 0.0),
         at_best=list(pairing.differences(lambda run: run.best).values()),
+        test=TESTS[declared.test],
+        waiting=pairing.waiting(),
     )
     return Contrast(
         arm=arm,
         baseline=baseline,
         **evidence.numbers(),
         seeds=list(differences),
-        secondary=pairing.secondary(),
+        secondary=pairing.secondary(evidence.test),
         diverged=[len(ours), len(theirs)],
     ), evidence
 

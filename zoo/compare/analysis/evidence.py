@@ -31,6 +31,7 @@ class Evidence:
         delta: the smallest difference that matters.
         at_best: the differences at the best step on validation, of the pairs that have them.
         test: of a number of pairs that was fixed, or one that is valid whenever one stops.
+        waiting: further pairs, which have not run yet.
     """
 
     arm: str
@@ -43,6 +44,7 @@ class Evidence:
     delta: float = 0.0
     at_best: Sequence[float] = ()
     test: Test = signs.fixed_p
+    waiting: int = 0
 
     @property
     def ahead_p(self) -> float:
@@ -66,11 +68,10 @@ class Evidence:
 
     @property
     def failure_p(self) -> float:
-        """That both arms fail equally often."""
-        only = [(ours, theirs) for ours, theirs in self.untrained if ours != theirs]
-        return statistics.mcnemar_p(
-            sum(ours for ours, _ in only), sum(theirs for _, theirs in only)
-        )
+        """That both arms fail equally often: the test of McNemar (1947), of pairs that differ."""
+        only = [both for both in self.untrained if both[0] != both[1]]
+        ours, theirs = np.asarray(only, bool).reshape(-1, 2).T
+        return self.test(ours, theirs)
 
     @property
     def failures_matter(self) -> bool:
@@ -100,13 +101,14 @@ class Evidence:
             "untrained": list(self.failures),
             "failure_p": self.failure_p,
             "anytime": self.test is signs.anytime_p,
+            "waiting": self.waiting,
         }
         if not d:
             return {"delta": self.delta, **counted}
         return {
             "pairs": len(d),
             "differences": d,
-            "gap": signs.median_interval(d),
+            "gap": signs.median_interval(d, self.test),
             "mean": float(np.mean(d)),
             "p": self.ahead_p,
             "beyond_p": self.beyond_p,

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.signs import median_interval
+from zoo.compare.analysis.runs import WAITING, Run
+from zoo.compare.analysis.signs import Test, median_interval
 from zoo.compare.analysis.summaries import View
 
 PAIRED_DIGESTS = {  # that both runs of a pair share, and what it means if they do not
@@ -120,11 +120,19 @@ class Pairing:
             max((abs(mean - chance) for mean in means), default=0.0) if chance is not None else 0.0
         )
 
-    def secondary(self) -> dict[str, View | None]:
+    def waiting(self) -> int:
+        """The number of pairs of which a run has not run yet."""
+        both = [(run, self.theirs.get(pair, run)) for pair, run in self.ours.items()]
+        return sum(WAITING in (ours.status, theirs.status) for ours, theirs in both)
+
+    def secondary(self, test: Test) -> dict[str, View | None]:
         """Gaps by other measures than the primary one; None where no pair has the measure.
 
         `training`: on the training part. `best_on_validation`: at the step of lowest val/loss.
         `finished_only`: without pairs in which a run diverged; None where none did.
+
+        Args:
+            test: whose intervals the gaps have.
         """
         views = {
             "training": self.differences(lambda run: run.train),
@@ -132,12 +140,12 @@ class Pairing:
             "finished_only": self.differences(only_done=True) if any(self.diverged()) else {},
         }
         return {
-            name: view_of(list(differences.values())) if differences else None
+            name: view_of(list(differences.values()), test) if differences else None
             for name, differences in views.items()
         }
 
 
-def view_of(differences: Sequence[float]) -> View:
-    """The median of some differences, with its interval and their number."""
-    gap = median_interval(differences)
+def view_of(differences: Sequence[float], test: Test) -> View:
+    """The median of some differences, with its interval by a test, and their number."""
+    gap = median_interval(differences, test)
     return View(gap.value, gap.low, gap.high, len(differences))

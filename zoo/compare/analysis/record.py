@@ -7,10 +7,12 @@ else is computed again.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Predicate
 
+from zoo.compare.analysis.foreseen import Foreseen
+from zoo.compare.analysis.noise import NoiseFloor
 from zoo.compare.analysis.runs import Number, Run
 from zoo.compare.analysis.summaries import Average, PlaceSummary, Slope
 from zoo.compare.analysis.tuned import Tuning
@@ -53,7 +55,9 @@ class Declared:
         effects: for each task the smallest difference that matters.
         references: for each task the score that counts as 1 in averages.
         published: scores of papers by task, name of the row and depth.
-        null: whether an arm is compared with itself.
+        null: whether an arm is compared with itself, which measures the noise.
+        test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
+            valid at every look.
         varied: titles of the places at which each pair has data of its own.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
@@ -67,6 +71,7 @@ class Declared:
     references: dict[str, Number] = field(default_factory=dict)
     published: dict[str, dict[str, dict[Depth, Number]]] = field(default_factory=dict)
     null: bool = False
+    test: Literal["fixed", "auto"] = "fixed"
     varied: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
@@ -80,11 +85,14 @@ class Record:
         schema: number of the format.
         name: of the comparison.
         command: command line that repeats it.
+        exploratory: sentences on what no plan foresaw; where there is one, all verdicts explore.
+        plan: that was locked before the first run; None where there is none, or several.
         declared: what it compares.
         environments: software and machines of its runs.
         places: summary of each place.
         slopes: growth of the gaps with depth.
         overall: averages over tasks.
+        noise: of every place where an arm is compared with itself.
         mixing: for each arm what its connection mixes.
         cells: its runs.
         tuning: what was tuned, and the runs without it; None where nothing was.
@@ -94,11 +102,14 @@ class Record:
     schema: int
     name: str
     command: str
+    exploratory: list[str] = field(default_factory=list)
+    plan: Foreseen | None = None
     declared: Declared
     environments: list[Environment] = field(default_factory=list)
     places: list[PlaceSummary] = field(default_factory=list)
     slopes: list[Slope] = field(default_factory=list)
     overall: list[Average] = field(default_factory=list)
+    noise: list[NoiseFloor] = field(default_factory=list)
     mixing: dict[str, Mixing] = field(default_factory=dict)
     cells: list[Run]
     tuning: Tuning | None = None

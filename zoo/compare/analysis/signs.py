@@ -44,6 +44,9 @@ def anytime_p(one: Flags, other: Flags) -> float:
     return min(1.0, 1 / max(wealth, default=1.0))
 
 
+TESTS: dict[str, Test] = {"fixed": fixed_p, "auto": anytime_p}  # by how a comparison ends
+
+
 @cache
 def bet(hits: int, of: int) -> float:
     """What a stake of 1 has become that is bet on rates above a half, one pair after the other.
@@ -79,17 +82,32 @@ def equivalence_p(differences: ArrayLike, delta: float, test: Test = fixed_p) ->
     return max(test(d < delta, nothing), test(d > -delta, nothing))
 
 
-def median_interval(differences: ArrayLike) -> Interval:
+def median_interval(differences: ArrayLike, test: Test = fixed_p) -> Interval:
     """The median with the shortest interval between ordered differences that covers 95 % or more.
 
-    Five pairs give their whole range, which covers 94 %; fewer give none.
+    Five pairs give their whole range, which covers 94 %; fewer give none. By `anytime_p` the
+    intervals of all looks together cover 95 %, and there is one from seven pairs on.
     """
     d = np.sort(np.asarray(differences, float))
     n, centre = len(d), float(np.median(d))
+    if test is anytime_p:
+        return anytime_interval(np.asarray(differences, float))
     if n < 5:
         return Interval(centre, None, None)
     cut = max(int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)), 1)
     return Interval(centre, float(d[cut - 1]), float(d[n - cut]))
+
+
+def anytime_interval(differences: NDArray[np.float64]) -> Interval:
+    """The median with the differences between which it lies at every look, in 95 % of comparisons.
+
+    Early looks may contradict later ones so much that nothing is between them; then there is none.
+    """
+    d, level = differences, 1 - LEVEL
+    inside = [x for x in np.unique(d) if anytime_p(d > x, d < x) > level]
+    ends = (float(inside[0]), float(inside[-1])) if inside else (None, None)
+    known = least_p(len(d), anytime_p) <= level
+    return Interval(float(np.median(d)), *(ends if known else (None, None)))
 
 
 def power(pairs: int, hypotheses: int = 1, effect: float = 1.0, test: Test = fixed_p) -> float:

@@ -62,12 +62,6 @@ def probability_better(differences: ArrayLike) -> Interval:
     return binomial_interval(float((d > 0).sum() + (d == 0).sum() / 2), len(d))
 
 
-def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Exact two-sided p for pairs of which only one arm failed (McNemar 1947)."""
-    discordant = only_first + only_second
-    return float(stats.binomtest(only_first, discordant).pvalue) if discordant else 1.0
-
-
 def slopes(gaps: ArrayLike, depths: Sequence[float]) -> Array:
     """Least-squares slope of every pair's gap against log2 of depth.
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from zoo.compare.analysis.runs import JsonDepth, Number
+from zoo.compare.analysis.signs import ALPHA
 from zoo.compare.analysis.statistics import Interval
 
 
@@ -62,6 +63,7 @@ class Contrast:
         at_best: the verdict at the best step on validation, where it is another one.
         warnings: why the two are not alike in size, in time or in their start.
         anytime: whether p is valid whenever one stops.
+        waiting: number of pairs that have not run yet.
     """
 
     arm: str
@@ -90,6 +92,13 @@ class Contrast:
     at_best: str = ""
     warnings: list[str] = field(default_factory=list)
     anytime: bool = False
+    waiting: int = 0
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is shown that the arms differ, or that they are alike, or never will be."""
+        shown = min(self.holm_p, self.equivalence_holm_p) <= ALPHA and self.pairs >= self.needed
+        return shown or self.verdict.startswith("blocked")
 
     def plain(self) -> dict[str, Any]:
         """The contrast as JSON; without a pair, the keys that need one are left out."""

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from zoo.compare.analysis.pairing import Pairing, view_of
 from zoo.compare.analysis.runs import Number, Run
+from zoo.compare.analysis.signs import Test
 from zoo.compare.analysis.summaries import View
 from zoo.compare.typed import typed
 from zoo.errors import DataError
@@ -165,20 +166,23 @@ def of_validation(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def gaps_beside(tuning: Tuning, runs: Sequence[Run], baselines: Mapping[str, str]) -> list[Beside]:
+def gaps_beside(
+    tuning: Tuning, runs: Sequence[Run], baselines: Mapping[str, str], test: Test
+) -> list[Beside]:
     """Every gap at the configured values and at each arm's best ones.
 
     Args:
         tuning: with the runs at the configured values.
         runs: at the best values.
         baselines: for each arm but the baselines the arm that it is compared with.
+        test: of the differences.
     """
     places = dict.fromkeys(run.place for run in tuning.configured)
 
     def gap(runs: Sequence[Run], place: str, arm: str) -> View | None:
         here = [run for run in runs if run.place == place]
         differences = Pairing.of(here, arm, baselines[arm]).differences()
-        return view_of(list(differences.values())) if differences else None
+        return view_of(list(differences.values()), test) if differences else None
 
     return [
         Beside(place, arm, baseline, gap(tuning.configured, place, arm), gap(runs, place, arm))

@@ -34,6 +34,14 @@ def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
     return next(n for n in itertools.count(CLAIM) if signs.least_p(n, test) <= level)
 
 
+def planned(e: Evidence) -> int:
+    """Pairs that a fixed plan still waits for, and those before them; 0 where all have run.
+
+    A claim before the last of them would be one more test.
+    """
+    return e.launched + e.waiting if e.waiting and e.test is signs.fixed_p else 0
+
+
 @dataclass(frozen=True)
 class Corrected:
     """The p values of a hypothesis after the correction over its family.
@@ -70,7 +78,7 @@ def corrected(family: Sequence[Evidence]) -> list[Corrected]:
             ahead=min(1.0, rest * e.ahead_p),
             equivalent=equal[i],
             failures=failures[i],
-            needed=needed(len(family), e.test),
+            needed=max(needed(len(family), e.test), planned(e)),
         )
         for i, e in enumerate(family)
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from zoo.compare.design.axes import Place, Values
-from zoo.compare.design.command import fit_command
+from zoo.compare.design.command import Defaults, fit_command
 from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
@@ -51,9 +51,13 @@ class Cell:
         apart = {**SEEDS, "model.depth": None, **dict.fromkeys(self.tuned, "tuned")}
         return digest({**result_keys(self.config), **apart})
 
-    def command_line(self) -> str:
-        """The command that repeats the run."""
-        return fit_command(self)
+    def command_line(self, defaults: Defaults) -> str:
+        """The command that repeats the run.
+
+        Args:
+            defaults: of the choices of runs.
+        """
+        return fit_command(self, defaults)
 
     def id(self, data_digest: str) -> str:
         """The address of its result, a digest of all that can change it."""

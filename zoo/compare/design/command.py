@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from zoo.compare.design.axes import Values
 from zoo.config.compose import compose
 from zoo.config.tree import flatten
 from zoo.errors import quoted
@@ -13,16 +14,29 @@ if TYPE_CHECKING:
     from zoo.compare.design.cell import Cell
 
 
-def fit_command(cell: Cell) -> str:
+class Defaults:
+    """The options that choices have by default, by dotted keys; each is composed once."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[tuple[str, str], ...], Values] = {}
+
+    def __call__(self, choices: dict[str, str]) -> Values:
+        """The options of some choices."""
+        key = tuple(sorted(choices.items()))
+        if key not in self.known:
+            self.known[key] = flatten(compose(choices).plain())
+        return self.known[key]
+
+
+def fit_command(cell: Cell, defaults: Defaults) -> str:
     """The `fit` command of a run: its choices and options that differ from the defaults."""
-    config = cell.config
-    defaults = flatten(compose({"task": config.choices["task"]}).plain())
+    config, of_task = cell.config, defaults({"task": cell.config.choices["task"]})
     flat = flatten(config.plain())
     choices = {k.removeprefix("choices."): v for k, v in flat.items() if k.startswith("choices.")}
     words = [f"task={config.choices['task']}"]
-    chosen = {k: v for k, v in choices.items() if defaults.get(f"choices.{k}") != v and k != "task"}
+    chosen = {k: v for k, v in choices.items() if of_task.get(f"choices.{k}") != v and k != "task"}
     words += [f"{key}={value}" for key, value in chosen.items()]
-    of_choices = flatten(compose({"task": config.choices["task"], **chosen}).plain())
+    of_choices = defaults({"task": config.choices["task"], **chosen})
     changed = {
         k: v for k, v in flat.items() if of_choices.get(k) != v and not k.startswith("choices.")
     }

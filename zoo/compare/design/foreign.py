@@ -14,11 +14,13 @@ from typing import ClassVar
 from zoo.compare.design import template
 from zoo.compare.design.axes import Arm, Axes, Place, against_itself, baselines_of, product
 from zoo.compare.design.cell import Cell, digest, result_keys
+from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.script import KEYS, SHARED, Script, as_written, check_names, script_of
 from zoo.compare.design.spec import Comparison, check_pairs, take_single
 from zoo.compare.design.template import WHERE
 from zoo.compare.design.validate import check_seeds, check_size, check_values
+from zoo.compare.design.waves import most_pairs
 from zoo.config.config import Config
 from zoo.config.options import checked
 from zoo.errors import ConfigError, quoted
@@ -44,8 +46,8 @@ class CommandCell(Cell):
         keys = result_keys(self.config).items()
         return digest({k: v for k, v in keys if k not in apart and "{depth}" not in k})
 
-    def command_line(self) -> str:
-        """The command that repeats the run."""
+    def command_line(self, defaults: Defaults) -> str:
+        """The command that repeats the run, which has no defaults of choices."""
         options = self.config.sections["command"]
         values = {**options["values"], "seed": self.config.seed}
         return quoted(template.filled(options["text"], values))
@@ -105,14 +107,15 @@ def plan(name: str, script: Script, options: Comparison, named: Axes) -> Plan:
     check_seeds(named)
     of_arms: Axes = {"arm": list(script.arms)}
     arms = [Arm(arm, (("arm", arm),)) for arm in script.arms]
-    if len(arms) < 2 and not (arms and options.null):
+    if len(arms) < 2 and not (arms and options.noise):
         raise ConfigError("there are fewer than two arms", "arms=...", "give two: arms=a,b")
     baselines = baselines_of(arms, of_arms, options.baseline)
-    if options.null:
+    if options.noise:
         arms, baselines = against_itself(arms, baselines)
-    pairs = named.get("seed", range(options.pairs))
     given = {key: values for key, values in named.items() if key != "seed"}
     varied = {key: values for key, values in given.items() if len(values) > 1 or key == "depth"}
+    families = math.prod(len(values) for key, values in varied.items() if key != "depth")
+    pairs = named.get("seed", range(most_pairs(options, families * len(baselines))))
     check_size(math.prod(map(len, varied.values())) * len(arms) * len(pairs), options)
     digest_of = functools.cache(template.file_digest)
     places: list[Place] = []

@@ -7,8 +7,6 @@ results, and what was asked for later than it should have been.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.foreseen import Foreseen, Look
+from zoo.compare.analysis.signs import TESTS, power
 from zoo.compare.design.cell import digest
-from zoo.compare.design.plan import Plan
+from zoo.compare.design.settled import SETTLED
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write
 
 FILE = "plan.json"
-BESIDE = ("compare", "cli", "probes", "bench")  # rooms that change no result of a run
 FIX = "begin a comparison in another folder: dir=FOLDER"
 NAMED = {
     "arms": "arms",
@@ -31,25 +29,9 @@ NAMED = {
     "effects": "smallest effects",
     "references": "references",
     "stopping": "the stopping rule",
-    "hypotheses": "primary hypotheses",
     "metric": "the metric",
     "code": "the code",
 }  # parts of a plan that may not change, as people call them
-
-
-@dataclass
-class Look:
-    """A look at results.
-
-    Args:
-        time: in UTC, as ISO 8601 has it.
-        pairs: that were seen, the most at any place.
-        claims: whether a verdict was possible then.
-    """
-
-    time: str
-    pairs: int
-    claims: bool
 
 
 @dataclass
@@ -77,19 +59,20 @@ class LockedPlan:
         """Notes what another plan for the same folder has changed.
 
         More pairs are no departure before the first look that could end in a verdict: up to then
-        nobody could have stopped, or gone on, by one.
+        nobody could have stopped, or gone on, by one. Where p hold at every look, any number does.
         """
         known, seen = self.plan, any(look.claims for look in self.looks)
-        changed = [words for key, words in NAMED.items() if known[key] != asked[key]]
+        changed = [words for key, words in NAMED.items() if known.get(key) != asked.get(key)]
         found = [f"{words} changed after the first run" for words in changed]
-        for key, what in (("places", "places"), ("pairs", "pairs")):
+        fixed = known["test"] == asked["test"] == "fixed"
+        for key in ("places", "pairs") if fixed else ("places",):
             more = [x for x in asked[key] if x not in known[key]]
             less = [x for x in known[key] if x not in asked[key]]
             if less:
-                found.append(f"{what} that the plan has were left out: {listed(less)}")
+                found.append(f"{key} that the plan has were left out: {listed(less)}")
             if more and (key == "places" or seen):
-                found.append(f"{what} were added after results were seen: {listed(more)}")
-        if not found and not seen:
+                found.append(f"{key} were added after results were seen: {listed(more)}")
+        if fixed and not found and not seen:
             self.plan = {**known, "pairs": list(asked["pairs"])}
         self.departures += [words for words in found if words not in self.departures]
 
@@ -98,73 +81,78 @@ class LockedPlan:
         if not self.looks or self.looks[-1].pairs != pairs:
             self.looks.append(Look(now(), pairs, claims))
 
+    def foreseen(self) -> Foreseen:
+        """The plan in short."""
+        plan, pairs, hypotheses = self.plan, len(self.plan["pairs"]), self.plan["hypotheses"]
+        return Foreseen(
+            digest=self.digest,
+            begun=self.begun,
+            pairs=pairs,
+            stopping=plan["stopping"],
+            hypotheses=hypotheses,
+            power=power(pairs, len(hypotheses), test=TESTS[plan["test"]]),
+            looks=self.looks,
+        )
+
     def write(self, folder: Path) -> None:
         """Writes the plan into the folder of its comparison."""
         content = {"digest": self.digest, **asdict(self)}
         atomic_write(folder / FILE, json.dumps(content, indent=1))
 
 
-def plan_of(plan: Plan, declared: Declared, stopping: str, code: str) -> dict[str, Any]:
-    """What a plan settles, as JSON has it.
-
-    Args:
-        plan: of the runs.
-        declared: of the comparison.
-        stopping: how it ends, in words.
-        code: digest of what trains.
-    """
-    settled = asdict(declared)
-    kept = ("arms", "baselines", "effects", "references", "places", "pairs", "null")
-    return {key: settled[key] for key in kept} | {
-        "hypotheses": [[p.title(), *both] for p in plan.deepest for both in plan.baselines.items()],
-        "metric": "the primary metric of each task on its test part, at the last step",
-        "stopping": stopping,
-        "code": code,
-    }
-
-
-def code_digest() -> str:
-    """The name of what trains: the sources of both packages but for what compares and reports."""
-    content = hashlib.sha256()
-    for package in ("zoo", "tasks"):
-        spec = importlib.util.find_spec(package)
-        for home in (spec and spec.submodule_search_locations) or ():
-            for file in sorted(Path(home).rglob("*.py")):
-                name = file.relative_to(home)
-                if name.parts[0] not in BESIDE:
-                    content.update(f"{package}/{name}\n".encode() + file.read_bytes())
-    return content.hexdigest()[:20]
-
-
-def opened(folder: Path, asked: dict[str, Any]) -> LockedPlan:
+def opened(folder: Path, asked: dict[str, Any], trains: bool) -> LockedPlan:
     """The plan that a folder has, with what departs from it in the one that is asked for.
 
-    A folder without one gets it now; where it has results already, that is a departure.
+    A folder in which no run has ended gets it now; one with runs too, but that is a departure.
+
+    Args:
+        folder: of the comparison.
+        asked: what the plan would settle.
+        trains: whether runs are missing; where none is, new code changes nothing.
 
     Errors:
         DataError: the file was changed by hand.
     """
-    file = folder / FILE
-    locked = read(file) if file.is_file() else LockedPlan(asked, now())
-    if not file.is_file() and any((folder / "cells").glob("[!.]*")):
-        locked.departures.append("runs had ended before a plan was written")
-    locked.depart(asked)
+    locked, ran = read(folder), any((folder / "cells").glob("[!.]*"))
+    if not ran or not locked:
+        late = ["runs had ended before a plan was written"] if ran else []
+        locked = LockedPlan(asked, now(), departures=late)
+    locked.depart(asked if trains else {**asked, "code": locked.plan["code"]})
     locked.write(folder)
     return locked
 
 
-def read(file: Path) -> LockedPlan:
-    """The plan in a file; DataError where it is none, or another one than its digest says."""
+def read(folder: Path) -> LockedPlan | None:
+    """The plan in a folder; None where there is none.
+
+    Errors:
+        DataError: the file holds something else, or another plan than its digest says.
+    """
+    file = folder / FILE
+    if not file.is_file() or of_an_earlier_version(file):
+        return None
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         told = content.pop("digest")
         content["looks"] = [Look(**look) for look in content["looks"]]
         locked = LockedPlan(**content)
-    except (ValueError, TypeError, KeyError):
+        missing = {*SETTLED, "stopping", "hypotheses", "code"} - locked.plan.keys()
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError("no plan of a comparison", str(file), FIX) from None
+    if missing:
+        raise DataError(f"the plan has no {min(missing)}", str(file), FIX)
     if locked.digest != told:
         raise DataError("the plan is not the one that was locked", str(file), FIX)
     return locked
+
+
+def of_an_earlier_version(file: Path) -> bool:
+    """Whether a file is the record that earlier versions kept of a comparison under way."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() >= {"declared", "cells"}
 
 
 def listed(values: Sequence[Any]) -> str:

@@ -23,6 +23,7 @@ from zoo.compare.design.cell import Cell, digest
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_axes, check_size, check_values
 from zoo.compare.design.varied import data_of_pair
+from zoo.compare.design.waves import most_pairs
 from zoo.config import registry
 from zoo.config.compose import change, compose, having
 from zoo.config.config import Config
@@ -57,17 +58,22 @@ class Plan:
     @property
     def deepest(self) -> list[Place]:
         """The deepest place of each family, whose contrasts are corrected for each other."""
-        deepest: dict[str, Place] = {}
-        for place in self.places:
-            known = deepest.setdefault(place.family, place)
-            if isinstance(place.depth, (int, float)) and place.depth > known.depth:
-                deepest[place.family] = place
-        return list(deepest.values())
+        return deepest_of(self.places)
 
     @property
     def hypotheses(self) -> int:
         """The number of contrasts at deepest places, which are corrected for each other."""
         return len(self.deepest) * len(self.baselines)
+
+
+def deepest_of(places: Sequence[Place]) -> list[Place]:
+    """The deepest place of each family."""
+    deepest: dict[str, Place] = {}
+    for place in places:
+        known = deepest.setdefault(place.family, place)
+        if isinstance(place.depth, (int, float)) and place.depth > known.depth:
+            deepest[place.family] = place
+    return list(deepest.values())
 
 
 class Composer:
@@ -137,38 +143,37 @@ def plan(options: Comparison, axes: Axes) -> Plan:
     check_axes(options, axes)
     words = {key: values for key, values in axes.items() if key not in ("task", "seed")}
     tasks = [str(task) for task in axes.get("task", list(options.tasks))]
-    pairs = axes.get("seed", range(options.pairs))
     several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
-    if options.null and not several and "connection" in words:
+    if options.noise and not several and "connection" in words:
         several = {"connection": words["connection"]}
     of_arms = several or {"arm": list(options.arms)}
     arms = arms_of(of_arms)
     baselines = baselines_of(arms, of_arms, options.baseline)
-    if options.null and arms:
+    if options.noise and arms:
         arms, baselines = against_itself(arms, baselines)
     if len(arms) < 2:
         fix = "give two, such as connection=plain,residual"
         raise ConfigError("there are fewer than two arms", "compare", fix)
     by_task = {task: settings_of(options.tasks.get(task, {}), words) for task in tasks}
-    count = sum(len(settings) for settings, _ in by_task.values()) * len(arms) * len(pairs)
-    if not count:
+    places = [Place(task, s) for task, (settings, _) in by_task.items() for s in settings]
+    if not places:
         raise ConfigError("no task is compared", "compare", "add task=cnn,gnn")
-    check_size(count, options)
+    most = most_pairs(options, len(deepest_of(places)) * len(baselines))
+    pairs = axes.get("seed", range(most))
+    check_size(len(places) * len(arms) * len(pairs), options)
     fixed = {key: values[0] for key, values in words.items() if len(values) == 1}
     varied = set() if several else {k for values in options.arms.values() for k in values}
     for key in sorted(varied & fixed.keys()):
         raise ConfigError(f"{key} has one value", f"{key}=...", "give two, to compare them")
-    composer, cells, places = Composer(), [], []
-    for task, (settings, shared) in by_task.items():
-        for setting in settings:
-            place = Place(task, setting)
-            places.append(place)
-            for pair, arm in itertools.product(pairs, arms):
-                of_arm = dict(arm.values) if several else options.arms[dict(arm.values)["arm"]]
-                values = {"task": task, **shared, **fixed, **dict(setting), **of_arm}
-                if options.vary == "data":
-                    values |= composer.data_of_pair(values, pair)
-                cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
+    composer, cells = Composer(), []
+    for place in places:
+        shared = by_task[place.task][1]
+        for pair, arm in itertools.product(pairs, arms):
+            of_arm = dict(arm.values) if several else options.arms[dict(arm.values)["arm"]]
+            values = {"task": place.task, **shared, **fixed, **dict(place.values), **of_arm}
+            if options.vary == "data":
+                values |= composer.data_of_pair(values, pair)
+            cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
     for key in words:
         if key not in composer.used:
             known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}

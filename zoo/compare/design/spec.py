@@ -27,12 +27,15 @@ class Comparison:
         tasks: for each task its words; lists are axes.
         baseline: the arm, or value of an axis, that the others are compared with. None: `plain`,
             or else the first one. Several values are those of one arm.
-        pairs: seeds 0 to pairs - 1 for every arm, where no `seed=` is given.
+        pairs: seeds 0 to pairs - 1 for every arm, where no `seed=` is given; `auto`: as many as
+            decide every primary hypothesis.
+        limit: the most pairs of `auto`; None: as many as show a difference that lies one standard
+            deviation beyond the smallest effect in 80 % of comparisons.
         effects: for each task the smallest difference of its primary metric that matters.
         references: for each task the value of its primary metric that counts as 1, chance being 0,
             where scores are averaged over tasks.
         published: for each task rows of papers, scores by depth, which figures show with the runs.
-        null: compare the baseline with itself under other seeds.
+        noise: compare the baseline with itself under other seeds, which measures the noise.
         vary: `data` gives each pair data of its own, where the source can; both arms share them.
         tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
         tune_seeds: seeds of tuning, which no pair has.
@@ -51,11 +54,12 @@ class Comparison:
         arms: dict[str, dict[str, Any]] = {},  # noqa: B006 (never changed)
         tasks: dict[str, dict[str, Any]] = {},  # noqa: B006
         baseline: Any = None,
-        pairs: Count = 3,
+        pairs: Count | Literal["auto"] = 8,
+        limit: Count | None = None,
         effects: dict[str, Annotated[float, Ge(0)]] = {},  # noqa: B006
         references: dict[str, float] = {},  # noqa: B006
         published: dict[str, dict[str, Any]] = {},  # noqa: B006
-        null: bool = False,
+        noise: bool = False,
         vary: Literal["data", "nothing"] = "data",
         tune: list[str] = [],  # noqa: B006
         tune_seeds: Count = 2,
@@ -68,8 +72,9 @@ class Comparison:
         dir: str | None = None,
         mirror: bool = True,
     ):
-        self.arms, self.tasks, self.baseline, self.pairs = arms, tasks, baseline, pairs
-        self.effects, self.references, self.null = effects, references, null
+        self.arms, self.tasks, self.baseline = arms, tasks, baseline
+        self.pairs, self.limit = pairs, limit
+        self.effects, self.references, self.noise = effects, references, noise
         self.vary = vary
         self.published = with_text_keys(published)
         self.tune, self.tune_seeds = tune, tune_seeds
@@ -116,6 +121,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     }
     declared = read_yaml(comparison_file(name))
     options = checked(Comparison, {**declared, **changes}, f"compare={name}")
+    if options.get("limit") and options.get("pairs") != "auto":
+        raise ConfigError("limit is of pairs=auto alone", "limit=...", "add pairs=auto")
     return name, Comparison(**options), named
 
 

@@ -47,9 +47,9 @@ def tuned_options(options: Comparison, plan: Plan, axes: Axes) -> list[str]:
             tuned; too many runs.
     """
     names = [SHORT.get(name, name) for name in options.tune]
-    if names and options.null:
+    if names and options.noise:
         what = "an arm that is compared with itself cannot be tuned"
-        raise ConfigError(what, "tune beside null", "leave one of the two out")
+        raise ConfigError(what, "tune beside noise", "leave one of the two out")
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{name} is tuned twice", "tune", "name it once")

@@ -13,7 +13,7 @@ from zoo.errors import ConfigError, suggest
 
 def check_axes(options: Comparison, axes: Axes) -> None:
     """ConfigError for too many runs, an empty or doubled axis, a wrong seed or an unknown task."""
-    pairs = 1 if "seed" in axes else options.pairs
+    pairs = 1 if "seed" in axes or options.pairs == "auto" else options.pairs
     check_size(math.prod(map(len, axes.values())) * pairs, options)
     check_values(axes)
     check_seeds(axes)

@@ -1,52 +1,59 @@
-"""The verb `compare` with `dry_run=true`: what it would run, and for how long."""
+"""The verb `compare` with `dry_run=true`: what it would run, for how long, and what that shows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.verdict import needed
+from zoo.compare.analysis.signs import TESTS
+from zoo.compare.analysis.verdict import CLAIM, needed
+from zoo.compare.design.plan import Plan
+from zoo.compare.design.waves import power_words
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.progress import duration
-from zoo.compare.execution.schedule import Job
-from zoo.compare.execution.store import Store
+from zoo.compare.execution.schedule import Tally
 from zoo.report import Report
 
 
-def listing(
-    runs: Sequence[Run],
-    jobs: Sequence[Job],
-    failed: Mapping[str, str],
-    store: Store,
-    engine: Engine,
-    hypotheses: int,
-) -> Report:
-    """A list of the runs with the estimated time of each.
+def listing(plan: Plan, test: str, runs: Sequence[Run], tally: Tally, engine: Engine) -> Report:
+    """A list of the runs with the estimated time of each, and the power of the whole.
 
     Args:
+        plan: of the comparison.
+        test: of its pairs, a key of `TESTS`.
         runs: of the comparison.
-        jobs: of the runs that can begin.
-        failed: for each other run why it cannot, by its address.
-        store: that holds the finished runs.
-        engine: that would run the others.
-        hypotheses: number of those that are corrected for each other.
+        tally: of them.
+        engine: that would run those that are missing.
     """
-    lines: list[str] = []
-    left: list[float | None] = []
-    estimates = {job.cell: job.estimate for job in jobs}
+    lines = []
+    estimates = {job.cell: job.estimate for job in tally.left}
     for run in runs:
-        done = store.is_finished(run.id)
-        estimate = estimates.get(run.id, 0.0)
-        left += [] if done else [estimate]
-        state = failed.get(run.id) or ("done" if done else about(estimate))
+        state = about(estimates[run.id]) if run.id in estimates else "done"
+        state = tally.failed.get(run.id, state)
         lines.append(f"{run.place:<24} {run.arm:<16} pair {run.pair:<4} {state}")
-    known = [seconds for seconds in left if seconds is not None]
-    seconds = sum(known) if len(known) == len(left) else None
+    seconds, first = (
+        total([estimates[run.id] for run in runs if run.pair in pairs and run.id in estimates])
+        for pairs in (plan.pairs, plan.pairs[:CLAIM])
+    )
+    sooner = ""
+    if seconds and first and first < seconds:
+        sooner = f" ({duration(first / engine.free)} up to pair {CLAIM})"
+    most = "at most " if test == "auto" else ""
     time = about(None if seconds is None else seconds / engine.free)
-    lines.append(f"{len(runs)} runs on {engine.free} workers, {time} for training alone")
-    lines.append(f"a verdict of the deepest places needs {needed(hypotheses)} pairs")
+    lines.append(
+        f"{most}{len(runs)} runs, {time}{sooner} on {engine.free} workers for training alone"
+    )
+    least = needed(plan.hypotheses, TESTS[test])
+    lines.append(f"a verdict of the deepest places needs {least} pairs")
+    lines.append(power_words(len(plan.pairs), plan.hypotheses, test))
     record = {"cells": [run.planned() for run in runs], "seconds": seconds}
     return Report(record, "\n".join(lines))
+
+
+def total(estimates: Sequence[float | None]) -> float | None:
+    """The sum of some estimates; None where one of them is not known."""
+    known = [seconds for seconds in estimates if seconds is not None]
+    return sum(known) if len(known) == len(estimates) else None
 
 
 def about(seconds: float | None) -> str:

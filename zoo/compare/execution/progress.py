@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from zoo.compare.execution.forecast import seconds_left
 from zoo.compare.execution.schedule import Tally
 
 EVERY = 15.0  # seconds between two lines where stderr is no terminal
@@ -28,17 +29,15 @@ def duration(seconds: float) -> str:
 class Progress:
     """Shows how many runs are done, and how long the others will take.
 
-    That time is the estimate of the runs that are not done, times the ratio of real to estimated
-    time so far.
-
     Args:
         out: stream to write to.
+        at_most: whether fewer runs may do.
     """
 
-    def __init__(self, out: TextIO):
+    def __init__(self, out: TextIO, at_most: bool = False):
         self.out = out
+        self.about = "at most about" if at_most else "about"
         self.began = self.shown = time.monotonic()
-        self.first: float | None = None
         self.last = ""
 
     def __enter__(self) -> Progress:
@@ -50,17 +49,19 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.last and self.out.isatty():
+        self.end_line()
+
+    def end_line(self) -> None:
+        """Ends the line that renews itself, so that other lines can follow."""
+        if self.last:
             print(file=self.out)
+            self.last = ""
 
     def show(self, tally: Tally) -> None:
         """Writes a line on the runs, unless the last one is too recent."""
         now = time.monotonic()
-        self.first = tally.seconds_left if self.first is None else self.first
-        ended = self.first - tally.seconds_left
-        remaining = ""
-        if ended > 0 and tally.seconds_left:
-            remaining = f", about {duration((now - self.began) * tally.seconds_left / ended)} left"
+        left = seconds_left(tally, now - self.began, now)
+        remaining = f", {self.about} {duration(left)} left" if left else ""
         failed = f", {len(tally.failed)} failed" if tally.failed else ""
         counts = f"{tally.done} of {tally.total} runs done, {tally.running} running{failed}"
         line = f"zoo: {counts}{remaining}"

@@ -23,23 +23,29 @@ class Job:
     Args:
         cell: address of the run.
         config: of the run, as plain values.
-        estimate: of the seconds that it takes; None: not known, as long as any other.
+        kind: that all seeds of an arm at a place share.
+        pair: its number; the runs of a pair come before those of the next.
+        estimate: of the seconds that it takes; None: not known.
         do: what the worker is asked for.
         folder: in which it runs, once it has begun.
+        began: when it began, in seconds of the monotonic clock; None while it does not run.
         losses: number of times that it was lost.
     """
 
     cell: str
     config: dict[str, Any]
-    estimate: float | None = 0.0
+    kind: str = ""
+    pair: int = 0
+    estimate: float | None = None
     do: str = "cell"
     folder: Path = Path()
+    began: float | None = None
     losses: int = 0
 
     @property
-    def share(self) -> float:
-        """Its share of all the time that is left."""
-        return 1.0 if self.estimate is None else self.estimate
+    def turn(self) -> tuple[int, float]:
+        """What sorts jobs: pair by pair, and in a pair the longest first."""
+        return self.pair, -(self.estimate or 0.0)
 
 
 @dataclass
@@ -48,45 +54,67 @@ class Tally:
 
     Args:
         total: number of all cells.
-        done: number of finished cells.
+        jobs: those that were missing at the start, by their addresses.
+        ended: addresses of those that have ended since.
         failed: for each cell that failed the reason, by its address.
         running: number of cells that this process runs now.
-        seconds_left: estimate for the cells that are not done.
+        took: seconds of the runs that ended here, by kind.
     """
 
     total: int
-    done: int = 0
+    jobs: dict[str, Job]
+    ended: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     running: int = 0
-    seconds_left: float = 0.0
+    took: dict[str, list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job], store: Store) -> Tally:
+        """The tally of cells before any of them begins; those with the same address are one."""
+        unique = {job.cell: job for job in jobs}
+        missing = {cell: job for cell, job in unique.items() if not store.is_finished(cell)}
+        return cls(len(unique), missing)
+
+    @property
+    def done(self) -> int:
+        """The number of finished cells."""
+        return self.total - len(self.jobs) + len(self.ended - self.failed.keys())
+
+    @property
+    def left(self) -> list[Job]:
+        """The cells that have not ended, in their turn."""
+        left = [job for cell, job in self.jobs.items() if cell not in self.ended]
+        return sorted(left, key=lambda job: job.turn)
 
 
 def run_all(
-    jobs: Iterable[Job], store: Store, engine: Engine, show: Callable[[Tally], None]
-) -> Tally:
-    """Runs every cell that is not finished, the longest first, and tells what became of them.
+    jobs: Iterable[Job],
+    tally: Tally,
+    store: Store,
+    engine: Engine,
+    show: Callable[[Tally], None],
+) -> None:
+    """Runs cells that are not finished, pair by pair, and tallies what became of them.
 
     Cells that another process runs are waited for; if it dies, they are run here.
 
     Args:
-        jobs: the cells; those with the same address are run once.
+        jobs: some of the tally's.
+        tally: of all cells.
         store: that holds the finished cells and the leases.
         engine: that runs them.
         show: called with the tally from time to time.
     """
-    unique = {job.cell: job for job in jobs}.values()
-    missing = [job for job in unique if not store.is_finished(job.cell)]
-    waiting = deque(sorted(missing, key=lambda j: -j.share))
+    waiting = deque(jobs)
     in_flight: dict[str, Job] = {}
-    tally = Tally(len(unique), len(unique) - len(missing))
     last_heartbeat = 0.0
     while waiting or in_flight:
         for _ in range(len(waiting)):
             job = waiting.popleft()
             if store.is_finished(job.cell):
-                tally.done += 1
+                tally.ended.add(job.cell)
             elif engine.free and store.acquire(job.cell):
-                job.folder = store.empty_folder(job.cell)
+                job.folder, job.began = store.empty_folder(job.cell), time.monotonic()
                 in_flight[job.cell] = job
                 request = {"do": job.do, "config": job.config, "folder": str(job.folder)}
                 engine.submit(job.cell, request)
@@ -94,18 +122,16 @@ def run_all(
                 waiting.append(job)
                 if not engine.free:
                     break
-        waiting = deque(sorted(waiting, key=lambda j: -j.share))
+        waiting = deque(sorted(waiting, key=lambda job: job.turn))
         tally.running = len(in_flight)
-        tally.seconds_left = sum(job.share for job in [*waiting, *in_flight.values()])
         show(tally)
         if time.monotonic() - last_heartbeat > HEARTBEAT:
             store.heartbeat()
             last_heartbeat = time.monotonic()
         for outcome in engine.poll(0.5):
             conclude(outcome, in_flight.pop(outcome.job), store, tally, waiting)
-    tally.running, tally.seconds_left = 0, 0.0
+    tally.running = 0
     show(tally)
-    return tally
 
 
 def conclude(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: deque[Job]) -> None:
@@ -120,12 +146,15 @@ def conclude(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: de
     """
     answer = outcome.answer or {}
     lost = outcome.why_lost()
+    seconds, job.began = time.monotonic() - (job.began or 0.0), None
     if not lost and "error" not in answer:
         store.commit(job.cell, job.folder)
-        tally.done += 1
+        tally.ended.add(job.cell)
+        tally.took.setdefault(job.kind, []).append(seconds)
     elif lost and job.losses < RETRIES:
         job.losses += 1
         waiting.append(job)
     else:
+        tally.ended.add(job.cell)
         tally.failed[job.cell] = lost or outcome.with_log(str(answer["error"]))
     store.release(job.cell)

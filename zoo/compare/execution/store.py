@@ -76,6 +76,11 @@ class Store:
         """Gives the lease of a cell back."""
         self.held.pop(cell).release()
 
+    def release_all(self) -> None:
+        """Gives all leases back."""
+        for cell in list(self.held):
+            self.release(cell)
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Lets one process at a time into the block; the lock opens when its process ends."""

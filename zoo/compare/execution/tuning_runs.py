@@ -26,7 +26,7 @@ from zoo.compare.design.tuning import (
 from zoo.compare.execution.costs import measure_costs
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.progress import Progress, duration
-from zoo.compare.execution.schedule import Job, run_all
+from zoo.compare.execution.schedule import Job, Tally, run_all
 from zoo.compare.execution.store import Store
 
 log = logging.getLogger("zoo")
@@ -189,14 +189,21 @@ def try_all(
     costs, unmeasured = measure_costs(kinds, engine, store.path / "costs.json")
     digests = {kind: costs[kind].data_digest if kind in costs else "" for kind in kinds}
     jobs = [
-        Job(cell.id(digests[cell.kind]), cell.config.plain(), costs[cell.kind].seconds)
+        Job(
+            cell=cell.id(digests[cell.kind]),
+            config=cell.config.plain(),
+            kind=cell.kind,
+            pair=cell.config.seed,
+            estimate=costs[cell.kind].seconds,
+        )
         for cell in cells
         if cell.kind in costs
     ]
     if missing := sum(not store.is_finished(job.cell) for job in jobs):
         log.info("tuning %s: %d runs", hunts[0].option, missing)
+    tally = Tally.of(jobs, store)
     with Progress(sys.stderr) as progress:
-        tally = run_all(jobs, store, engine, progress.show)
+        run_all(tally.left, tally, store, engine, progress.show)
     for hunt, factor, runs in trials:
         hunt.ids[factor] = [cell.id(digests[cell.kind]) for cell in runs]
         hunt.seen[factor] = [validation_of(id, [store.path]) for id in hunt.ids[factor]]

@@ -8,9 +8,10 @@ from typing import Any
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import tables, tables_runs, tables_tuning
+from zoo.compare.report import plan_words, tables, tables_runs, tables_tuning
 from zoo.compare.report.formats import why_no_score
 from zoo.compare.report.methods import methods
+from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.sentences import caveats, headlines, warnings_first
 from zoo.compare.report.tables import Table
 from zoo.compare.report.title import title
@@ -65,6 +66,9 @@ def markdown(record: Record) -> str:
     if record.tuning:
         for table in (tables_tuning.beside(record), tables_tuning.chosen(record)):
             lines += ["", f"{table.title}:", "", *table_lines(table)]
+    if record.noise:
+        floors = plan_words.noise(record)
+        lines += ["", f"{floors.title}.", "", *table_lines(floors)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
     failed = [row for row in record.cells if row.status in ("failed", "diverged")]
@@ -74,6 +78,7 @@ def markdown(record: Record) -> str:
     events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
+    lines += [f"* {name.capitalize()}: {fact}." for name, fact in plan_facts(record)]
     lines += ["", "## Methods", ""]
     lines += [line for text in methods(record) for line in (text, "")]
     lines = [*map(harmless, lines)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
+from zoo.compare.report.foresee import foresee
 from zoo.compare.report.join_tuning import join_tuning
 from zoo.compare.report.sources import join_declared, join_runs, read_source
 from zoo.compare.report.write import write_all
@@ -56,5 +57,6 @@ def report(words: Sequence[str]) -> Report:
         cells=join_runs(sources),
         tuning=join_tuning(sources),
     )
-    record = analysed(joint, folders)
+    holding = [home for source in sources for home in source.homes or [source.path]]
+    record = foresee(analysed(joint, folders), list(dict.fromkeys(map(Path.resolve, holding))))
     return Report(record.plain(), write_all(record, target, folders))

@@ -20,10 +20,11 @@ from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing_matrices import LENGTH
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import sentences, tables, tables_runs, tables_tuning
+from zoo.compare.report import plan_words, sentences, tables, tables_runs, tables_tuning
 from zoo.compare.report.formats import keys_and_values
 from zoo.compare.report.methods import methods
 from zoo.compare.report.panels import Panels
+from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
@@ -80,6 +81,7 @@ def environment() -> Environment:
         "tables": tables,
         "runs": tables_runs,
         "tuning": tables_tuning,
+        "plans": plan_words,
         "sentences": sentences,
         "shapes": SHAPES,
     }
@@ -144,6 +146,10 @@ def provenance(record: Record) -> Sequence[tuple[str, Any]]:
     declared = record.declared
     arms = [bdi(arm) + f" ({keys_and_values(values)})" for arm, values in declared.arms.items()]
     return [
+        *(
+            (name, tables_runs.Code(text) if name == "plan" else text)
+            for name, text in plan_facts(record)
+        ),
         *ran_on,
         *((f"command of {task}", tables_runs.Code(c)) for task, c in declared.scripts.items()),
         ("arms", Markup("; ").join(arms)),

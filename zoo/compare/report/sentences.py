@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zoo.compare.analysis.aggregate import contrasts_of
+from zoo.compare.analysis.analyse import undecided
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
@@ -87,9 +88,32 @@ def data_caveats(record: Record) -> list[str]:
     return sentences
 
 
+def news(record: Record) -> str:
+    """What the deepest places show so far, in one line."""
+    primary = [(p, c) for p, c in contrasts_of(record.places) if not c.exploratory]
+    pairs = max((c.pairs for _, c in primary), default=0)
+    parts = [f"{p.title}, {c.arm}: {c.verdict}" for p, c in primary]
+    return f"after {pairs} {'pair' if pairs == 1 else 'pairs'}: {' | '.join(parts)}"
+
+
+def on_the_plan(record: Record) -> list[str]:
+    """Sentences on what no plan foresaw, and on hypotheses that `pairs=auto` has not decided."""
+    left, primary = (
+        undecided(record),
+        sum(not c.exploratory for _, c in contrasts_of(record.places)),
+    )
+    pairs, sentences = len(record.declared.pairs), list(record.exploratory)
+    if record.declared.test == "auto" and left:
+        limit = ", the limit of the plan" if record.plan and pairs >= record.plan.pairs else ""
+        sentences.append(
+            f"Undecided: {len(left)} of {primary} primary hypotheses after {pairs} pairs{limit}."
+        )
+    return sentences
+
+
 def warnings_first(record: Record) -> list[str]:
     """Sentences that a reader must know before the verdicts: few pairs, lost runs, blocked gaps."""
-    return [*warnings_of_pairs(record), *warnings_of_runs(record)]
+    return [*on_the_plan(record), *warnings_of_pairs(record), *warnings_of_runs(record)]
 
 
 def warnings_of_pairs(record: Record) -> list[str]:

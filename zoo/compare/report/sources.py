@@ -15,11 +15,11 @@ from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.tuned import Search, Tuning
+from zoo.compare.design.locked_plan import FILE, of_an_earlier_version
 from zoo.compare.typed import typed
 from zoo.errors import ConfigError
 from zoo.run_folder import SCHEMA
 
-PLAN = "plan.json"  # record of a comparison that is under way
 ADDRESS = re.compile("[0-9a-f]{20}")  # of a run
 ALONE = "report these folders one by one"
 AGAIN = "write the report again from the folders of the runs"
@@ -59,17 +59,24 @@ class Source:
     @property
     def folders(self) -> list[Path]:
         """The folders that may hold its runs: this one, and those that it was joined from."""
-        return [self.path, *(self.path / home for home in self.record.homes)]
+        return [self.path, *self.homes]
+
+    @property
+    def homes(self) -> list[Path]:
+        """The folders that it was joined from; empty where it holds its runs itself."""
+        return [self.path / home for home in self.record.homes]
 
 
 def read_source(path: Path) -> Source:
-    """The record in a folder, or its plan while the comparison is under way.
+    """The record in a folder.
 
     Errors:
         ConfigError: there is no record, or a value in it is missing or wrong.
     """
-    file = path / PLAN if (path / PLAN).is_file() else path / "compare.json"
-    fix = "name the folder of a comparison"
+    file, fix = path / "compare.json", "name the folder of a comparison"
+    if of_an_earlier_version(path / FILE):
+        what = "an earlier version began this comparison and did not end it"
+        raise ConfigError(what, str(path / FILE), "run its command again")
     try:
         plain = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -143,14 +150,15 @@ def check_homes(homes: Sequence[str], file: Path) -> None:
     """ConfigError where a folder that should hold runs is there and holds no comparison."""
     for home in homes:
         path = file.parent / home
-        if path.exists() and not any((path / name).is_file() for name in (PLAN, "compare.json")):
+        if path.exists() and not (path / "compare.json").is_file():
             raise ConfigError(f"{home[:80]!r} holds no comparison", str(file), AGAIN)
 
 
 def join_declared(sources: Sequence[Source]) -> Declared:
     """What all folders declare, as one; ConfigError where two disagree."""
+    first = sources[0].record.declared
     tuned = dict.fromkeys(key for source in sources for key in source.record.declared.tuned)
-    joint = Declared(null=sources[0].record.declared.null, tuned=list(tuned))
+    joint = Declared(null=first.null, test=first.test, tuned=list(tuned))
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published", "scripts"):
@@ -161,6 +169,9 @@ def join_declared(sources: Sequence[Source]) -> Declared:
                     raise ConfigError(what, str(source.path), ALONE)
         if declared.null != joint.null:
             what = "a null comparison does not join another"
+            raise ConfigError(what, str(source.path), ALONE)
+        if declared.test != joint.test:
+            what = "pairs=auto does not join a number of pairs that was fixed"
             raise ConfigError(what, str(source.path), ALONE)
         joint.places += [place for place in declared.places if place not in joint.places]
         joint.varied += [place for place in declared.varied if place not in joint.varied]

@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.signs import anytime_p, fixed_p, least_p
+from zoo.compare.analysis.signs import TESTS, anytime_p, fixed_p, least_p
 from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary, Slope
 from zoo.compare.analysis.verdict import DIRECTION, needed
 from zoo.compare.report.formats import (
@@ -205,7 +205,8 @@ def growth(record: Record) -> Table:
         [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
          probability(s.p if len(s.each) > DIRECTION else None),
          probability(s.holm_p if enough(s, record) else None),
-         probability(least_p(len(s.each))), s.verdict, ", ".join(map(number, s.each))]
+         probability(least_p(len(s.each), TESTS[record.declared.test])), s.verdict,
+         ", ".join(map(number, s.each))]
         for s in record.slopes
     ]  # fmt: skip
     head = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.analysis.record import Record
-from zoo.compare.report import tables
+from zoo.compare.report import plan_words, tables
 from zoo.compare.report.sentences import headlines, warnings_first
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import Lines, verdict_table
@@ -31,6 +31,9 @@ def terminal(record: Record, path: Path) -> str:
     lines = [title(record), *warnings_first(record), ""]
     lines += columns([verdicts.columns, *(line for row in verdicts.rows for line in split(row))])
     lines += ["", *columns([COLUMNS, *numbers]), "", *headlines(record)]
+    if record.noise:
+        floors = plan_words.noise(record)
+        lines += ["", floors.title, *columns([floors.columns, *floors.rows])]
     return "\n".join(map(shown, [*lines, f"report: {path / 'report.html'}"]))
 
 

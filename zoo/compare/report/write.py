@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from zoo.compare.analysis.curves import curves_of
 from zoo.compare.analysis.record import Record
@@ -33,8 +34,7 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
         for folder in folders
         if folder.resolve() != path.resolve() and (folder / "cells").is_dir()
     ]
-    plain = replace(record, homes=homes).plain()
-    atomic_write(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
+    plain = write_record(replace(record, homes=homes), path)
     flat = [{key: row[key] for key in row if key != "events"} for row in plain["cells"]]
     atomic_write(path / "cells.csv", spreadsheet(flat))
     atomic_write(path / "report.md", markdown(record))
@@ -44,3 +44,10 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
     atomic_write(path / "tables" / "gaps.csv", gaps_csv(record))
     draw_all(record, curves, path / "figures")
     return terminal(record, path)
+
+
+def write_record(record: Record, path: Path) -> dict[str, Any]:
+    """Writes a record alone into a folder and returns it as JSON."""
+    plain = record.plain()
+    atomic_write(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
+    return plain

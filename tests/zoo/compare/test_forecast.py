@@ -1,0 +1,69 @@
+"""The time that is left, in comparisons whose runs take other times than was estimated."""
+
+import heapq
+import random
+
+import pytest
+
+from zoo.compare.execution.forecast import seconds_left
+from zoo.compare.execution.schedule import Job, Tally
+
+SHORT = [0.1 * k for k in range(1, 21)]
+MIXED = [40, 33, 20, 17, 12, 9, 6, 5, 3, 2, 1.5, 1.2, 0.8, 0.8, 0.4, 0.3, 0.2, 0.2, 0.1, 0.1]
+
+
+def simulated(estimates, seconds, pairs, workers):
+    """After each run that ends the time left as it is said, and as it is.
+
+    Args:
+        estimates: of each kind.
+        seconds: that a run of an estimate takes.
+        pairs: of every kind.
+        workers: that run at once.
+    """
+    jobs = [
+        Job(f"{kind} {pair}", {}, f"{kind}", pair, estimate)
+        for pair in range(pairs)
+        for kind, estimate in enumerate(estimates)
+    ]
+    tally = Tally(len(jobs), {job.cell: job for job in jobs})
+    waiting, running, now = tally.left, [], 0.0
+    said, times = [], []
+    while waiting or running:
+        while waiting and len(running) < workers:
+            job = waiting.pop(0)
+            job.began = now
+            heapq.heappush(running, (now + seconds(job.estimate), job.cell))
+        now, cell = heapq.heappop(running)
+        job = tally.jobs[cell]
+        tally.took.setdefault(job.kind, []).append(now - job.began)
+        job.began = None
+        tally.ended.add(cell)
+        said.append(seconds_left(tally, now, now))
+        times.append(now)
+    return [(words, now - time) for words, time in zip(said, times, strict=True)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("pairs", [3, 8])
+@pytest.mark.parametrize("estimates", [SHORT, MIXED], ids=["short", "mixed"])
+@pytest.mark.parametrize(
+    "seconds",
+    [lambda e: e, lambda e: 3 * e, lambda e: 1.2 * e + 2, lambda e: 0.5 * e + 0.5],
+    ids=["as estimated", "slower", "set-up and evaluation", "faster"],
+)
+def test_from_a_fifth_of_the_runs_on_it_is_right_within_a_factor_of_1_5(
+    seconds, estimates, pairs, workers
+):
+    draws = random.Random(0)
+    said = simulated(estimates, lambda e: seconds(e) * draws.uniform(0.8, 1.2), pairs, workers)
+    longest = 1.2 * seconds(max(estimates))
+    ratios = [words / left for words, left in said[len(said) // 5 :] if left > longest]
+    assert ratios
+    assert max(ratios) < 1.5
+    assert min(ratios) > 1 / 1.5
+
+
+def test_before_the_first_run_has_ended_nothing_is_said():
+    jobs = {"a": Job("a", {}, "k", 0, 5.0, began=0.0)}
+    assert seconds_left(Tally(1, jobs), 3.0, 3.0) is None

@@ -1,0 +1,57 @@
+"""What a plan settles before the first run: what is compared and tested, and by which code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.analysis.record import Declared
+from zoo.compare.design.plan import Plan
+from zoo.config import registry
+
+BESIDE = ("compare", "cli", "probes", "bench")  # rooms that change no result of a run
+STOPPING = {
+    "fixed": "after a number of pairs that was fixed",
+    "auto": "when every primary hypothesis is decided, or at the limit; p hold at every look",
+}
+SETTLED = ("arms", "baselines", "effects", "references", "places", "pairs", "null", "test",
+           "varied", "tuned", "scripts")  # fmt: skip
+
+
+def settled(declared: Declared) -> dict[str, Any]:
+    """What a declaration settles, as JSON has it."""
+    values = asdict(declared)
+    kept = {key: values[key] for key in SETTLED}
+    return {**json.loads(json.dumps(kept, default=str)), "stopping": STOPPING[declared.test]}
+
+
+def plan_of(plan: Plan, declared: Declared) -> dict[str, Any]:
+    """What a plan settles, as JSON has it.
+
+    Args:
+        plan: of the runs.
+        declared: of the comparison.
+    """
+    return settled(declared) | {
+        "pairs": plan.pairs,
+        "hypotheses": [[p.title(), *both] for p in plan.deepest for both in plan.baselines.items()],
+        "metric": "the primary metric of each task on its test part, at the last step",
+        "code": code_digest(),
+    }
+
+
+def code_digest() -> str:
+    """The name of what trains: the sources of all packages but for what compares and reports."""
+    content = hashlib.sha256()
+    for package in sorted({"zoo", "tasks", *registry.homes().values()}):
+        spec = importlib.util.find_spec(package)
+        for home in (spec and spec.submodule_search_locations) or ():
+            for file in sorted(Path(home).rglob("*.py")):
+                name = file.relative_to(home)
+                if name.parts[0] not in BESIDE:
+                    content.update(f"{package}/{name}\n".encode() + file.read_bytes())
+    return content.hexdigest()[:20]

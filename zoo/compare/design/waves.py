@@ -1,0 +1,55 @@
+"""How many pairs a comparison runs, and after which of them it reports."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from zoo.compare.analysis.signs import TESTS, anytime_p, pairs_for, power
+from zoo.compare.analysis.verdict import CLAIM, DIRECTION, INTERVAL
+from zoo.compare.design.spec import Comparison
+
+POWER = 0.8  # that the limit of `pairs=auto` has, one standard deviation beyond the smallest effect
+FURTHER = 4  # pairs of a wave after those that a verdict needs
+
+
+def most_pairs(options: Comparison, hypotheses: int) -> int:
+    """The pairs that a comparison runs at most.
+
+    Args:
+        options: as declared.
+        hypotheses: number of those that are corrected for each other.
+    """
+    if options.pairs != "auto":
+        return options.pairs
+    return options.limit or pairs_for(POWER, hypotheses, test=anytime_p) or CLAIM
+
+
+def waves(pairs: Sequence[int]) -> Iterator[list[int]]:
+    """Pairs in the waves that reports follow: a direction, intervals, a verdict, and further ones.
+
+    >>> list(waves(range(10)))
+    [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9]]
+    """
+    ends = itertools.chain((DIRECTION, INTERVAL), itertools.count(CLAIM, FURTHER))
+    for start, end in itertools.pairwise(itertools.chain((0,), ends)):
+        if start >= len(pairs):
+            return
+        yield list(pairs[start:end])
+
+
+def power_words(pairs: int, hypotheses: int, test: str) -> str:
+    """What pairs will show, in words.
+
+    Args:
+        pairs: at most.
+        hypotheses: number of those that are corrected for each other.
+        test: of the pairs, a key of `TESTS`.
+    """
+    chance = power(pairs, hypotheses, test=TESTS[test])
+    enough = pairs_for(POWER, hypotheses, test=TESTS[test])
+    some = f"{hypotheses} {'hypothesis' if hypotheses == 1 else 'hypotheses'}"
+    return (
+        f"with {pairs} pairs and {some}, a difference of one standard deviation beyond the "
+        f"smallest effect is shown in {100 * chance:.0f} % of comparisons; 80 % need {enough} pairs"
+    )

@@ -1,0 +1,46 @@
+"""The plan of a comparison in words, and what it means for the pairs."""
+
+from __future__ import annotations
+
+from zoo.compare.analysis.noise import NoiseFloor
+from zoo.compare.analysis.record import Record
+from zoo.compare.design.waves import power_words
+from zoo.compare.report.formats import interval, number
+from zoo.compare.report.tables import Table
+
+
+def plan_facts(record: Record) -> list[tuple[str, str]]:
+    """Names and values of the plan that was locked before the first run; none without one."""
+    plan, test = record.plan, record.declared.test
+    if not plan:
+        return []
+    claims = [f"{place}: {arm} against {baseline}" for place, arm, baseline in plan.hypotheses]
+    looks = [f"{look.pairs} pairs on {look.time}" for look in plan.looks]
+    return [
+        ("plan", f"{plan.digest}, locked {plan.begun}"),
+        ("ends", f"{plan.stopping}; {plan.pairs} pairs at most"),
+        ("primary hypotheses", "; ".join(claims)),
+        ("power", power_words(plan.pairs, len(plan.hypotheses), test)),
+        ("looks at the results", ", ".join(looks) or "none"),
+    ]
+
+
+def noise(record: Record) -> Table:
+    """The noise at every place of a comparison of an arm with itself."""
+    rows = [
+        [f.place, f.pairs, interval(f.sd), number(f.delta), *(pairs_words(f, k) for k in (0, 1))]
+        for f in record.noise
+    ]
+    head = (
+        "place|pairs|sd of their differences (95 % interval)|smallest effect|"
+        "pairs for a gap of twice the smallest effect|of three times"
+    )
+    return Table("Noise: an arm against itself, and the pairs for a power of 80 %", head, rows)
+
+
+def pairs_words(floor: NoiseFloor, k: int) -> str:
+    """The pairs that a gap needs, and those at the ends of the deviation's interval."""
+    if not floor.needs:
+        return ""
+    at, low, high = (f"{n}" if n else "over 1000" for n in floor.needs[k])
+    return f"{at} ({low} to {high})"
