@@ -53,7 +53,8 @@ class Invented:
             return {"error": score, "code": 1}
         status = "diverged" if score is None else "done"
         result = {
-            "status": status, "seconds": 2.0, "chance": {"test/accuracy": self.draws.random()},
+            "status": status, "seconds": 2.0,
+            "chance": {"val/accuracy": 0.0, "test/accuracy": self.draws.random()},
             "metrics": {"val/accuracy": score, "test/accuracy": self.draws.random()},
             "primary": {"name": "test/accuracy", "value": self.draws.random(),
                         "higher_is_better": True},
@@ -131,6 +132,16 @@ def test_a_run_that_diverged_or_failed_is_the_worst_and_ends_what_is_stable(tmp_
     assert set(found.failed.values()) == {"no such thing"}
 
 
+def test_a_run_no_better_than_chance_is_not_stable(tmp_path):
+    def score(config):
+        return 0.9 if config["optimizer"]["lr"] < 0.02 else 0.0
+
+    found, _ = searched(tmp_path, score, "tune=lr")
+    assert [(s.chosen, s.stable, s.trials[-1]["scores"]) for s in found.searches] == [
+        (0.01, 0.01, [0.0, 0.0])
+    ] * 2
+
+
 def test_where_nothing_trains_the_configured_value_stays(tmp_path):
     found, _ = searched(tmp_path, lambda config: None, "tune=lr")
     assert [(s.chosen, s.stable, len(s.trials)) for s in found.searches] == [(0.01, None, 5)] * 2
@@ -171,7 +182,7 @@ def test_no_test_number_can_change_what_is_chosen(tmp_path):
     for result in (tmp_path / "0" / "cells").glob("*/result.json"):
         row = json.loads(result.read_text())
         row["metrics"] = {"val/accuracy": row["metrics"]["val/accuracy"]}
-        del row["primary"]["value"], row["chance"]
+        del row["primary"]["value"], row["chance"]["test/accuracy"]
         result.write_text(json.dumps(row))
     found, engine = searched(tmp_path / "0", score, "tune=lr")
     assert [(s.chosen, s.stable, s.trials) for s in found.searches] == chosen[0]
@@ -182,14 +193,16 @@ def test_the_score_is_that_of_the_last_step_on_validation(tmp_path):
     ends = itertools.product(("_at_best_val", ""), ("test", "train", "val"))
     metrics = {f"{part}/loss{at}": number for number, (at, part) in enumerate(ends)}
     result = {"status": "done", "metrics": metrics, "seconds": 1.0,
+              "chance": {"test/loss": 8.0, "val/loss": 5.0},
               "primary": {"name": "test/loss", "value": 9, "higher_is_better": False}}  # fmt: skip
     folder = tmp_path / "cells" / "one"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(result))
     seen = validation_of("one", [tmp_path])
     assert vars(seen) == {
-        "metric": "val/loss", "higher_is_better": False, "score": 5, "seconds": 1.0,
+        "metric": "val/loss", "higher_is_better": False, "score": 5, "chance": 5.0, "seconds": 1.0,
     }  # fmt: skip
+    assert not seen.trained
     assert validation_of("other", [tmp_path]) is None
 
 
@@ -340,7 +353,7 @@ def test_other_test_numbers_leave_the_choice_and_other_validation_numbers_do_not
                     result["metrics"][key] = draws.random()
             if part == "test/":
                 result["primary"]["value"] = draws.random()
-                result["chance"] = {"test/accuracy": draws.random()}
+                result["chance"]["test/accuracy"] = draws.random()
             (folder / "cells" / id / "result.json").write_text(json.dumps(result))
         assert main(words) == 0
         return record_of(folder)["tuning"]["searches"]

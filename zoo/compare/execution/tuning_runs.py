@@ -117,6 +117,7 @@ class Hunt:
     def search(self) -> Search:
         """The record of this search."""
         results, scores = self.results, self.scores
+        trained = {f: all(v and v.trained for v in seen) for f, seen in self.seen.items()}
         return Search(
             place=self.cell.place.title(),
             arm=self.cell.arm,
@@ -125,7 +126,7 @@ class Hunt:
             higher_is_better=any(r.higher_is_better for r in results),
             configured=self.value(1.0),
             chosen=self.value(self.chosen),
-            stable=largest_stable({self.value(f): scores[f] for f in scores}),
+            stable=largest_stable({self.value(f): trained[f] for f in scores}),
             trials=[Trial(value=self.value(f), scores=scores[f], runs=self.ids[f]) for f in scores],
             refused=sorted(self.refused),
             lost=sum(result is None for seen in self.seen.values() for result in seen),
