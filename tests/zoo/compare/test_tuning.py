@@ -19,6 +19,8 @@ from zoo.compare.design.tuning import FACTORS, changed, seeds_of_tuning, tuned_o
 from zoo.compare.execution.engine import Outcome
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import tune
+from zoo.compare.report.chart_tuning import sensitivity
+from zoo.compare.report.draw_plotly import to_plotly
 
 SMALL = ["task=gnn", "model.depth=2", "trainer.max_epochs=null", "trainer.max_steps=5", "pairs=2"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "model.width=8", "logger=none"]
@@ -145,6 +147,27 @@ def test_a_run_no_better_than_chance_is_not_stable(tmp_path):
 def test_where_nothing_trains_the_configured_value_stays(tmp_path):
     found, _ = searched(tmp_path, lambda config: None, "tune=lr")
     assert [(s.chosen, s.stable, len(s.trials)) for s in found.searches] == [(0.01, None, 5)] * 2
+
+
+def test_the_chart_has_every_run_a_cross_for_each_without_end_and_a_ring_at_the_best(tmp_path):
+    def score(config):
+        rate, residual = config["optimizer"]["lr"], config["choices"]["connection"] == "residual"
+        return None if rate > 0.02 and residual else 0.5 + rate + 0.01 * (config["seed"] == 8)
+
+    found, _ = searched(tmp_path, score, "tune=lr")
+    chart = sensitivity(found.searches, ["plain", "residual"])
+    values = [2.0**at for at in chart.x.at]
+    assert values == pytest.approx([0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
+    points = {(s.kind, s.name): list(s.y) for s in chart.series}
+    assert len(points["runs", "plain"]) == 14
+    assert ("end", "plain") not in points
+    assert len(points["runs", "residual"]) == 8
+    assert points["end", "residual"] == [pytest.approx(0.5025)] * 6
+    assert points["chosen", "plain"] == [pytest.approx(0.665)]
+    assert points["chosen", "residual"] == [pytest.approx(0.525)]
+    assert points["mean", "residual"][-1] is None
+    traces = to_plotly(chart)["traces"]
+    assert [len(t["marker"]["symbol"]) for t in traces if t["marker"]["size"] == 7] == [14, 8]
 
 
 def test_several_options_are_tuned_one_after_another(tmp_path):
