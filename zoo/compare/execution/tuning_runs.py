@@ -52,13 +52,13 @@ class Tuned:
         """The runs that are compared, and what was tuned with the runs at the configured values.
 
         Args:
-            runs: of the plan, in its order.
+            runs: of the plan.
         """
         if not self.searches:
             return list(runs), None
-        both = list(zip(runs, self.plan.cells, strict=True))
-        configured = [run for run, cell in both if not cell.tuned]
-        compared = [run for run, cell in both if cell.tuned]
+        recipes = {cell.recipe for cell in self.plan.cells if cell.tuned}
+        configured = [run for run in runs if run.recipe not in recipes]
+        compared = [run for run in runs if run.recipe in recipes]
         return compared, Tuning(seeds=self.seeds, searches=self.searches, configured=configured)
 
 
@@ -190,7 +190,7 @@ def try_all(
     costs, unmeasured = measure_costs(kinds, engine, store.path / "costs.json")
     digests = {kind: costs[kind].data_digest if kind in costs else "" for kind in kinds}
     jobs = [
-        Job(cell.id(digests[cell.kind]), cell.config.plain(), costs[cell.kind].seconds)
+        Job(cell.id(digests[cell.kind]), cell.config.plain(), estimate=costs[cell.kind].seconds)
         for cell in cells
         if cell.kind in costs
     ]
