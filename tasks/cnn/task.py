@@ -152,8 +152,8 @@ class ImageClassification(ImageTask):
     def chance_metrics(self) -> dict[str, float]:
         """Gives the accuracy of always answering the most frequent class of the training part."""
         guess = self.data.labels[self.data.train].mode().values
-        hits = self.data.labels[self.data.test] == guess
-        return {"test/accuracy": hits.double().mean().item()}
+        hits = {part: self.data.labels[self.data.parts[part]] == guess for part in ("val", "test")}
+        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the root mean square of the stream on a validation batch, normed by the batch."""

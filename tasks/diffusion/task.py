@@ -169,13 +169,16 @@ class Denoising(ImageTask):
     def chance_metrics(self) -> dict[str, float]:
         """Gives the loss of predicting zero, which is about the mean of noise and of images."""
         self.noise.to(torch.device("cpu"))  # where the data is loaded
-        images, squares, count = self.data.images, 0.0, 0
-        for batch in self.loader("test"):
-            x = images[batch.examples] / 127.5 - 1
-            noise = batch.noise(x.shape)
-            squares += self.noise.target(x, noise, batch.t).double().square().sum().item()
-            count += x.numel()
-        return {"test/loss": squares / count}
+        chance: dict[str, float] = {}
+        for part in ("val", "test"):
+            squares, count = 0.0, 0
+            for batch in self.loader(part):
+                x = self.data.images[batch.examples] / 127.5 - 1
+                noise = batch.noise(x.shape)
+                squares += self.noise.target(x, noise, batch.t).double().square().sum().item()
+                count += x.numel()
+            chance[f"{part}/loss"] = squares / count
+        return chance
 
     def final_metrics(self) -> dict[str, float]:
         """Gives the Fréchet distance of samples, beside those of test images and of noise."""

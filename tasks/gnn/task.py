@@ -138,7 +138,8 @@ class NodeClassification(Task):
     def chance_metrics(self) -> dict[str, float]:
         """Gives the accuracy of always answering the most frequent class of the training part."""
         guess = self.data.y[self.data.train].mode().values
-        return {"test/accuracy": (self.data.y[self.data.test] == guess).double().mean().item()}
+        hits = {part: self.data.y[self.data.parts[part]] == guess for part in ("val", "test")}
+        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the normalised Dirichlet energy of the stream, edges taken in both directions."""

@@ -210,7 +210,7 @@ class Task(TaskHooks):
         optimizer.zero_grad()
 
     def chance_metrics(self) -> dict[str, float]:
-        """Gives the test metrics of the best answer that ignores the input."""
+        """Gives the metrics in validation and test of the best answer that ignores the input."""
         return {}
 
     def depth_profiles(self) -> dict[str, list[float]]:

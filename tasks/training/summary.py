@@ -50,7 +50,8 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
     others = [name for name in metrics if name.partition("/")[0] not in PARTS]
     lines += [f"{name} {metrics[name]:.4f}" for name in others]
     for name, value in record.get("chance", {}).items():
-        lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
+        if name.startswith("test/"):
+            lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
     lines.append(
         f"{record['status']}: {record['task']}, {record['connection']}, {record['data']}, "
         f"depth {record['depth']}, seed {record['seed']}: "

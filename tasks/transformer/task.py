@@ -153,9 +153,10 @@ class LanguageModelling(Task):
             size = len(self.data.tokenizer)
             return sum(torch.bincount(some.long(), minlength=size) for some in tokens)  # type: ignore
 
-        train, test = counts("train") + 1, counts("test")
+        train = counts("train") + 1
         nats = -(train / train.sum()).double().log()
-        return {"test/loss": ((test * nats).sum() / test.sum()).item()}
+        parts = {part: counts(part) for part in ("val", "test")}
+        return {f"{p}/loss": ((n * nats).sum() / n.sum()).item() for p, n in parts.items()}
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the size of the stream in validation windows, and how alike its tokens are."""

@@ -158,10 +158,13 @@ class Segmentation(ImageTask):
         """Gives the metrics of always answering the most frequent class of the training part."""
         data: MaskSet = self.data
         guess = int(data.counts(data.train).argmax())
-        counts = torch.zeros(len(data.classes), len(data.classes))
-        counts[:, guess] = data.counts(data.test)
-        metrics = overlap_metrics(counts, torch.ones(3, len(data.classes)), data.classes)
-        return {f"test/{name}": metrics[name] for name in ("mean_iou", "accuracy")}
+        chance: dict[str, float] = {}
+        for part in ("val", "test"):
+            counts = torch.zeros(len(data.classes), len(data.classes))
+            counts[:, guess] = data.counts(data.parts[part])
+            metrics = overlap_metrics(counts, torch.ones(3, len(data.classes)), data.classes)
+            chance |= {f"{part}/{name}": metrics[name] for name in ("mean_iou", "accuracy")}
+        return chance
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the root mean square of the stream on validation images, through all levels."""

@@ -50,7 +50,8 @@ def test_a_run_and_its_figures(run):
     kinds |= {f"iou/{name}" for name in ("background", "cell", "boundary")}
     assert {name.partition("/")[2] for name in record["metrics"] if "best" not in name} == kinds
     assert record["primary"]["name"] == "test/mean_iou"
-    assert set(record["chance"]) == {"test/mean_iou", "test/accuracy"}
+    names = {f"{part}/{name}" for part in ("val", "test") for name in ("mean_iou", "accuracy")}
+    assert set(record["chance"]) == names
     assert record["chance"]["test/mean_iou"] < 1 / 3
     assert "test" in out
     assert "iou/cell" not in out

@@ -19,6 +19,8 @@ from zoo.compare.design.tuning import FACTORS, changed, seeds_of_tuning, tuned_o
 from zoo.compare.execution.engine import Outcome
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import tune
+from zoo.compare.report.chart_tuning import sensitivity
+from zoo.compare.report.draw_plotly import to_plotly
 
 SMALL = ["task=gnn", "model.depth=2", "trainer.max_epochs=null", "trainer.max_steps=5", "pairs=2"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "model.width=8", "logger=none"]
@@ -53,7 +55,8 @@ class Invented:
             return {"error": score, "code": 1}
         status = "diverged" if score is None else "done"
         result = {
-            "status": status, "seconds": 2.0, "chance": {"test/accuracy": self.draws.random()},
+            "status": status, "seconds": 2.0,
+            "chance": {"val/accuracy": 0.0, "test/accuracy": self.draws.random()},
             "metrics": {"val/accuracy": score, "test/accuracy": self.draws.random()},
             "primary": {"name": "test/accuracy", "value": self.draws.random(),
                         "higher_is_better": True},
@@ -131,9 +134,40 @@ def test_a_run_that_diverged_or_failed_is_the_worst_and_ends_what_is_stable(tmp_
     assert set(found.failed.values()) == {"no such thing"}
 
 
+def test_a_run_no_better_than_chance_is_not_stable(tmp_path):
+    def score(config):
+        return 0.9 if config["optimizer"]["lr"] < 0.02 else 0.0
+
+    found, _ = searched(tmp_path, score, "tune=lr")
+    assert [(s.chosen, s.stable, s.trials[-1]["scores"]) for s in found.searches] == [
+        (0.01, 0.01, [0.0, 0.0])
+    ] * 2
+
+
 def test_where_nothing_trains_the_configured_value_stays(tmp_path):
     found, _ = searched(tmp_path, lambda config: None, "tune=lr")
     assert [(s.chosen, s.stable, len(s.trials)) for s in found.searches] == [(0.01, None, 5)] * 2
+
+
+def test_the_chart_has_every_run_a_cross_for_each_without_end_and_a_ring_at_the_best(tmp_path):
+    def score(config):
+        rate, residual = config["optimizer"]["lr"], config["choices"]["connection"] == "residual"
+        return None if rate > 0.02 and residual else 0.5 + rate + 0.01 * (config["seed"] == 8)
+
+    found, _ = searched(tmp_path, score, "tune=lr")
+    chart = sensitivity(found.searches, ["plain", "residual"])
+    values = [2.0**at for at in chart.x.at]
+    assert values == pytest.approx([0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
+    points = {(s.kind, s.name): list(s.y) for s in chart.series}
+    assert len(points["runs", "plain"]) == 14
+    assert ("end", "plain") not in points
+    assert len(points["runs", "residual"]) == 8
+    assert points["end", "residual"] == [pytest.approx(0.5025)] * 6
+    assert points["chosen", "plain"] == [pytest.approx(0.665)]
+    assert points["chosen", "residual"] == [pytest.approx(0.525)]
+    assert points["mean", "residual"][-1] is None
+    traces = to_plotly(chart)["traces"]
+    assert [len(t["marker"]["symbol"]) for t in traces if t["marker"]["size"] == 7] == [14, 8]
 
 
 def test_several_options_are_tuned_one_after_another(tmp_path):
@@ -171,7 +205,7 @@ def test_no_test_number_can_change_what_is_chosen(tmp_path):
     for result in (tmp_path / "0" / "cells").glob("*/result.json"):
         row = json.loads(result.read_text())
         row["metrics"] = {"val/accuracy": row["metrics"]["val/accuracy"]}
-        del row["primary"]["value"], row["chance"]
+        del row["primary"]["value"], row["chance"]["test/accuracy"]
         result.write_text(json.dumps(row))
     found, engine = searched(tmp_path / "0", score, "tune=lr")
     assert [(s.chosen, s.stable, s.trials) for s in found.searches] == chosen[0]
@@ -182,14 +216,16 @@ def test_the_score_is_that_of_the_last_step_on_validation(tmp_path):
     ends = itertools.product(("_at_best_val", ""), ("test", "train", "val"))
     metrics = {f"{part}/loss{at}": number for number, (at, part) in enumerate(ends)}
     result = {"status": "done", "metrics": metrics, "seconds": 1.0,
+              "chance": {"test/loss": 8.0, "val/loss": 5.0},
               "primary": {"name": "test/loss", "value": 9, "higher_is_better": False}}  # fmt: skip
     folder = tmp_path / "cells" / "one"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps(result))
     seen = validation_of("one", [tmp_path])
     assert vars(seen) == {
-        "metric": "val/loss", "higher_is_better": False, "score": 5, "seconds": 1.0,
+        "metric": "val/loss", "higher_is_better": False, "score": 5, "chance": 5.0, "seconds": 1.0,
     }  # fmt: skip
+    assert not seen.trained
     assert validation_of("other", [tmp_path]) is None
 
 
@@ -340,7 +376,7 @@ def test_other_test_numbers_leave_the_choice_and_other_validation_numbers_do_not
                     result["metrics"][key] = draws.random()
             if part == "test/":
                 result["primary"]["value"] = draws.random()
-                result["chance"] = {"test/accuracy": draws.random()}
+                result["chance"]["test/accuracy"] = draws.random()
             (folder / "cells" / id / "result.json").write_text(json.dumps(result))
         assert main(words) == 0
         return record_of(folder)["tuning"]["searches"]

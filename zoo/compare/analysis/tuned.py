@@ -44,7 +44,7 @@ class Search:
         higher_is_better: whether a larger value of that metric is better.
         configured: value of the option without tuning.
         chosen: its best value.
-        stable: its largest value up to which every run came to its end; None: not even one.
+        stable: its largest value up to which every run trained; None: not even at the smallest.
         trials: all values that were tried, from the smallest on.
         refused: values of the grid that the option does not take.
         lost: number of runs without a result.
@@ -123,13 +123,22 @@ class Validation:
         metric: the primary one, on validation.
         higher_is_better: whether a larger value is better.
         score: at the last step; None where the run diverged.
+        chance: score of guessing; None where it is not known.
         seconds: that it took.
     """
 
     metric: str
     higher_is_better: bool
     score: Number | None
+    chance: Number | None
     seconds: Number
+
+    @property
+    def trained(self) -> bool:
+        """Whether the run came to its end, better than chance."""
+        if self.score is None or self.chance is None:
+            return self.score is not None
+        return self.score > self.chance if self.higher_is_better else self.score < self.chance
 
 
 def validation_of(id: str, folders: Sequence[Path]) -> Validation | None:
@@ -162,6 +171,7 @@ def of_validation(row: Mapping[str, Any]) -> dict[str, Any]:
         "metric": metric,
         "higher_is_better": row["primary"]["higher_is_better"],
         "score": None if diverged else row["metrics"][metric],
+        "chance": row["chance"].get(metric),
         "seconds": row["seconds"],
     }
 

@@ -169,11 +169,10 @@ def beyond(tried: Collection[float], chosen: float) -> Iterator[float]:
         yield chosen / STEP
 
 
-def largest_stable(tried: Mapping[Number, Scores]) -> Number | None:
-    """The largest value up to which, from the smallest on, every run came to its end.
+def largest_stable(trained: Mapping[Number, bool]) -> Number | None:
+    """The largest value up to which, from the smallest on, every run trained; None without any.
 
-    >>> largest_stable({0.1: [0.5], 0.2: [0.6], 0.4: [None], 0.8: [0.1]})
+    >>> largest_stable({0.1: True, 0.2: True, 0.4: False, 0.8: True})
     0.2
     """
-    ended = itertools.takewhile(lambda value: None not in tried[value], sorted(tried))
-    return max(ended, default=None)
+    return max(itertools.takewhile(lambda value: trained[value], sorted(trained)), default=None)

@@ -52,13 +52,13 @@ class Tuned:
         """The runs that are compared, and what was tuned with the runs at the configured values.
 
         Args:
-            runs: of the plan, in its order.
+            runs: of the plan.
         """
         if not self.searches:
             return list(runs), None
-        both = list(zip(runs, self.plan.cells, strict=True))
-        configured = [run for run, cell in both if not cell.tuned]
-        compared = [run for run, cell in both if cell.tuned]
+        recipes = {cell.recipe for cell in self.plan.cells if cell.tuned}
+        configured = [run for run in runs if run.recipe not in recipes]
+        compared = [run for run in runs if run.recipe in recipes]
         return compared, Tuning(seeds=self.seeds, searches=self.searches, configured=configured)
 
 
@@ -117,6 +117,7 @@ class Hunt:
     def search(self) -> Search:
         """The record of this search."""
         results, scores = self.results, self.scores
+        trained = {f: all(v and v.trained for v in seen) for f, seen in self.seen.items()}
         return Search(
             place=self.cell.place.title(),
             arm=self.cell.arm,
@@ -125,7 +126,7 @@ class Hunt:
             higher_is_better=any(r.higher_is_better for r in results),
             configured=self.value(1.0),
             chosen=self.value(self.chosen),
-            stable=largest_stable({self.value(f): scores[f] for f in scores}),
+            stable=largest_stable({self.value(f): trained[f] for f in scores}),
             trials=[Trial(value=self.value(f), scores=scores[f], runs=self.ids[f]) for f in scores],
             refused=sorted(self.refused),
             lost=sum(result is None for seen in self.seen.values() for result in seen),
