@@ -16,6 +16,7 @@ from zoo.system.paths import expanded
 SCHEMA = 1
 ENDED = ("done", "diverged")  # statuses of a run that is a result
 BEGUN = "# fit "  # before the words of a command
+OUTCOMES = "outcomes.npz"  # what each test example adds to the primary metric, of compared runs
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 
