@@ -31,6 +31,8 @@ DPI = 200
 def draw_all(record: Record, curves: Curves, folder: Path) -> None:
     """Writes the figures `score`, `gaps` and `curves`, each continued in `score-2` and so on.
 
+    Runs of a program that is not ours have no curves.
+
     Args:
         record: of the comparison.
         curves: of its runs.
@@ -42,7 +44,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
     figures = {
         "score": score_figures(record),
         "gaps": gap_figures(record),
-        "curves": curve_figures(record, curves),
+        "curves": curve_figures(record, curves) if curves else (),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
         for old in (folder / f"{name}.{kind}", *folder.glob(f"{name}-[0-9]*.{kind}")):
