@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -17,14 +17,13 @@ from tasks.worker.parent import die_with_parent
 from zoo import __version__
 from zoo.compare.design import template
 from zoo.errors import DataError, ResourceError, cut, quoted
-from zoo.run_folder import SCHEMA, RunFolder
-from zoo.system.atomic import atomic_write
+from zoo.run_folder import OUTCOMES, SCHEMA, RunFolder
 from zoo.system.processor import processor
 
 TAIL = 8192  # bytes of a log that are repeated where a program fails
 WIDEST = 160  # characters of a line in an error
 FIX = "mend it; the same command of compare runs what is missing"
-OUTCOMES = "outcomes"  # key of one number for each example, and name of the file that keeps them
+ROUNDED = 1e-3  # difference of a printed metric from the mean of its outcomes
 
 
 def run_command(plain: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def run_command(plain: Mapping[str, Any], path: str) -> dict[str, Any]:
         check_end(words, code, folder.log)
         row = last_object(words, last)
         value = primary(row, options["metric"], words)
-        outcomes = outcomes_of(row, words)
+        outcomes = outcomes_of(row, value, words)
     except (DataError, ResourceError):
         print(tail(folder.log), file=sys.stderr, flush=True)
         raise
@@ -168,25 +167,37 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in known.items()}
 
 
-def outcomes_of(row: Mapping[str, Any], words: Sequence[str]) -> list[float]:
-    """The outcome of each example, if the program tells them; DataError for what is no number."""
-    outcomes = row.get(OUTCOMES, [])
-    kinds = (bool, int, float)
+def outcomes_of(row: Mapping[str, Any], value: float | None, words: Sequence[str]) -> list[float]:
+    """What each example adds to the metric, if the program tells it.
+
+    Args:
+        row: values of the program.
+        value: of the metric.
+        words: of the command.
+
+    Errors:
+        DataError: an outcome is no number, or the metric is not their mean.
+    """
+    outcomes, kinds = row.get("outcomes", []), (bool, int, float)
     whole = isinstance(outcomes, list) and all(isinstance(x, kinds) for x in outcomes)
     if not whole or not all(map(math.isfinite, outcomes)):
         fix = "print one finite number for each example, or leave them out"
-        raise DataError(f"{OUTCOMES} is no list of numbers", quoted(words), fix)
+        raise DataError("outcomes is no list of numbers", quoted(words), fix)
+    if not outcomes or value is None:
+        return []
+    mean = statistics.fmean(outcomes)
+    if not math.isclose(mean, value, rel_tol=ROUNDED, abs_tol=ROUNDED):
+        what = f"the metric is {value:g}, and the mean of the outcomes {mean:g}"
+        raise DataError(what, quoted(words), "print outcomes of this metric, or leave them out")
     return outcomes
 
 
 def keep(outcomes: Sequence[float], folder: Path) -> None:
-    """Keeps the outcomes of a run beside its result: a byte each where all are 0 or 1."""
+    """Keeps the outcomes of a run beside its result."""
     import numpy as np
 
-    array = np.asarray(outcomes, float)
-    content = io.BytesIO()
-    np.save(content, array.astype(np.uint8) if np.isin(array, (0, 1)).all() else array)
-    atomic_write(folder / f"{OUTCOMES}.npy", content.getvalue())
+    with (folder / OUTCOMES).open("wb") as file:
+        np.savez_compressed(file, test=np.asarray(outcomes, np.float32))
 
 
 def is_number(value: object) -> bool:

@@ -6,13 +6,21 @@ import functools
 import itertools
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from zoo.compare.design import template
-from zoo.compare.design.axes import Arm, Axes, Place, against_itself, baselines_of, product
+from zoo.compare.design.axes import (
+    Arm,
+    Axes,
+    Place,
+    Values,
+    against_itself,
+    baselines_of,
+    product,
+)
 from zoo.compare.design.cell import Cell, digest, result_keys
 from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
@@ -114,32 +122,57 @@ def plan(name: str, script: Script, options: Comparison, named: Axes) -> Plan:
         arms, baselines = against_itself(arms, baselines)
     given = {key: values for key, values in named.items() if key != "seed"}
     varied = {key: values for key, values in given.items() if len(values) > 1 or key == "depth"}
+    fixed = {key: values[0] for key, values in given.items()}
+    check_size(math.prod(map(len, varied.values())) * len(arms), options)
+    settings = product(varied)
+    places = [Place(name, tuple((DEPTH.get(k, k), v) for k, v in each)) for each in settings]
     families = math.prod(len(values) for key, values in varied.items() if key != "depth")
     pairs = named.get("seed", range(most_pairs(options, families * len(baselines))))
-    check_size(math.prod(map(len, varied.values())) * len(arms) * len(pairs), options)
-    digest_of = functools.cache(template.file_digest)
-    places: list[Place] = []
-    cells: list[Cell] = []
-    for setting in product(varied):
-        place = Place(name, tuple((DEPTH.get(key, key), value) for key, value in setting))
-        places.append(place)
-        for pair, arm in itertools.product(pairs, arms):
-            values = {key: values[0] for key, values in given.items()}
-            values |= {**dict(setting), "arm": dict(arm.values)["arm"]}
-            seed = pair + arm.shift
-            check_program(template.filled(script.command, {**values, "seed": seed})[0])
-            section = {
-                "text": script.command,
-                "values": values,
-                "files": template.digests(script.command, {**values, "seed": seed}, digest_of),
-                "metric": script.metric,
-                "higher_is_better": script.higher_is_better,
-                "chance": script.chance,
-            }
-            config = Config({"task": name}, {"command": section}, seed)
-            cells.append(CommandCell(place, arm.name, pair, config))
+    check_size(len(places) * len(arms) * len(pairs), options)
+    cell_of = functools.partial(cell, script, functools.cache(template.file_digest))
+    cells: list[Cell] = [
+        cell_of(place, arm, pair, {**fixed, **dict(setting)})
+        for place, setting in zip(places, settings, strict=True)
+        for pair, arm in itertools.product(pairs, arms)
+    ]
     scripts = {name: script.command}
     return Plan(places, arms, baselines, list(pairs), cells, scripts=scripts)
+
+
+def cell(
+    script: Script,
+    digest_of: Callable[[str], str],
+    place: Place,
+    arm: Arm,
+    pair: int,
+    values: Values,
+) -> CommandCell:
+    """One run of a command.
+
+    Args:
+        script: options of the program.
+        digest_of: the content of the file at a path.
+        place: where arms meet.
+        arm: that runs.
+        pair: number of the pair.
+        values: of the placeholders but seed and arm.
+
+    Errors:
+        ConfigError: there is no such program.
+    """
+    values, seed = {**values, "arm": dict(arm.values)["arm"]}, pair + arm.shift
+    whole = {**values, "seed": seed}
+    check_program(template.filled(script.command, whole)[0])
+    section = {
+        "text": script.command,
+        "values": values,
+        "files": template.digests(script.command, whole, digest_of),
+        "metric": script.metric,
+        "higher_is_better": script.higher_is_better,
+        "chance": script.chance,
+    }
+    config = Config({"task": place.task}, {"command": section}, seed)
+    return CommandCell(place, arm.name, pair, config)
 
 
 def check_program(program: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.engine import Outcome
 from zoo.compare.execution.store import Store
+from zoo.errors import ResourceError
 
 WORKER = (sys.executable, "-m", "tasks.worker.main")
 LOG = "worker{}.log"  # of a worker's messages
@@ -122,10 +123,11 @@ class LocalEngine:
                 job, reason = worker.job, self.terminate(worker, PATIENCE)
                 outcomes += [Outcome(job, lost=reason, log=self.log_of(worker))] if job else []
             elif worker.answer.endswith(b"\n"):
-                outcomes.append(
-                    Outcome(worker.job, json.loads(worker.answer), log=self.log_of(worker))
-                )
+                answer = json.loads(worker.answer)
+                outcomes.append(Outcome(worker.job, answer, log=self.log_of(worker)))
                 worker.job, worker.answer = "", b""
+                if answer.get("code") == ResourceError.code:  # it ends by itself
+                    self.terminate(worker, PATIENCE)
         for worker in list(self.alive.values()):
             if worker.job and time.monotonic() - worker.began > self.seconds:
                 hung = f"no end after {self.seconds:.0f} s"

@@ -36,6 +36,8 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
     """Writes each figure, continued in `score-2` and so on; some only where there is something.
 
 
+    Runs of a program that is not ours have no curves.
+
     Args:
         record: of the comparison.
         curves: of its runs.
@@ -49,7 +51,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
         "tasks": task_figures(record),
         "score": score_figures(record),
         "gaps": gap_figures(record),
-        "curves": curve_figures(record, curves),
+        "curves": curve_figures(record, curves) if curves else (),
         "tuning": tuning_figures(record),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
