@@ -18,8 +18,8 @@ from zoo.system.spreadsheet import spreadsheet
 LETTERS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
     "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
+    "`": r"\textasciigrave{}",
 }  # fmt: skip
 MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 COLUMNS = ("place", "metric", "arm", "baseline", "gap", "verdict", "pairs", "smallest effect",
@@ -32,7 +32,8 @@ def latex(record: Record) -> str:
     kept = [table.columns.index(name) for name in COLUMNS]
     rows = [[row[i] for i in kept] for row in table.rows]
     notes = [
-        "% Wants \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage{textcomp}.",
+        "% Wants \\usepackage{booktabs}, \\usepackage{graphicx} and \\usepackage{textcomp};",
+        "% letters that are not Latin want XeLaTeX or LuaLaTeX.",
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{escaped(title(record))}: medians of paired differences.}}",
