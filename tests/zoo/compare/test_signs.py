@@ -38,12 +38,25 @@ def test_four_pairs_have_no_interval():
     assert signs.median_interval([1, 2, 3, 4]).low is None
 
 
+@TESTS
 @pytest.mark.parametrize("pairs", [9, 12, 30])
-def test_interval_and_test_agree(pairs):
+def test_interval_and_test_agree(pairs, test):
     for shift in np.linspace(-1.5, 1.5, 31):
         differences = SOME.normal(size=pairs) + shift
-        interval = signs.median_interval(differences)
-        assert (signs.difference_p(differences) <= 0.05) == (interval.low * interval.high > 0)
+        interval = signs.median_interval(differences, test)
+        apart = interval.low * interval.high > 0
+        assert (signs.difference_p(differences, test=test) <= 0.05) == apart
+
+
+def test_an_interval_of_all_looks_never_grows_and_may_contradict_itself():
+    differences = SOME.normal(size=40)
+    looks = [signs.median_interval(differences[:n], signs.anytime_p) for n in range(7, 41)]
+    for before, after in itertools.pairwise(looks):
+        assert before.low <= after.low <= after.high <= before.high
+    assert signs.median_interval(differences[:6], signs.anytime_p).low is None
+    assert looks[-1].high - looks[-1].low < looks[0].high - looks[0].low
+    turned = [*np.linspace(1, 2, 12), *np.linspace(-2, -1, 80)]
+    assert signs.median_interval(turned, signs.anytime_p).low is None
 
 
 def test_a_bet_is_its_mixture_over_rates():

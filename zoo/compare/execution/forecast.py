@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.compare.execution.schedule import Job, Tally
+    from zoo.compare.execution.schedule import Tally
 
 NEARLY = 0.9  # the most of a run that counts as over while it runs
 
 
 def seconds_left(tally: Tally, elapsed: float, now: float) -> float | None:
-    """The seconds that the runs that are left will take; None before the first one has ended.
+    """The seconds that the runs that are left will take; None before any has ended.
 
     A run takes as long as those of its kind did. One whose kind has not ended yet takes its
-    estimate, which covers the steps of training alone, times what other kinds took of theirs. How
-    many runs go on at once, and what passes between them, is in the time that has passed.
+    estimate, which covers the steps of training alone, times what other kinds took of theirs. As
+    many runs as went on at once, on average, will go on at once.
 
     Args:
         tally: of the runs.
         elapsed: seconds since they began.
         now: in seconds of the monotonic clock.
     """
-    took = {kind: median(seconds) for kind, seconds in tally.took.items()}
+    took = {kind: median_low(seconds) for kind, seconds in tally.took.items()}
     if not took:
         return None
     ratio = ratio_of(took, {job.kind: job.estimate for job in tally.jobs.values()})
@@ -33,11 +33,12 @@ def seconds_left(tally: Tally, elapsed: float, now: float) -> float | None:
         cell: took.get(job.kind, usual if job.estimate is None else ratio * job.estimate)
         for cell, job in tally.jobs.items()
     }
-    over = sum(
-        whole[cell] if cell in tally.ended else part_of(job, whole[cell], now)
-        for cell, job in tally.jobs.items()
-    )
-    return elapsed * (sum(whole.values()) - over) / over if over else None
+    running = [(job, now - job.began) for job in tally.left if job.began is not None]
+    busy = tally.busy + sum(seconds for _, seconds in running)
+    busy += sum(whole[cell] for cell in tally.elsewhere)
+    left = sum(whole[job.cell] for job in tally.left)
+    left -= sum(min(seconds, NEARLY * whole[job.cell]) for job, seconds in running)
+    return elapsed * left / busy if busy else None
 
 
 def ratio_of(took: Mapping[str, float], estimates: Mapping[str, float | None]) -> float:
@@ -50,8 +51,3 @@ def ratio_of(took: Mapping[str, float], estimates: Mapping[str, float | None]) -
     known = {kind: estimates[kind] or 0.0 for kind in took}
     estimated = sum(known.values())
     return sum(took[kind] for kind in known if known[kind]) / estimated if estimated else 1.0
-
-
-def part_of(job: Job, whole: float, now: float) -> float:
-    """The seconds of a run that are over."""
-    return 0.0 if job.began is None else min(now - job.began, NEARLY * whole)

@@ -58,7 +58,9 @@ class Tally:
         ended: addresses of those that have ended since.
         failed: for each cell that failed the reason, by its address.
         running: number of cells that this process runs now.
-        took: seconds of the runs that ended here, by kind.
+        took: seconds of the runs that have ended, by kind.
+        busy: seconds of all the runs of this process.
+        elsewhere: addresses of those that another process has ended since the start.
     """
 
     total: int
@@ -67,13 +69,19 @@ class Tally:
     failed: dict[str, str] = field(default_factory=dict)
     running: int = 0
     took: dict[str, list[float]] = field(default_factory=dict)
+    busy: float = 0.0
+    elsewhere: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, jobs: Iterable[Job], store: Store) -> Tally:
         """The tally of cells before any of them begins; those with the same address are one."""
         unique = {job.cell: job for job in jobs}
         missing = {cell: job for cell, job in unique.items() if not store.is_finished(cell)}
-        return cls(len(unique), missing)
+        tally = cls(len(unique), missing)
+        for cell in unique.keys() - missing.keys():
+            if seconds := store.seconds(cell):
+                tally.took.setdefault(unique[cell].kind, []).append(seconds)
+        return tally
 
     @property
     def done(self) -> int:
@@ -113,6 +121,7 @@ def run_all(
             job = waiting.popleft()
             if store.is_finished(job.cell):
                 tally.ended.add(job.cell)
+                tally.elsewhere.add(job.cell)
             elif engine.free and store.acquire(job.cell):
                 job.folder, job.began = store.empty_folder(job.cell), time.monotonic()
                 in_flight[job.cell] = job
@@ -147,6 +156,7 @@ def conclude(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: de
     answer = outcome.answer or {}
     lost = outcome.why_lost()
     seconds, job.began = time.monotonic() - (job.began or 0.0), None
+    tally.busy += seconds
     if not lost and "error" not in answer:
         store.commit(job.cell, job.folder)
         tally.ended.add(job.cell)

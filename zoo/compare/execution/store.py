@@ -45,6 +45,11 @@ class Store:
         """Whether the cell of an address has a result."""
         return RunFolder(self.cells / cell).result().get("status") in ENDED
 
+    def seconds(self, cell: str) -> float | None:
+        """The seconds of training and evaluation that a finished cell took, if it says so."""
+        seconds = RunFolder(self.cells / cell).result().get("seconds")
+        return float(seconds) if isinstance(seconds, (int, float)) else None
+
     def empty_folder(self, cell: str) -> Path:
         """The path of a folder for this process to run a cell in; what was there is removed."""
         folder = self.cells / f".{cell}.{self.me['host']}.{self.me['pid']}"
