@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median_low
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
