@@ -31,7 +31,7 @@ class Trained(nn.Module):
         task: name of the task.
         classes: the name of each output of the net; empty where outputs are no classes.
         config: all options of the run.
-        record: what `result.json` says; empty where the run has not ended.
+        result: what `result.json` says; empty where the run has not ended.
     """
 
     learned: Any
@@ -42,7 +42,7 @@ class Trained(nn.Module):
         self.config, self.folder = config, folder
         self.task: str = config["choices"]["task"]
         self.module: nn.Module = learned.model
-        self.record = folder.result()
+        self.result = folder.result()
         self.eval()
 
     @property

@@ -1,4 +1,4 @@
-"""The record of a run, for `result.json`, the terminal and W&B."""
+"""The result of a run, for `result.json`, the terminal and W&B."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def order_digest(task: Any) -> str:
     return digest.hexdigest()
 
 
-def new_record(config: Config, task: Any) -> dict[str, Any]:
-    """The record of a run that has not begun; its branches are as drawn, before the init rule."""
+def new_result(config: Config, task: Any) -> dict[str, Any]:
+    """The result of a run that has not begun; its branches are as drawn, before the init rule."""
     name, higher_is_better = task.primary
     return {
         "schema": SCHEMA,

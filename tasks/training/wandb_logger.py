@@ -140,7 +140,7 @@ class WandB(NoLogger):
             key = f"figures/{numbered(name)[0]}"  # one row of pictures
             self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
 
-    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
+    def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         if self.run is None:
             return
         import wandb
@@ -149,17 +149,17 @@ class WandB(NoLogger):
             images: dict[str, Any] = {}
             for name, path in figures.items():
                 images[f"figures/{name}"] = wandb.Image(str(path))
-            for name, values in record.get("curves", {}).items():
+            for name, values in result.get("curves", {}).items():
                 table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
                 images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)
             if images:
                 self.run.log(images)
-            self.run.summary.update(record["metrics"] | {"status": record["status"]})
+            self.run.summary.update(result["metrics"] | {"status": result["status"]})
 
         run = self.run
         self.guarded(send)
         self.run = run
-        failed = record["status"] not in ("done", "interrupted")
+        failed = result["status"] not in ("done", "interrupted")
         folder = Path(run.dir).parent
 
         def end() -> None:

@@ -92,7 +92,7 @@ def goes_on_and_is_used(task, folder, capsys, *more):
     """Trains with dropout, in one piece and in two; evaluates again, predicts, samples, exports.
 
     Returns:
-        The record of the whole run. Its weights are those of the run in two pieces, bit for bit
+        The result of the whole run. Its weights are those of the run in two pieces, bit for bit
         if every kernel repeats.
     """
     drop = f"model.dropout={DROPOUT[task]}" if task in DROPOUT else ""

@@ -39,18 +39,18 @@ def run(tmp_path_factory):
 
 
 def test_a_run_and_its_figures(run):
-    folder, record = run
+    folder, result = run
     names = {"curves", "mixing", "samples", "data", "samples_000003", "samples_000006"}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
-    metrics = record["metrics"]
+    metrics = result["metrics"]
     bands = [metrics[f"val/mse/{name}"] for name in ("low", "middle", "high")]
     assert min(bands) <= metrics["val/loss"] <= max(bands)
     real, samples, noise = (
         metrics[f"samples/frechet{name}"] for name in ("_train_against_test", "", "_noise")
     )
     assert 0 < real < min(samples, noise)
-    assert record["primary"]["name"] == "test/loss"
-    assert record["primary"]["higher_is_better"] is False
+    assert result["primary"]["name"] == "test/loss"
+    assert result["primary"]["higher_is_better"] is False
 
 
 def test_samples_follow_from_their_seed(run, capsys):
@@ -156,8 +156,8 @@ def test_samples_on_the_way_come_at_the_next_validation(tmp_path, capsys):
     ],
 )
 def test_options_train(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
 
 
 @pytest.mark.usefixtures("shrunk")

@@ -217,9 +217,9 @@ def test_safetensors_are_the_weights_of_the_model(name, task, run):
         assert torch.equal(found[key], value), key
     with safe_open(path, "pt") as file:
         facts = json.loads(file.metadata()["zoo"])
-    record = RunFolder(folder).result()
-    assert facts["step"] == record["steps" if name == "last" else "best_step"]
-    assert (facts["task"], facts["depth"]) == (task, record["depth"])
+    result = RunFolder(folder).result()
+    assert facts["step"] == result["steps" if name == "last" else "best_step"]
+    assert (facts["task"], facts["depth"]) == (task, result["depth"])
 
 
 def test_a_run_without_a_checkpoint_starts_again_by_both_commands(tmp_path, capsys):

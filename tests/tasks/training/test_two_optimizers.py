@@ -100,8 +100,8 @@ def test_a_loss_that_is_lost_in_one_turn_is_told_and_moves_nothing(turn, tmp_pat
     monkeypatch.setattr(TakingTurns, "at", (5, turn, lambda: math.nan))
     unwatched = "trainer.log_every=4"  # by its norm
     assert fit(tmp_path / "stop", unwatched, code=4)["status"] == "diverged"
-    record = fit(tmp_path / "skip", "trainer.on_nonfinite=skip")
-    assert (record["status"], record["lost_steps"]) == ("done", 1)
+    result = fit(tmp_path / "skip", "trainer.on_nonfinite=skip")
+    assert (result["status"], result["lost_steps"]) == ("done", 1)
     assert all(value.isfinite().all() for value in weights(tmp_path / "skip").values())
 
 
