@@ -38,7 +38,7 @@ class Trained(nn.Module):
 
     def __init__(self, learned: Any, config: dict[str, Any], folder: RunFolder):
         super().__init__()
-        vars(self)["learned"] = learned  # no part of this module, which has its net already
+        vars(self)["learned"] = learned  # no submodule: this one has the net already
         self.config, self.folder = config, folder
         self.task: str = config["choices"]["task"]
         self.module: nn.Module = learned.model

@@ -117,7 +117,7 @@ def repeat(config: Config, folder: RunFolder | None, stop: StopAt) -> None:
 
 
 def differing_conditions(then: dict[str, Any], config: Config, folder: RunFolder) -> dict[str, Any]:
-    """Versions, parts of the machine and options that are not those of a run: values then and now.
+    """Versions, machine and options that are not those of a run: values then and now.
 
     Args:
         then: the result of the run; None stands for what it did not note.

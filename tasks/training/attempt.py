@@ -76,7 +76,7 @@ def attempt(
     config.factory("init")().apply(task.model, config.seed)
     result["start_digest"] = branch_digest(task.model)
     if folder:
-        result["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
+        result["seconds"] = folder.result().get("seconds", 0.0)  # of the run until here
     if training.compile:
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from tasks.data.splits import PARTS
 from tasks.training.best_weights import BestWeights
 from tasks.training.module import Task
-from tasks.training.result import PARTS
 from tasks.training.trainer import TrainerOptions
 from zoo.errors import Diverged
 from zoo.run_folder import AT_BEST

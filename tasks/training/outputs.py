@@ -16,14 +16,14 @@ from zoo.run_folder import RunFolder
 
 def save_weights(result: dict[str, Any], task: Task, folder: RunFolder, best: BestWeights) -> None:
     """Writes `best.ckpt` and, for other programs, the last and the best weights as safetensors."""
-    facts = {key: result[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
+    about = {key: result[key] for key in ("task", "model", "connection", "data", "depth", "seed")}
     weights = {"last": (result["steps"], task.model.state_dict())}
     if best.weights:
         save_checkpoint(best.state_dict(), folder.checkpoints / "best.ckpt")
         weights["best"] = best.step, best.weights
     for name, (step, values) in weights.items():
         path = folder.checkpoints / f"{name}.safetensors"
-        save_safetensors(values, path, facts | {"step": step})
+        save_safetensors(values, path, about | {"step": step})
 
 
 def draw(

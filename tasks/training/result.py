@@ -20,7 +20,6 @@ from zoo.run_folder import SCHEMA
 from zoo.seeding import branch_digest
 
 BATCHES = 3  # that the digest of their order covers
-PARTS = ("train", "val", "test")
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.training.result import PARTS
+from tasks.data.splits import PARTS
 from zoo.config import registry
 from zoo.errors import quoted, shown
 from zoo.report import Report

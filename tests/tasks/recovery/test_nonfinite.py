@@ -269,15 +269,15 @@ def test_a_run_that_returned_and_was_interrupted_is_the_run(when, planted, tmp_p
             os.kill(os.getpid(), signal.SIGTERM)
 
     planted({9: NAN}, interrupt)
-    fit(tmp_path / "parts", *given, code=143)
-    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
-    assert same(tmp_path / "whole", tmp_path / "parts")
-    assert without_times(tmp_path / "whole") == without_times(tmp_path / "parts")
-    whole, parts = (RunFolder(tmp_path / name).result() for name in ("whole", "parts"))
-    assert whole["events"] == parts["events"]
+    fit(tmp_path / "resumed", *given, code=143)
+    assert main(["fit", f"from={tmp_path / 'resumed'}"]) == 0
+    assert same(tmp_path / "whole", tmp_path / "resumed")
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "resumed")
+    whole, resumed = (RunFolder(tmp_path / name).result() for name in ("whole", "resumed"))
+    assert whole["events"] == resumed["events"]
     names = ["last.ckpt", "best.ckpt", "rollback.ckpt"]
     for name in names:
-        one, other = (tmp_path / run / "checkpoints" / name for run in ("whole", "parts"))
+        one, other = (tmp_path / run / "checkpoints" / name for run in ("whole", "resumed"))
         assert one.read_bytes() == other.read_bytes()
 
 

@@ -106,11 +106,11 @@ def test_test_measures_the_same_again(tmp_path, capsys):
 def test_a_longer_run_continues_where_the_shorter_one_ended(tmp_path, capsys):
     """With dropout: the random states come back too."""
     fit(tmp_path / "whole", "trainer.max_steps=30")
-    fit(tmp_path / "parts")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=30"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+    fit(tmp_path / "resumed")
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=30"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "resumed")
 
 
 @pytest.mark.fault(34)
@@ -209,10 +209,10 @@ def test_accumulated_batches_are_one_step(tmp_path, capsys):
 def test_dropped_edges_continue_too(tmp_path, capsys):
     words = ("task.drop_edge=0.3", "model.dropout=0.0")
     fit(tmp_path / "whole", *words, "trainer.max_steps=8")
-    fit(tmp_path / "parts", *words, "trainer.max_steps=4")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=8"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    fit(tmp_path / "resumed", *words, "trainer.max_steps=4")
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=8"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):

@@ -87,12 +87,12 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     fit(tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(TakingTurns, "at", (5, "head", lambda: signal.raise_signal(15) or 1.0))
-        fit(tmp_path / "parts", code=128 + signal.SIGTERM)
-    assert rows(tmp_path / "parts")[-1]["step"] == 6
-    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
-    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
-    whole, parts = (weights(tmp_path / name) for name in ("whole", "parts"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+        fit(tmp_path / "resumed", code=128 + signal.SIGTERM)
+    assert rows(tmp_path / "resumed")[-1]["step"] == 6
+    assert main(["fit", f"from={tmp_path / 'resumed'}"]) == 0
+    assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
+    whole, resumed = (weights(tmp_path / name) for name in ("whole", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 @pytest.mark.parametrize("turn", ["head", "rest"])
