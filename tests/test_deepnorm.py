@@ -58,8 +58,10 @@ def test_the_preset_has_the_carry_and_the_norms_of_the_paper():
     make = config.factory("model")
     placement = config.factory("norm")()
     model = make(11, connect=config.factory("connection"), norm_placement=placement)
-    assert [site.state_scale for site in model.body.sites] == pytest.approx([24**0.25] * 24)
-    assert {site.branch_scale for site in model.body.sites} == {1.0}
+    assert [connection.state_scale for connection in model.body.sites] == pytest.approx(
+        [24**0.25] * 24
+    )
+    assert {connection.branch_scale for connection in model.body.sites} == {1.0}
     assert all(isinstance(post, nn.LayerNorm) for post in model.body.posts)
     assert type(config.factory("init")()) is DeepNorm
 

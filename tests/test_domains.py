@@ -93,13 +93,13 @@ def test_every_init_rule_gives_every_connection_the_same_branches(domain, name):
 def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path, capsys):
     more = ["trainer.precision=bf16-mixed", "model.dropout=0.1"]
     more = more[:1] if task == "cnn" else more
-    for name, steps in (("whole", 6), ("parts", 3)):
+    for name, steps in (("whole", 6), ("resumed", 3)):
         run = [f"trainer.max_steps={steps}", f"run.dir={tmp_path / name}"]
         assert main(["fit", *words(task, *more, *run)]) == 0
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=6"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "resumed")[-1]
 
 
 DROPPED = {task: ["model.dropout=0.3"] for task in TASKS}

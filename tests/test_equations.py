@@ -76,12 +76,12 @@ def test_mixing_of_denseformer_worked_by_hand():
 
 def test_denseformer_against_a_loop_over_all_past_values():
     stack, (x,) = make_stack("denseformer", "mlp", 4), make_input("mlp")
-    for site in stack.sites:
-        nn.init.normal_(site.weight)
+    for connection in stack.sites:
+        nn.init.normal_(connection.weight)
     past, current = [x], x
-    for site, branch in zip(stack.sites, stack.branches, strict=True):
+    for connection, branch in zip(stack.sites, stack.branches, strict=True):
         past.append(current + branch(current))
-        current = sum(a * h for a, h in zip(site.weight, past, strict=True))
+        current = sum(a * h for a, h in zip(connection.weight, past, strict=True))
     torch.testing.assert_close(stack(x), current)
 
 

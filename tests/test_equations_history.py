@@ -40,9 +40,9 @@ def test_full_attention_against_the_paper():
     stack, (x,) = make_stack("attention", "mlp", 4), make_input("mlp")
     drawn(stack.sites)
     seen, entries, read = reads(stack), [x], [x]
-    for site, branch in zip(stack.sites, stack.branches, strict=True):
+    for connection, branch in zip(stack.sites, stack.branches, strict=True):
         entries.append(branch(read[-1]))
-        read.append(attended(site.query, entries))
+        read.append(attended(connection.query, entries))
     del seen[:]
     out = stack(x)
     torch.testing.assert_close(torch.stack([*seen, out]), torch.stack(read))
@@ -51,7 +51,7 @@ def test_full_attention_against_the_paper():
 def test_block_attention_against_the_paper():
     """Blocks of two writes: finished sums and the sum of the block that is being written."""
     stack, (x,) = make_stack("attention", "mlp", 5, block=2), make_input("mlp")
-    q = [site.query for site in drawn(stack.sites)]
+    q = [connection.query for connection in drawn(stack.sites)]
     f = stack.branches
     h1 = x
     y1 = f[0](h1)
@@ -97,9 +97,9 @@ def test_attention_keeps_every_entry_once():
 def test_dense_against_a_plain_concatenation():
     stack, (x,) = make_stack("dense", "mlp", 3, growth=5), make_input("mlp")
     features, h = x, x
-    for site, branch in zip(stack.sites, stack.branches, strict=True):
-        features = torch.cat([features, F.linear(branch(h), site.grow.weight)], 1)
-        h = F.linear(features, site.squeeze.weight)
+    for connection, branch in zip(stack.sites, stack.branches, strict=True):
+        features = torch.cat([features, F.linear(branch(h), connection.grow.weight)], 1)
+        h = F.linear(features, connection.squeeze.weight)
     assert features.shape[1] == 8 + 3 * 5
     torch.testing.assert_close(stack(x), h)
 

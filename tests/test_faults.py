@@ -62,13 +62,13 @@ class Place:
         assert {path.relative_to(self.path).parts[0] for path in new} == ({"run"} if ran else set())
 
     def trained(self, *given, name="run"):
-        """The record of a run that must come to its end."""
+        """The result of a run that must come to its end."""
         self.capsys.readouterr()
         assert main(["fit", *given, f"run.dir={self.path / name}"]) == 0
         assert "Traceback" not in self.capsys.readouterr().err
-        record = RunFolder(self.path / name).result()
-        assert all(math.isfinite(value) for value in record["metrics"].values())
-        return record
+        result = RunFolder(self.path / name).result()
+        assert all(math.isfinite(value) for value in result["metrics"].values())
+        return result
 
 
 @pytest.fixture
@@ -292,8 +292,8 @@ def test_a_last_batch_of_one(place):
     write_tree(pets, counts | {(s, c): 1 for s in ("val", "test") for c in ("cat", "dog")})
     given = [*IMAGES, f"data.path={pets}", *SHORT, "norm=post", "model.norm=batch"]
     for batch in (4, 100):
-        record = place.trained(*given, f"data.batch_size={batch}", name=str(batch))
-        assert (record["status"], record["steps"]) == ("done", 2)
+        result = place.trained(*given, f"data.batch_size={batch}", name=str(batch))
+        assert (result["status"], result["steps"]) == ("done", 2)
 
 
 def at_step(place, step, act):

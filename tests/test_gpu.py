@@ -25,9 +25,9 @@ def small(monkeypatch):
 @pytest.mark.parametrize("task", TINY)
 def test_a_run_goes_on_as_if_it_had_not_stopped_and_is_used(task, more, tmp_path, capsys):
     """In float32, bfloat16 and float16; the result names GPUs and kernels that do not repeat."""
-    record = goes_on_and_is_used(task, tmp_path, capsys, more, REPEATS)
-    assert record["machine"]["gpus"]
-    assert record["peak_memory_bytes"] > 0
+    result = goes_on_and_is_used(task, tmp_path, capsys, more, REPEATS)
+    assert result["machine"]["gpus"]
+    assert result["peak_memory_bytes"] > 0
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -47,14 +47,14 @@ def test_shape(name, kind):
 @every_kind
 def test_state_is_a_tree_of_tensors(name, kind):
     stack, (x, *rest) = make_stack(name, kind), make_input(kind)
-    before = [dict(vars(site)) for site in stack.sites]
-    buffers = {key for site in stack.sites for key in site._buffers}
+    before = [dict(vars(connection)) for connection in stack.sites]
+    buffers = {key for connection in stack.sites for key in connection._buffers}
     states = list(stack.states(x, *rest))
     assert len(states) == 4
     assert all(isinstance(leaf, torch.Tensor) for state in states for leaf in tree_leaves(state))
-    for site, attributes in zip(stack.sites, before, strict=True):
-        kept = [key for key, value in vars(site).items() if attributes.get(key) is not value]
-        kept += [key for key in site._buffers if key not in buffers]
+    for connection, attributes in zip(stack.sites, before, strict=True):
+        kept = [key for key, value in vars(connection).items() if attributes.get(key) is not value]
+        kept += [key for key in connection._buffers if key not in buffers]
         assert not kept, f"the rule keeps {kept} between calls; pass it in the state"
 
 
@@ -138,14 +138,15 @@ def test_mixing_knows_where_a_stream_opens_again(name):
     """The same sites called one by one, with constants as branches and a widening shortcut."""
     stack = linear_stack(name, "reopened", 3)
     state, seen = stack.open(torch.eye(4)[0].expand(8, 1, 4)), []
-    for index, site in enumerate(stack.sites):
+    for index, connection in enumerate(stack.sites):
 
-        def branch(x, site=site, index=index):
+        def branch(x, connection=connection, index=index):
             seen.append(x[0, 0])
-            return torch.eye(4)[index + 1].expand(site.site.written, 1, 4)
+            return torch.eye(4)[index + 1].expand(connection.site.written, 1, 4)
 
-        widen = None if site.site.out is None or not site.carries else lambda x: torch.cat([x, x])
-        state = site(state, branch, shortcut=widen)
+        widens = connection.site.out is not None and connection.carries
+        widen = (lambda x: torch.cat([x, x])) if widens else None
+        state = connection(state, branch, shortcut=widen)
     seen.append(stack.close(state)[0, 0])
     torch.testing.assert_close(mixing(stack.sites), torch.stack(seen))
 
@@ -154,8 +155,8 @@ def test_mixing_knows_where_a_stream_opens_again(name):
 def test_axis(name):
     """Channels third from the right or last: the same numbers."""
     first, last = perturb(make_stack(name, "conv")), perturb(make_stack(name, "conv"))
-    for site in last.sites:
-        for module in site.modules():
+    for connection in last.sites:
+        for module in connection.modules():
             if isinstance(module, Connection):
                 module.site = Site(8, None, module.site.index, module.site.total, -1)
             if hasattr(module, "axis"):

@@ -35,15 +35,15 @@ def on_cpu():
 @pytest.mark.parametrize("task", TINY)
 def test_a_run_gives_what_it_gives_on_the_cpu(task, tmp_path):
     """Loss, metrics of all parts, last and best weights, curves, final metrics and figures."""
-    records, figures = [], []
+    results, figures = [], []
     for name, place in (("cpu", on_cpu), ("device", second_device)):
         with place():
             more = ["trainer.ema=0.9", *(["model.dropout=0"] if task in DROPOUT else [])]
             if task == "diffusion":
                 more += ["task.sample_every=2", "task.frechet_samples=4"]
-            records.append(fit(tmp_path / name, *words(task, "trainer.max_steps=4", *more)))
+            results.append(fit(tmp_path / name, *words(task, "trainer.max_steps=4", *more)))
         figures.append(sorted(path.name for path in (tmp_path / name / "figures").iterdir()))
-    ours, theirs = records
+    ours, theirs = results
     assert theirs["machine"]["gpus"] == ["second device"]
     assert figures[0] == figures[1]
     for kind in ("metrics", "curves", "curves_at_start"):

@@ -25,7 +25,7 @@ def load(
     Images are `[B, C, H, W]` uint8, a PIL image, or a list of them. A graph has `x` `[N, F]` and
     `edge_index` `[2, E]`, such as PyG's `Data`. Answers lie on the CPU and have no gradient; for
     more there are `net.module`, `net.prepare` (from inputs to what the module takes),
-    `net.classes`, `net.config` and `net.record`. The run's data is needed by `net()` alone.
+    `net.classes`, `net.config` and `net.result`. The run's data is needed by `net()` alone.
 
     Args:
         folder: of the run.

@@ -97,13 +97,13 @@ class RunFolder:
         new = {word.partition("=")[0]: word for word in words if not word.startswith("from=")}
         return [*(w for w in begun if w.partition("=")[0] not in new), *new.values()]
 
-    def write_result(self, record: dict[str, Any]) -> None:
+    def write_result(self, result: dict[str, Any]) -> None:
         """Writes `result.json`, or in the system's temporary folder where the disk is full.
 
         Errors:
             ResourceError: it had to be written there.
         """
-        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(result, indent=2, allow_nan=False) + "\n"
         try:
             atomic_write(self.path / "result.json", text)
         except ResourceError as error:

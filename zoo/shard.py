@@ -58,7 +58,7 @@ def drawn(draw: Callable[[Sequence[int]], Tensor], shape: Sequence[int]) -> Tens
 
     Args:
         draw: gives random numbers of a shape.
-        shape: of this process's part; the first axis is the batch.
+        shape: of this process's rows; the first axis is the batch.
     """
     if current.world == 1:
         return draw(shape)

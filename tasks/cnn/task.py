@@ -37,7 +37,7 @@ class ImageClassification(ImageTask):
         optimizer: options of the optimiser.
         seed: of order and augmentation.
         crop: black pixels at every side before a random window of the old size is cut out.
-        flip: mirror an image left to right, or not, with equal chances.
+        flip: whether images are flipped left to right, each with a chance of one half.
         cutout: side of a random square that is blanked.
         mixup: parameter of mixup's Beta distribution, 0 for none.
         cutmix: likewise of cutmix.
@@ -167,7 +167,7 @@ class ImageClassification(ImageTask):
         from tasks.training.image_plots import confusion_figure, image_figure
 
         names, test = self.data.classes, self.data.test
-        logits = torch.cat([self.logits(part) for part in self.loader("test")]).cpu()
+        logits = torch.cat([self.logits(examples) for examples in self.loader("test")]).cpu()
         y, guess = self.data.labels[test], logits.argmax(1)
         wrong = torch.nonzero(guess != y)[:, 0]
         worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]

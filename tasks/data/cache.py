@@ -11,9 +11,9 @@ from zoo.system.paths import user_folder
 FIX = "set XDG_CACHE_HOME to a folder where you may write"
 
 
-def cache_folder(*parts: str) -> Path:
+def cache_folder(*names: str) -> Path:
     """The path of a cache folder; ResourceError where there is no home folder."""
-    path = user_folder("cache", "residual-zoo", *parts)
+    path = user_folder("cache", "residual-zoo", *names)
     if path is None:
         raise ResourceError("there is no home folder to keep data in", "~/.cache", FIX)
     return Path(path)

@@ -15,12 +15,12 @@ from zoo.errors import ConfigError, DataError, suggest
 if TYPE_CHECKING:
     from datasets import Dataset
 
-Table = Union[Rows, "Dataset"]
+Split = Union[Rows, "Dataset"]
 Names = tuple[str, ...]
 MASKS = "mask masks label labels annotation annotations segmentation segmentation_mask trimap"
 
 
-def find_image(dataset: Table, name: str | None, where: str) -> str:
+def find_image(dataset: Split, name: str | None, where: str) -> str:
     """The name of the column of the images.
 
     It is of type Image, or else holds encoded bytes, or pairs of bytes and path.
@@ -39,7 +39,7 @@ def find_image(dataset: Table, name: str | None, where: str) -> str:
     return require_image_column(column, dataset, "image")
 
 
-def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
+def find_pair(dataset: Split, image: str | None, mask: str | None, where: str) -> tuple[str, str]:
     """The names of the columns of the images and of their masks; errors as of `find_image`.
 
     Args:
@@ -59,7 +59,7 @@ def find_pair(dataset: Table, image: str | None, mask: str | None, where: str) -
     )
 
 
-def image_columns(dataset: Table) -> list[str]:
+def image_columns(dataset: Split) -> list[str]:
     """The names of the columns of type Image, or else of those that hold encoded bytes."""
     from datasets import Image, Value
 
@@ -73,7 +73,7 @@ def image_columns(dataset: Table) -> list[str]:
     ]
 
 
-def require_image_column(column: str, dataset: Table, key: str) -> str:
+def require_image_column(column: str, dataset: Split, key: str) -> str:
     """Returns the name of a column; raises ConfigError where it holds no images."""
     from datasets import Image
 
@@ -82,7 +82,7 @@ def require_image_column(column: str, dataset: Table, key: str) -> str:
     raise ConfigError(f"column {column!r} holds no images", f"data.{key}", "name another")
 
 
-def find_label(dataset: Table, name: str | None, where: str) -> str:
+def find_label(dataset: Split, name: str | None, where: str) -> str:
     """The name of the column of the classes; arguments and errors as of `find_image`."""
     from datasets import ClassLabel, Value
 
@@ -123,7 +123,7 @@ def find_column(columns: list[str], name: str | None, fits: list[str], key: str,
 
 
 def read_labels(
-    splits: Mapping[str, Table], column: str, where: str
+    splits: Mapping[str, Split], column: str, where: str
 ) -> tuple[dict[str, Tensor], Names]:
     """The labels `[n]` long of each split, from 0, and the names of the classes.
 
@@ -151,7 +151,7 @@ def read_labels(
     return labels, tuple(str(value) for value in classes)
 
 
-def read_images(splits: Mapping[str, Table], column: str) -> Iterator[Encoded]:
+def read_images(splits: Mapping[str, Split], column: str) -> Iterator[Encoded]:
     """Gives the encoded images of all splits, one after the other."""
     from datasets import Image
 
@@ -159,9 +159,11 @@ def read_images(splits: Mapping[str, Table], column: str) -> Iterator[Encoded]:
         if isinstance(data, Rows):
             contents = iter(data[column])
         else:
-            part = data.select_columns([column])
+            images = data.select_columns([column])
             if isinstance(data.features[column], Image):
-                part = part.cast_column(column, Image(decode=False))
-            contents = (content for batch in part.iter(batch_size=256) for content in batch[column])
+                images = images.cast_column(column, Image(decode=False))
+            contents = (
+                content for batch in images.iter(batch_size=256) for content in batch[column]
+            )
         for number, content in enumerate(contents):
             yield Encoded(content, split, number)

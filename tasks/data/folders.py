@@ -31,7 +31,7 @@ class File:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The last name of its path."""
         return os.path.basename(self.path)
 
 

@@ -79,9 +79,9 @@ class ImageDataset(ABC):
     def digest(self) -> str:
         """The SHA-256 of images, targets and parts; the batch size makes no difference."""
         digest = hashlib.sha256()
-        for part in (self.images, self.targets, *self.parts.values()):
-            digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
-            digest.update(part.contiguous().numpy().data)
+        for tensor in (self.images, self.targets, *self.parts.values()):
+            digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
     @abstractmethod
@@ -152,8 +152,8 @@ def channel_statistics(
         examples: `[n]` long, the numbers of the images that count.
     """
     counts = torch.zeros(images.shape[1], 256, dtype=torch.long)
-    for part in examples.split(1024):
-        for channel, values in enumerate(images[part].unbind(1)):
+    for chunk in examples.split(1024):
+        for channel, values in enumerate(images[chunk].unbind(1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256)
     share = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     values = torch.arange(256, dtype=torch.double) / 255

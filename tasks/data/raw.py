@@ -18,7 +18,7 @@ from zoo.system.console import say
 from zoo.system.lease import exclusive
 
 KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))  # source and digests of each data set
-Content = io.BufferedReader | io.BytesIO
+BinaryFile = io.BufferedReader | io.BytesIO
 TRIES = 2  # of a transfer that brings a damaged file
 STALL = 30.0  # seconds without a byte that end a transfer
 FIX = "copy it again; a graph of your own goes by data=npz"
@@ -112,7 +112,7 @@ def damage_at(path: Path, expected: str) -> str:
         return damage(file, expected)
 
 
-def damage(file: Content, expected: str) -> str:
+def damage(file: BinaryFile, expected: str) -> str:
     """Words for what is wrong with a content; empty where it has the expected digest."""
     actual = digest(file, expected)
     if actual == expected:
@@ -123,7 +123,7 @@ def damage(file: Content, expected: str) -> str:
     return f"{kind}: {file.seek(0, io.SEEK_END):,} bytes of digest {actual}, expected {expected}"
 
 
-def digest(file: Content, like: str) -> str:
+def digest(file: BinaryFile, like: str) -> str:
     """The SHA-256 of a content, or the id that Git gives it where `like` is as long as one."""
     if len(like) == hashlib.sha256().digest_size * 2:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from tasks.data.folders import Folder, is_image
 from tasks.data.phrases import counted, listed, shown
 from zoo.errors import ConfigError, DataError, suggest
 
+PARTS = ("train", "val", "test")
 WORDS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),

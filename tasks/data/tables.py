@@ -90,7 +90,7 @@ def split_files(
 def configuration_paths(
     files: list[File], split_names: SplitNames, name: str | None, where: str
 ) -> dict[File, list[str]]:
-    """The files of one configuration, each with the parts of its path inside it or `data/`.
+    """The files of one configuration, each with the names in its path inside it or `data/`.
 
     A configuration is a folder at the top that is neither a split nor called `data`. Arguments are
     those of `split_files`.
@@ -124,7 +124,7 @@ def is_split(name: str, split_names: SplitNames) -> bool:
 
 
 def split_of(path: list[str], split_names: SplitNames) -> str | None:
-    """The split that the parts of a file's path say, or None."""
+    """The split that the names in a file's path say, or None."""
     if len(path) > 1:
         return path[0] if is_split(path[0], split_names) else None
     stem = os.path.splitext(path[0])[0]

@@ -43,7 +43,7 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def features_of(self, images: Tensor) -> Tensor:
         """The features `[N, 32]` of images `[N, C, H, W]` uint8, in double precision on the CPU."""
-        return torch.cat([self(part).double().cpu() for part in images.split(AT_ONCE)])
+        return torch.cat([self(chunk).double().cpu() for chunk in images.split(AT_ONCE)])
 
 
 def train_classifier(images: Tensor, labels: Tensor, classes: int) -> Classifier:

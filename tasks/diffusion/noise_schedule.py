@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.errors import ConfigError
 from zoo.seeding import generator
 
-Schedule = Literal["linear", "cosine"]
+BetaSchedule = Literal["linear", "cosine"]
 Prediction = Literal["epsilon", "v", "sample"]
 Variance = Literal["fixed_small", "fixed_large"]
 Sampler = Literal["ddim", "ddpm", "dpm"]
@@ -48,7 +48,7 @@ class NoiseSchedule:
     """
 
     timesteps: int
-    schedule: Schedule
+    schedule: BetaSchedule
     prediction: Prediction
     variance: Variance
 

@@ -70,14 +70,14 @@ def sampled(
     draws = torch.Generator(device).manual_seed(keyed_seed(seed, "sample"))
     labels = torch.arange(count) % classes if label is None else torch.full((count,), label)
     made = []
-    for part in labels.to(device).split(AT_ONCE):
-        known = part if task.model.conditional else None
+    for chunk in labels.to(device).split(AT_ONCE):
+        known = chunk if task.model.conditional else None
         task.alive()
 
         def predict(x: Tensor, t: Tensor, known: Tensor | None = known) -> Tensor:
             return guided(task.model, x, t, known, classes, guidance)
 
-        shape = (len(part), *task.images.shape[1:])
+        shape = (len(chunk), *task.images.shape[1:])
         steps = min(steps, task.noise.timesteps)
         made.append(task.noise.sample(predict, shape, draws, scheduler, steps).cpu())
     return torch.cat(made)

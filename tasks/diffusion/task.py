@@ -13,11 +13,11 @@ from tasks.data.images.augment import Augment
 from tasks.data.images.dataset import ImageSet
 from tasks.diffusion.noise_schedule import (
     BANDS,
+    BetaSchedule,
     EvalBatch,
     EvalBatches,
     NoiseSchedule,
     Prediction,
-    Schedule,
     Variance,
     in_band,
 )
@@ -54,7 +54,7 @@ class Denoising(ImageTask):
         schedule: of their betas, `linear` or `cosine`.
         prediction: what the network predicts: `epsilon` (the noise), `v` or `sample` (the image).
         variance: of the steps of the sampler `ddpm`.
-        flip: mirror an image left to right, or not, with equal chances.
+        flip: whether images are flipped left to right, each with a chance of one half.
         drop_label: share of labels that a conditional model does not see in training (Ho and
             Salimans 2022, arXiv:2207.12598).
         sample_every: steps between two figures of samples on the way, each at the first validation
@@ -81,7 +81,7 @@ class Denoising(ImageTask):
         optimizer: Optimizer,
         seed: int,
         timesteps: Annotated[int, Ge(20), Le(100_000)] = 1000,
-        schedule: Schedule = "linear",
+        schedule: BetaSchedule = "linear",
         prediction: Prediction = "epsilon",
         variance: Variance = "fixed_small",
         flip: bool = False,

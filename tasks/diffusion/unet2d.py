@@ -26,12 +26,13 @@ Pairs = Iterator[tuple[nn.Module, Any]]  # a module of ours and its counterpart
 
 def refuse_other_options(model: Diffusion, height: int, width: int) -> None:
     """Raises ConfigError for the first option of the model without a counterpart in diffusers."""
-    sites = [type(site) for m in model.modules() if isinstance(m, Stack) for site in m.sites]
+    stacks = [m for m in model.modules() if isinstance(m, Stack)]
+    rules = [type(connection) for stack in stacks for connection in stack.sites]
     longs = [type(m.site) for m in model.modules() if isinstance(m, Level)]
     norms = [m.num_groups for m in model.modules() if isinstance(m, nn.GroupNorm)]
     step = 2 ** (model.depth - 1)
     for option, wrong, fix in (
-        ("connection", {*sites} != {Residual}, "only connection=residual can be exported"),
+        ("connection", {*rules} != {Residual}, "only connection=residual can be exported"),
         ("norm", type(model.placement) is not Pre, "only norm=pre can be exported"),
         ("model.conditional", model.conditional, "DDPMPipeline names no classes"),
         ("model.long_at", model.long_at is not None, "only long_at=null can be exported"),

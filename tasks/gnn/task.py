@@ -88,7 +88,8 @@ class NodeClassification(Task):
         """Gives what the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
         sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
         edges = self.model.prepare(edge_index, len(x))
-        return tuple(part.to(self.device) for part in (Sparse.of_dense(x) if sparse else x, *edges))
+        inputs = (Sparse.of_dense(x) if sparse else x, *edges)
+        return tuple(each.to(self.device) for each in inputs)
 
     def nodes(self, part: str) -> Tensor:
         """Gives the numbers `[n]` long of the nodes of a part."""

@@ -31,18 +31,18 @@ class Trained(nn.Module):
         task: name of the task.
         classes: the name of each output of the net; empty where outputs are no classes.
         config: all options of the run.
-        record: what `result.json` says; empty where the run has not ended.
+        result: what `result.json` says; empty where the run has not ended.
     """
 
     learned: Any
 
     def __init__(self, learned: Any, config: dict[str, Any], folder: RunFolder):
         super().__init__()
-        vars(self)["learned"] = learned  # no part of this module, which has its net already
+        vars(self)["learned"] = learned  # no submodule: this one has the net already
         self.config, self.folder = config, folder
         self.task: str = config["choices"]["task"]
         self.module: nn.Module = learned.model
-        self.record = folder.result()
+        self.result = folder.result()
         self.eval()
 
     @property

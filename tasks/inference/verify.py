@@ -74,8 +74,8 @@ class Verify:
         """
         folder = RunFolder(Path(where))
         refuse_changes(config, folder, CHANGEABLE)
-        record = folder.result()
-        if not record:
+        result = folder.result()
+        if not result:
             fix = f"continue it: fit from={where}"
             raise CheckpointError("the run has not come to an end", where, fix)
         stop = StopAt(self.last_step(folder))
@@ -86,8 +86,8 @@ class Verify:
             if not is_first():
                 return None
             old, new = (logged_numbers(each, stop.step) for each in (folder, fresh))
-            changed = differing_conditions(record, config, folder)
-            return compare_logs(record, fresh.result(), old, new, stop.step, changed)
+            changed = differing_conditions(result, config, folder)
+            return compare_logs(result, fresh.result(), old, new, stop.step, changed)
 
     def last_step(self, folder: RunFolder) -> int:
         """The step of the last row that is compared."""
@@ -117,7 +117,7 @@ def repeat(config: Config, folder: RunFolder | None, stop: StopAt) -> None:
 
 
 def differing_conditions(then: dict[str, Any], config: Config, folder: RunFolder) -> dict[str, Any]:
-    """Versions, parts of the machine and options that are not those of a run: values then and now.
+    """Versions, machine and options that are not those of a run: values then and now.
 
     Args:
         then: the result of the run; None stands for what it did not note.

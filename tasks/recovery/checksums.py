@@ -25,7 +25,7 @@ def read_sums(folder: Path) -> list[tuple[str, str]]:
     return [(line[:64], line[66:]) for line in lines]
 
 
-def settled_sums(folder: Path) -> list[tuple[str, str]]:
+def present_sums(folder: Path) -> list[tuple[str, str]]:
     """Digests and names of the files that exist, one line each also after a kill.
 
     A process that was killed within a write leaves two lines of the file, of its old and its new

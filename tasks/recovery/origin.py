@@ -38,7 +38,7 @@ def origin_of_lost(trainer: Trainer, task: Any, numbers: range) -> str:
 
 
 def agreed(trainer: Trainer, words: str) -> str:
-    """Returns the same words in all processes: those of one whose part of the batch is lost."""
+    """Returns the same words in all processes: those of one whose rows of the batch are lost."""
     if trainer.world_size == 1:
         return words
     all_words: list[Any] = [None] * trainer.world_size

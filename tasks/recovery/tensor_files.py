@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.recovery.checksums import digest, settled_sums, write_sums
+from tasks.recovery.checksums import digest, present_sums, write_sums
 from tasks.recovery.ranks import say_once
 from zoo.system.atomic import atomic_copy, atomic_rename, atomic_replace
 
@@ -32,19 +32,19 @@ def save_checkpoint(content: Any, path: Path, previous: Path | None = None) -> N
     write_tensors(path, lambda file: torch.save(repeatable(content), file), previous)
 
 
-def save_safetensors(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any]) -> None:
+def save_safetensors(weights: Mapping[str, Tensor], path: Path, about: Mapping[str, Any]) -> None:
     """Writes weights by their names in the model, as a safetensors file.
 
     Args:
         weights: of the model.
         path: of the file.
-        facts: about them, in the file's metadata under `zoo`, as JSON.
+        about: the run, in the file's metadata under `zoo`, as JSON.
     """
     from safetensors.torch import save
 
     dense = {"memory_format": torch.contiguous_format}  # the format has no other
     apart = {name: value.detach().cpu().clone(**dense) for name, value in weights.items()}
-    data = save(apart, {"zoo": json.dumps(facts)})  # the order of several keys would be random
+    data = save(apart, {"zoo": json.dumps(about)})  # the order of several keys would be random
     write_tensors(path, lambda file: file.write(data))
 
 
@@ -56,7 +56,7 @@ def write_tensors(path: Path, write: Callable[[Any], Any], previous: Path | None
         write: fills an open file, with the same bytes each time.
         previous: gets the file that was there before.
     """
-    folder, sums = path.parent, settled_sums(path.parent)
+    folder, sums = path.parent, present_sums(path.parent)
     new_name = {path.name: previous.name} if previous and path.is_file() else {}
     with atomic_replace(path, write) as partial:
         new = (digest(partial), path.name)
@@ -70,7 +70,7 @@ def write_tensors(path: Path, write: Callable[[Any], Any], previous: Path | None
 
 def copy_checkpoint(path: Path, other: Path) -> None:
     """Gives a good checkpoint another name as well, in place of what has that name now."""
-    sums = settled_sums(path.parent)
+    sums = present_sums(path.parent)
     same = [(known, other.name) for known, name in sums if name == path.name]
     write_sums(path.parent, [*sums, *same])
     atomic_copy(path, other)
@@ -99,7 +99,7 @@ def repeatable(content: Any) -> Any:
         return type(content)(repeatable(value) for value in content)
     if type(content) in (dict, OrderedDict):
         fresh = type(content)((repeatable(k), repeatable(v)) for k, v in content.items())
-        if isinstance(content, OrderedDict):  # of a module, with the versions of its parts
+        if isinstance(content, OrderedDict):  # of a module, with the versions of its submodules
             vars(fresh).update(repeatable(vars(content)))
         return fresh
     return content

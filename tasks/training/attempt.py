@@ -1,4 +1,4 @@
-"""All that surrounds Lightning's loop: callbacks, signals, and a record however it ends."""
+"""All that surrounds Lightning's loop: callbacks, signals, and a result however it ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
 from tasks.training.process import seed_everything
 from tasks.training.process_memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
-from tasks.training.result import new_record
+from tasks.training.result import new_result
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
@@ -44,7 +44,7 @@ class Attempt:
 
     Args:
         trainer: Lightning's.
-        record: of the run so far.
+        result: of the run so far.
         metrics_logger: writes its log.
         best: keeps its best weights.
         checkpointer: writes its checkpoints.
@@ -52,7 +52,7 @@ class Attempt:
     """
 
     trainer: Any
-    record: dict[str, Any]
+    result: dict[str, Any]
     metrics_logger: MetricsLogger
     best: BestWeights
     checkpointer: Checkpointer
@@ -72,11 +72,11 @@ def attempt(
     forget_peak_memory()
     redraw(task.model, config.seed)
     seed_everything(config.seed)
-    record = new_record(config, task)
+    result = new_result(config, task)
     config.factory("init")().apply(task.model, config.seed)
-    record["start_digest"] = branch_digest(task.model)
+    result["start_digest"] = branch_digest(task.model)
     if folder:
-        record["seconds"] = folder.result().get("seconds", 0.0)  # of the parts before
+        result["seconds"] = folder.result().get("seconds", 0.0)  # of the run until here
     if training.compile:
         torch.compiler.reset()  # another run in this process would count as a recompilation
         task.model.compile()
@@ -93,12 +93,12 @@ def attempt(
         )
         minutes, anchors = training.save_minutes, policy == "rollback"
         checkpointer = Checkpointer(last, minutes, interrupts, every, anchors)
-        record["events"] = guard.losses.events
+        result["events"] = guard.losses.events
 
         def hung(what: str) -> None:
-            record["steps"], record["reason"] = watchdog.step, what
+            result["steps"], result["reason"] = watchdog.step, what
             if folder:
-                folder.write_result(record)
+                folder.write_result(result)
                 (folder.path / WRITER).unlink(missing_ok=True)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
@@ -106,55 +106,55 @@ def attempt(
         trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
         if folder:
             logger.start(folder.path, config.plain(), identity(config))
-        current = Attempt(trainer, record, metrics_logger, best, checkpointer)
+        current = Attempt(trainer, result, metrics_logger, best, checkpointer)
         try:
-            with outcome(record, checkpointer, config, task), watchdog.over(trainer):
+            with outcome(result, checkpointer, config, task), watchdog.over(trainer):
                 yield current
         finally:
             set_shard(WHOLE)
             metrics_logger.close()
-            record["steps"] = trainer.global_step
-            record["lost_steps"] = guard.count
-            record["epochs"] = training.epochs(task, trainer.global_step)
-            record["seconds_per_step"] = metrics_logger.seconds_per_step()
-            record["peak_memory_bytes"] = peak_memory_bytes()
+            result["steps"] = trainer.global_step
+            result["lost_steps"] = guard.count
+            result["epochs"] = training.epochs(task, trainer.global_step)
+            result["seconds_per_step"] = metrics_logger.seconds_per_step()
+            result["peak_memory_bytes"] = peak_memory_bytes()
             if training.deterministic:
-                kernels = record["unrepeatable"] = sorted(unrepeatable)
+                kernels = result["unrepeatable"] = sorted(unrepeatable)
                 log.info("kernels that do not repeat: %s", ", ".join(kernels) or "none")
             try:
                 if folder:
-                    folder.write_result(record)
+                    folder.write_result(result)
             finally:
-                logger.finish(record, current.figures)
-        log.info("%s at step %d", record["status"], record["steps"])
+                logger.finish(result, current.figures)
+        log.info("%s at step %d", result["status"], result["steps"])
         if folder and checkpointer.stopped:
             log.info("continue: fit from=%s", folder.path)
 
 
 @contextlib.contextmanager
 def outcome(
-    record: dict[str, Any], checkpointer: Checkpointer, config: Config, task: Task
+    result: dict[str, Any], checkpointer: Checkpointer, config: Config, task: Task
 ) -> Iterator[None]:
-    """Notes in the record how training ended and how long it took; errors get their remedy."""
+    """Notes in the result how training ended and how long it took; errors get their remedy."""
     began = time.perf_counter()
     try:
         yield
     except BaseException as error:
         received = checkpointer.interrupts.received
         if received is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
-            record["status"] = "interrupted"
+            result["status"] = "interrupted"
             raise SystemExit(128 + received) from error
         if isinstance(error, RolledBack):
-            record["status"] = "interrupted"
+            result["status"] = "interrupted"
             raise
-        record["status"] = "diverged" if isinstance(error, Diverged) else "failed"
+        result["status"] = "diverged" if isinstance(error, Diverged) else "failed"
         lost = is_out_of_memory(error)
         known = out_of_memory(config, task, str(error)) if lost else as_zoo_error(error)
-        record["reason"] = getattr(known, "what", type(error).__name__)
+        result["reason"] = getattr(known, "what", type(error).__name__)
         if known is not error:
             raise known from error
         raise
     else:
-        record["status"] = "interrupted" if checkpointer.stopped else "done"
+        result["status"] = "interrupted" if checkpointer.stopped else "done"
     finally:
-        record["seconds"] += time.perf_counter() - began
+        result["seconds"] += time.perf_counter() - began

@@ -28,16 +28,16 @@ from zoo.system.machine_memory import refuse_beyond_memory
 RULES = {"connect": "connection", "long": "long"}  # the model's arguments that are classes
 
 
-def build_model(config: Config, **facts: Any) -> nn.Module:
+def build_model(config: Config, **model_args: Any) -> nn.Module:
     """The model of a configuration.
 
     Args:
         config: the configuration.
-        facts: of the data, as the task's `model_args` gives them.
+        model_args: of the data, as the task gives them.
     """
     rules = {arg: config.factory(group) for arg, group in RULES.items() if group in config.choices}
     model: nn.Module = config.factory("model")(
-        norm_placement=config.factory("norm")(), **rules, **facts
+        norm_placement=config.factory("norm")(), **rules, **model_args
     )
     return model
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tasks.data.splits import PARTS
 from tasks.training import protocols
 from tasks.training.lacking import lacking
 from tasks.training.module import Task
-from tasks.training.result import PARTS
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.config.usable_data import data_type, loaded_type, usable

@@ -7,33 +7,33 @@ from typing import Any
 
 from torch import Tensor
 
+from tasks.data.splits import PARTS
 from tasks.training.best_weights import BestWeights
 from tasks.training.module import Task
-from tasks.training.result import PARTS
 from tasks.training.trainer import TrainerOptions
 from zoo.errors import Diverged
 from zoo.run_folder import AT_BEST
 
 
 def final_evaluation(
-    record: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights
+    result: dict[str, Any], task: Task, training: TrainerOptions, best: BestWeights
 ) -> None:
     """Evaluates a run that reached its end, at its last step and at its best one.
 
     Args:
-        record: of the run, which gets the metrics.
+        result: of the run, which gets the metrics.
         task: that was trained.
         training: options of the evaluation.
         best: the weights of lowest validation loss.
     """
     metrics = evaluate(task, training)
-    best.update(metrics["val/loss"], record["steps"], task)
-    better = {} if best.step == record["steps"] else best.weights
+    best.update(metrics["val/loss"], result["steps"], task)
+    better = {} if best.step == result["steps"] else best.weights
     with task.evaluating():
-        final, record["curves"] = checked_finite(task.final_metrics()), task.depth_profiles()
-    record["metrics"] = metrics | final | metrics_at_best(task, training, metrics, better)
-    record["primary"]["value"] = metrics[record["primary"]["name"]]
-    record["best_step"] = best.step
+        final, result["curves"] = checked_finite(task.final_metrics()), task.depth_profiles()
+    result["metrics"] = metrics | final | metrics_at_best(task, training, metrics, better)
+    result["primary"]["value"] = metrics[result["primary"]["name"]]
+    result["best_step"] = best.step
 
 
 def evaluate(task: Task, training: TrainerOptions) -> dict[str, float]:

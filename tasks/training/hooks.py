@@ -103,10 +103,10 @@ class TaskHooks(FastModule):
             flat = torch.cat([value.double().flatten() for value in self.sums.values()])
             if self.trainer.world_size > 1:
                 flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
-            parts = flat.cpu().split([value.numel() for value in self.sums.values()])
+            chunks = flat.cpu().split([value.numel() for value in self.sums.values()])
             sums = self.sums.items()
             self.last_metrics = self.metrics_from_sums(
-                {k: part.view(v.shape) for (k, v), part in zip(sums, parts, strict=True)}
+                {k: chunk.view(v.shape) for (k, v), chunk in zip(sums, chunks, strict=True)}
             )
         return self.last_metrics
 

@@ -174,5 +174,5 @@ class Logger(Protocol):
     def figure(self, name: str, path: Path, step: int) -> None:
         """Receives a figure that was drawn on the way."""
 
-    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
+    def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""

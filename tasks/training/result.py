@@ -1,4 +1,4 @@
-"""The record of a run, for `result.json`, the terminal and W&B."""
+"""The result of a run, for `result.json`, the terminal and W&B."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from zoo.seeding import branch_digest
 from zoo.system.processor import processor
 
 BATCHES = 3  # that the digest of their order covers
-PARTS = ("train", "val", "test")
 PACKAGES = ("torch", "pytorch-lightning", "torch-geometric")
 
 
@@ -47,8 +46,8 @@ def order_digest(task: Any) -> str:
     return digest.hexdigest()
 
 
-def new_record(config: Config, task: Any) -> dict[str, Any]:
-    """The record of a run that has not begun; its branches are as drawn, before the init rule."""
+def new_result(config: Config, task: Any) -> dict[str, Any]:
+    """The result of a run that has not begun; its branches are as drawn, before the init rule."""
     name, higher_is_better = task.primary
     return {
         "schema": SCHEMA,

@@ -18,7 +18,7 @@ from tasks.training.deterministic import deterministic
 from tasks.training.evaluate import checked_finite, evaluate, metrics_at_best
 from tasks.training.module import Task
 from tasks.training.process import logged
-from tasks.training.result import new_record
+from tasks.training.result import new_result
 from tasks.training.summary import end_report, table
 from tasks.training.train import train
 from zoo.config.compose import from_file
@@ -66,24 +66,24 @@ def resume(config: Config, where: str) -> Report | None:
     """Continues the run in a folder from its last good checkpoint, or from its start."""
     folder = RunFolder(Path(str(where)))
     refuse_changes(config, folder, CHANGEABLE)
-    record = folder.result()
-    done = record.get("status") == "done"
+    result = folder.result()
+    done = result.get("status") == "done"
     if done and not config.words("trainer.max_"):
-        return complete(record, folder)
+        return complete(result, folder)
     if folder.is_at_start():
         return start_again(config, folder)
     with only_writer(folder.path if is_first() else None):
-        return go_on(config, folder, record, done)
+        return go_on(config, folder, result, done)
 
 
-def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool) -> Report | None:
+def go_on(config: Config, folder: RunFolder, result: dict[str, Any], done: bool) -> Report | None:
     """Trains from the last good checkpoint in a folder."""
     checkpoint, path = load_last(folder.checkpoints)
     training = build_trainer_options(config)
     task = same_data(build_task(config), checkpoint, folder)
     refuse_past(training.limits(task), checkpoint["global_step"], folder)
     if done and training.steps(task) == checkpoint["global_step"]:
-        return complete(record, folder)
+        return complete(result, folder)
     last = folder.checkpoints / "last.ckpt"
     config.overrides = folder.words_with(config.overrides)
     if is_first():
@@ -93,7 +93,7 @@ def go_on(config: Config, folder: RunFolder, record: dict[str, Any], done: bool)
             set_aside(last)
             copy_checkpoint(path, last)
         if done:  # no longer
-            folder.write_result(record | {"status": "interrupted"})
+            folder.write_result(result | {"status": "interrupted"})
         folder.forget_after(checkpoint["global_step"])
         folder.write_config(config.plain(), config.overrides)
     return train(config, training, task, folder if is_first() else None, last)
@@ -129,11 +129,11 @@ def same_run(config: Config, folder: RunFolder) -> bool:
     return same
 
 
-def complete(record: dict[str, Any], folder: RunFolder) -> Report | None:
+def complete(result: dict[str, Any], folder: RunFolder) -> Report | None:
     """The report of a run that has nothing left to do; None in all but its first process."""
     if is_first():
         say("already complete")
-    return end_report(record, folder) if is_first() else None
+    return end_report(result, folder) if is_first() else None
 
 
 def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
@@ -185,12 +185,12 @@ def test(config: Config, where: str) -> Report | None:
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
         say(line)
     with logged(None), deterministic(training.deterministic):
-        record = {**new_record(config, task), **folder.result()}
-        record["steps"] = checkpoint["global_step"]
-        record["best_step"] = best["step"]
+        result = {**new_result(config, task), **folder.result()}
+        result["steps"] = checkpoint["global_step"]
+        result["best_step"] = best["step"]
         metrics = evaluate(task, training)
-        better = {} if best["step"] == record["steps"] else best["weights"]
+        better = {} if best["step"] == result["steps"] else best["weights"]
         best_metrics = metrics_at_best(task, training, metrics, better)
         with task.evaluating():
-            record["metrics"] = metrics | checked_finite(task.final_metrics()) | best_metrics
-    return Report(record, table(record, folder)) if is_first() else None
+            result["metrics"] = metrics | checked_finite(task.final_metrics()) | best_metrics
+    return Report(result, table(result, folder)) if is_first() else None

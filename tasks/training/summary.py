@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.training.result import PARTS
+from tasks.data.splits import PARTS
 from zoo.config import registry
 from zoo.errors import quoted, shown
 from zoo.report import Report
@@ -16,15 +16,15 @@ WIDTH = 100  # columns of a line that would be longer
 FILES = ("tasks.cnn.predict.PredictLabels", "tasks.unet.predict.PredictMasks")  # that want some
 
 
-def end_report(record: dict[str, Any], folder: RunFolder, code: int = 0) -> Report:
+def end_report(result: dict[str, Any], folder: RunFolder, code: int = 0) -> Report:
     """The report of a run that was trained: its table and, where it is done, what can follow."""
-    lines = [table(record, folder)] if code else [table(record, folder), next_steps(record, folder)]
-    return Report(record, "\n".join(lines), code)
+    lines = [table(result, folder)] if code else [table(result, folder), next_steps(result, folder)]
+    return Report(result, "\n".join(lines), code)
 
 
-def table(record: Mapping[str, Any], folder: RunFolder) -> str:
+def table(result: Mapping[str, Any], folder: RunFolder) -> str:
     """Metrics by part of the data at the last and the best step, and where the run lies."""
-    metrics: Mapping[str, float] = record["metrics"]
+    metrics: Mapping[str, float] = result["metrics"]
     names = [name for name in metrics if name.partition("/")[0] in PARTS]
     names = [name for name in names if not name.endswith(AT_BEST)]
     kinds = list(dict.fromkeys(name.partition("/")[2] for name in names))
@@ -32,7 +32,7 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
     parts = list(dict.fromkeys(name.partition("/")[0] for name in names))
     lines = []
     if metrics:
-        last, best = f"step {record['steps']}", f"best val/loss: step {record['best_step']}"
+        last, best = f"step {result['steps']}", f"best val/loss: step {result['best_step']}"
         size = max(12, 2 + max(map(len, kinds)))
         wide = size * len(kinds)
         lines.append(f"{'':<6}{last:>{wide}}   {best:>{max(wide, len(best))}}")
@@ -49,21 +49,21 @@ def table(record: Mapping[str, Any], folder: RunFolder) -> str:
     lines += lines_by_class(metrics, parts[-1]) if parts else []
     others = [name for name in metrics if name.partition("/")[0] not in PARTS]
     lines += [f"{name} {metrics[name]:.4f}" for name in others]
-    for name, value in record.get("chance", {}).items():
+    for name, value in result.get("chance", {}).items():
         if name.startswith("test/"):
             lines.append(f"the best answer that ignores the input has {name} {value:.4f}")
     lines.append(
-        f"{record['status']}: {record['task']}, {record['connection']}, {record['data']}, "
-        f"depth {record['depth']}, seed {record['seed']}: "
-        f"{record['steps']} steps in {record['seconds']:.1f} s, "
-        f"{record['parameters']:,} parameters"
+        f"{result['status']}: {result['task']}, {result['connection']}, {result['data']}, "
+        f"depth {result['depth']}, seed {result['seed']}: "
+        f"{result['steps']} steps in {result['seconds']:.1f} s, "
+        f"{result['parameters']:,} parameters"
     )
     return "\n".join([*lines, f"run folder: {shown(str(folder.path))}"])
 
 
-def next_steps(record: Mapping[str, Any], folder: RunFolder) -> str:
+def next_steps(result: Mapping[str, Any], folder: RunFolder) -> str:
     """Two commands that can follow a finished run: one uses it, one compares its connection."""
-    task, rule = record["task"], record["connection"]
+    task, rule = result["task"], result["connection"]
     verbs: dict[str, str] = registry.resolve("task", task).verbs  # type: ignore[attr-defined]
     verb = next((verb for verb in ("predict", "sample") if verb in verbs), "test")
     path = " path=FILES" if verbs.get(verb) in FILES else ""

@@ -55,22 +55,22 @@ def train(
                     folder.forget_after(back.step)
             else:
                 code = 128 + current.checkpointer.stopped if current.checkpointer.stopped else 0
-                return end_report(current.record, folder, code) if folder else None
+                return end_report(current.result, folder, code) if folder else None
 
 
 def conclude(
     current: Attempt, task: Task, training: TrainerOptions, folder: RunFolder | None, figures: bool
 ) -> None:
     """Evaluates a run that reached its end, and writes its weights and figures."""
-    record, stopped = current.record, current.checkpointer.stopped
-    record["steps"] = current.trainer.global_step
+    result, stopped = current.result, current.checkpointer.stopped
+    result["steps"] = current.trainer.global_step
     if not stopped:
-        record["curves_at_start"] = current.metrics_logger.shown["curves"]
-        final_evaluation(record, task, training, current.best)
+        result["curves_at_start"] = current.metrics_logger.shown["curves"]
+        final_evaluation(result, task, training, current.best)
     if folder:
-        save_weights(record, task, folder, current.best)
+        save_weights(result, task, folder, current.best)
     if folder and figures and not stopped:
-        current.figures = draw(record, task, folder, current.metrics_logger.shown["mixing"])
+        current.figures = draw(result, task, folder, current.metrics_logger.shown["mixing"])
 
 
 def announce(config: Config, task: Task, training: TrainerOptions) -> None:

@@ -1,4 +1,4 @@
-"""Weights & Biases as a mirror of the run folder: where it fails, the run goes on."""
+"""Weights & Biases as a copy of the run folder: where it fails, the run goes on."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LONGEST, LONGEST_TAG = 128, 64  # characters of names at W&B
 
 
 class WandB(NoLogger):
-    """Mirrors a run to Weights & Biases; the first failure is one warning and the last word.
+    """Copies a run to Weights & Biases; the first failure is one warning and the last word.
 
-    W&B keeps no offline run open, so each part of a continued run that is offline begins with the
-    rows and figures of the parts before, takes their place and is uploaded as the whole run.
+    W&B keeps no offline run open, so each session of a continued run that is offline begins with
+    the rows and figures of the sessions before, takes their place and is uploaded as the whole run.
 
     Args:
         project: of the run.
@@ -48,7 +48,7 @@ class WandB(NoLogger):
         self.run: Any = None
 
     def guarded(self, action: Callable[[], Any]) -> Any:
-        """Runs an action; a failure switches the mirror off with one warning."""
+        """Runs an action; a failure switches the copy off with one warning."""
         try:
             return action()
         except Exception as error:
@@ -140,7 +140,7 @@ class WandB(NoLogger):
             key = f"figures/{numbered(name)[0]}"  # one row of pictures
             self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
 
-    def finish(self, record: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
+    def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         if self.run is None:
             return
         import wandb
@@ -149,24 +149,24 @@ class WandB(NoLogger):
             images: dict[str, Any] = {}
             for name, path in figures.items():
                 images[f"figures/{name}"] = wandb.Image(str(path))
-            for name, values in record.get("curves", {}).items():
+            for name, values in result.get("curves", {}).items():
                 table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
                 images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)
             if images:
                 self.run.log(images)
-            self.run.summary.update(record["metrics"] | {"status": record["status"]})
+            self.run.summary.update(result["metrics"] | {"status": result["status"]})
 
         run = self.run
         self.guarded(send)
         self.run = run
-        failed = record["status"] not in ("done", "interrupted")
+        failed = result["status"] not in ("done", "interrupted")
         folder = Path(run.dir).parent
 
         def end() -> None:
             run.finish(exit_code=int(failed))
-            for part in folder.parent.glob(f"offline-run-*/run-{run.id}.wandb"):
-                if part.parent != folder:
-                    shutil.rmtree(part.parent, ignore_errors=True)
+            for path in folder.parent.glob(f"offline-run-*/run-{run.id}.wandb"):
+                if path.parent != folder:
+                    shutil.rmtree(path.parent, ignore_errors=True)
 
         self.guarded(end)
         if run.settings._offline:

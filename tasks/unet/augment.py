@@ -18,9 +18,9 @@ class AugmentMasks:
     """Random changes of whole batches of images and masks, drawn for each batch by its number.
 
     Args:
-        flip: mirror an image left to right, or not, with equal chances.
+        flip: whether images are flipped left to right, each with a chance of one half.
         flip_vertical: likewise, top to bottom.
-        rotate: turn by 0, 90, 180 or 270 degrees; windows must be square.
+        rotate: whether they are rotated, by 0, 90, 180 or 270 degrees; windows must be square.
         crop: side of a random square window, at most the image's; 0: the whole image.
         scale: zoom by a factor from 1 / scale to scale, uniform in its logarithm; 1: none. Images
             are interpolated, masks take the nearest pixel; beyond the image is the mean colour
@@ -52,43 +52,43 @@ class AugmentMasks:
             width: of the images.
         """
         rng = np.random.default_rng(keyed_seed(seed, "augment", str(number)))
-        mirrored = rng.integers(0, 2, (2, size)) * [[self.flip_vertical], [self.flip]]
-        turns = rng.integers(0, 4, size) * self.rotate
+        flipped = rng.integers(0, 2, (2, size)) * [[self.flip_vertical], [self.flip]]
+        rotations = rng.integers(0, 4, size) * self.rotate
         zoom = self.scale ** rng.uniform(-1, 1, size)
         corner = rng.random((2, size))
         brightness = self.brightness * rng.uniform(-1, 1, size)
         contrast = 1 + self.contrast * rng.uniform(-1, 1, size)
-        sizes = zip((height, width), self.window(height, width), mirrored, corner, strict=True)
+        sizes = zip((height, width), self.window(height, width), flipped, corner, strict=True)
         rows, columns = (self.positions(*axis, zoom) for axis in sizes)
         return MaskDraws(
             rows,
             columns,
-            torch.from_numpy(turns),
+            torch.from_numpy(rotations),
             torch.from_numpy(brightness),
             torch.from_numpy(contrast),
         )
 
     def positions(
-        self, length: int, cut: int, mirrored: np.ndarray, corner: np.ndarray, zoom: np.ndarray
+        self, length: int, cut: int, flipped: np.ndarray, corner: np.ndarray, zoom: np.ndarray
     ) -> Tensor:
         """Where on one axis of the image the pixels of each window come from, `[B, cut]`.
 
         Args:
             length: pixels of the image on this axis.
             cut: pixels of the window.
-            mirrored: `[B]`, 1 where the axis is reversed.
+            flipped: `[B]`, 1 where the axis is reversed.
             corner: `[B]`, where the window begins, from 0 to 1.
             zoom: `[B]`, the factors.
         """
         spare = length - cut / zoom
         first = corner * spare if self.scale > 1 else np.floor(corner * (spare + 1))
         steps = first[:, None] + (np.arange(cut) + 0.5) / zoom[:, None] - 0.5
-        return torch.from_numpy(np.where(mirrored[:, None], steps[:, ::-1], steps)).float()
+        return torch.from_numpy(np.where(flipped[:, None], steps[:, ::-1], steps)).float()
 
     def geometric(
         self, images: Tensor, masks: Tensor, draws: MaskDraws, which: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Images `[n, C, h, w]` and masks `[n, h, w]`, cropped, zoomed, mirrored and turned alike.
+        """Images `[n, C, h, w]` and masks `[n, h, w]`, cropped, zoomed, flipped and rotated alike.
 
         Args:
             images: `[n, C, H, W]` normalised, some of a batch.
@@ -112,9 +112,11 @@ class AugmentMasks:
             sampled = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)
             masks = (sampled[:, 0] + UNLABELLED).to(torch.uint8)
         if self.rotate:
-            turns = draws.turns[which].tolist()
-            images = torch.stack([x.rot90(k, (1, 2)) for x, k in zip(images, turns, strict=True)])
-            masks = torch.stack([x.rot90(k, (0, 1)) for x, k in zip(masks, turns, strict=True)])
+            quarters = draws.rotations[which].tolist()
+            images = torch.stack(
+                [x.rot90(k, (1, 2)) for x, k in zip(images, quarters, strict=True)]
+            )
+            masks = torch.stack([x.rot90(k, (0, 1)) for x, k in zip(masks, quarters, strict=True)])
         return images, masks
 
     def colour_jitter(self, images: Tensor, std: Tensor, draws: MaskDraws, which: Tensor) -> Tensor:
@@ -142,13 +144,13 @@ class MaskDraws:
     Args:
         rows: `[B, h]`, the rows of the image that those of the window come from.
         columns: `[B, w]`, likewise.
-        turns: `[B]`, quarter turns of the window.
+        rotations: `[B]`, how many times the window is rotated by 90 degrees.
         brightness: `[B]`, what is added to values between 0 and 1.
         contrast: `[B]`, the factors.
     """
 
     rows: Tensor
     columns: Tensor
-    turns: Tensor
+    rotations: Tensor
     brightness: Tensor
     contrast: Tensor

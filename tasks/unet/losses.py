@@ -95,19 +95,19 @@ class SegmentationLoss:
         for kind, weight in zip(self.kinds, self.weights, strict=True):
             if kind == "dice":
                 both = (sums["guessed"] + true).clamp(min=1e-12)
-                part = classes * (true > 0)
-                lost = part @ (1 - 2 * sums["shared"] / both)
+                counts = classes * (true > 0)
+                lost = counts @ (1 - 2 * sums["shared"] / both)
             else:
-                part, lost = classes * true, sums[kind]
-            total = total + weight * lost / part.sum().clamp(min=1e-12)
+                counts, lost = classes * true, sums[kind]
+            total = total + weight * lost / counts.sum().clamp(min=1e-12)
         return total
 
 
 def over_processes(sums: Sums) -> Sums:
     """The `sums` of one process added up over all processes, with their gradients."""
     flat = sum_over_processes(torch.cat([value.flatten() for value in sums.values()]))
-    parts = flat.split([value.numel() for value in sums.values()])
-    return {k: part.view_as(v) for (k, v), part in zip(sums.items(), parts, strict=True)}
+    chunks = flat.split([value.numel() for value in sums.values()])
+    return {k: chunk.view_as(v) for (k, v), chunk in zip(sums.items(), chunks, strict=True)}
 
 
 def weights_of(data: MaskSet, option: list[float] | Balance | None) -> Tensor:

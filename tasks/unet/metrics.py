@@ -80,8 +80,8 @@ def rim_counts(y: Tensor, guess: Tensor, size: int) -> Tensor:
     width = rim_width(*y.shape[1:])
     guess = guess.to(torch.uint8).where(y != UNLABELLED, UNLABELLED)
     true, predicted = rims(y, width), rims(guess, width)
-    parts = (y[true & predicted & (y == guess)], y[true], guess[predicted])
-    return torch.stack([torch.bincount(part.int(), minlength=size) for part in parts])
+    counted = (y[true & predicted & (y == guess)], y[true], guess[predicted])
+    return torch.stack([torch.bincount(classes.int(), minlength=size) for classes in counted])
 
 
 def overlap_metrics(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[str, float]:

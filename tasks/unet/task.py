@@ -48,9 +48,9 @@ class Segmentation(ImageTask):
             training part's pixels, `damped`: the root of that; both with a mean of 1 over the
             pixels; None: 1.
         gamma: of the focal loss.
-        flip: mirror an image left to right, or not, with equal chances.
+        flip: whether images are flipped left to right, each with a chance of one half.
         flip_vertical: likewise, top to bottom.
-        rotate: turn by 0, 90, 180 or 270 degrees; windows must be square.
+        rotate: whether they are rotated, by 0, 90, 180 or 270 degrees; windows must be square.
         crop: side of a random square window; 0: the whole image.
         scale: zoom by a random factor from 1 / scale to scale.
         brightness: largest number that is added to all values, which lie between 0 and 1.
@@ -185,7 +185,8 @@ class Segmentation(ImageTask):
         from tasks.unet.plots import answers_figure, batch_figure
 
         data: MaskSet = self.data
-        guess = torch.cat([self.logits(part).argmax(1).cpu() for part in self.loader("test")])
+        test = self.loader("test")
+        guess = torch.cat([self.logits(examples).argmax(1).cpu() for examples in test])
         x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
         return {
             "answers": answers_figure(data, guess.to(torch.uint8), title),

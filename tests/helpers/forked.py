@@ -25,11 +25,11 @@ def speak(words, err, out=os.devnull):
         out: the file for what it prints.
     """
     from zoo.cli.main import main
-    from zoo.system.console import settle
+    from zoo.system.console import open_standard_streams
 
     for number, name in ((1, out), (2, err)):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOCTTY), number)
-    settle()
+    open_standard_streams()
     os._exit(main(words))
 
 

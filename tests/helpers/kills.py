@@ -258,9 +258,9 @@ def unequal(home):
         if one != two:
             found.append(name)
     results = [json.loads((home / w / "result.json").read_text()) for w in ("whole", "run")]
-    for record in results:
+    for result in results:
         for name in TIMES:
-            record.pop(name)
+            result.pop(name)
     found += [line for w in ("whole", "run") for line in wrong_sums(home / w / "checkpoints")]
     found += ["result.json"] if results[0] != results[1] else []
     found += [path.name for path in (home / "run").rglob(".*.tmp*")]

@@ -141,12 +141,12 @@ class Run:
             if path.stem in ("best", "last")
         ]
         weights = [each.get("state_dict", each.get("weights")) for each in weights]
-        record = {k: v for k, v in folder.result().items() if k not in OUTSIDE}
+        result = {k: v for k, v in folder.result().items() if k not in OUTSIDE}
         files = {
             str(path.relative_to(folder.path)): path.read_bytes() if pictures else None
             for path in sorted(folder.path.rglob("*.png"))
         }
-        return digest(weights, rows(folder.path), json.dumps(record), files, graphs)
+        return digest(weights, rows(folder.path), json.dumps(result), files, graphs)
 
 
 def difference(one, other, stages=("start", "training", "figures")):

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("zoo", "tasks", "configs", "tests")  # folders of a copy
+FOLDERS = ("zoo", "tasks", "configs", "tests")  # of a copy
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,10 @@ def faults() -> list[Fault]:
 
 def copy_project(target: Path) -> None:
     """Copies what the tests need to an empty folder."""
-    for part in PARTS:
-        shutil.copytree(ROOT / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in FOLDERS:
+        shutil.copytree(
+            ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     shutil.copy(ROOT / "pyproject.toml", target)
 
 

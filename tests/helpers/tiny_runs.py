@@ -92,16 +92,16 @@ def goes_on_and_is_used(task, folder, capsys, *more):
     """Trains with dropout, in one piece and in two; evaluates again, predicts, samples, exports.
 
     Returns:
-        The record of the whole run. Its weights are those of the run in two pieces, bit for bit
+        The result of the whole run. Its weights are those of the run in two pieces, bit for bit
         if every kernel repeats.
     """
     drop = f"model.dropout={DROPOUT[task]}" if task in DROPOUT else ""
     given = words(task, drop, *more)
     whole = fit(folder / "whole", *given, "trainer.max_steps=4")
-    fit(folder / "parts", *given, "trainer.max_steps=2")
-    assert main(["fit", f"from={folder / 'parts'}", "trainer.max_steps=4"]) == 0
+    fit(folder / "resumed", *given, "trainer.max_steps=2")
+    assert main(["fit", f"from={folder / 'resumed'}", "trainer.max_steps=4"]) == 0
     close = {"rtol": 0.02, "atol": 0.02} if whole.get("unrepeatable") else {"rtol": 0, "atol": 0}
-    torch.testing.assert_close(weights(folder / "parts"), weights(folder / "whole"), **close)
+    torch.testing.assert_close(weights(folder / "resumed"), weights(folder / "whole"), **close)
     capsys.readouterr()
     assert main(["--json", "test", f"from={folder / 'whole'}"]) == 0
     again = json.loads(capsys.readouterr().out)["metrics"]

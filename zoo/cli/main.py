@@ -14,7 +14,7 @@ from zoo.cli.verbs import VERBS
 from zoo.config.compose import GENERAL
 from zoo.config.registry import GROUPS
 from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
-from zoo.system.console import settle, spare_caches
+from zoo.system.console import open_standard_streams, spare_caches
 
 LIGHT = ("list", "show")  # verbs that need no library's cache
 
@@ -116,5 +116,5 @@ def failed(error: Exception, argv: Sequence[str]) -> int:
 
 def entry() -> None:
     """Runs the installed command `zoo`, which `python -m zoo` is, too."""
-    settle()
+    open_standard_streams()
     sys.exit(main(sys.argv[1:]))

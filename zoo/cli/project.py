@@ -57,7 +57,7 @@ class Home:
         return ".".join(module.relative_to(self.base).with_suffix("").parts)
 
     def test(self, kind: str, name: str) -> Path:
-        """The file of a new test; in the zoo, folders of tests mirror those of the code."""
+        """The file of a new test; in the zoo, folders of tests are named as those of the code."""
         room = "" if self.package else self.module(kind, name).parent.relative_to(self.base)
         return self.root / "tests" / room / f"test_{name}_{kind}.py"
 

@@ -8,7 +8,12 @@ from typing import Any
 
 from zoo.config import registry
 from zoo.config.config import Config
-from zoo.config.limits import continue_limits, default_limits, settle_limits, settle_warmup
+from zoo.config.limits import (
+    clear_default_limit,
+    clear_other_warmup,
+    continue_limits,
+    default_limits,
+)
 from zoo.config.overrides import parse
 from zoo.config.presets import SLOTS, refuse_other_tasks, without_foreign
 from zoo.config.tree import flatten, refuse_code
@@ -87,13 +92,13 @@ def change(config: Config, values: dict[str, Any], where: str) -> None:
         elif key in known:
             *path, last = key.split(".")
             section: dict[str, Any] = tree
-            for part in path:
-                section = section[part]
+            for name in path:
+                section = section[name]
             section[last] = value
         else:
             near = having(config, key) or suggest(key, [*known, *registry.GROUPS, *GENERAL])
             raise ConfigError(f"unknown option {key}", where, near)
-    settle_warmup(config.sections["optimizer"], values)
+    clear_other_warmup(config.sections["optimizer"], values)
 
 
 def having(config: Config, key: str) -> str:
@@ -201,6 +206,8 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     if "from" in general:
         continue_limits(config.sections["trainer"], before, values)
     else:
-        settle_limits(config.sections["trainer"], default_limits(config.choices), values, source)
+        clear_default_limit(
+            config.sections["trainer"], default_limits(config.choices), values, source
+        )
     config.overrides = list(words)
     return config.check(), general

@@ -23,7 +23,7 @@ def default_limits(choices: Mapping[str, str]) -> Limits:
     return {**registry.options("trainer", choices["trainer"]), **task}
 
 
-def settle_limits(
+def clear_default_limit(
     trainer: dict[str, Any], before: Limits, named: Collection[str], file: Any = None
 ) -> None:
     """Clears, in `trainer`, a limit that is only a default where the other one was set.
@@ -55,13 +55,13 @@ def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[s
         before: the limits that the run had.
         named: keys of the command line.
     """
-    settle_limits(trainer, before, named)
+    clear_default_limit(trainer, before, named)
     dropped = [f"trainer.{key}={before[key]}" for key in LIMITS if before[key] and not trainer[key]]
     if dropped and os.environ.get("LOCAL_RANK", "0") == "0":
         say(f"{dropped[0]} of the run no longer holds")
 
 
-def settle_warmup(optimizer: dict[str, Any], changes: Mapping[str, Any]) -> None:
+def clear_other_warmup(optimizer: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Clears, in `optimizer`, one length of warm-up where only the other one is set.
 
     Args:

@@ -96,7 +96,7 @@ def words(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return [word for word in inner if isinstance(word, str)]
     wrapped = get_origin(annotation) in (Union, UnionType, Annotated)
-    return [word for part in inner for word in words(part)] if wrapped else []
+    return [word for each in inner for word in words(each)] if wrapped else []
 
 
 def as_word(value: Any) -> str:

@@ -190,9 +190,9 @@ def factory(group: str, name: str, values: Options) -> Callable[..., Any]:
     """
     target, checked = resolve(group, name), check(group, name, values)
 
-    def make(*args: Any, **facts: Any) -> Any:
+    def make(*args: Any, **kwargs: Any) -> Any:
         try:
-            return target(*args, **facts, **checked)
+            return target(*args, **kwargs, **checked)
         except ValueError as error:
             hint = f"see: python -m zoo list {group}"
             raise ConfigError(str(error), f"{group}={name}", hint) from None

@@ -48,9 +48,9 @@ class Dense(HistoryConnection):
     def map(self, fn: TensorFunction, state: History) -> History:
         axis, width = self.site.axis, self.site.width
 
-        def mapped(part: Tensor) -> Tensor:
-            missing = (0, 0) * (-axis - 1) + (0, width - part.shape[axis])
-            return fn(F.pad(part, missing)).narrow(axis, 0, part.shape[axis])
+        def mapped(chunk: Tensor) -> Tensor:
+            missing = (0, 0) * (-axis - 1) + (0, width - chunk.shape[axis])
+            return fn(F.pad(chunk, missing)).narrow(axis, 0, chunk.shape[axis])
 
         (first, *grown), x = state
         size = min(width, self.site.written)

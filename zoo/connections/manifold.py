@@ -52,7 +52,7 @@ class ManifoldHyper(Streams):
         Sinkhorn starts from and in a transposition; here the paper's form is taken: exp, factor 2,
         A not transposed, rows last. Any A with row sums 1 is the identity on equal streams, so the
         start is exactly residual; off the diagonal A~ = -5 keeps A near the identity and its
-        gradient alive, and unequal r let the streams part. They are closed by their mean.
+        gradient alive, and unequal r let the streams differ. They are closed by their mean.
 
     Args:
         site: where it sits on the stream.

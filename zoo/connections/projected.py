@@ -1,4 +1,4 @@
-"""Rules that add a part of the branch, or mix channels of stream and branch."""
+"""Rules that add a component of the branch, or mix channels of stream and branch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.connection import Connection, Pointwise, Site, TensorFunction
 
 
 class Orthogonal(Connection):
-    r"""Adds only the part of the branch that is orthogonal to the stream.
+    r"""Adds only the component of the branch that is orthogonal to the stream.
 
     Equation: x' = x + y - (x . y / (x . x + e)) x, y = F(x)
     State: one tensor.
@@ -51,7 +51,7 @@ class Delta(Connection):
     Equation: x' = x + b k (v - k . x), k = F(x) / |F(x)|, b = 2 sigmoid(w_b . x + c_b),
         v = 4 sigmoid(w_v . x + c_v); b = 1 and v = 2 at the start
     State: one tensor (the vector form, one value channel).
-    Start: other (the part along k is replaced by 2 k).
+    Start: other (the component along k is replaced by 2 k).
     Cost: 2 C + 2 parameters a site.
     Source: Zhang et al. 2026, arXiv:2601.00417, eq. 2.2 to 2.5. The short convolution of the
         reference code is left out: a connection acts on each position alone.

@@ -121,8 +121,8 @@ class UNet(nn.Module):
         layers.append(
             self.placement.chain([self.second(width)], [width] * 2, self.make_norm, self.activation)
         )
-        settled = self.placement.after_write(self.activation)
-        return nn.Sequential(*layers, *([settled] if settled else []))
+        last = self.placement.after_write(self.activation)
+        return nn.Sequential(*layers, *([last] if last else []))
 
     def second(self, width: int) -> nn.Module:
         """The second convolution of a branch."""
@@ -142,9 +142,9 @@ class UNet(nn.Module):
         if number == self.depth:
             return enter
         below = self.widths[number + 1]
-        parts: dict[str, nn.Module] = {"down": nn.MaxPool2d(2)}
-        parts["net"] = self.level(number + 1, width, index)
-        parts["up"] = (
+        inner: dict[str, nn.Module] = {"down": nn.MaxPool2d(2)}
+        inner["net"] = self.level(number + 1, width, index)
+        inner["up"] = (
             UpConv(below, width)
             if self.up == "conv"
             else nn.Sequential(nn.Upsample(scale_factor=2), Conv(below, width, 3, bias=True))
@@ -152,7 +152,7 @@ class UNet(nn.Module):
         rule = self.long if number in self.long_at else Plain
         site = long_site(rule, width, width, number, self.depth)
         leave = self.stack(width, width, site.gives - width, self.blocks, index)
-        return Level(enter, nn.Sequential(OrderedDict(parts)), leave, site)
+        return Level(enter, nn.Sequential(OrderedDict(inner)), leave, site)
 
     def stack(self, ins: int, out: int, extra: int, length: int, index: Iterator[int]) -> Stack:
         """A stack of branches of one level.

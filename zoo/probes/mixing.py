@@ -61,7 +61,7 @@ def net_mixing(model: nn.Module) -> Tensor | None:
     body = getattr(model, "body", model)
     stacks = [module for module in body.modules() if isinstance(module, Stack)]
     levels = [module for module in body.modules() if isinstance(module, Level)]
-    sites = [site for stack in stacks for site in stack.sites]
+    sites = [connection for stack in stacks for connection in stack.sites]
     if not sites or not all(rule.linear for rule in [*sites, *(level.site for level in levels)]):
         return None
     walk = Walk(len(sites), next(model.parameters()).device)

@@ -47,7 +47,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def mixing_figure(matrices: Mapping[str, Tensor], columns: int = 4) -> Figure:
-    """A figure of mixing matrices side by side: row = input of a branch, column = its part.
+    """A figure of mixing matrices side by side: row = input of a branch, column = a term of it.
 
     `y_0` is the embedding, `y_j` the output of branch j - 1; `x_l` is the input of branch l.
     """
@@ -113,7 +113,7 @@ def rules_figure(length: int = 8) -> Figure:
             options["dynamic"] = False
         connect = registry.factory("connection", name, options)
         sites = [connect(site) for site in Site.line(4, length)]
-        if all(site.linear for site in sites):
+        if all(connection.linear for connection in sites):
             matrices[name] = mixing(sites)
     return mixing_figure(together(matrices))
 

@@ -57,7 +57,7 @@ class OneLine(logging.Formatter):
         return super().formatMessage(record)
 
 
-def settle() -> None:
+def open_standard_streams() -> None:
     """Opens all three standard streams, whatever the process was started with.
 
     A closed one is opened on the null device, before another file takes its number. Letters that

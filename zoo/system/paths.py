@@ -33,13 +33,13 @@ def expanded(path: str, where: str) -> str:
     return whole
 
 
-def user_folder(kind: str, *parts: str) -> str | None:
+def user_folder(kind: str, *names: str) -> str | None:
     """A path in one of the user's `USUAL` folders; None where the home folder is unknown.
 
     Args:
         kind: a key of `USUAL`.
-        parts: names below that folder.
+        names: of the folders below it.
     """
     variable, usual = USUAL[kind]
-    path = os.path.expanduser(os.path.join(os.environ.get(variable) or usual, *parts))
+    path = os.path.expanduser(os.path.join(os.environ.get(variable) or usual, *names))
     return None if path.startswith("~") else path

@@ -89,9 +89,9 @@ class Graph:
     def digest(self) -> str:
         """The SHA-256 of features, edges, labels and parts."""
         digest = hashlib.sha256()
-        for part in (self.x, self.edge_index, self.y, *self.parts.values()):
-            digest.update(f"{tuple(part.shape)}{part.dtype}".encode())
-            digest.update(part.contiguous().numpy().tobytes())
+        for tensor in (self.x, self.edge_index, self.y, *self.parts.values()):
+            digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def checked(self) -> Graph:

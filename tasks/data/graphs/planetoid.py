@@ -21,7 +21,7 @@ from tasks.data.graphs.dataset import Graph
 from tasks.data.raw import downloaded, verified
 from zoo.errors import DataError
 
-PARTS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
+ENDINGS = ("x", "tx", "allx", "y", "ty", "ally", "graph", "test.index")
 SPELLING = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
 rebuild = np.empty(0).__reduce__()[0]  # how numpy unpickles an array
 ALLOWED: dict[tuple[str, str], Any] = {
@@ -91,36 +91,36 @@ class Planetoid:
     def load(self) -> Graph:
         """Reads the graph of the raw files."""
         folder = self.folder()
-        parts = {part: read_raw(folder / f"ind.{self.name}.{part}") for part in PARTS}
+        contents = {end: read_raw(folder / f"ind.{self.name}.{end}") for end in ENDINGS}
         try:
-            return self.assemble(parts, str(folder))
+            return self.assemble(contents, str(folder))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"the raw files do not fit together ({error})", str(folder), "copy them again"
             ) from error
 
-    def assemble(self, parts: dict[str, Any], where: str) -> Graph:
+    def assemble(self, contents: dict[str, Any], where: str) -> Graph:
         """The graph of the contents of the raw files.
 
         Test rows go where the test index says; rows that no file gives stay zero.
 
         Args:
-            parts: the content of each file by the end of its name.
+            contents: of each file by the end of its name.
             where: their folder, for messages.
         """
-        index, rows = torch.from_numpy(parts["test.index"]), parts["allx"].shape[0]
+        index, rows = torch.from_numpy(contents["test.index"]), contents["allx"].shape[0]
         nodes = max(int(index.max()) + 1, rows + index.numel())
-        x = torch.zeros(nodes, parts["allx"].shape[1])
+        x = torch.zeros(nodes, contents["allx"].shape[1])
         y = torch.zeros(nodes, dtype=torch.long)
-        x[:rows] = dense(parts["allx"])
-        y[:rows] = torch.from_numpy(np.asarray(parts["ally"])).argmax(1)
-        x[index] = dense(parts["tx"])
-        y[index] = torch.from_numpy(np.asarray(parts["ty"])).argmax(1)
-        links = parts["graph"].items()
+        x[:rows] = dense(contents["allx"])
+        y[:rows] = torch.from_numpy(np.asarray(contents["ally"])).argmax(1)
+        x[index] = dense(contents["tx"])
+        y[index] = torch.from_numpy(np.asarray(contents["ty"])).argmax(1)
+        links = contents["graph"].items()
         pairs = {(s, t) for s, targets in links for t in targets if s != t}
         both = sorted(pairs | {(t, s) for s, t in pairs})
         edge_index = torch.tensor(both, dtype=torch.long).reshape(-1, 2).T.contiguous()
-        train = torch.arange(parts["y"].shape[0])
+        train = torch.arange(contents["y"].shape[0])
         val = torch.arange(len(train), len(train) + 500)
         x = x / x.sum(1, keepdim=True).clamp(min=1)
         return Graph(x, edge_index, y, train, val, index.sort().values, where).checked()

@@ -19,7 +19,7 @@ class Augment:
     Args:
         crop: black pixels that are added at every side before a random window of the old size is
             cut out.
-        flip: mirror an image left to right, or not, with equal chances.
+        flip: whether images are flipped left to right, each with a chance of one half.
         cutout: side of a random square that is set to the mean (DeVries and Taylor 2017,
             arXiv:1708.04552), 0 for none.
         mixup: parameter of the Beta distribution of the share of another image (Zhang et al. 2018,
@@ -34,7 +34,7 @@ class Augment:
     mixup: float = 0.0
     cutmix: float = 0.0
 
-    def draw(self, seed: int, number: int, size: int, height: int, width: int) -> Draws:
+    def draw(self, seed: int, number: int, size: int, height: int, width: int) -> ImageDraws:
         """The random choices for one batch.
 
         Args:
@@ -59,9 +59,9 @@ class Augment:
         box = None
         if alpha and not mixes:
             box, share = cut_box(rng, share, height, width)
-        return Draws(window, flipped, hole, partner, float(share), box)
+        return ImageDraws(window, flipped, hole, partner, float(share), box)
 
-    def crop_and_flip(self, images: Tensor, draws: Draws, which: Tensor) -> Tensor:
+    def crop_and_flip(self, images: Tensor, draws: ImageDraws, which: Tensor) -> Tensor:
         """The images cropped and flipped, `[n, C, H, W]`.
 
         Args:
@@ -82,7 +82,7 @@ class Augment:
         batch = torch.arange(len(images), device=device)[:, None, None]
         return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
-    def blank_square(self, images: Tensor, draws: Draws, which: Tensor) -> Tensor:
+    def blank_square(self, images: Tensor, draws: ImageDraws, which: Tensor) -> Tensor:
         """Normalised images `[n, C, H, W]` with a square set to zero, which is their mean.
 
         Arguments are those of `crop_and_flip`.
@@ -99,12 +99,12 @@ class Augment:
 
 
 @dataclass
-class Draws:
+class ImageDraws:
     """The random choices of one batch.
 
     Args:
         window: `[2, B]` long, top and left of the crop.
-        flipped: `[B]` bool, whether an image is mirrored.
+        flipped: `[B]` bool, whether an image is flipped.
         hole: `[2, B]` long, centre of the cutout.
         partner: `[B]` long, the position of the image that is mixed into each.
         share: of the image itself in the mixture; 1: nothing is mixed.

@@ -67,7 +67,7 @@ class Cells:
                 some = min(AT_ONCE, count - first)
                 drawn.append(colony(rng, some, self.size, self.noise))
         images, masks = (
-            torch.from_numpy(np.concatenate(part)) for part in zip(*drawn, strict=True)
+            torch.from_numpy(np.concatenate(batches)) for batches in zip(*drawn, strict=True)
         )
         train, val, test = torch.arange(len(images)).split([*self.counts.values()])
         mean, std = channel_statistics(images, train)

@@ -90,7 +90,7 @@ def as_classes(
         Masks `[N, H, W]` uint8 of classes and `UNLABELLED`, and the names.
     """
     if labelled is None and names is None:
-        counts = sum(torch.bincount(part.flatten(), minlength=256) for part in values.split(64))
+        counts = sum(torch.bincount(chunk.flatten(), minlength=256) for chunk in values.split(64))
         present = [
             v for v in torch.as_tensor(counts).nonzero().flatten().tolist() if v not in ignored
         ]
@@ -108,12 +108,12 @@ def as_classes(
     table[list(ignored)] = UNLABELLED
     masks = torch.empty_like(values)
     for first in range(0, len(values), 64):
-        part = table[values[first : first + 64].long()]
-        wrong = (part < 0).flatten(1).any(1)
+        classes = table[values[first : first + 64].long()]
+        wrong = (classes < 0).flatten(1).any(1)
         if wrong.any():
             number = first + int(wrong.nonzero()[0])
-            strange = values[number][part[number - first] < 0].unique().tolist()
+            strange = values[number][classes[number - first] < 0].unique().tolist()
             what = f"{images[number]} has a mask with {strange[:MANY]}, no class"
             raise DataError(what, where, "give data.classes, data.values or data.ignore")
-        masks[first : first + 64] = part.to(torch.uint8)
+        masks[first : first + 64] = classes.to(torch.uint8)
     return masks, tuple(names or map(str, labelled))

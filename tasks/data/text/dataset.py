@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from tasks.data.phrases import counted, sized_parts
+from tasks.data.splits import PARTS
 from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
 from zoo.seeding import generator
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(eq=False)

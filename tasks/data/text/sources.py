@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
 from tasks.data.shares import Share
+from tasks.data.splits import PARTS
 from tasks.data.text.dataset import Text
 from tasks.data.text.text_stream import character_start, part_starts, read_rows, read_text
 from tasks.data.text.tokenize import Chunks, tokenised
@@ -136,6 +137,4 @@ class TextFile:
         if lost or not first:
             what = f"{len(rows)} rows are too few for a share that is for {' and '.join(missing)}"
             raise DataError(what, self.path, "name other splits, or give a file")
-        return {
-            part: partial(read_rows, rows_of[part], column) for part in ("train", "val", "test")
-        }
+        return {part: partial(read_rows, rows_of[part], column) for part in PARTS}

@@ -27,8 +27,8 @@ def make(**options):
     whole = images.expand(-1, -1, 8, 8).contiguous()
     data = ImageSet(whole, labels, *parts, names, zero, one, "here", batch_size=8)
 
-    def make_model(**facts):
-        return CNN(connect=Residual, norm_placement=NoNorm(), depth=8, width=[8], **facts)
+    def make_model(**model_args):
+        return CNN(connect=Residual, norm_placement=NoNorm(), depth=8, width=[8], **model_args)
 
     task = ImageClassification(make_model, data, SGD(), 0, **options)
     redraw(task.model, 0)

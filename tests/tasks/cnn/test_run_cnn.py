@@ -30,11 +30,11 @@ def run(tmp_path_factory):
 
 
 def test_a_run_and_its_figures(run):
-    folder, record = run
+    folder, result = run
     names = {"curves", "stream_rms", "mixing", "confusion", "mistakes", "samples"}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
-    assert len(record["curves"]["stream_rms"]) == 4
-    assert record["data"] == "digits"
+    assert len(result["curves"]["stream_rms"]) == 4
+    assert result["data"] == "digits"
 
 
 def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys):
@@ -43,7 +43,7 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
 
     from tasks.data.images.digits import Digits
 
-    folder, record = run
+    folder, result = run
     shutil.copytree(folder, tmp_path / "run")
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace("accelerator: cpu", "accelerator: gpu"))
@@ -63,7 +63,7 @@ def test_labels_of_test_images_are_those_that_were_counted(run, tmp_path, capsys
         for row in report["labels"]
     ]
     assert len(hits) == len(data.test)
-    assert sum(hits) / len(hits) == pytest.approx(record["metrics"]["test/accuracy"])
+    assert sum(hits) / len(hits) == pytest.approx(result["metrics"]["test/accuracy"])
     table = (tmp_path / "run" / "predictions" / "labels.csv").read_text().splitlines()
     assert table[0] == "image,label,probability"
     assert len(table) == len(hits) + 1
@@ -88,8 +88,8 @@ def test_the_net_trains_in_training_mode(run):
     ],
 )
 def test_options_train(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_features_of_a_node_sum_to_one():
     known[7] = 0
     index = np.array([523, 520, 525, 521])
     answers = np.eye(2, dtype=int)[rng.integers(0, 2, 524)]
-    parts = {
+    contents = {
         "allx": scipy.sparse.csr_matrix(known),
         "tx": scipy.sparse.csr_matrix(held),
         "ally": answers[:520],
@@ -71,7 +71,7 @@ def test_features_of_a_node_sum_to_one():
         "graph": {0: [1, 0], 523: [2]},
         "test.index": index,
     }
-    graph = Planetoid().assemble(parts, "here")
+    graph = Planetoid().assemble(contents, "here")
     expected = np.zeros((526, 6))
     expected[:520], expected[index] = known, held
     expected /= np.maximum(expected.sum(1, keepdims=True), 1)

@@ -16,7 +16,7 @@ from small_site import FAULTS, PAGE, Hub, Site, served, sha256, whole
 
 from tasks.data import raw
 from tasks.data.graphs.geom import Actor, WebKB
-from tasks.data.graphs.planetoid import PARTS, Planetoid
+from tasks.data.graphs.planetoid import ENDINGS, Planetoid
 from zoo.cli.main import main
 from zoo.errors import DataError
 
@@ -51,7 +51,7 @@ def sets(tmp_path):
     citations(tmp_path / "own", 0)
     webkb(tmp_path / "own", 0)
     places = {
-        "cora": [tmp_path / "own" / f"ind.cora.{part}" for part in PARTS],
+        "cora": [tmp_path / "own" / f"ind.cora.{end}" for end in ENDINGS],
         "texas": sorted((tmp_path / "own" / "texas" / "raw").iterdir()),
         "actor": sorted((tmp_path / "own" / "actor" / "raw").iterdir()),
     }
@@ -167,7 +167,7 @@ def test_of_processes_that_fetch_at_once_one_does_and_the_others_wait(site, sets
         site.gate.set()
         assert [process.wait(60) for process in processes] == [0, 0]
     assert site.asked == list(sets["cora"])
-    assert names_in(tmp_path / "raw") == sorted(f"ind.cora.{part}" for part in PARTS)
+    assert names_in(tmp_path / "raw") == sorted(f"ind.cora.{end}" for end in ENDINGS)
 
 
 def test_all_files_of_the_loaders_are_known(planetoid):

@@ -126,9 +126,9 @@ def test_a_run_begins_with_what_was_read(folder, tmp_path, capsys):
         "1 image of the test part is also in train (test/a/copy.png = train/a/1.png)",
     ]
     assert others[:3] == [f"zoo: {note}" for note in notes]
-    record = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert record["skipped"] == 1
-    assert record["data_notes"] == notes
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["skipped"] == 1
+    assert result["data_notes"] == notes
     log = (tmp_path / "run" / "log.txt").read_text()
     assert all(text in log for text in (first.removeprefix("zoo: "), *notes))
     assert main(["test", f"from={tmp_path / 'run'}"]) == 0

@@ -39,18 +39,18 @@ def run(tmp_path_factory):
 
 
 def test_a_run_and_its_figures(run):
-    folder, record = run
+    folder, result = run
     names = {"curves", "mixing", "samples", "data", "samples_000003", "samples_000006"}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
-    metrics = record["metrics"]
+    metrics = result["metrics"]
     bands = [metrics[f"val/mse/{name}"] for name in ("low", "middle", "high")]
     assert min(bands) <= metrics["val/loss"] <= max(bands)
     real, samples, noise = (
         metrics[f"samples/frechet{name}"] for name in ("_train_against_test", "", "_noise")
     )
     assert 0 < real < min(samples, noise)
-    assert record["primary"]["name"] == "test/loss"
-    assert record["primary"]["higher_is_better"] is False
+    assert result["primary"]["name"] == "test/loss"
+    assert result["primary"]["higher_is_better"] is False
 
 
 def test_samples_follow_from_their_seed(run, capsys):
@@ -112,31 +112,31 @@ def test_the_export_is_a_pipeline_of_diffusers(run, capsys, monkeypatch):
 def test_continuation_sees_the_same_noise_and_averages(tmp_path, capsys):
     words = ["model.dropout=0.2", "model.conditional=true", "trainer.ema=0.9", "task.flip=true"]
     fit(tmp_path / "whole", *words)
-    fit(tmp_path / "parts", *words, "trainer.max_steps=3")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=6"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "parts")[-1]
+    fit(tmp_path / "resumed", *words, "trainer.max_steps=3")
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=6"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "resumed")[-1]
 
 
 @pytest.mark.usefixtures("shrunk")
 @pytest.mark.parametrize("step", [3, 6])
 def test_continuation_after_a_kill_has_every_average(step, tmp_path, monkeypatch, capsys):
     """From a checkpoint that was written on the way or after all steps, as after SIGKILL."""
-    parts = tmp_path / "parts"
+    resumed = tmp_path / "resumed"
 
     def save(content, path, kept):
         save_checkpoint(content, path, kept)
         if content.get("global_step") == step:
-            shutil.copytree(tmp_path / "whole", parts, dirs_exist_ok=True)
+            shutil.copytree(tmp_path / "whole", resumed, dirs_exist_ok=True)
 
     monkeypatch.setattr(checkpoints, "save_checkpoint", save)
     words = ["trainer.ema=0.9", "trainer.save_minutes=1e-9", "trainer.log_every=1"]
     fit(tmp_path / "whole", *words)
-    assert main(["fit", f"from={parts}"]) == 0
-    whole, again = weights(tmp_path / "whole"), weights(parts)
+    assert main(["fit", f"from={resumed}"]) == 0
+    whole, again = weights(tmp_path / "whole"), weights(resumed)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
-    results = [RunFolder(folder).result()["metrics"] for folder in (tmp_path / "whole", parts)]
+    results = [RunFolder(folder).result()["metrics"] for folder in (tmp_path / "whole", resumed)]
     assert results[0] == results[1]
 
 
@@ -156,8 +156,8 @@ def test_samples_on_the_way_come_at_the_next_validation(tmp_path, capsys):
     ],
 )
 def test_options_train(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
 
 
 @pytest.mark.usefixtures("shrunk")

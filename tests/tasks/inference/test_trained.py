@@ -57,7 +57,7 @@ def test_weights_are_those_of_the_checkpoint(place, task, weights):
     assert torch.equal(torch.get_rng_state(), state)
     assert not net.module.training
     assert net.task == task
-    assert net.record["status"] == "done"
+    assert net.result["status"] == "done"
     saved = place / "runs" / task / "checkpoints"
     content = torch.load(saved / f"{weights}.ckpt", weights_only=True)
     expected = content["weights"] if weights == "best" else content["state_dict"]
@@ -77,7 +77,7 @@ def test_labels_of_the_test_part_are_those_that_were_counted(place):
     shares = net(images)
     assert torch.allclose(shares.sum(1), torch.ones(len(images)))
     accuracy = (shares.argmax(1) == data.labels[data.test]).float().mean().item()
-    assert accuracy == pytest.approx(net.record["metrics"]["test/accuracy"])
+    assert accuracy == pytest.approx(net.result["metrics"]["test/accuracy"])
     by_hand = net.module(*net.prepare(images[:5]))
     assert by_hand.requires_grad
     torch.testing.assert_close(by_hand.detach().softmax(1), shares[:5])
@@ -124,7 +124,7 @@ def test_nodes_of_the_own_graph_and_of_another_one(place, tmp_path, capsys):
     options = net.config["data"]
     graph = CSBM(**options).load()
     accuracy = (net().argmax(1) == graph.y)[graph.test].float().mean().item()
-    assert accuracy == pytest.approx(net.record["metrics"]["test/accuracy"])
+    assert accuracy == pytest.approx(net.result["metrics"]["test/accuracy"])
     torch.testing.assert_close(net(graph), net())
     assert net.classes == ("0", "1")
     other = CSBM(**options | {"nodes": 30, "train": 5, "val": 5, "seed": 1}).load()
@@ -200,4 +200,4 @@ def test_a_run_of_before_is_used_with_its_data(place, tmp_path):
     del content["outline"]
     torch.save(content, old.checkpoints / "last.ckpt")
     torch.testing.assert_close(zoo.load(tmp_path)(), load(place, "gnn")())
-    assert zoo.load(tmp_path).record == {}
+    assert zoo.load(tmp_path).result == {}

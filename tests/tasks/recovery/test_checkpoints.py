@@ -149,13 +149,13 @@ def test_no_code_runs_and_no_address_is_followed(run, tmp_path, capsys):
 
 
 def test_after_damage_a_run_goes_on_as_if_there_were_none(runs, run, capsys):
-    whole, parts = run("gnn"), runs / "parts"
-    given = words("gnn", "trainer.save_minutes=0", f"run.dir={parts}")
+    whole, resumed = run("gnn"), runs / "resumed"
+    given = words("gnn", "trainer.save_minutes=0", f"run.dir={resumed}")
     assert main(["fit", *given, "trainer.max_steps=3"]) == 0
-    flipped(parts / "checkpoints" / "last.ckpt")
-    assert main(["fit", f"from={parts}", "trainer.max_steps=4"]) == 0
-    assert rows(parts) == rows(whole)
-    torch.testing.assert_close(weights(parts), weights(whole), rtol=0, atol=0)
+    flipped(resumed / "checkpoints" / "last.ckpt")
+    assert main(["fit", f"from={resumed}", "trainer.max_steps=4"]) == 0
+    assert rows(resumed) == rows(whole)
+    torch.testing.assert_close(weights(resumed), weights(whole), rtol=0, atol=0)
 
 
 def test_a_good_checkpoint_stays_when_the_run_goes_on_from_it(run, capsys):
@@ -216,10 +216,10 @@ def test_safetensors_are_the_weights_of_the_model(name, task, run):
     for key, value in zoo.load(folder, weights=name, device="cpu").module.state_dict().items():
         assert torch.equal(found[key], value), key
     with safe_open(path, "pt") as file:
-        facts = json.loads(file.metadata()["zoo"])
-    record = RunFolder(folder).result()
-    assert facts["step"] == record["steps" if name == "last" else "best_step"]
-    assert (facts["task"], facts["depth"]) == (task, record["depth"])
+        metadata = json.loads(file.metadata()["zoo"])
+    result = RunFolder(folder).result()
+    assert metadata["step"] == result["steps" if name == "last" else "best_step"]
+    assert (metadata["task"], metadata["depth"]) == (task, result["depth"])
 
 
 def test_a_run_without_a_checkpoint_starts_again_by_both_commands(tmp_path, capsys):

@@ -59,9 +59,9 @@ def test_every_file_is_that_of_the_whole_run(name, often):
 def test_a_run_that_patience_ended_ends_there_again(tmp_path):
     more = "trainer.patience=4 trainer.validate_every=2 trainer.max_steps=60 optimizer.lr=0.3"
     run = whole(given("gnn", 0, more), tmp_path)
-    record = json.loads((run / "result.json").read_text())
-    last = record["steps"]
-    assert record["best_step"] + 4 == last < 60
+    result = json.loads((run / "result.json").read_text())
+    last = result["steps"]
+    assert result["best_step"] + 4 == last < 60
     blows = [Blow("step", last - 1, True), Blow("evaluation"), Blow("weights")]
     assert len(chain(given("gnn", 0, more), tmp_path, blows)) == 4
     assert unequal(tmp_path) == []

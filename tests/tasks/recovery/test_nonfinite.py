@@ -84,10 +84,10 @@ def test_a_run_that_diverges_names_step_batch_and_place_and_keeps_its_checkpoint
     clip, planted, tmp_path, capsys
 ):
     planted({7: NAN})
-    record = fit(tmp_path / "run", clip, "trainer.save_minutes=0", code=4)
+    result = fit(tmp_path / "run", clip, "trainer.save_minutes=0", code=4)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert "train/loss is not finite at step 7, batch 7: first in the loss" in line
-    assert record["status"] == "diverged"
+    assert result["status"] == "diverged"
     kept = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert kept["global_step"] == 6
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
@@ -165,14 +165,14 @@ def test_a_step_left_out_is_a_step_that_never_was(
     if device:
         on_the_device(monkeypatch)
     planted({1: NAN, 8: NAN, 9: float("inf")})
-    record = fit(tmp_path / "skipped", *given)
-    assert record["status"] == "done"
-    assert [(event["step"], event["kind"]) for event in record["events"]] == [
+    result = fit(tmp_path / "skipped", *given)
+    assert result["status"] == "done"
+    assert [(event["step"], event["kind"]) for event in result["events"]] == [
         (1, "skip"),
         (8, "skip"),
         (9, "skip"),
     ]
-    assert record["lost_steps"] == 3
+    assert result["lost_steps"] == 3
     rows = list(RunFolder(tmp_path / "skipped").rows())
     assert [row["step"] for row in rows if row.get("train/loss", 0) is None] == [8]
     planted({})
@@ -214,8 +214,8 @@ def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypa
         return x * (NAN if number == 5 else 1.0), *rest
 
     monkeypatch.setattr(ImageClassification, "inputs", poisoned)
-    record = fit(tmp_path / "run", "trainer.on_nonfinite=skip", "trainer.ema=0.9")
-    assert record["status"] == "done"
+    result = fit(tmp_path / "run", "trainer.on_nonfinite=skip", "trainer.ema=0.9")
+    assert result["status"] == "done"
     assert all(value.isfinite().all() for value in weights(tmp_path / "run").values())
 
 
@@ -223,8 +223,8 @@ def test_running_statistics_forget_a_batch_that_is_not_finite(tmp_path, monkeypa
 def test_lost_steps_are_bounded(planted, tmp_path, capsys):
     planted(dict.fromkeys((4, 6, 8), NAN))
     given = ["trainer.on_nonfinite=skip", "trainer.nonfinite_limit=2"]
-    record = fit(tmp_path / "run", *given, code=4)
-    assert record["lost_steps"] == 3
+    result = fit(tmp_path / "run", *given, code=4)
+    assert result["lost_steps"] == 3
     assert "at step 8, batch 8" in capsys.readouterr().err
 
 
@@ -235,9 +235,9 @@ def test_a_run_returns_to_its_last_validation_and_goes_on_behind_the_lost_batch(
     """It is the run whose batches 7 to 9 were never there."""
     given = ["trainer.on_nonfinite=rollback", "trainer.ema=0.9", "trainer.validate_every=6"]
     planted({9: NAN})
-    record = fit(tmp_path / "run", *given)
-    assert record["status"] == "done"
-    (event,) = record["events"]
+    result = fit(tmp_path / "run", *given)
+    assert result["status"] == "done"
+    (event,) = result["events"]
     assert event == {"step": 9, "kind": "rollback", "value": None, "to": 6, "batches": [7, 9]}
     assert (tmp_path / "run" / "log.txt").read_text().count(" parameters, ") == 1
     assert list((tmp_path / "run" / "checkpoints").glob("rollback.ckpt"))
@@ -269,15 +269,15 @@ def test_a_run_that_returned_and_was_interrupted_is_the_run(when, planted, tmp_p
             os.kill(os.getpid(), signal.SIGTERM)
 
     planted({9: NAN}, interrupt)
-    fit(tmp_path / "parts", *given, code=143)
-    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
-    assert same(tmp_path / "whole", tmp_path / "parts")
-    assert without_times(tmp_path / "whole") == without_times(tmp_path / "parts")
-    whole, parts = (RunFolder(tmp_path / name).result() for name in ("whole", "parts"))
-    assert whole["events"] == parts["events"]
+    fit(tmp_path / "resumed", *given, code=143)
+    assert main(["fit", f"from={tmp_path / 'resumed'}"]) == 0
+    assert same(tmp_path / "whole", tmp_path / "resumed")
+    assert without_times(tmp_path / "whole") == without_times(tmp_path / "resumed")
+    whole, resumed = (RunFolder(tmp_path / name).result() for name in ("whole", "resumed"))
+    assert whole["events"] == resumed["events"]
     names = ["last.ckpt", "best.ckpt", "rollback.ckpt"]
     for name in names:
-        one, other = (tmp_path / run / "checkpoints" / name for run in ("whole", "parts"))
+        one, other = (tmp_path / run / "checkpoints" / name for run in ("whole", "resumed"))
         assert one.read_bytes() == other.read_bytes()
 
 
@@ -287,19 +287,19 @@ def test_a_run_that_diverged_goes_on_by_another_policy(policy, planted, tmp_path
     planted({9: NAN})
     fit(tmp_path / "run", "trainer.save_minutes=0 trainer.validate_every=6", code=4)
     assert main(["fit", f"from={tmp_path / 'run'}", f"trainer.on_nonfinite={policy}"]) == 0
-    record = RunFolder(tmp_path / "run").result()
-    (event,) = record["events"]
-    assert (record["status"], event["step"], event.get("to", 8)) == ("done", 9, 8)
+    result = RunFolder(tmp_path / "run").result()
+    (event,) = result["events"]
+    assert (result["status"], event["step"], event.get("to", 8)) == ("done", 9, 8)
 
 
 @pytest.mark.fault(25)
 def test_a_loss_far_above_the_usual_is_recorded(planted, tmp_path, capsys):
     planted({14: 100.0})
-    record = fit(tmp_path / "run")
-    (event,) = record["events"]
+    result = fit(tmp_path / "run")
+    (event,) = result["events"]
     assert (event["step"], event["kind"]) == (14, "spike")
     assert event["value"] > 10 * event["median"]
-    assert record["status"] == "done"
+    assert result["status"] == "done"
     assert "at step 14" in capsys.readouterr().err
 
 
@@ -327,14 +327,14 @@ def fp16(request, monkeypatch):
 def test_a_run_in_fp16_that_makes_no_step_has_diverged(clip, fp16, steep, tmp_path, capsys):
     """The scaler would leave out every step of a finite loss and end with the weights it had."""
     steep(range(1, 99))
-    record = fit(tmp_path / "run", *fp16, clip, code=4)
+    result = fit(tmp_path / "run", *fp16, clip, code=4)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     step = 18 if "trainer.accelerator=gpu" in fp16 else 17  # on a GPU each second one is looked at
     said = f"the gradient, scaled by {2.0 ** (16 - step):g} for fp16, is not finite at step {step}"
     assert f"{said}, batch {step}" in line
     assert "trainer.precision=bf16-mixed" in line
-    assert record["status"] == "diverged"
-    assert said in record["reason"]
+    assert result["status"] == "diverged"
+    assert said in result["reason"]
 
 
 @pytest.mark.parametrize("lost", [5, 4])
@@ -359,21 +359,21 @@ def test_a_scale_below_1_that_grows_again_is_no_news(fp16, steep, tmp_path, monk
 def test_a_scale_that_fp16_finds_is_no_news(fp16, steep, tmp_path):
     """Steps are left out until the scale fits; a last one as well."""
     steep({1, 2, 3, 4, 20})
-    record = fit(tmp_path / "run", *fp16)
-    assert (record["status"], record["lost_steps"], record["events"]) == ("done", 0, [])
+    result = fit(tmp_path / "run", *fp16)
+    assert (result["status"], result["lost_steps"], result["events"]) == ("done", 0, [])
 
 
 @pytest.mark.parametrize("policy", ["skip", "rollback"])
 def test_a_scale_that_is_used_up_follows_the_policy(policy, fp16, steep, tmp_path):
     steep(range(1, 19))
-    record = fit(tmp_path / "run", *fp16, f"trainer.on_nonfinite={policy}")
-    assert record["status"] == "done"
-    assert {event["kind"] for event in record["events"]} == {policy}
-    assert record["events"][0]["step"] in (17, 18)
+    result = fit(tmp_path / "run", *fp16, f"trainer.on_nonfinite={policy}")
+    assert result["status"] == "done"
+    assert {event["kind"] for event in result["events"]} == {policy}
+    assert result["events"][0]["step"] in (17, 18)
     steep(range(1, 999))
     limit = "trainer.nonfinite_limit=2"
-    record = fit(tmp_path / "never", *fp16, f"trainer.on_nonfinite={policy}", limit, code=4)
-    assert (record["status"], record["lost_steps"]) == ("diverged", 3)
+    result = fit(tmp_path / "never", *fp16, f"trainer.on_nonfinite={policy}", limit, code=4)
+    assert (result["status"], result["lost_steps"]) == ("diverged", 3)
 
 
 def loses(words, place, err):

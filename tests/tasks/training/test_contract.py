@@ -48,14 +48,14 @@ from tasks.gnn.task import NodeClassification
 from tasks.training.module import Task
 from lab.data import Own
 class Stranger:
-    def __init__(self, *facts, drop_edge: float = 0.0): pass
+    def __init__(self, *args, drop_edge: float = 0.0): pass
 class Unsaid(NodeClassification):
     data_type = object
 class Worded(NodeClassification):
     primary = "accuracy"
 class Idle(Task):
     data_type = Own
-    def __init__(self, *facts, drop_edge: float = 0.0): pass
+    def __init__(self, *args, drop_edge: float = 0.0): pass
 class Owning(NodeClassification):
     data_type = Own
     verbs: ClassVar[dict[str, str]] = {}
@@ -78,11 +78,11 @@ MODELS = """
 from torch import nn
 from zoo.models.gnn import GNN
 class Flat(nn.Module):
-    def __init__(self, *facts, **more): super().__init__()
+    def __init__(self, *args, **more): super().__init__()
 class Closed(nn.Module):
     def __init__(self, depth: int = 1, *, features, classes, norm_placement): super().__init__()
 class Plain:
-    def __init__(self, *facts, depth: int = 1, **more): pass
+    def __init__(self, *args, depth: int = 1, **more): pass
 """
 REST = {  # kinds beside those, and a class of each that lacks something
     "connection": "class Unwritten(Connection): pass\nclass Foreign:\n    def write(self): pass",

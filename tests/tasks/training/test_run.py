@@ -36,16 +36,16 @@ from zoo.run_folder import RunFolder
 
 
 def test_run_folder(tmp_path, capsys):
-    record = fit(tmp_path / "run")
+    result = fit(tmp_path / "run")
     printed = capsys.readouterr()
     assert str(tmp_path / "run") in printed.out
     assert "accuracy" in printed.out
-    assert record["status"] == "done"
-    assert record["steps"] == 20
-    assert record["primary"]["value"] == record["metrics"]["test/accuracy"]
+    assert result["status"] == "done"
+    assert result["steps"] == 20
+    assert result["primary"]["value"] == result["metrics"]["test/accuracy"]
     for part in ("train", "val", "test"):
-        assert 0 <= record["metrics"][f"{part}/accuracy"] <= 1
-        assert f"{part}/accuracy_at_best_val" in record["metrics"]
+        assert 0 <= result["metrics"][f"{part}/accuracy"] <= 1
+        assert f"{part}/accuracy_at_best_val" in result["metrics"]
     run = tmp_path / "run"
     steps = [row["step"] for row in rows(run)]
     assert steps == sorted(steps)
@@ -55,7 +55,7 @@ def test_run_folder(tmp_path, capsys):
         "dirichlet_energy.png",
         "mixing.png",
     }
-    assert len(record["curves"]["dirichlet_energy"]) == 5
+    assert len(result["curves"]["dirichlet_energy"]) == 5
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["model"]["depth"] == 4
 
@@ -82,35 +82,35 @@ def test_a_folder_is_never_written_over(tmp_path, capsys):
 
 
 def test_metrics_of_the_best_step_are_those_of_its_weights(tmp_path, capsys):
-    record = fit(tmp_path / "run", "trainer.validate_every=1", "optimizer.lr=0.1")
+    result = fit(tmp_path / "run", "trainer.validate_every=1", "optimizer.lr=0.1")
     losses = {row["step"]: row["val/loss"] for row in rows(tmp_path / "run") if "val/loss" in row}
-    assert record["best_step"] == min(losses, key=losses.get)
-    best = record["metrics"]["val/loss_at_best_val"]
+    assert result["best_step"] == min(losses, key=losses.get)
+    best = result["metrics"]["val/loss_at_best_val"]
     assert best == pytest.approx(min(losses.values()), rel=1e-5)
 
 
 def test_patience_counts_steps(tmp_path, capsys):
     words = ("trainer.validate_every=1", "trainer.patience=3", "trainer.max_steps=400")
-    record = fit(tmp_path / "run", *words, "optimizer.lr=0.1")
-    assert record["steps"] == record["best_step"] + 3
+    result = fit(tmp_path / "run", *words, "optimizer.lr=0.1")
+    assert result["steps"] == result["best_step"] + 3
 
 
 def test_test_measures_the_same_again(tmp_path, capsys):
-    record = fit(tmp_path / "run")
+    result = fit(tmp_path / "run")
     capsys.readouterr()
     assert main(["--json", "test", f"from={tmp_path / 'run'}"]) == 0
     again = json.loads(capsys.readouterr().out)["metrics"]
-    assert again == pytest.approx(record["metrics"], rel=1e-5)
+    assert again == pytest.approx(result["metrics"], rel=1e-5)
 
 
 def test_a_longer_run_continues_where_the_shorter_one_ended(tmp_path, capsys):
     """With dropout: the random states come back too."""
     fit(tmp_path / "whole", "trainer.max_steps=30")
-    fit(tmp_path / "parts")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=30"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+    fit(tmp_path / "resumed")
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=30"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "resumed")
 
 
 @pytest.mark.fault(34)
@@ -162,8 +162,8 @@ def test_bad_checkpoints_are_exit_code_5_and_run_nothing(case, tmp_path, capsys)
 @pytest.mark.fault(24)
 def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
     words = ("optimizer.lr=1e30", "optimizer=sgd", "trainer.log_every=1")
-    record = fit(tmp_path / "run", *words, code=4)
-    assert record["status"] == "diverged"
+    result = fit(tmp_path / "run", *words, code=4)
+    assert result["status"] == "diverged"
     assert "lower optimizer.lr" in capsys.readouterr().err
     assert "Diverged" in (tmp_path / "run" / "log.txt").read_text()
     assert all(math.isfinite(row.get("train/loss", 0)) for row in rows(tmp_path / "run"))
@@ -182,19 +182,19 @@ def test_a_diverging_run_ends_with_4_and_says_so(tmp_path, capsys):
     ],
 )
 def test_options_train_and_continue(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
     more = "trainer.max_epochs=25" if "trainer.max_epochs=3" in words else "trainer.max_steps=25"
     assert main(["fit", f"from={tmp_path / 'run'}", more]) == 0
     assert RunFolder(tmp_path / "run").result()["steps"] == 25
 
 
 def test_averaged_weights_are_evaluated(tmp_path, capsys):
-    record = fit(tmp_path / "run", "trainer.ema=0.999", "trainer.validate_every=20")
+    result = fit(tmp_path / "run", "trainer.ema=0.999", "trainer.validate_every=20")
     validated = [row["val/loss"] for row in rows(tmp_path / "run") if "val/loss" in row]
-    assert record["metrics"]["val/loss"] == pytest.approx(validated[-1], rel=1e-5)
+    assert result["metrics"]["val/loss"] == pytest.approx(validated[-1], rel=1e-5)
     live = fit(tmp_path / "live", "trainer.validate_every=20")
-    assert record["metrics"]["val/loss"] > live["metrics"]["val/loss"]
+    assert result["metrics"]["val/loss"] > live["metrics"]["val/loss"]
 
 
 def test_accumulated_batches_are_one_step(tmp_path, capsys):
@@ -209,10 +209,10 @@ def test_accumulated_batches_are_one_step(tmp_path, capsys):
 def test_dropped_edges_continue_too(tmp_path, capsys):
     words = ("task.drop_edge=0.3", "model.dropout=0.0")
     fit(tmp_path / "whole", *words, "trainer.max_steps=8")
-    fit(tmp_path / "parts", *words, "trainer.max_steps=4")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=8"]) == 0
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    fit(tmp_path / "resumed", *words, "trainer.max_steps=4")
+    assert main(["fit", f"from={tmp_path / 'resumed'}", "trainer.max_steps=8"]) == 0
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "resumed")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_seconds_per_step_is_of_the_steps_taken(tmp_path, capsys):
@@ -320,8 +320,8 @@ def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monke
 
     monkeypatch.setattr(NodeClassification, "loss", spoiled)
     words = ["norm=pre", "model.norm=batch", "trainer.save_minutes=0", "trainer.max_steps=6"]
-    record = fit(tmp_path / "run", *words, code=4)
-    assert record["status"] == "diverged"
+    result = fit(tmp_path / "run", *words, code=4)
+    assert result["status"] == "diverged"
     kept = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
     assert kept["global_step"] == 3
     values = [v for v in kept["state_dict"].values() if v.is_floating_point()]
@@ -329,9 +329,9 @@ def test_numbers_that_are_lost_replace_no_good_checkpoint(where, tmp_path, monke
 
 
 def test_a_run_without_a_validation_still_has_a_best_step(tmp_path, capsys):
-    record = fit(tmp_path / "run", "trainer.max_steps=3")
-    assert record["best_step"] == 3
-    last, best = (record["metrics"][f"test/loss{at}"] for at in ("", "_at_best_val"))
+    result = fit(tmp_path / "run", "trainer.max_steps=3")
+    assert result["best_step"] == 3
+    last, best = (result["metrics"][f"test/loss{at}"] for at in ("", "_at_best_val"))
     assert best == pytest.approx(last)
 
 
@@ -367,10 +367,10 @@ def test_an_interrupted_run_is_saved_and_continues(number, code, tmp_path, capsy
     process.join()
     err = told.read_text()
     assert process.exitcode == code, err
-    record = RunFolder(run).result()
-    assert record["status"] == "interrupted"
+    result = RunFolder(run).result()
+    assert result["status"] == "interrupted"
     assert f"continue: fit from={run}" in err
-    steps = record["steps"]
+    steps = result["steps"]
     assert main(["fit", f"from={run}", f"trainer.max_steps={steps + 5}"]) == 0
     assert RunFolder(run).result()["steps"] == steps + 5
 

@@ -87,12 +87,12 @@ def test_an_interrupted_run_goes_on_bit_for_bit(tmp_path, monkeypatch):
     fit(tmp_path / "whole")
     with monkeypatch.context() as patch:
         patch.setattr(TakingTurns, "at", (5, "head", lambda: signal.raise_signal(15) or 1.0))
-        fit(tmp_path / "parts", code=128 + signal.SIGTERM)
-    assert rows(tmp_path / "parts")[-1]["step"] == 6
-    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
-    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
-    whole, parts = (weights(tmp_path / name) for name in ("whole", "parts"))
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+        fit(tmp_path / "resumed", code=128 + signal.SIGTERM)
+    assert rows(tmp_path / "resumed")[-1]["step"] == 6
+    assert main(["fit", f"from={tmp_path / 'resumed'}"]) == 0
+    assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
+    whole, resumed = (weights(tmp_path / name) for name in ("whole", "resumed"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 @pytest.mark.parametrize("turn", ["head", "rest"])
@@ -100,8 +100,8 @@ def test_a_loss_that_is_lost_in_one_turn_is_told_and_moves_nothing(turn, tmp_pat
     monkeypatch.setattr(TakingTurns, "at", (5, turn, lambda: math.nan))
     unwatched = "trainer.log_every=4"  # by its norm
     assert fit(tmp_path / "stop", unwatched, code=4)["status"] == "diverged"
-    record = fit(tmp_path / "skip", "trainer.on_nonfinite=skip")
-    assert (record["status"], record["lost_steps"]) == ("done", 1)
+    result = fit(tmp_path / "skip", "trainer.on_nonfinite=skip")
+    assert (result["status"], result["lost_steps"]) == ("done", 1)
     assert all(value.isfinite().all() for value in weights(tmp_path / "skip").values())
 
 

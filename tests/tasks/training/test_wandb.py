@@ -39,7 +39,7 @@ def typed(printed):
 
 def check_whole(file, run):
     """Asserts that a file holds all that the run's folder tells, each step once and in order."""
-    shown, record = uploaded(file), RunFolder(run).result()
+    shown, result = uploaded(file), RunFolder(run).result()
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert shown["ids"] == {config["run"]["id"]}
     assert shown["config"]["trainer"] == config["trainer"]
@@ -53,8 +53,8 @@ def check_whole(file, run):
         if (run / "figures" / f"samples_{step:06d}.png").is_file():
             assert (file.parent / "files" / row["figures/samples/path"]).is_file()
     assert shown["ended"]
-    assert shown["summary"]["status"] == record["status"]
-    assert {name: shown["summary"][name] for name in record["metrics"]} == record["metrics"]
+    assert shown["summary"]["status"] == result["status"]
+    assert {name: shown["summary"][name] for name in result["metrics"]} == result["metrics"]
     return shown
 
 

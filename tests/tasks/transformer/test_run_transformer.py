@@ -29,15 +29,15 @@ def trained(tmp_path_factory):
 
 
 def test_a_run_and_its_figures(trained):
-    record = RunFolder(trained).result()
+    result = RunFolder(trained).result()
     figures = {path.stem for path in (trained / "figures").iterdir()}
     assert figures == {"curves", "stream_rms", "token_similarity", "mixing"}
-    assert len(record["curves"]["token_similarity"]) == 5
-    assert record["primary"]["name"] == "test/loss"
+    assert len(result["curves"]["token_similarity"]) == 5
+    assert result["primary"]["name"] == "test/loss"
     for part in ("train", "val", "test"):
-        loss = record["metrics"][f"{part}/loss"]
-        assert record["metrics"][f"{part}/perplexity"] == pytest.approx(math.exp(loss))
-        bits = record["metrics"][f"{part}/bits_per_character"]
+        loss = result["metrics"][f"{part}/loss"]
+        assert result["metrics"][f"{part}/perplexity"] == pytest.approx(math.exp(loss))
+        bits = result["metrics"][f"{part}/bits_per_character"]
         assert bits == pytest.approx(loss / math.log(2))
 
 
@@ -50,8 +50,8 @@ def test_a_run_and_its_figures(trained):
     ],
 )
 def test_options_train(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
 
 
 def test_test_evaluates_again(trained, capsys):

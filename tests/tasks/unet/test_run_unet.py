@@ -36,23 +36,23 @@ def run(tmp_path_factory):
     """A folder, its result, and what was printed."""
     folder, out = tmp_path_factory.mktemp("unet") / "run", io.StringIO()
     with redirect_stdout(out):
-        record = fit(folder)
-    return folder, record, out.getvalue()
+        result = fit(folder)
+    return folder, result, out.getvalue()
 
 
 def test_a_run_and_its_figures(run):
-    folder, record, out = run
+    folder, result, out = run
     names = {"curves", "stream_rms", "mixing", "answers", "samples"}
     assert {path.stem for path in (folder / "figures").iterdir()} == names
-    assert len(record["curves"]["stream_rms"]) == 5  # behind the stem and after four writes
-    assert (record["data"], record["long"]) == ("cells", "concat")
+    assert len(result["curves"]["stream_rms"]) == 5  # behind the stem and after four writes
+    assert (result["data"], result["long"]) == ("cells", "concat")
     kinds = {"loss", "mean_iou", "dice", "boundary_iou", "accuracy"}
     kinds |= {f"iou/{name}" for name in ("background", "cell", "boundary")}
-    assert {name.partition("/")[2] for name in record["metrics"] if "best" not in name} == kinds
-    assert record["primary"]["name"] == "test/mean_iou"
+    assert {name.partition("/")[2] for name in result["metrics"] if "best" not in name} == kinds
+    assert result["primary"]["name"] == "test/mean_iou"
     names = {f"{part}/{name}" for part in ("val", "test") for name in ("mean_iou", "accuracy")}
-    assert set(record["chance"]) == names
-    assert record["chance"]["test/mean_iou"] < 1 / 3
+    assert set(result["chance"]) == names
+    assert result["chance"]["test/mean_iou"] < 1 / 3
     assert "test" in out
     assert "iou/cell" not in out
     assert rows(folder)[-1]["val/iou/cell"] >= 0
@@ -70,8 +70,8 @@ def test_a_run_and_its_figures(run):
     ],
 )
 def test_options_train(words, tmp_path, capsys):
-    record = fit(tmp_path / "run", *words)
-    assert all(math.isfinite(value) for value in record["metrics"].values())
+    result = fit(tmp_path / "run", *words)
+    assert all(math.isfinite(value) for value in result["metrics"].values())
 
 
 def streets(folder, size=(19, 13)):
@@ -82,10 +82,10 @@ def streets(folder, size=(19, 13)):
 @pytest.mark.usefixtures("undrawn")
 def test_images_of_odd_size(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    record = fit(tmp_path / "run", data=streets(tmp_path / "streets"))
-    assert record["metrics"]["test/accuracy"] > 0
-    record = fit(tmp_path / "tiny", data=streets(tmp_path / "few", (3, 2)))
-    assert record["status"] == "done"
+    result = fit(tmp_path / "run", data=streets(tmp_path / "streets"))
+    assert result["metrics"]["test/accuracy"] > 0
+    result = fit(tmp_path / "tiny", data=streets(tmp_path / "few", (3, 2)))
+    assert result["status"] == "done"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_masks_of_the_test_part_are_those_that_were_counted(run, tmp_path):
     """Accuracy from the written masks is the run's own."""
     from tasks.data.masks.cells import Cells
 
-    trained, record, _ = run
+    trained, result, _ = run
     data = Cells(12, 2, 4, 32).load()
     folder = tmp_path / "images"
     folder.mkdir()
@@ -180,7 +180,7 @@ def test_masks_of_the_test_part_are_those_that_were_counted(run, tmp_path):
     for number in data.test.tolist():
         with Image.open(out / f"{number}.png") as image:
             hits.append((np.asarray(image) == data.masks[number].numpy()).mean())
-    assert np.mean(hits) == pytest.approx(record["metrics"]["test/accuracy"], abs=1e-3)
+    assert np.mean(hits) == pytest.approx(result["metrics"]["test/accuracy"], abs=1e-3)
 
 
 @pytest.mark.slow

@@ -196,13 +196,13 @@ def test_windows_are_cut_flipped_and_turned():
     kinds = set()
     for mask, seen in zip(masks, y, strict=True):
         views = {
-            (top, left, flip, turn): mask[top : top + 4, left : left + 4]
+            (top, left, flip, quarters): mask[top : top + 4, left : left + 4]
             .flip([1] if flip else [])
-            .rot90(turn)
+            .rot90(quarters)
             for top in range(3)
             for left in range(3)
             for flip in (False, True)
-            for turn in range(4)
+            for quarters in range(4)
         }
         fits = [key for key, view in views.items() if torch.equal(view, seen)]
         assert len(fits) == 1
@@ -213,14 +213,14 @@ def test_windows_are_cut_flipped_and_turned():
 
 @pytest.mark.parametrize(("name", "axis"), [("flip", 2), ("flip_vertical", 1)])
 def test_each_flip_has_its_own_axis(name, axis):
-    """Half of the images are mirrored along it, and nothing else happens to them."""
+    """Half of the images are flipped along it, and nothing else happens to them."""
     images, masks = pair(60)
     augment = AugmentMasks(**{name: True})
     _, y = augment.geometric(images, masks, augment.draw(0, 0, 60, 8, 10), torch.arange(60))
     same = (y == masks).flatten(1).all(1)
-    mirrored = (y == masks.flip(axis)).flatten(1).all(1)
-    assert (same ^ mirrored).all()
-    assert 15 < mirrored.sum() < 45
+    flipped = (y == masks.flip(axis)).flatten(1).all(1)
+    assert (same ^ flipped).all()
+    assert 15 < flipped.sum() < 45
 
 
 def test_zoom():

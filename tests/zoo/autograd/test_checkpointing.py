@@ -272,8 +272,8 @@ def test_writes_are_counted_over_all_stacks_of_a_net():
     model = UNet(1, 3, Residual, Residual, Post(), depth=2, width=4, blocks=2, checkpoint=3)
     calls = []
     for stack in (m for m in model.modules() if isinstance(m, Stack)):
-        for site, branch in zip(stack.sites, stack.branches, strict=True):
-            index = site.site.index
+        for connection, branch in zip(stack.sites, stack.branches, strict=True):
+            index = connection.site.index
             branch.register_forward_pre_hook(lambda *_, index=index: calls.append(index))
     model(torch.randn(2, 1, 8, 8)).sum().backward()
     assert sorted(calls) == sorted([*range(9), 2, 5, 8])

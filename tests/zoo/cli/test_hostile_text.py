@@ -47,8 +47,8 @@ HOSTILE = [
 RUNS = """
 import json, sys
 from zoo.cli.main import main
-from zoo.system.console import settle
-settle()
+from zoo.system.console import open_standard_streams
+open_standard_streams()
 for words in json.loads(sys.argv[1]):
     print("code", main(words))
 """

@@ -124,8 +124,8 @@ def test_accumulated_steps_are_continued(accumulate, cuts, tmp_path):
         run = tmp_path / f"cut{cut}"
         assert main([*base, f"trainer.max_steps={cut}", f"run.dir={run}"]) == 0
         assert main(["fit", f"from={run}", "trainer.max_steps=10"]) == 0
-        whole, parts = weights(tmp_path / "whole"), weights(run)
-        assert all(torch.equal(whole[name], parts[name]) for name in whole)
+        whole, resumed = weights(tmp_path / "whole"), weights(run)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
         assert rows(tmp_path / "whole")[-1] == rows(run)[-1]
 
 

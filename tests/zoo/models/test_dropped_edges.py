@@ -18,8 +18,8 @@ from zoo.norm import NoNorm
 def test_each_step_leaves_out_other_edges(share):
     data = CSBM(nodes=600).load()
 
-    def make_model(**facts):
-        return GNN(connect=Residual, norm_placement=NoNorm(), depth=1, conv="sage", **facts)
+    def make_model(**model_args):
+        return GNN(connect=Residual, norm_placement=NoNorm(), depth=1, conv="sage", **model_args)
 
     task = NodeClassification(make_model, data, Adam(), 0, drop_edge=share)
     task.setup("fit")

@@ -131,7 +131,7 @@ def test_biases_and_norms_decay_where_it_is_asked_for(name, decay_biases):
     model = make(factory("connection", "layer_scale", {}), Pre())
     optimizer = build("optimizer", name, weight_decay=0.1, decay_biases=decay_biases)
     for group in optimizer.groups(model):
-        bare = {id(p) for site in model.body.sites for p in site.parameters()}
+        bare = {id(p) for connection in model.body.sites for p in connection.parameters()}
         for parameter in group["params"]:
             decays = id(parameter) not in bare and (parameter.ndim > 1 or decay_biases)
             assert group["weight_decay"] == (0.1 if decays else 0)

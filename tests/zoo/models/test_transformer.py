@@ -146,18 +146,18 @@ def test_gpt2_has_its_published_parameters():
 def test_rotary_scores_depend_on_the_distance_alone():
     torch.manual_seed(0)
     q, k = torch.randn(2, 8).double()
-    turns = rotation(32, 8).double()
+    angles = rotation(32, 8).double()
     places = torch.arange(32)
-    scores = rotate(q.expand(32, 8), turns) @ rotate(k.expand(32, 8), turns).T
+    scores = rotate(q.expand(32, 8), angles) @ rotate(k.expand(32, 8), angles).T
     for distance in (0, 1, 5, 20):
         along = scores[places[distance:], places[: 32 - distance]]
         torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(scores[0, 0], q @ k)
     angle = 3 * 10_000 ** (-2 / 8)  # the second pair of channels at the fourth position
-    turned = rotate(torch.eye(8)[1].double().expand(32, 8), turns)[3]
+    rotated = rotate(torch.eye(8)[1].double().expand(32, 8), angles)[3]
     expected = torch.zeros(8).double()
     expected[1], expected[5] = torch.tensor([angle, angle - torch.pi / 2]).double().cos()
-    torch.testing.assert_close(turned, expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(rotated, expected, atol=1e-6, rtol=1e-6)
 
 
 @every_connection

@@ -27,7 +27,7 @@ from zoo.compare.design.waves import most_pairs
 from zoo.config import registry
 from zoo.config.compose import change, compose, having
 from zoo.config.config import Config
-from zoo.config.limits import LIMITS, default_limits, settle_limits
+from zoo.config.limits import LIMITS, clear_default_limit, default_limits
 from zoo.config.options import fields
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, suggest
@@ -114,7 +114,7 @@ class Composer:
         options = {key: value for key, value in values.items() if key in known}
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
-        settle_limits(config.sections["trainer"], default_limits(config.choices), options)
+        clear_default_limit(config.sections["trainer"], default_limits(config.choices), options)
         if config.sections["trainer"]["devices"] > 1:
             what = "a comparison trains every run on one device"
             raise ConfigError(what, "trainer.devices", "leave it out")

@@ -89,8 +89,8 @@ class CausalAttention(nn.Module):
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         batch, length, width = x.shape
-        parts = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).unbind(2)
-        q, k, v = (part.transpose(1, 2) for part in parts)  # [B, H, T, D] each
+        projected = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).unbind(2)
+        q, k, v = (each.transpose(1, 2) for each in projected)  # [B, H, T, D] each
         if rotary is not None:
             q, k = rotate(q, rotary), rotate(k, rotary)
         if self.taps and taps is not None:

@@ -54,10 +54,10 @@ class Conv(nn.Conv2d):
     def reset_parameters(self) -> None:
         weight = self.weight.detach()
         shared = weight.shape[1] - self.extra
-        for part in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
-            drawn = torch.empty_like(part, memory_format=torch.contiguous_format)
+        for block in (weight[:, :shared], weight[:, shared:]) if self.extra else (weight,):
+            drawn = torch.empty_like(block, memory_format=torch.contiguous_format)
             nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu")
-            part.copy_(drawn * (self.gain / 2**0.5))
+            block.copy_(drawn * (self.gain / 2**0.5))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

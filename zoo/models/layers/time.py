@@ -115,8 +115,8 @@ class UniformConv(Conv):
     def reset_parameters(self) -> None:
         shared = self.weight.shape[1] - self.extra
         bound = (shared * self.weight[0, 0].numel()) ** -0.5
-        for part in self.weight.detach().split([shared, self.extra], 1):
-            part.copy_(torch.empty(part.shape).uniform_(-bound, bound))
+        for block in self.weight.detach().split([shared, self.extra], 1):
+            block.copy_(torch.empty(block.shape).uniform_(-bound, bound))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
