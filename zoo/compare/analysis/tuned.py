@@ -44,7 +44,7 @@ class Search:
         higher_is_better: whether a larger value of that metric is better.
         configured: value of the option without tuning.
         chosen: its best value.
-        stable: its largest value up to which every run trained; None: not even at the smallest.
+        stable: its largest value at which every run ended better than chance; None without any.
         trials: all values that were tried, from the smallest on.
         refused: values of the grid that the option does not take.
         lost: number of runs without a result.
