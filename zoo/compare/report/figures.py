@@ -44,7 +44,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
     figures = {
         "score": score_figures(record),
         "gaps": gap_figures(record),
-        "curves": curve_figures(record, curves) if curves else (),
+        "curves": () if record.declared.scripts and not curves else curve_figures(record, curves),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
         for old in (folder / f"{name}.{kind}", *folder.glob(f"{name}-[0-9]*.{kind}")):
