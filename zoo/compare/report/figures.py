@@ -51,7 +51,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
         "tasks": task_figures(record),
         "score": score_figures(record),
         "gaps": gap_figures(record),
-        "curves": curve_figures(record, curves) if curves else (),
+        "curves": () if record.declared.scripts and not curves else curve_figures(record, curves),
         "tuning": tuning_figures(record),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
