@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median_low
+from statistics import median, median_low
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ def seconds_left(tally: Tally, elapsed: float, now: float) -> float | None:
     if not took:
         return None
     ratio = ratio_of(took, {job.kind: job.estimate for job in tally.jobs.values()})
-    whole = {cell: took.get(j.kind, ratio * j.estimate) for cell, j in tally.jobs.items()}
+    usual = median(took.values())
+    whole = {
+        cell: took.get(job.kind, usual if job.estimate is None else ratio * job.estimate)
+        for cell, job in tally.jobs.items()
+    }
     running = [(job, now - job.began) for job in tally.left if job.began is not None]
     busy = tally.busy + sum(seconds for _, seconds in running)
     busy += sum(whole[cell] for cell in tally.elsewhere)
@@ -37,12 +41,12 @@ def seconds_left(tally: Tally, elapsed: float, now: float) -> float | None:
     return elapsed * left / busy if busy else None
 
 
-def ratio_of(took: Mapping[str, float], estimates: Mapping[str, float]) -> float:
-    """What runs took over what was estimated of them.
+def ratio_of(took: Mapping[str, float], estimates: Mapping[str, float | None]) -> float:
+    """What runs took over what was estimated of them; 1 where nothing was.
 
     Args:
         took: seconds by kind.
         estimates: seconds by kind.
     """
-    estimated = sum(estimates[kind] for kind in took)
-    return sum(took.values()) / estimated if estimated else 1.0
+    known = {kind: seconds for kind in took if (seconds := estimates.get(kind))}
+    return sum(took[kind] for kind in known) / sum(known.values()) if known else 1.0
