@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from zoo.compare.analysis.analyse import undecided
 from zoo.compare.analysis.record import Record
@@ -15,9 +14,7 @@ from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.report.foresee import foresee
 from zoo.compare.report.sentences import news
 from zoo.compare.report.write import write_all, write_record
-
-if TYPE_CHECKING:
-    from zoo.compare.run import Underway
+from zoo.compare.underway import Underway
 
 log = logging.getLogger("zoo")
 

@@ -81,3 +81,8 @@ def test_workers_that_start_slowly_do_not_mislead_a_comparison_that_goes_on(work
 def test_before_the_first_run_has_ended_nothing_is_said():
     jobs = {"a": Job("a", {}, "k", 0, 5.0, began=0.0)}
     assert seconds_left(Tally(1, jobs), 3.0, 3.0) is None
+
+
+def test_a_kind_of_which_no_run_is_left_tells_nothing_of_the_others():
+    tally = Tally(3, {"a": Job("a", {}, "new", 0, 5.0, began=0.0)}, took={"ended": [2.0, 2.0]})
+    assert seconds_left(tally, 1.0, 1.0) == pytest.approx(5.0 - 1.0)

@@ -77,8 +77,8 @@ class LockedPlan:
         self.departures += [words for words in found if words not in self.departures]
 
     def look(self, pairs: int, claims: bool) -> None:
-        """Notes a look at the results, unless it shows no more than the last one."""
-        if not self.looks or self.looks[-1].pairs != pairs:
+        """Notes a look at results, unless there are none or it shows no more than the last one."""
+        if pairs and (not self.looks or self.looks[-1].pairs != pairs):
             self.looks.append(Look(now(), pairs, claims))
 
     def foreseen(self) -> Foreseen:

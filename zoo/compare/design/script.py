@@ -19,8 +19,8 @@ from zoo.errors import ConfigError, close
 
 KEYS = ("command=", "compare.command=")
 FILLED = ("seed", "arm")  # placeholders that every command has
-SHARED = ("baseline", "pairs", "null", "max_cells", "engine", "workers", "per_gpu", "minutes",
-          "dry_run", "dir", "mirror")  # options of `Comparison` that hold here too  # fmt: skip
+SHARED = ("baseline", "pairs", "limit", "noise", "max_cells", "engine", "workers", "per_gpu",
+          "minutes", "dry_run", "dir", "mirror")  # of `Comparison`, which hold too  # fmt: skip
 PART = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")  # of a text that commas separate
 PARSED = {*SHARED, "effect", "chance", "higher_is_better", "seed", "depth"} - {"baseline"}
 LOSSES = {"loss", "error", "err", "nll", "perplexity", "ppl", "mse", "rmse", "mae", "fid"}

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.analysis.record import Declared
+from zoo.compare.design.cell import digest
 from zoo.compare.design.plan import Plan
 from zoo.config import registry
 
 BESIDE = ("compare", "cli", "probes", "bench")  # rooms that change no result of a run
+METRIC = "the primary metric of each task on its test part, at the last step"
 STOPPING = {
     "fixed": "after a number of pairs that was fixed",
     "auto": "when every primary hypothesis is decided, or at the limit; p hold at every look",
@@ -36,11 +38,13 @@ def plan_of(plan: Plan, declared: Declared) -> dict[str, Any]:
         plan: of the runs.
         declared: of the comparison.
     """
+    commands = [cell.config.sections["command"] for cell in plan.cells if plan.scripts]
+    files = sorted({each for command in commands for each in command["files"].items()})
     return settled(declared) | {
         "pairs": plan.pairs,
         "hypotheses": [[p.title(), *both] for p in plan.deepest for both in plan.baselines.items()],
-        "metric": "the primary metric of each task on its test part, at the last step",
-        "code": code_digest(),
+        "metric": commands[0]["metric"] if commands else METRIC,
+        "code": digest({"files": files}) if commands else code_digest(),
     }
 
 

@@ -42,12 +42,11 @@ def seconds_left(tally: Tally, elapsed: float, now: float) -> float | None:
 
 
 def ratio_of(took: Mapping[str, float], estimates: Mapping[str, float | None]) -> float:
-    """What runs took over what was estimated of them.
+    """What runs took over what was estimated of them; 1 where nothing was.
 
     Args:
         took: seconds by kind.
         estimates: seconds by kind.
     """
-    known = {kind: estimates[kind] or 0.0 for kind in took}
-    estimated = sum(known.values())
-    return sum(took[kind] for kind in known if known[kind]) / estimated if estimated else 1.0
+    known = {kind: seconds for kind in took if (seconds := estimates.get(kind))}
+    return sum(took[kind] for kind in known) / sum(known.values()) if known else 1.0

@@ -40,17 +40,18 @@ def compared(record: Record) -> str:
     lost = len(record.cells) - ended - waiting
     seeds = grouped([str(pair) for pair in declared.pairs], len)
     numbers = ", ".join(text for _, texts in seeds for text in texts)
-    same = (
-        "Both runs of a pair are the same rule under different seeds."
-        if declared.null
-        else "Both runs of a pair share their seed, data and order of batches, by their digests."
-    )
+    foreign = all(place.task in declared.scripts for place in record.places)
+    same = "Both runs of a pair share their seed, data and order of batches, by their digests."
+    if declared.scripts:
+        same = "Both runs of a pair share their seed. What else runs of a command share is unknown."
+    if declared.null:
+        same = "Both runs of a pair are the same rule under different seeds."
+    judged = "" if foreign else "Every run was judged at its last step. "
     return (
         f"We compared {arms(declared)}. Arms: {options}. Each arm was trained once for each of "
         f"{len(declared.pairs)} pairs (seeds {numbers}) at each place: {tasks}. {same} Of "
         f"{len(record.cells)} runs {ended} ended, {lost} were lost and {waiting} have not run. "
-        "Every run was judged at its last step. A run that diverged or ended below chance counts "
-        "as chance."
+        f"{judged}A run that diverged or ended below chance counts as chance."
     )
 
 

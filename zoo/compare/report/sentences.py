@@ -72,7 +72,9 @@ def tuned(record: Record) -> list[str]:
 
 def data_caveats(record: Record) -> list[str]:
     """Sentences on whether the pairs of each place have data of their own."""
-    varied, every = record.declared.varied, record.declared.places
+    scripts = record.declared.scripts
+    varied = record.declared.varied
+    every = [place.title for place in record.places if place.task not in scripts]
     fixed = [place for place in every if place not in varied]
     sentences = []
     if varied:
