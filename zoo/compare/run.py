@@ -53,11 +53,12 @@ def compare(words: Sequence[str]) -> Report:
     store = Store(folder_of(name, options, words))
     store.clean_up()
     with log_to_stderr(), local_engine(options, store) as engine:
-        tuned = Tuned(planned)
+        underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
+            opened(store.path, plan_of(planned, underway.declared), trains=False)
             seeds = seeds_of_tuning(options.tune_seeds, planned.pairs)
-            planned = (tuned := tune(planned, names, seeds, store, engine)).plan
-        underway = Underway(name, words, options, tuned, store, engine)
+            underway.tuned = tune(planned, names, seeds, store, engine)
+            planned = underway.plan
         log.info("%d runs in %s", len(planned.cells), store.path)
         costs, unmeasured = underway.costs()
         runs = [underway.run(cell, costs.get(cell.kind)) for cell in planned.cells]

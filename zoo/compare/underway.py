@@ -121,7 +121,7 @@ class Underway:
             null=options.noise,
             test="auto" if options.pairs == "auto" else "fixed",
             varied=plan.varied,
-            tuned=list(dict.fromkeys(s.option for s in self.tuned.searches)),
+            tuned=list(self.tuned.options),
             scripts=plan.scripts,
         )
 
@@ -135,15 +135,14 @@ class Underway:
             pairs: that it has so far.
             failed: for each run that failed the reason, by its address.
         """
-        here = [run for run in runs if run.pair in pairs]
-        ended = {run.id: self.with_outcome(run, failed.get(run.id, "")) for run in here}
-        compared, tuning = self.tuned.split([ended.get(run.id, run) for run in runs])
+        ended = [self.with_outcome(r, failed.get(r.id, "")) for r in runs if r.pair in pairs]
+        compared, tuning = self.tuned.split(ended)
         record = Record(
             schema=SCHEMA,
             name=self.name,
             command=quoted(["python", "-m", "zoo", "compare", *self.words]),
             declared=replace(self.declared, pairs=list(pairs)),
-            cells=[run for run in compared if run.pair in pairs],
+            cells=compared,
             tuning=tuning,
         )
         return analysed(record, [self.store.path])

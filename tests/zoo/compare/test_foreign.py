@@ -22,6 +22,7 @@ from zoo.compare.analysis import signs
 from zoo.compare.analysis.analyse import place_summaries
 from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.runs import Run
+from zoo.compare.design.command import Defaults
 from zoo.compare.design.foreign import design
 from zoo.compare.execution.local import LocalEngine
 from zoo.compare.execution.store import process_lives
@@ -323,13 +324,13 @@ def test_a_value_is_one_word_of_the_command_whatever_it_holds(here):
     assert run_command(cell.config.plain(), str(here / "run")) == {"status": "done"}
     result = json.loads((here / "run" / "result.json").read_text())
     assert result["primary"]["value"] == len("a; b: 0")
-    assert shlex.split(cell.command_line()) == ["python", "echo.py", "a; b: 0"]
+    assert shlex.split(cell.command_line(Defaults())) == ["python", "echo.py", "a; b: 0"]
 
 
 def test_values_are_passed_as_they_are_written(here):
     words = ["command=python program.py {arm} {seed} {depth} {v}", "metric=f1", "arms=nan,True"]
     _, _, plan = design([*words, "depth=1,2", "v=1.10,007,'a,b'", "pairs=1", "baseline=True"])
-    lines = [shlex.split(cell.command_line())[2:] for cell in plan.cells]
+    lines = [shlex.split(cell.command_line(Defaults()))[2:] for cell in plan.cells]
     assert lines[:2] == [["nan", "0", "1", "1.10"], ["True", "0", "1", "1.10"]]
     assert {line[-1] for line in lines} == {"1.10", "007", "a,b"}
     assert plan.baselines == {"nan": "True"}

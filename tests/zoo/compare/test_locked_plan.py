@@ -15,7 +15,8 @@ from zoo.compare.design.locked_plan import LockedPlan
 from zoo.compare.design.plan import plan
 from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import declare
-from zoo.compare.run import Underway
+from zoo.compare.execution.tuning_runs import Tuned
+from zoo.compare.underway import Underway
 
 SAID = "Exploratory: "
 
@@ -41,7 +42,7 @@ def top(folder, out):
     found = record["exploratory"]
     assert all(words.startswith(SAID) and words in page for words in found)
     assert [line.removeprefix("* ") for line in lines[2 : 2 + len(found)]] == found
-    assert out.splitlines()[: len(found)] == found
+    assert out.splitlines()[1 : 1 + len(found)] == found
     assert page.count(SAID) == sum(SAID in line for line in lines) == len(found)
     return [words.removeprefix(SAID).removesuffix(".") for words in found]
 
@@ -80,7 +81,7 @@ def asked(*words):
     """What the plan of a command line settles."""
     name, options, axes = declare([*WORDS[1:], *words])
     whole = plan(options, axes)
-    return plan_of(whole, Underway(name, words, options, whole, None, None).declared)
+    return plan_of(whole, Underway(name, words, options, Tuned(whole), None, None).declared)
 
 
 def departures(before, after, claims):

@@ -33,7 +33,7 @@ def record_of(folder):
 
 def change(folder, chosen, **values):
     """Changes the results of some runs."""
-    for cell in json.loads((folder / "plan.json").read_text())["cells"]:
+    for cell in json.loads((folder / "compare.json").read_text())["cells"]:
         path = folder / "cells" / cell["id"] / "result.json"
         if chosen(cell):
             path.write_text(json.dumps(json.loads(path.read_text()) | values))

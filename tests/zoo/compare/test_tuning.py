@@ -277,7 +277,7 @@ def test_arms_of_other_sizes_need_not_start_alike():
         (["tune=trainer.compile"], "trainer.compile=false is no number"),
         (["tune=optimizer.warmup"], "optimizer.warmup=0 times any factor is no grid"),
         (["tune=optimizer.weight_decay", "optimizer.weight_decay=0"], "is no grid"),
-        (["tune=lr", "null=true"], "leave one of the two out"),
+        (["tune=lr", "noise=true"], "leave one of the two out"),
         (["tune=lr,optimizer.lr"], "optimizer.lr is tuned twice"),
         (["tune=lr", "optimizer.lr=0.1,0.2"], "optimizer.lr has several values and is tuned"),
         (["tune=model.depth"], "model.depth makes places"),

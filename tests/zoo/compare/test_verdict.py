@@ -322,3 +322,10 @@ def test_arms_that_are_the_same_runs_are_a_warning():
     for row in found:
         row.id = str(row.pair)
     assert contrast_of(found).warnings == ["the same runs"]
+
+
+def test_who_is_ahead_is_corrected_with_the_others():
+    """Eight of nine pairs have p = 20 / 512, which five hypotheses do not allow."""
+    nine = [*spread(0.012, size=0.005), -0.02]
+    assert words(nine, hypotheses=1) == "residual ahead, not shown beyond 0.01"
+    assert words(nine, hypotheses=5) == "inconclusive"

@@ -28,12 +28,14 @@ class Tuned:
 
     Args:
         plan: every pair at each arm's own best values, and every pair at the configured ones.
+        options: that are tuned.
         seeds: of the tuning runs.
         searches: that chose the best values.
         failed: for each run that failed the reason, by its address.
     """
 
     plan: Plan
+    options: Sequence[str] = ()
     seeds: list[int] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -62,7 +64,7 @@ def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engin
         store: that holds finished runs.
         engine: that runs the others.
     """
-    tuned, cells = Tuned(plan, seeds), models(plan)
+    tuned, cells = Tuned(plan, names, seeds), models(plan)
     for option in names:
         hunts = [Hunt(cell, option) for cell in cells]
         waiting = {place: set(FACTORS) for place in plan.places}
