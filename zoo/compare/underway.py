@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,11 +21,6 @@ from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import Tuned
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
-
-log = logging.getLogger("zoo")
-UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror", "dir",
-           "dry_run", "max_cells", "engine", "logger")  # words that leave it the same  # fmt: skip
-FAILED = 7  # exit code where runs failed
 
 
 @dataclass

@@ -43,7 +43,7 @@ class Digits:
         pixels = rows[:, :64].view(-1, 1, 8, 8)
         images = (pixels * (255 / 16)).round().to(torch.uint8)
         labels = rows[:, 64].long()
-        key = self.seed if self.resplit else 0
+        key = self.seed + 1 if self.resplit else 0  # 0 is the usual split
         rest, test = stratified_split(labels, torch.arange(len(labels)), 360, key, "test")
         train, val = stratified_split(labels, rest, share_size(self.val, rest), self.seed, "val")
         mean, std = channel_statistics(images, train)

@@ -64,7 +64,8 @@ def growth_of_gaps(
     for (family, members), arm in itertools.product(groups, baselines):
         entries = [(place, c) for place, c in contrasts_of(members) if c.arm == arm]
         depths, contrasts = [place.depth for place, _ in entries], [c for _, c in entries]
-        if len(set(depths)) < 2 or not all(c.pairs for c in contrasts):
+        numbers = all(isinstance(depth, (int, float)) and depth > 0 for depth in depths)
+        if not numbers or len(set(depths)) < 2 or not all(c.pairs for c in contrasts):
             continue
         if any(c.verdict.startswith("blocked") for c in contrasts):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,16 +110,16 @@ class Pairing:
         return [(a.untrained, b.untrained) for a, b in both if a.ended and b.ended]
 
     def stake(self) -> float:
-        """What a score loses where a run fails to train: the better mean less chance."""
+        """What a score loses where a run fails to train: infinity where chance is not known."""
         chance = next((r.chance for r in self.ours.values() if r.chance is not None), None)
         means = [
             statistics.fmean(values)
             for runs in (self.ours, self.theirs)
             if (values := [r.value for r in runs.values() if r.ended and r.value is not None])
         ]
-        return (
-            max((abs(mean - chance) for mean in means), default=0.0) if chance is not None else 0.0
-        )
+        if chance is None:
+            return math.inf
+        return max((abs(mean - chance) for mean in means), default=0.0)
 
     def waiting(self) -> int:
         """The number of pairs of which a run has not run yet."""

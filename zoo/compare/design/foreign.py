@@ -25,7 +25,7 @@ from zoo.compare.design.cell import Cell, digest, result_keys
 from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.script import KEYS, SHARED, Script, as_written, check_names, script_of
-from zoo.compare.design.spec import Comparison, check_pairs, take_single
+from zoo.compare.design.spec import Comparison, check_limit, check_pairs, take_single
 from zoo.compare.design.template import WHERE
 from zoo.compare.design.validate import check_seeds, check_size, check_values
 from zoo.compare.design.waves import most_pairs
@@ -80,6 +80,7 @@ def design(words: Sequence[str]) -> tuple[str, Comparison, Plan]:
     check_names(command, named)
     script = script_of(command, named)
     changes = {key: take_single(named, key, named[key]) for key in SHARED if key in named}
+    check_limit(changes)
     options = Comparison(**checked(Comparison, changes, WHERE))
     name = name_of(command)
     options.arms, options.effects = {a: {"arm": a} for a in script.arms}, {name: script.effect}

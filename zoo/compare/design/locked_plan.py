@@ -31,6 +31,9 @@ NAMED = {
     "stopping": "the stopping rule",
     "metric": "the metric",
     "code": "the code",
+    "null": "what is compared with what",
+    "tuned": "what is tuned",
+    "scripts": "the command",
 }  # parts of a plan that may not change, as people call them
 
 
@@ -64,6 +67,14 @@ class LockedPlan:
         known, seen = self.plan, any(look.claims for look in self.looks)
         changed = [words for key, words in NAMED.items() if known.get(key) != asked.get(key)]
         found = [f"{words} changed after the first run" for words in changed]
+        recipes, others = known.get("recipes", {}), asked.get("recipes", {})
+        other = [arm for arm in recipes if others.get(arm, recipes[arm]) != recipes[arm]]
+        if other:
+            found.append(f"options of runs changed after the first run: {listed(other)}")
+        shared = [place for place in known["places"] if place in asked["places"]]
+        varied = ([p for p in shared if p in it.get("varied", shared)] for it in (known, asked))
+        if next(varied) != next(varied):
+            found.append("whether pairs have data of their own changed after the first run")
         fixed = known["test"] == asked["test"] == "fixed"
         for key in ("places", "pairs") if fixed else ("places",):
             more = [x for x in asked[key] if x not in known[key]]

@@ -42,6 +42,7 @@ def plan_of(plan: Plan, declared: Declared) -> dict[str, Any]:
     files = sorted({each for command in commands for each in command["files"].items()})
     return settled(declared) | {
         "pairs": plan.pairs,
+        "recipes": {f"{c.place.title()}, {c.arm}": c.recipe for c in plan.cells if not c.tuned},
         "hypotheses": [[p.title(), *both] for p in plan.deepest for both in plan.baselines.items()],
         "metric": commands[0]["metric"] if commands else METRIC,
         "code": digest({"files": files}) if commands else code_digest(),

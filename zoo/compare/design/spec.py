@@ -121,8 +121,7 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     }
     declared = read_yaml(comparison_file(name))
     options = checked(Comparison, {**declared, **changes}, f"compare={name}")
-    if options.get("limit") and options.get("pairs") != "auto":
-        raise ConfigError("limit is of pairs=auto alone", "limit=...", "add pairs=auto")
+    check_limit(options)
     return name, Comparison(**options), named
 
 
@@ -130,6 +129,12 @@ def check_pairs(named: Axes) -> None:
     """ConfigError where both the number of the pairs and their seeds are given."""
     if "pairs" in named and "seed" in named:
         raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
+
+
+def check_limit(options: Values) -> None:
+    """ConfigError where a limit is given to a number of pairs that is fixed."""
+    if options.get("limit") and options.get("pairs") != "auto":
+        raise ConfigError("limit is of pairs=auto alone", "limit=...", "add pairs=auto")
 
 
 def take_single(named: Axes, key: str, default: list[Any]) -> Any:

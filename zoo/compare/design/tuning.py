@@ -112,14 +112,21 @@ def value_at(cell: Cell, option: str, factor: float) -> Number:
     return int(value) if type(configured) is int and value.is_integer() else value
 
 
-def changed(cell: Cell, values: Values, seed: int) -> Cell:
+def changed(cell: Cell, values: Values, seed: int, own_data: bool = False) -> Cell:
     """A cell with other values of tuned options and another seed.
+
+    Args:
+        cell: to change.
+        values: of the options.
+        seed: of the run.
+        own_data: whether the seed is also that of its data.
 
     Errors:
         ConfigError: an option does not take its value.
     """
     config = copy.deepcopy(cell.config)
-    change(config, {**values, "seed": seed}, "tune")
+    seeds = {"seed": seed, **({"data.seed": seed} if own_data else {})}
+    change(config, {**values, **seeds}, "tune")
     return replace(cell, config=config.check(), tuned={**cell.tuned, **values})
 
 

@@ -17,6 +17,7 @@ class Hunt:
     Args:
         cell: the arm there, at the best values of the options before.
         option: that is tuned.
+        own_data: whether its runs have data of their own, which no pair has.
         ids: addresses of its runs, by factor.
         seen: what may be seen of them, by factor; None for a run without a result.
         refused: values that the option does not take.
@@ -24,6 +25,7 @@ class Hunt:
 
     cell: Cell
     option: str
+    own_data: bool = False
     ids: dict[float, list[str]] = field(default_factory=dict)
     seen: dict[float, list[Validation | None]] = field(default_factory=dict)
     refused: set[Number] = field(default_factory=set)
@@ -41,7 +43,7 @@ class Hunt:
 
     def at(self, factor: float, seed: int) -> Cell:
         """The run at a factor with a seed."""
-        return changed(self.cell, {self.option: self.value(factor)}, seed)
+        return changed(self.cell, {self.option: self.value(factor)}, seed, self.own_data)
 
     @property
     def scores(self) -> dict[float, list[Number | None]]:

@@ -66,7 +66,7 @@ def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engin
     """
     tuned, cells = Tuned(plan, names, seeds), models(plan)
     for option in names:
-        hunts = [Hunt(cell, option) for cell in cells]
+        hunts = [Hunt(cell, option, cell.place.title() in plan.varied) for cell in cells]
         waiting = {place: set(FACTORS) for place in plan.places}
         while waiting:
             tuned.failed |= try_all(hunts, waiting, seeds, store, engine)

@@ -80,7 +80,8 @@ def data_caveats(record: Record) -> list[str]:
     if varied:
         places = "" if not fixed else f" at {', '.join(varied)}"
         sentences.append(
-            f"Each pair has data of its own{places}: intervals hold for other data too."
+            f"Each pair has data of its own{places}: intervals hold for other data too, but not "
+            "where these are splits of one finite set (digits), which share examples."
         )
     if fixed:
         places = "" if not varied else f" at {', '.join(fixed)}"

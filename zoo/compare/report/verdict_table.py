@@ -64,15 +64,15 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
     entries = [entry for entry in contrasts_of(places) if entry[1].arm == arm]
     deep, shallow = entries[-1], entries[0] if len(entries) > 1 else None
     ends = [entry for entry in (shallow, deep) if entry]
-    family = deep[0].family
+    family, relied = deep[0].family, not record.exploratory
     slopes = [s for s in record.slopes if (s.family, s.arm) == (family, arm)]
     return [
         Lines([family, *filter(None, [measure_label(deep[0].metric)])]),
         arm,
         baseline,
-        gap(*shallow) if shallow else "",
-        gap(*deep),
-        Lines([s.verdict for s in slopes], claim=all(enough(s, record) for s in slopes)),
+        gap(*shallow, relied) if shallow else "",
+        gap(*deep, relied),
+        Lines([s.verdict for s in slopes], claim=relied and all(enough(s, record) for s in slopes)),
         Lines(
             [
                 *(failures(*shallow) if shallow and any(shallow[1].untrained) else ()),
@@ -84,11 +84,12 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
     ]
 
 
-def gap(place: PlaceSummary, contrast: Contrast) -> Lines:
-    """The gap and the verdict at a place."""
+def gap(place: PlaceSummary, contrast: Contrast, relied: bool) -> Lines:
+    """The gap and the verdict at a place; in a comparison that explores no verdict is a claim."""
     words = [at(place, rounded(contrast.gap, contrast.delta) or "unknown"),
              contrast.verdict.removesuffix(" (exploratory)")]  # fmt: skip
-    return Lines(words, claim=not contrast.exploratory and contrast.pairs >= contrast.needed)
+    claim = relied and not contrast.exploratory and contrast.pairs >= contrast.needed
+    return Lines(words, claim=claim)
 
 
 def at(place: PlaceSummary, words: str) -> str:
