@@ -87,7 +87,7 @@ def compare(words: Sequence[str]) -> Report:
     if options.mirror and axes.get("logger") != ["none"]:
         with log_to_stderr():
             sync(record, store.path)
-    return Report(record.plain(), text, FAILED if tally.failed else 0)
+    return Report(record.plain(), text, FAILED if tally.failed or underway.tuned.failed else 0)
 
 
 def folder_of(name: str, options: Comparison, words: Sequence[str]) -> Path:

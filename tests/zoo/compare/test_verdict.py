@@ -96,6 +96,8 @@ def test_runs_that_fail_to_train_have_words_of_their_own():
     assert said(0, 5).startswith("residual 0 of 8 (up to 31 %), plain 5 of 8")
     assert said(0, 6).startswith("plain fails to train more often: residual 0 of 8")
     assert said(7, 0).startswith("residual fails to train more often: residual 7 of 8")
+    early = evidence(spread(0.3), untrained=[(False, True)] * 8, waiting=9)
+    assert failures(early, corrected([early])[0]).startswith("residual 0 of 8")  # 17 are planned
 
 
 @pytest.mark.fault(39)

@@ -150,7 +150,8 @@ def failures(e: Evidence, p: Corrected) -> str:
         return ""
     rates = ", ".join(f"{name} {rate(count, n)}" for name, count in counts.items())
     worst = max(counts, key=lambda name: counts[name])
-    return f"{worst} fails to train more often: {rates}" if p.failures <= ALPHA else rates
+    claimed = p.failures <= ALPHA and n >= p.needed
+    return f"{worst} fails to train more often: {rates}" if claimed else rates
 
 
 def rate(count: int, n: int) -> str:

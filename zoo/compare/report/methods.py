@@ -93,6 +93,8 @@ def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
         f"{'hypothesis' if primary == 1 else 'hypotheses'} at the deepest place of each task. The "
         f"{len(contrasts) - primary} gaps at shallower places are exploratory."
     )
+    if record.exploratory:
+        yield f"All of this explores. {' '.join(record.exploratory)}"
     yield (
         f"Fewer than {max((c.needed for c in contrasts), default=CLAIM)} pairs give a direction or "
         "an interval, and no verdict."
