@@ -94,7 +94,8 @@ def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
         f"{len(contrasts) - primary} gaps at shallower places are exploratory."
     )
     if record.exploratory:
-        yield f"All of this explores. {' '.join(record.exploratory)}"
+        departures = "; ".join(words.split(": ", 1)[1].rstrip(".") for words in record.exploratory)
+        yield f"All of this explores, since it departs from the plan: {departures}."
     yield (
         f"Fewer than {max((c.needed for c in contrasts), default=CLAIM)} pairs give a direction or "
         "an interval, and no verdict."
