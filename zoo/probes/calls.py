@@ -1,0 +1,96 @@
+"""The functions that a forward pass calls, as a graph, and how two values in it are related."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function in a forward pass.
+
+    Args:
+        name: of the function.
+        module: path of the innermost module that called it.
+        inputs: numbers of the calls whose results it takes, without what is fixed.
+        weighted: whether it takes a parameter, or what was computed of parameters alone.
+        fixed: whether it takes nothing else, so that its result does not depend on the batch.
+    """
+
+    name: str
+    module: str
+    inputs: tuple[int, ...]
+    weighted: bool
+    fixed: bool
+
+
+Ways = tuple[list[Call], list[Call]]
+
+
+class Calls:
+    """The calls of a forward pass in their order; calls only refer to earlier ones."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.numbers = WeakIdKeyDictionary()  # for each tensor that of the call that made it
+
+    def number(self, x: Tensor) -> int:
+        """The number of the call that made a tensor; a new one where the pass was given it."""
+        if x not in self.numbers:
+            weight = isinstance(x, nn.Parameter)
+            fixed = weight or not x.is_floating_point()
+            self.calls.append(Call("input", "", (), weighted=weight, fixed=fixed))
+            self.numbers[x] = len(self.calls) - 1
+        return int(self.numbers[x])
+
+    def add(self, name: str, module: str, inputs: Iterable[int], made: Sequence[Tensor]) -> None:
+        """Adds a call that made some tensors, or changed them in place."""
+        calls = {i: self.calls[i] for i in inputs}
+        moving = tuple(sorted(i for i, call in calls.items() if not call.fixed))
+        weighted = any(call.fixed and call.weighted for call in calls.values())
+        self.calls.append(Call(name, module, moving, weighted, fixed=not moving))
+        for tensor in made:
+            self.numbers[tensor] = len(self.calls) - 1
+
+    def ways(self, a: Tensor, b: Tensor) -> Ways | None:
+        """The calls from the last value that two tensors both come from, to each of them.
+
+        Returns:
+            Those that lead to `a`, and those that lead to `b`, latest first; no calls where one
+            of them is that value. None where they have nothing in common.
+        """
+        first, second = self.number(a), self.number(b)
+        sides = {first: {0}, second: {1}} if first != second else {first: {0, 1}}
+        heap = [-number for number in sides]
+        heapq.heapify(heap)
+        ways: Ways = ([], [])
+        while heap:
+            number = -heapq.heappop(heap)
+            side = sides[number]
+            if side == {0, 1}:
+                return ways
+            call = self.calls[number]
+            ways[min(side)].append(call)
+            for i in call.inputs:
+                if i not in sides:
+                    heapq.heappush(heap, -i)
+                sides.setdefault(i, set()).update(side)
+        return None
+
+
+def tensors_in(values: Any) -> list[Tensor]:
+    """The tensors in a nest of values."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def name_of(function: Any) -> str:
+    """The name of a function of PyTorch, or of the attribute that it reads."""
+    name: str = getattr(function, "__name__", str(function))
+    return str(function.__self__.__name__) if name == "__get__" else name

@@ -1,0 +1,214 @@
+"""Every write of a branch to a stream in a forward pass, of any net."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from zoo.connection import Connection, State
+from zoo.probes.calls import Call, Calls, name_of, tensors_in
+from zoo.probes.untouched import untouched
+from zoo.stack import Stack
+
+PROJECTION = 2  # functions with weights that a skip may have: a convolution and its norm
+
+
+@dataclass(frozen=True)
+class Write:
+    """Where one branch meets its stream.
+
+    Args:
+        index: of the write in the order of the pass.
+        module: path of what writes: the connection, or the innermost module around a sum.
+        rule: the connection; None of a sum.
+        skip: functions on the way from the last common value to the sum, on the skip.
+        branch: the same on the branch.
+    """
+
+    index: int
+    module: str
+    rule: Connection | None = None
+    skip: tuple[Call, ...] = ()
+    branch: tuple[Call, ...] = ()
+
+    @property
+    def identity(self) -> bool:
+        """Whether the skip brings the stream as it was; of a connection, whether it may be."""
+        return not self.skip
+
+    def value(self, state: State) -> Tensor:
+        """The value of a stream in some state."""
+        return state if self.rule is None else self.rule.close(state)
+
+
+class Watch:
+    """What is done at every write of a pass; this one does nothing."""
+
+    def reads(self, write: Write, x: Tensor) -> Tensor:
+        """What the branch of a connection reads; called before the branch, not for sums."""
+        return x
+
+    def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
+        """The state and the branch's output that are joined."""
+        return state, branch
+
+    def after(self, write: Write, state: State) -> State:
+        """The state with which the net goes on."""
+        return state
+
+
+@contextmanager
+def watched(module: nn.Module, watch: Watch) -> Iterator[Watched]:
+    """Calls a watch at every write of the forward passes of a net inside the block.
+
+    In nets of this project the writes are those of every `Connection`. Elsewhere a sum is a write
+    where both of its terms come from one value, one by at most two functions with weights (the
+    skip: nothing, or a projection) and the other by more of them (the branch).
+
+    Args:
+        module: the net; compiled parts of it run uncompiled, and nothing is computed twice to save
+            memory.
+        watch: called at every write.
+    """
+    following = Watched(watch)
+    with ExitStack() as stack:
+        stack.enter_context(untouched(module))
+        for name, part in module.named_modules():
+            for handle in following.hooks(name, part):
+                stack.callback(handle.remove)
+            if isinstance(part, Connection):
+                stack.enter_context(replaced(part, "inverts", False))
+                stack.enter_context(
+                    replaced(part, "read", functools.partial(following.read, name, part, part.read))
+                )
+                stack.enter_context(
+                    replaced(part, "write", functools.partial(following.write, part, part.write))
+                )
+            if isinstance(part, Stack):
+                stack.enter_context(replaced(part, "checkpoint", False))
+        stance = torch.compiler.set_stance("force_eager")
+        stack.enter_context(stance)
+        stack.enter_context(following)
+        yield following
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Gives an object another value of an attribute inside the block."""
+    had, old = name in vars(owner), vars(owner).get(name)
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if had:
+            vars(owner)[name] = old
+        else:
+            del vars(owner)[name]
+
+
+class Watched(TorchFunctionMode):
+    """Follows a forward pass function by function, and calls a watch at its writes.
+
+    Args:
+        watch: called at every write.
+
+    Attributes:
+        calls: of all functions so far.
+        count: number of writes so far.
+    """
+
+    def __init__(self, watch: Watch):
+        super().__init__()
+        self.watch = watch
+        self.calls = Calls()
+        self.count = 0
+        self.paths: list[str] = [""]
+        self.writing: dict[Connection, Write] = {}
+        self.inside = 0  # rules and watches, whose sums are no writes
+
+    def hooks(self, name: str, module: nn.Module) -> Iterator[Any]:
+        """The hooks that keep the path of the innermost module that runs."""
+        yield module.register_forward_pre_hook(lambda *_: self.paths.append(name))
+        yield module.register_forward_hook(lambda *_: self.left(), always_call=True)
+
+    def left(self) -> None:
+        """Takes the innermost module from the path."""
+        self.paths.pop()
+
+    def begun(self, module: str, rule: Connection | None = None, **ways: Any) -> Write:
+        """The next write."""
+        self.count += 1
+        return Write(self.count - 1, module, rule, **ways)
+
+    def read(
+        self, module: str, rule: Connection, read: Callable[..., Any], state: State
+    ) -> tuple[Tensor, Any]:
+        """What the branch of a connection reads."""
+        with self.unwatched():
+            x, mix = read(state)
+            self.writing[rule] = self.begun(module, rule)
+            return self.watch.reads(self.writing[rule], x), mix
+
+    def write(
+        self, rule: Connection, write: Callable[..., State], state: State, y: Tensor, mix: Any
+    ) -> State:
+        """The next state of a connection."""
+        with self.unwatched():
+            this = self.writing.pop(rule)
+            state, y = self.watch.terms(this, state, y)
+            return self.watch.after(this, write(state, y, mix))
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """Takes no sum inside the block for a write."""
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, options = name_of(func), kwargs or {}
+        numbers = [self.calls.number(x) for x in tensors_in((args, options))]
+        sum_of = None if self.inside or name not in ("add", "add_") else self.sum(*args, **options)
+        if sum_of:
+            out = self.joined(*sum_of, in_place=args[0] if name == "add_" else None)
+        else:
+            out = func(*args, **options)
+        if made := tensors_in(out):
+            self.calls.add(name, self.paths[-1], numbers, made)
+        return out
+
+    def sum(self, *terms: Any, **options: Any) -> tuple[Write, Tensor, Tensor] | None:
+        """The write that a sum is, with the stream and what the branch adds; None if it is none."""
+        if len(terms) != 2 or options or not all(isinstance(x, Tensor) for x in terms):
+            return None
+        a, b = terms
+        if a.shape != b.shape or not a.is_floating_point():
+            return None
+        ways = self.calls.ways(a, b)
+        if ways is None:
+            return None
+        weights = [sum(call.weighted for call in way) for way in ways]
+        least, most = sorted(weights)
+        if least == most or least > PROJECTION:
+            return None
+        s = weights.index(least)
+        write = self.begun(self.paths[-1], skip=tuple(ways[s]), branch=tuple(ways[1 - s]))
+        return write, terms[s], terms[1 - s]
+
+    def joined(
+        self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None
+    ) -> Tensor:
+        """The stream after a sum."""
+        with self.unwatched():
+            skip, branch = self.watch.terms(write, skip, branch)
+            total = self.watch.after(write, skip + branch)
+            return total if in_place is None else in_place.copy_(total)
