@@ -11,6 +11,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+SHAPES = (
+    "expand_as",
+    "view_as",
+    "reshape_as",
+    "type_as",
+)  # of whose second tensor no value is used
+
 
 @dataclass(frozen=True)
 class Call:
@@ -19,9 +26,9 @@ class Call:
     Args:
         name: of the function.
         module: path of the innermost module that called it.
-        inputs: numbers of the calls whose results it takes, without what is fixed.
+        inputs: numbers of the calls whose results it takes, but for fixed ones.
         weighted: whether it takes a parameter, or what was computed of parameters alone.
-        fixed: whether it takes nothing else, so that its result does not depend on the batch.
+        fixed: whether it takes nothing else.
     """
 
     name: str
@@ -45,8 +52,7 @@ class Calls:
         """The number of the call that made a tensor; a new one where the pass was given it."""
         if x not in self.numbers:
             weight = isinstance(x, nn.Parameter)
-            fixed = weight or not x.is_floating_point()
-            self.calls.append(Call("input", "", (), weighted=weight, fixed=fixed))
+            self.calls.append(Call("input", "", (), weighted=weight, fixed=weight))
             self.numbers[x] = len(self.calls) - 1
         return int(self.numbers[x])
 
@@ -54,8 +60,8 @@ class Calls:
         """Adds a call that made some tensors, or changed them in place."""
         calls = {i: self.calls[i] for i in inputs}
         moving = tuple(sorted(i for i, call in calls.items() if not call.fixed))
-        weighted = any(call.fixed and call.weighted for call in calls.values())
-        self.calls.append(Call(name, module, moving, weighted, fixed=not moving))
+        weighted = any(call.fixed for call in calls.values())
+        self.calls.append(Call(name, module, moving, weighted, fixed=weighted and not moving))
         for tensor in made:
             self.numbers[tensor] = len(self.calls) - 1
 
@@ -88,6 +94,13 @@ class Calls:
 def tensors_in(values: Any) -> list[Tensor]:
     """The tensors in a nest of values."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def values_used(name: str, inputs: list[Tensor]) -> list[Tensor]:
+    """The tensors of which a function uses the values, not the shape alone."""
+    if name.endswith("_like") or name.startswith("new_"):
+        return []
+    return inputs[:1] if name in SHAPES else inputs
 
 
 def name_of(function: Any) -> str:

@@ -14,9 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
 from zoo.probes.calls import tensors_in
-from zoo.probes.writes import Watch, Write, watched
-
-Loss = Callable[[nn.Module, Any], Tensor]
+from zoo.probes.writes import Loss, Watch, Write, watched
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,13 @@ def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
     >>> from zoo.stack import Stack
     >>> net = Stack([nn.Identity()] * 3, [Residual(site) for site in Site.line(2, 3)])
     >>> profile = stream_profile(net, torch.ones(1, 2), lambda net, x: net(x).sum())
-    >>> profile.stream, profile.gradient
-    (tensor([1., 2., 4., 8.]), tensor([11.3137,  5.6569,  2.8284,  1.4142]))
+    >>> profile.stream.tolist(), profile.ratio.tolist()
+    ([1.0, 2.0, 4.0, 8.0], [1.0, 1.0, 1.0])
     """
     watch = Sizes()
     with watched(module, watch), torch.enable_grad():
         loss(module, with_gradients(batch)).backward()
-    if not watch.rows:
+    if not watch.modules:
         raise ValueError("the net has no skip: no connection, and no sum of a value and its branch")
     return watch.profile()
 
@@ -124,8 +122,8 @@ class Sizes(Watch):
         self.keep("stream", write, size(value))
         self.keep("branch", write, size(branch))
         if value.shape == branch.shape:
-            pair = (x.detach().double().flatten(1) for x in (value, branch))
-            self.keep("cosine", write, cosine_similarity(*pair, dim=1).mean())
+            x, y = value.double().flatten(1), branch.detach().double().flatten(1)
+            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
         self.on_gradient(tensors_in(state), lambda g: self.reached(write, g))
         return state, branch
 

@@ -32,7 +32,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
         for value in vars(part).values()
         if isinstance(value, torch.Generator)
     ]
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=cuda_devices([*parameters, *module.buffers()])):
         try:
             for p in parameters:
@@ -50,7 +50,7 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for generator, state in generators:
                 generator.set_state(state)
             random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+            np.random.set_state(numpy)
 
 
 def cuda_devices(tensors: list[Tensor]) -> list[int]:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.connection import Connection, State
-from zoo.probes.calls import Call, Calls, name_of, tensors_in
+from zoo.probes.calls import Call, Calls, name_of, tensors_in, values_used
 from zoo.probes.untouched import untouched
 from zoo.stack import Stack
 
+Loss = Callable[[nn.Module, Any], Tensor]  # a scalar, of a net and a batch
 PROJECTION = 2  # functions with weights that a skip may have: a convolution and its norm
 
 
@@ -83,18 +84,9 @@ def watched(module: nn.Module, watch: Watch) -> Iterator[Watched]:
         for name, part in module.named_modules():
             for handle in following.hooks(name, part):
                 stack.callback(handle.remove)
-            if isinstance(part, Connection):
-                stack.enter_context(replaced(part, "inverts", False))
-                stack.enter_context(
-                    replaced(part, "read", functools.partial(following.read, name, part, part.read))
-                )
-                stack.enter_context(
-                    replaced(part, "write", functools.partial(following.write, part, part.write))
-                )
-            if isinstance(part, Stack):
-                stack.enter_context(replaced(part, "checkpoint", False))
-        stance = torch.compiler.set_stance("force_eager")
-        stack.enter_context(stance)
+            for method, value in following.replacements(name, part).items():
+                stack.enter_context(replaced(part, method, value))
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(following)
         yield following
 
@@ -138,6 +130,20 @@ class Watched(TorchFunctionMode):
         yield module.register_forward_pre_hook(lambda *_: self.paths.append(name))
         yield module.register_forward_hook(lambda *_: self.left(), always_call=True)
 
+    def replacements(self, name: str, module: nn.Module) -> dict[str, Any]:
+        """The attributes that a module has instead of its own while it is followed."""
+        if isinstance(module, Stack):
+            return {"checkpoint": False}
+        if not isinstance(module, Connection):
+            return {}
+        return {
+            "inverts": False,
+            "open": functools.partial(self.rule, module.open),
+            "read": functools.partial(self.read, name, module, module.read),
+            "write": functools.partial(self.write, module, module.write),
+            "close": functools.partial(self.rule, module.close),
+        }
+
     def left(self) -> None:
         """Takes the innermost module from the path."""
         self.paths.pop()
@@ -165,6 +171,11 @@ class Watched(TorchFunctionMode):
             state, y = self.watch.terms(this, state, y)
             return self.watch.after(this, write(state, y, mix))
 
+    def rule(self, method: Callable[[Any], Any], value: Any) -> Any:
+        """What a method of a connection gives, in which no sum is a write."""
+        with self.unwatched():
+            return method(value)
+
     @contextmanager
     def unwatched(self) -> Iterator[None]:
         """Takes no sum inside the block for a write."""
@@ -176,7 +187,8 @@ class Watched(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, options = name_of(func), kwargs or {}
-        numbers = [self.calls.number(x) for x in tensors_in((args, options))]
+        used = values_used(name, tensors_in((args, options)))
+        numbers = [self.calls.number(x) for x in used]
         sum_of = None if self.inside or name not in ("add", "add_") else self.sum(*args, **options)
         if sum_of:
             out = self.joined(*sum_of, in_place=args[0] if name == "add_" else None)
@@ -204,9 +216,7 @@ class Watched(TorchFunctionMode):
         write = self.begun(self.paths[-1], skip=tuple(ways[s]), branch=tuple(ways[1 - s]))
         return write, terms[s], terms[1 - s]
 
-    def joined(
-        self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None
-    ) -> Tensor:
+    def joined(self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None) -> Tensor:
         """The stream after a sum."""
         with self.unwatched():
             skip, branch = self.watch.terms(write, skip, branch)
