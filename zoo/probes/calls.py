@@ -24,6 +24,7 @@ class Call:
     """A call of a function in a forward pass.
 
     Args:
+        number: in the order of the pass.
         name: of the function.
         module: path of the innermost module that called it.
         inputs: numbers of the calls whose results it takes, but for fixed ones.
@@ -31,6 +32,7 @@ class Call:
         fixed: whether it takes nothing else.
     """
 
+    number: int
     name: str
     module: str
     inputs: tuple[int, ...]
@@ -38,7 +40,19 @@ class Call:
     fixed: bool
 
 
-Ways = tuple[list[Call], list[Call]]
+@dataclass(frozen=True)
+class Ways:
+    """How two values come from one.
+
+    Args:
+        source: number of the call that made the last value from which both come.
+        first: calls from there to the first of them, latest first; none where it is the source.
+        second: the same to the second.
+    """
+
+    source: int
+    first: list[Call]
+    second: list[Call]
 
 
 class Calls:
@@ -52,36 +66,34 @@ class Calls:
         """The number of the call that made a tensor; a new one where the pass was given it."""
         if x not in self.numbers:
             weight = isinstance(x, nn.Parameter)
-            self.calls.append(Call("input", "", (), weighted=weight, fixed=weight))
+            self.calls.append(Call(len(self.calls), "input", "", (), weighted=weight, fixed=weight))
             self.numbers[x] = len(self.calls) - 1
         return int(self.numbers[x])
 
-    def add(self, name: str, module: str, inputs: Iterable[int], made: Sequence[Tensor]) -> None:
-        """Adds a call that made some tensors, or changed them in place."""
+    def add(self, name: str, module: str, inputs: Iterable[int], made: Sequence[Tensor]) -> Call:
+        """Adds a call that made some tensors, or changed them in place, and returns it."""
         calls = {i: self.calls[i] for i in inputs}
         moving = tuple(sorted(i for i, call in calls.items() if not call.fixed))
         weighted = any(call.fixed for call in calls.values())
-        self.calls.append(Call(name, module, moving, weighted, fixed=weighted and not moving))
+        fixed = weighted and not moving
+        call = Call(len(self.calls), name, module, moving, weighted, fixed)
+        self.calls.append(call)
         for tensor in made:
-            self.numbers[tensor] = len(self.calls) - 1
+            self.numbers[tensor] = call.number
+        return call
 
     def ways(self, a: Tensor, b: Tensor) -> Ways | None:
-        """The calls from the last value that two tensors both come from, to each of them.
-
-        Returns:
-            Those that lead to `a`, and those that lead to `b`, latest first; no calls where one
-            of them is that value. None where they have nothing in common.
-        """
+        """How two tensors come from the last value that both come from; None without any."""
         first, second = self.number(a), self.number(b)
         sides = {first: {0}, second: {1}} if first != second else {first: {0, 1}}
         heap = [-number for number in sides]
         heapq.heapify(heap)
-        ways: Ways = ([], [])
+        ways: tuple[list[Call], list[Call]] = ([], [])
         while heap:
             number = -heapq.heappop(heap)
             side = sides[number]
             if side == {0, 1}:
-                return ways
+                return Ways(number, *ways)
             call = self.calls[number]
             ways[min(side)].append(call)
             for i in call.inputs:

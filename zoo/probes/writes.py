@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,7 @@ class Write:
         rule: the connection; None of a sum.
         skip: functions on the way from the last common value to the sum, on the skip.
         branch: the same on the branch.
+        source: number of the call that made that common value; -1 of a connection.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Write:
     rule: Connection | None = None
     skip: tuple[Call, ...] = ()
     branch: tuple[Call, ...] = ()
+    source: int = -1
 
     @property
     def identity(self) -> bool:
@@ -63,6 +65,14 @@ class Watch:
     def after(self, write: Write, state: State) -> State:
         """The state with which the net goes on."""
         return state
+
+    def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+        """What is done after every call of a function, with the tensors it took and made."""
+
+
+def weights(way: Sequence[Call]) -> int:
+    """The number of functions with weights on a way."""
+    return sum(call.weighted for call in way)
 
 
 @contextmanager
@@ -148,10 +158,10 @@ class Watched(TorchFunctionMode):
         """Takes the innermost module from the path."""
         self.paths.pop()
 
-    def begun(self, module: str, rule: Connection | None = None, **ways: Any) -> Write:
+    def begun(self, module: str, rule: Connection | None = None, **calls: Any) -> Write:
         """The next write."""
         self.count += 1
-        return Write(self.count - 1, module, rule, **ways)
+        return Write(self.count - 1, module, rule, **calls)
 
     def read(
         self, module: str, rule: Connection, read: Callable[..., Any], state: State
@@ -187,15 +197,16 @@ class Watched(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, options = name_of(func), kwargs or {}
-        used = values_used(name, tensors_in((args, options)))
-        numbers = [self.calls.number(x) for x in used]
+        inputs = tensors_in((args, options))
+        numbers = [self.calls.number(x) for x in values_used(name, inputs)]
         sum_of = None if self.inside or name not in ("add", "add_") else self.sum(*args, **options)
         if sum_of:
             out = self.joined(*sum_of, in_place=args[0] if name == "add_" else None)
         else:
             out = func(*args, **options)
         if made := tensors_in(out):
-            self.calls.add(name, self.paths[-1], numbers, made)
+            call = self.calls.add(name, self.paths[-1], numbers, made)
+            self.watch.called(call, inputs, made)
         return out
 
     def sum(self, *terms: Any, **options: Any) -> tuple[Write, Tensor, Tensor] | None:
@@ -208,13 +219,12 @@ class Watched(TorchFunctionMode):
         ways = self.calls.ways(a, b)
         if ways is None:
             return None
-        weights = [sum(call.weighted for call in way) for way in ways]
-        least, most = sorted(weights)
-        if least == most or least > PROJECTION:
+        both = ((ways.first, a), (ways.second, b))
+        (skip, stream), (branch, y) = sorted(both, key=lambda side: weights(side[0]))
+        if weights(skip) == weights(branch) or weights(skip) > PROJECTION:
             return None
-        s = weights.index(least)
-        write = self.begun(self.paths[-1], skip=tuple(ways[s]), branch=tuple(ways[1 - s]))
-        return write, terms[s], terms[1 - s]
+        calls = {"skip": tuple(skip), "branch": tuple(branch), "source": ways.source}
+        return self.begun(self.paths[-1], **calls), stream, y
 
     def joined(self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None) -> Tensor:
         """The stream after a sum."""
