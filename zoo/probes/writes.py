@@ -223,7 +223,11 @@ class Watched(TorchFunctionMode):
         (skip, stream), (branch, y) = sorted(both, key=lambda side: weights(side[0]))
         if weights(skip) == weights(branch) or weights(skip) > PROJECTION:
             return None
-        calls = {"skip": tuple(skip), "branch": tuple(branch), "source": ways.source}
+        calls: dict[str, Any] = {
+            "skip": tuple(skip),
+            "branch": tuple(branch),
+            "source": ways.source,
+        }
         return self.begun(self.paths[-1], **calls), stream, y
 
     def joined(self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None) -> Tensor:
