@@ -16,7 +16,9 @@ class PostActivation(nn.Module):
         self.norm2 = nn.BatchNorm2d(out)
         self.down = None
         if stride > 1 or out != width:
-            self.down = nn.Sequential(nn.Conv2d(width, out, 1, stride), nn.BatchNorm2d(out))
+            self.down = nn.Sequential(
+                nn.Conv2d(width, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+            )
 
     def forward(self, x):
         skip = x if self.down is None else self.down(x)
@@ -30,10 +32,10 @@ class SmallResNet(nn.Module):
 
     def __init__(self, blocks=3, classes=3):
         super().__init__()
-        self.stem = nn.Conv2d(1, 4, 3, padding=1)
-        first = [PostActivation(4, 4) for _ in range(blocks)]
-        self.blocks = nn.Sequential(*first, PostActivation(4, 8, 2), PostActivation(8, 8))
-        self.head = nn.Linear(8, classes)
+        self.stem = nn.Conv2d(1, 8, 3, padding=1)
+        first = [PostActivation(8, 8) for _ in range(blocks)]
+        self.blocks = nn.Sequential(*first, PostActivation(8, 16, 2), PostActivation(16, 16))
+        self.head = nn.Linear(16, classes)
 
     def forward(self, x):
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
@@ -112,7 +114,7 @@ def diffusion_unet():
     )
 
 
-RING = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]])
+RING = torch.stack([torch.arange(16), (torch.arange(16) + 1) % 16])
 FOREIGN = {  # for each name the net, a batch, and where it writes, in order
     "resnet": (
         SmallResNet,
@@ -132,7 +134,7 @@ FOREIGN = {  # for each name the net, a batch, and where it writes, in order
     ),
     "deepgcn": (
         DeepGCN,
-        lambda: (torch.randn(4, 8), RING),
+        lambda: (torch.randn(16, 8), RING),
         ["layers.0", "layers.1", "layers.2"],
     ),
     "diffusers": (

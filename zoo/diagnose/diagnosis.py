@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,12 +58,12 @@ def diagnose(
     >>> from torch.nn import functional as F
     >>> net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
     >>> batch = torch.randn(32, 8), torch.randint(3, (32,))
-    >>> diagnosis = diagnose(net, batch, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]))
-    >>> print(diagnosis)
+    >>> print(diagnose(net, batch, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1])))
     nothing is found
     """
     seen = examine(module, batch, loss, optimizer)
-    findings = list(CHECKS["non_finite"](seen))
-    if not findings:
-        findings = [finding for name in CAUSES for finding in CHECKS[name](seen)]
-    return Diagnosis(findings, seen.profile)
+    lost = list(CHECKS["non_finite"](seen))
+    names = ("fp16_overflow",) if lost else CAUSES
+    return Diagnosis(
+        [*lost, *itertools.chain(*(CHECKS[name](seen) for name in names))], seen.profile
+    )

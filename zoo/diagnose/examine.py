@@ -129,9 +129,12 @@ class Examiner(Sizes):
         self.flows: dict[int, Tensor] = {}  # norm of the gradient at what a weighted call made
 
     def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
-        self.writes.append(write)
         self.spreads.append(spread(write.value(state).detach()))
         return super().terms(write, state, branch)
+
+    def after(self, write: Write, state: State) -> State:
+        self.writes.append(write)
+        return super().after(write, state)
 
     def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:
         if call.name == "batch_norm":
@@ -239,11 +242,17 @@ def flat_share(x: Tensor, name: str) -> Tensor | None:
 
 
 def spread(x: Tensor) -> Tensor:
-    """How different rows are: the mean square of their distance from their mean, over that of
-    themselves; rows are nodes, tokens, or whole images.
+    """The share of a stream's energy outside of its first direction: 0 where all rows are one.
+
+    Equation: 1 - sigma_1^2 / ||X||_F^2, sigma_1 the largest singular value; rows are nodes, the
+        tokens of a text (mean over texts), or whole images
     """
-    rows = (x.flatten(0, -2) if x.ndim in (2, 3) else x.flatten(1)).double()
-    return (rows - rows.mean(0)).square().mean() / rows.square().mean().clamp(min=1e-300)
+    rows = (x if x.ndim == 3 else x.flatten(1)[None]).double()
+    gram = rows @ rows.mT if rows.shape[1] < rows.shape[2] else rows.mT @ rows
+    if not gram.isfinite().all():
+        return gram.new_tensor(torch.nan)
+    energies = torch.linalg.eigvalsh(gram)
+    return (1 - energies[:, -1] / energies.sum(-1).clamp(min=1e-300)).mean()
 
 
 def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: str) -> Norm:

@@ -102,6 +102,29 @@ class Calls:
                 sides.setdefault(i, set()).update(side)
         return None
 
+    def between(self, starts: Iterable[Tensor], end: Tensor, stop: Iterable[Tensor]) -> list[Call]:
+        """The calls through which a tensor depends on some others, latest first.
+
+        Args:
+            starts: the others.
+            end: the tensor.
+            stop: tensors behind which nothing is looked for.
+        """
+        first = {self.number(x) for x in starts}
+        oldest, seen = min(first, default=0), {self.number(x) for x in stop} | first
+        frontier, found = [self.number(end)], []
+        while frontier:
+            number = frontier.pop()
+            if number not in seen and number > oldest:
+                seen.add(number)
+                found.append(number)
+                frontier += self.calls[number].inputs
+        useful = set(first)
+        for number in sorted(found):
+            if useful.intersection(self.calls[number].inputs):
+                useful.add(number)
+        return [self.calls[number] for number in sorted(useful - first, reverse=True)]
+
 
 def tensors_in(values: Any) -> list[Tensor]:
     """The tensors in a nest of values."""

@@ -135,7 +135,7 @@ class Sizes(Watch):
     def left(self, write: Write, gradients: list[Tensor]) -> None:
         """Notes the gradient at a stream after a write."""
         self.keep("gradient", write, norm(gradients), 1)
-        if write.rule is None and write.identity:
+        if write.identity:
             self.flowing[write.index] = gradients
 
     def reached(self, write: Write, gradients: list[Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,9 +29,10 @@ class Write:
         index: of the write in the order of the pass.
         module: path of what writes: the connection, or the innermost module around a sum.
         rule: the connection; None of a sum.
-        skip: functions on the way from the last common value to the sum, on the skip.
-        branch: the same on the branch.
-        source: number of the call that made that common value; -1 of a connection.
+        skip: functions on the way from the last common value to the sum, on the skip; of a
+            connection from the old state to the new one, known after the write.
+        branch: functions on the way from there to what is written.
+        source: number of the call that made what the branch reads.
     """
 
     index: int
@@ -43,8 +44,8 @@ class Write:
 
     @property
     def identity(self) -> bool:
-        """Whether the skip brings the stream as it was; of a connection, whether it may be."""
-        return not self.skip
+        """Whether a sum's skip brings the stream as it was."""
+        return self.rule is None and not self.skip
 
     def value(self, state: State) -> Tensor:
         """The value of a stream in some state."""
@@ -132,7 +133,7 @@ class Watched(TorchFunctionMode):
         self.calls = Calls()
         self.count = 0
         self.paths: list[str] = [""]
-        self.writing: dict[Connection, Write] = {}
+        self.reading: dict[Connection, tuple[Write, Tensor]] = {}
         self.inside = 0  # rules and watches, whose sums are no writes
 
     def hooks(self, name: str, module: nn.Module) -> Iterator[Any]:
@@ -169,17 +170,24 @@ class Watched(TorchFunctionMode):
         """What the branch of a connection reads."""
         with self.unwatched():
             x, mix = read(state)
-            self.writing[rule] = self.begun(module, rule)
-            return self.watch.reads(self.writing[rule], x), mix
+            write = self.begun(module, rule)
+            x = self.watch.reads(write, x)
+            self.reading[rule] = write, x
+            return x, mix
 
     def write(
         self, rule: Connection, write: Callable[..., State], state: State, y: Tensor, mix: Any
     ) -> State:
         """The next state of a connection."""
         with self.unwatched():
-            this = self.writing.pop(rule)
+            this, x = self.reading.pop(rule)
+            branch = self.calls.between([x], y, stop=[])
+            this = replace(this, branch=tuple(branch), source=self.calls.number(x))
             state, y = self.watch.terms(this, state, y)
-            return self.watch.after(this, write(state, y, mix))
+            after = write(state, y, mix)
+            old, new = tensors_in(state), tensors_in(after)
+            skip = [call for end in new[:1] for call in self.calls.between(old, end, stop=[y])]
+            return self.watch.after(replace(this, skip=tuple(skip)), after)
 
     def rule(self, method: Callable[[Any], Any], value: Any) -> Any:
         """What a method of a connection gives, in which no sum is a write."""

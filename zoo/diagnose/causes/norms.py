@@ -19,19 +19,18 @@ def stale_batchnorm(seen: Examination) -> Iterator[Finding]:
     """Batch norms whose running statistics are not those of the batch."""
     rows = []
     for norm in seen.norms:
-        if norm.shift is None or norm.stretch is None or norm.seen < SETTLED:
-            continue
-        shift = float(norm.shift.median()) / SHIFT
-        stretch = float(norm.stretch.log().abs().median().exp()) / STRETCH
-        rows.append((max(shift, stretch), norm, shift, stretch))
-    worst, norm, shift, stretch = max(rows, key=lambda row: row[0], default=(0.0, None, 0.0, 0.0))
-    if norm and worst > 1:
+        if norm.shift is not None and norm.stretch is not None and norm.seen >= SETTLED:
+            shift = float(norm.shift.median())
+            stretch = float(norm.stretch.log().abs().median().exp())
+            rows.append((max(shift / SHIFT, stretch / STRETCH), norm.module, shift, stretch))
+    worst, module, shift, stretch = max(rows, default=(0.0, "", 0.0, 0.0))
+    if worst > 1:
         said = (
-            f"half of its channels lie {shift * SHIFT:.2g} running deviations off, or have "
-            f"{stretch * STRETCH:.2g} times the running variance"
+            f"half of its channels lie {shift:.2g} running deviations off, or their variance "
+            f"differs {stretch:.2g} times"
         )
         cure = "recalibrate: run the training data through the net in training mode, without steps"
-        yield Finding("stale_batchnorm", norm.module, worst, 1.0, said, cure)
+        yield Finding("stale_batchnorm", module, worst, 1.0, said, cure)
 
 
 def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -44,8 +45,9 @@ def idle_branch(seen: Examination) -> Iterator[Finding]:
 def branch_gradient(seen: Examination, write: Write) -> float | None:
     """The largest size of a gradient over that of its weights in a branch; None without any."""
     names = {call.module for call in write.branch if call.weighted}
+    names |= {write.module} if write.rule is not None else set()
     sizes = []
-    for name in names if write.rule is None else ():
+    for name in names:
         for key, p in seen.module.get_submodule(name).named_parameters(name, recurse=False):
             gradient = seen.gradients.get(key)
             sizes.append(0.0 if gradient is None else float(gradient.norm() / p.norm().clamp(1e-9)))
@@ -66,11 +68,15 @@ def stream_growth(seen: Examination) -> Iterator[Finding]:
 
 
 def broken_identity(seen: Examination) -> Iterator[Finding]:
-    """Skips with an activation, a norm or a detach on them, and no projection."""
+    """Skips with an activation, a norm or a detach on them, and no projection.
+
+    A rule that is declared not to be linear in its stream may have them.
+    """
     for write in seen.writes:
         names = [call.name for call in write.skip]
         barrier = next((name for name in names if name in BARRIERS), None)
-        if barrier and not any(name in PROJECTIONS for name in names):
+        meant = any(name in PROJECTIONS for name in names) or (write.rule and not write.rule.linear)
+        if barrier and not meant:
             said = f"{barrier} on the skip {BARRIERS[barrier]}"
             cure = "add the stream as it is: x + branch(x)"
             yield Finding("broken_identity", write.module, 1, 0, said, cure)
@@ -78,22 +84,39 @@ def broken_identity(seen: Examination) -> Iterator[Finding]:
 
 def double_add(seen: Examination) -> Iterator[Finding]:
     """Sums of a stream with a branch that has added the same stream already."""
-    sums = {write.source for write in seen.writes if write.rule is None and write.identity}
+    sums = sums_of(seen)
     for write in seen.writes:
-        if write.rule is not None or not write.identity or write.source not in sums:
+        if not (write.rule.carries if write.rule else write.identity) or not write.branch:
             continue
-        for call in write.branch:
-            if call.weighted:
+        number = write.branch[0].number
+        while number != write.source:
+            call = seen.calls[number]
+            passed = call.inputs[0] if len(call.inputs) == 1 and not call.weighted else None
+            following = sums.get(number, passed)
+            if following is None:
                 break
-            if call.name in ("add", "add_") and write.source in call.inputs:
-                said = "the branch has added the stream before it is added again"
-                cure = "leave one of the two sums out"
-                yield Finding("double_add", write.module, 2, 1, said, cure)
-                break
+            number = following
+        else:
+            said = "the branch has added the stream before it is added again"
+            cure = "leave one of the two sums out"
+            yield Finding("double_add", write.module, 2, 1, said, cure)
+
+
+def sums_of(seen: Examination) -> dict[int, int]:
+    """For the call of every sum with an identity on its skip the call that made its stream."""
+    writes = {(w.source, w.branch[0].number) for w in seen.writes if w.identity and w.branch}
+    return {
+        call.number: source
+        for call in seen.calls
+        if call.name in ("add", "add_")
+        for source, branch in itertools.permutations(call.inputs, 2)
+        if (source, branch) in writes
+    }
 
 
 def missing_add(seen: Examination) -> Iterator[Finding]:
     """Blocks without a write among siblings of their class that have one."""
+    yield from missing_rule(seen)
     have = {unit_of(write) for write in seen.writes if write.rule is None}
     families = defaultdict(list)
     for name, part in seen.module.named_modules():
@@ -109,6 +132,20 @@ def missing_add(seen: Examination) -> Iterator[Finding]:
             if taken == given:
                 said = f"{len(covered)} blocks of its kind have a skip, and it has none"
                 yield Finding("missing_add", name, 0, 1, said, "add the stream: x + branch(x)")
+
+
+def missing_rule(seen: Examination) -> Iterator[Finding]:
+    """Sites whose rule carries nothing on, in a stack whose other rules do."""
+    stacks = defaultdict(list)
+    for write in seen.writes:
+        if write.rule is not None:
+            stacks[write.module.rpartition(".")[0]].append(write)
+    for writes in stacks.values():
+        carry = [write.rule.carries for write in writes if write.rule is not None]
+        for write in writes if 2 * sum(carry) > len(carry) else ():
+            if write.rule is not None and not write.rule.carries:
+                said = f"{sum(carry)} sites of its stack carry the stream on, and it does not"
+                yield Finding("missing_add", write.module, 0, 1, said, "one rule for all sites")
 
 
 def covers(name: str, units: set[str]) -> bool:

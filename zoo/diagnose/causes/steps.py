@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from zoo.diagnose.examine import Examination
 from zoo.diagnose.finding import Finding
@@ -32,18 +33,20 @@ def step_too_small(seen: Examination) -> Iterator[Finding]:
 def update_ratio(seen: Examination) -> float | None:
     """The median over matrices of the size of the optimiser's next step over their own size.
 
-    The step is taken by a copy of the net and of the optimiser. None without an optimiser.
+    The step is taken by a copy of the weights and of the optimiser. None without an optimiser.
     """
     if seen.optimizer is None:
         return None
-    net, optimizer = copy.deepcopy((seen.module, seen.optimizer))
-    before = {name: p.detach().clone() for name, p in net.named_parameters()}
-    for name, p in net.named_parameters():
+    before = dict(seen.module.named_parameters())
+    after = {name: nn.Parameter(p.detach().clone()) for name, p in before.items()}
+    memo = {id(p): after[name] for name, p in before.items()}
+    optimizer = copy.deepcopy(seen.optimizer, memo)
+    for name, p in after.items():
         p.grad = seen.gradients[name].clone() if name in seen.gradients else None
     optimizer.step()
     ratios = [
-        (p.detach() - before[name]).norm() / before[name].norm()
-        for name, p in net.named_parameters()
-        if p.ndim > 1 and name in seen.gradients and before[name].norm() > 0
+        (after[name] - p).detach().norm() / p.detach().norm()
+        for name, p in before.items()
+        if p.ndim > 1 and name in seen.gradients and p.detach().norm() > 0
     ]
     return float(torch.stack(ratios).median()) if ratios else None

@@ -11,7 +11,7 @@ from zoo.diagnose.examine import Examination
 from zoo.diagnose.finding import Finding
 
 FLAT = 0.5  # share of a layer's units
-FEWEST = 8  # units, and examples, of which a share says something
+FEWEST = 8  # units, and values of each, of which a share says something
 
 
 def dead_units(seen: Examination) -> Iterator[Finding]:
@@ -36,13 +36,18 @@ def flat(
         for out in seen.outputs
         if out.flat is not None
         and out.call.name in names
-        and out.shape[0] >= FEWEST
-        and (out.shape[1] if len(out.shape) == 4 else out.shape[-1]) >= FEWEST
+        and units_of(out.shape) >= FEWEST
+        and out.shape.numel() >= FEWEST * units_of(out.shape)
     ]
     share, out = max(rows, key=lambda row: row[0], default=(0.0, None))
     if out and share > FLAT:
         said = f"{100 * share:.0f} % of the units of {out.call.name} {what}"
         yield Finding(cause, out.call.module, share, FLAT, said, cure)
+
+
+def units_of(shape: torch.Size) -> int:
+    """The number of units of a tensor: channels of images, the last axis of all others."""
+    return shape[1] if len(shape) == 4 else shape[-1]
 
 
 def equal_units(seen: Examination) -> Iterator[Finding]:
