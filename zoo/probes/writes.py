@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,13 @@ class Write:
     def value(self, state: State) -> Tensor:
         """The value of a stream in some state."""
         return state if self.rule is None else self.rule.close(state)
+
+
+class Terms(NamedTuple):
+    """The state of a stream, and what a branch writes to it."""
+
+    state: State
+    branch: Tensor
 
 
 class Watch:
@@ -171,7 +178,7 @@ class Watched(TorchFunctionMode):
         with self.unwatched():
             x, mix = read(state)
             write = self.begun(module, rule)
-            x = self.watch.reads(write, x)
+            x = self.ask(self.watch.reads, write, x)
             self.reading[rule] = write, x
             return x, mix
 
@@ -183,11 +190,21 @@ class Watched(TorchFunctionMode):
             this, x = self.reading.pop(rule)
             branch = self.calls.between([x], y, stop=[])
             this = replace(this, branch=tuple(branch), source=self.calls.number(x))
-            state, y = self.watch.terms(this, state, y)
+            state, y = self.ask(self.watch.terms, this, Terms(state, y))
             after = write(state, y, mix)
             old, new = tensors_in(state), tensors_in(after)
             skip = [call for end in new[:1] for call in self.calls.between(old, end, stop=[y])]
-            return self.watch.after(replace(this, skip=tuple(skip)), after)
+            return self.ask(self.watch.after, replace(this, skip=tuple(skip)), after)
+
+    def ask(self, watch: Callable[..., Any], write: Write, value: Any) -> Any:
+        """What a watch makes of a value, which counts as that value; its calls are no part of the
+        pass.
+        """
+        with torch._C.DisableTorchFunction():
+            answer = watch(write, *value) if isinstance(value, Terms) else watch(write, value)
+        for new, old in zip(tensors_in(answer), tensors_in(value), strict=False):
+            self.calls.numbers.setdefault(new, self.calls.number(old))
+        return answer
 
     def rule(self, method: Callable[[Any], Any], value: Any) -> Any:
         """What a method of a connection gives, in which no sum is a write."""
@@ -241,6 +258,6 @@ class Watched(TorchFunctionMode):
     def joined(self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None) -> Tensor:
         """The stream after a sum."""
         with self.unwatched():
-            skip, branch = self.watch.terms(write, skip, branch)
-            total = self.watch.after(write, skip + branch)
+            skip, branch = self.ask(self.watch.terms, write, Terms(skip, branch))
+            total = self.ask(self.watch.after, write, skip + branch)
             return total if in_place is None else in_place.copy_(total)
