@@ -80,7 +80,7 @@ def curvature(
 
     Errors:
         ConfigError: the loss is no scalar, does not depend on a weight that needs a gradient, or
-            has no second derivative.
+            has no second derivative or none that is finite; no steps.
 
     >>> net = nn.Linear(2, 1, bias=False)
     >>> steep = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
@@ -88,6 +88,8 @@ def curvature(
     >>> round(ends.largest, 4), round(ends.smallest, 4)
     (9.0, 1.0)
     """
+    if steps < 1:
+        raise ConfigError(f"steps={steps}", "hessian", "choose a number above 0")
     weights = {name: p for name, p in module.named_parameters() if p.requires_grad}
     with untouched(module), uncompiled():
         module.eval()
@@ -175,6 +177,9 @@ def lanczos(
     for _ in range(steps):
         product = multiply(current)
         diagonal.append(dot(product, current))
+        if not math.isfinite(diagonal[-1]):
+            fix = "give a net and a batch whose loss and gradients are finite"
+            raise ConfigError("the Hessian is not finite", "hessian", fix)
         back = beside[-1] if beside else 0.0
         following = [
             p - diagonal[-1] * c - back * b for p, c, b in zip(product, current, last, strict=True)
@@ -196,7 +201,8 @@ def lanczos(
 
 def dot(a: Vector, b: Vector) -> float:
     """The inner product of two vectors, summed in double precision."""
-    return sum(float((x * y).sum(dtype=torch.float64)) for x, y in zip(a, b, strict=True))
+    parts = [(x * y).sum(dtype=torch.float64) for x, y in zip(a, b, strict=True)]
+    return torch.stack(parts).sum().item()
 
 
 def curvature_figure(ends: Mapping[str, Curvature]) -> Figure:

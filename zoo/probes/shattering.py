@@ -75,9 +75,9 @@ def shattering(
         ConfigError: start and end are the same or differ in shape, lags are not below the points,
             the inputs are no floating point numbers, or the loss does not depend on them.
 
-    >>> cubic = nn.Module()
-    >>> cubic.forward = lambda x: x**2
-    >>> round(shattering(cubic, torch.tensor([-1.0]), torch.tensor([1.0])).neighbours, 2)
+    >>> square = nn.Module()
+    >>> square.forward = lambda x: x**2
+    >>> round(shattering(square, torch.tensor([-1.0]), torch.tensor([1.0])).neighbours, 2)
     0.99
     """
     if start.shape != end.shape or bool((start == end).all()):

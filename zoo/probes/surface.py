@@ -78,8 +78,8 @@ def surface(
 
     >>> net = nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.constant_(net.weight, 2.0)
-    >>> slice = surface(net, torch.ones(1, 1), lambda m, x: m(x).square().sum(), axes=1, points=3)
-    >>> sorted(slice.loss.tolist())  # of the weights 0, 2 and 4
+    >>> line = surface(net, torch.ones(1, 1), lambda m, x: m(x).square().sum(), axes=1, points=3)
+    >>> sorted(line.loss.tolist())  # of the weights 0, 2 and 4
     [0.0, 4.0, 16.0]
     """
     if axes not in (1, 2):

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call, hessian
 
 from zoo.connection import Site
+from zoo.connections.additive import Residual
 from zoo.connections.reversible import Reversible
 from zoo.errors import ConfigError
 from zoo.probes.hessian import Curvature, curvature, curvature_figure, hessian_product
@@ -168,6 +169,27 @@ def test_what_has_no_second_derivative_is_refused():
     frozen = nn.Linear(2, 1).requires_grad_(False)
     with pytest.raises(ConfigError, match="the loss depends on no weight -- hessian"):
         curvature(frozen, torch.ones(2, 2), lambda m, x: m(x).square().sum())
+
+
+def test_recomputed_activations_give_the_same():
+    branches = [nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3)]
+    sites = [Residual(site) for site in Site.line(4, 3)]
+    ends = [
+        curvature(
+            Stack(branches, sites, checkpoint=checkpoint),
+            torch.ones(2, 4),
+            lambda m, x: m(x).square().sum(),
+        )
+        for checkpoint in (False, True)
+    ]
+    assert ends[0] == ends[1]
+
+
+def test_a_hessian_of_lost_numbers_is_refused():
+    with pytest.raises(ConfigError, match="the Hessian is not finite -- hessian"):
+        curvature(nn.Linear(1, 1), torch.tensor([[1e30]]), lambda m, x: m(x).pow(4).sum())
+    with pytest.raises(ConfigError, match="steps=0 -- hessian"):
+        curvature(nn.Linear(1, 1), torch.ones(1, 1), lambda m, x: m(x).pow(4).sum(), steps=0)
 
 
 def test_the_net_is_as_it_was():
