@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.moved import Loss, value
+from zoo.probes.moved import Loss, differentiable, value
 from zoo.probes.plots import new_figure, plain
 from zoo.probes.untouched import untouched
 from zoo.seeding import generator
@@ -79,8 +79,8 @@ def curvature(
         seed: of the first vector, and of what the loss draws.
 
     Errors:
-        ConfigError: the loss is no scalar, does not depend on a weight that needs a gradient, or
-            has no second derivative or none that is finite; no steps.
+        ConfigError: the loss is no scalar, is not finite, does not depend on a weight that needs a
+            gradient, or has no second derivative or none that is finite; no steps.
 
     >>> net = nn.Linear(2, 1, bias=False)
     >>> steep = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
@@ -118,11 +118,9 @@ def hessian_product(at: Tensor, weights: Sequence[Tensor]) -> Callable[[Vector],
         weights: by which it is differentiated.
 
     Errors:
-        ConfigError: the loss depends on none of them, or has no second derivative.
+        ConfigError: the loss depends on none of them, is not finite or has no second derivative.
     """
-    if not weights or not at.requires_grad:
-        fix = "let a weight on which it depends need a gradient"
-        raise ConfigError("the loss depends on no weight", "hessian", fix)
+    differentiable(at, weights)
     slopes = torch.autograd.grad(at, weights, create_graph=True, materialize_grads=True)
     if not twice_differentiable(slopes):
         fix = "give a net whose functions have second derivatives; reversible writes have none"

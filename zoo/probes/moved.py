@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,3 +60,16 @@ def value(module: nn.Module, batch: Any, loss: Loss, seed: int) -> Tensor:
         shape = f"shape {tuple(result.shape)}" if isinstance(result, Tensor) else type(result)
         raise ConfigError(f"a loss of {shape}", "loss", "return a scalar tensor")
     return result.reshape(())
+
+
+def differentiable(at: Tensor, weights: Collection[Tensor]) -> None:
+    """Refuses a loss that has no gradient by any weight, or none that is finite.
+
+    Errors:
+        ConfigError: as said.
+    """
+    if not weights or not at.requires_grad:
+        fix = "let a weight on which it depends need a gradient"
+        raise ConfigError("the loss depends on no weight", "loss", fix)
+    if not at.isfinite():
+        raise ConfigError(f"a loss of {at.item()}", "loss", "give a batch whose loss is finite")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from zoo.probes.moved import Loss, moving, value
+from zoo.probes.moved import Loss, differentiable, moving, value
 from zoo.probes.plots import new_figure, plain
 from zoo.seeding import generator
 
@@ -46,10 +46,11 @@ def sharpness(
         seed: of what the loss draws, and of the first step where the gradient is zero.
 
     Returns:
-        The rise, at least 0; infinite if the loss is not finite somewhere.
+        The rise, at least 0; infinite if the loss is not finite somewhere nearby.
 
     Errors:
-        ConfigError: the loss is no scalar.
+        ConfigError: the loss is no scalar, is not finite, or does not depend on a weight that
+            needs a gradient.
 
     >>> net = nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.constant_(net.weight, 2.0)
@@ -64,7 +65,9 @@ def sharpness(
         for step in range(steps + 1):
             at = value(module, batch, loss, seed)
             height = at.item()
-            start = height if start is None else start
+            if start is None:
+                differentiable(at, weights.values())
+                start = height
             worst = max(worst, height - start)
             if not math.isfinite(height):
                 return math.inf

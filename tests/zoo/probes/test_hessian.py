@@ -167,7 +167,7 @@ def test_what_has_no_second_derivative_is_refused():
     ):
         curvature(net, torch.ones(2, 4), lambda m, x: m(x).square().sum())
     frozen = nn.Linear(2, 1).requires_grad_(False)
-    with pytest.raises(ConfigError, match="the loss depends on no weight -- hessian"):
+    with pytest.raises(ConfigError, match="the loss depends on no weight -- loss"):
         curvature(frozen, torch.ones(2, 2), lambda m, x: m(x).square().sum())
 
 
@@ -186,7 +186,12 @@ def test_recomputed_activations_give_the_same():
 
 
 def test_a_hessian_of_lost_numbers_is_refused():
+    net = nn.Linear(1, 1)
+    for p in net.parameters():
+        nn.init.zeros_(p)
     with pytest.raises(ConfigError, match="the Hessian is not finite -- hessian"):
+        curvature(net, torch.ones(1, 1), lambda m, x: m(x).pow(1.5).sum())  # infinite at 0
+    with pytest.raises(ConfigError, match="a loss of inf -- loss"):
         curvature(nn.Linear(1, 1), torch.tensor([[1e30]]), lambda m, x: m(x).pow(4).sum())
     with pytest.raises(ConfigError, match="steps=0 -- hessian"):
         curvature(nn.Linear(1, 1), torch.ones(1, 1), lambda m, x: m(x).pow(4).sum(), steps=0)

@@ -8,6 +8,7 @@ import scipy.linalg
 import torch
 from torch import nn
 
+from zoo.errors import ConfigError
 from zoo.probes.sharpness import sharpness, sharpness_figure
 
 
@@ -86,6 +87,13 @@ def test_a_flat_loss_has_none_and_one_that_overflows_nearby_has_no_end():
     assert sharpness(flat, None, loss) == 0
     steep = Quadratic([100.0], [[1.0]], [0.0])
     assert sharpness(steep, None, lambda m, b: (m(b) / 8).exp()) == math.inf
+
+
+def test_a_loss_without_a_start_is_refused():
+    with pytest.raises(ConfigError, match="a loss of nan -- loss"):
+        sharpness(nn.Linear(1, 1), torch.tensor([[math.nan]]), lambda m, x: m(x).sum())
+    with pytest.raises(ConfigError, match="the loss depends on no weight -- loss"):
+        sharpness(nn.Linear(1, 1).requires_grad_(False), torch.ones(1, 1), lambda m, x: m(x).sum())
 
 
 def test_the_figure_has_a_bar_for_each_net():
