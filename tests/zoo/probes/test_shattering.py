@@ -168,6 +168,7 @@ def test_the_published_figure_over_20_nets():
     assert np.abs(means["plain"][2:]).max() < 0.05
     assert means["residual"][3] > 0.5
     assert means["small"][3] > 0.85
+    assert neighbours(24, Plain, False, seeds).mean() > 0.7  # without BatchNorm it does not shatter
 
 
 def test_the_figure_has_a_line_of_slopes_for_each_net_and_names_the_number():

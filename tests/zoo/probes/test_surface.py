@@ -5,10 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from tasks.data.images.digits import Digits
+from zoo.cli.main import main
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
+from zoo.loading import load
 from zoo.models.cnn import CNN
 from zoo.norm import Post
+from zoo.probes.hessian import curvature
 from zoo.probes.surface import Surface, direction, surface, surface_figure
 from zoo.seeding import redraw
 
@@ -207,3 +211,25 @@ def test_the_figure_has_a_map_for_each_net_and_one_scale():
     curves = surface_figure({"one": surface(net, batch, squares, axes=1, points=5)})
     (line,) = curves.axes[0].lines
     assert len(line.get_xdata()) == 5
+
+
+@pytest.mark.slow
+def test_without_skips_the_loss_of_a_deep_net_is_steeper_around_it(tmp_path):
+    data = Digits().load()
+    rows = data.train[:256]
+    heights, ends = {}, {}
+    for rule in ("plain", "residual"):
+        folder = tmp_path / rule
+        words = ["fit", "task=cnn", f"connection={rule}", "model.depth=56", "seed=1"]
+        assert main([*words, "logger=none", f"run.dir={folder}"]) == 0
+        net = load(folder)
+        batch = *net.prepare(data.images[rows]), data.labels[rows]
+
+        def loss(module, batch):
+            return nn.functional.cross_entropy(module(batch[0]), batch[1])
+
+        heights[rule] = surface(net.module, batch, loss, axes=1, points=5).loss.max()
+        ends[rule] = curvature(net.module, batch, loss, steps=20)
+    assert heights["plain"] > 10 * heights["residual"]
+    assert ends["plain"].largest > 20 * ends["residual"].largest
+    assert ends["plain"].smallest < ends["residual"].smallest < 0
