@@ -126,10 +126,10 @@ def toy_surface(
     def loss(weights: Tensor) -> Tensor:
         return (gain(weights) - target).square() / 2
 
-    def point(*weights: float) -> Point:
-        at = torch.tensor(weights, dtype=torch.float64)
+    def point(v: float, w: float) -> Point:
+        at = torch.tensor([v, w], dtype=torch.float64)
         low, high = torch.linalg.eigvalsh(hessian(loss)(at)).tolist()
-        return Point(weights, float(loss(at)), float(grad(loss)(at).norm()), (low, high))  # type: ignore[arg-type]
+        return Point((v, w), float(loss(at)), float(grad(loss)(at).norm()), (low, high))
 
     steps = torch.linspace(-reach, reach, points, dtype=torch.float64)
     grid = torch.cartesian_prod(steps, steps)
