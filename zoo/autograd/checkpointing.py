@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,26 @@ def checkpointed(
     modules = [module for module in (connection, branch, shortcut) if module is not None]
     options = {"shortcut": shortcut, "use_reentrant": False, **kwargs}
     if not torch.compiler.is_compiling():  # a compiled graph holds each update once anyway
-        options["context_fn"] = lambda: (nullcontext(), unchanged_buffers(*modules))
+        options["context_fn"] = lambda: (nullcontext(), EachTime(modules))
     return checkpoint(connection, state, branch, *args, **options)
+
+
+class EachTime:
+    """`unchanged_buffers` as often as a backward pass comes by: twice or more for a Hessian.
+
+    Args:
+        modules: whose buffers are as before.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]):
+        self.modules = modules
+
+    def __enter__(self) -> None:
+        self.context = unchanged_buffers(*self.modules)
+        self.context.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.context.__exit__(*error)
 
 
 class Moment:
