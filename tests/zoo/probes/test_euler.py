@@ -14,7 +14,8 @@ from torch import nn
 from zoo.connection import Site
 from zoo.connections.additive import Residual, Scaled
 from zoo.probes.cut_net import accuracy
-from zoo.probes.euler import Field, euler, euler_figure
+from zoo.probes.euler import euler, euler_figure
+from zoo.probes.flow import Field
 from zoo.stack import Stack
 
 A = [[0.0, -0.5], [0.4, -0.1]]
