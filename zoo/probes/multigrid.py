@@ -53,7 +53,7 @@ def multigrid(net: nn.Module, side: int, cycles: int = 15, seed: int = 0) -> Mul
     Args:
         net: maps u and f `[1, 2, side, side]` in double precision to the next u.
         side: inner points of the grid along a side.
-        cycles: number of passes.
+        cycles: number of passes, from 1; beyond 16 or so a V-cycle has reached rounding.
         seed: of f, a standard normal at every point.
 
     >>> result = multigrid(v_cycle(15), 15)
@@ -102,11 +102,11 @@ def v_cycle(side: int, long: Connect = Residual, smoothing: int = 2, damping: fl
     Args:
         side: inner points along a side, 2^k - 1 with k > 1.
         long: the rule of the long sites. Under `plain` the fine grid forgets u and f.
-        smoothing: steps before and after every correction.
+        smoothing: steps before and after every correction, from 1.
         damping: w.
 
     Errors:
-        ValueError: another side.
+        ValueError: another side; no smoothing.
 
     >>> v_cycle(7)(torch.zeros(1, 2, 7, 7, dtype=torch.float64)).shape
     torch.Size([1, 1, 7, 7])
@@ -114,6 +114,8 @@ def v_cycle(side: int, long: Connect = Residual, smoothing: int = 2, damping: fl
     depth = (side + 1).bit_length() - 2
     if depth < 1 or side != 2 ** (depth + 1) - 1:
         raise ValueError(f"side={side} is none of 3, 7, 15, ..., 2^k - 1")
+    if smoothing < 1:
+        raise ValueError(f"smoothing={smoothing}: a stack has one branch at least")
     widths = [2] * (depth + 1)
     net = UNet(2, 1, Residual, long, Pre(), depth, widths, smoothing, norm="layer").double()
     spacing = 1 / (side + 1)

@@ -118,6 +118,8 @@ def test_seeds_choose_the_right_hand_side():
 def test_other_grids_are_refused(side):
     with pytest.raises(ValueError, match="2\\^k - 1"):
         v_cycle(side)
+    with pytest.raises(ValueError, match="smoothing=0"):
+        v_cycle(7, smoothing=0)
 
 
 def test_every_weight_can_be_trained():
