@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from zoo.connection import Connection, Pointwise, Site
     from zoo.loading import load
     from zoo.probes.mixing import mixing
-    from zoo.probes.profiles import dirichlet_energy
+    from zoo.probes.profiles import (
+        class_separation,
+        dirichlet_energy,
+        effective_rank,
+        mean_average_distance,
+        token_similarity,
+    )
     from zoo.seeding import branch_digest, generator, redraw
     from zoo.stack import Stack
 
@@ -23,19 +29,29 @@ __all__ = [
     "Stack",
     "branch_digest",
     "build",
+    "class_separation",
     "dirichlet_energy",
+    "effective_rank",
     "generator",
     "load",
+    "mean_average_distance",
     "mixing",
     "names",
     "redraw",
     "register",
+    "token_similarity",
 ]
 HOMES = {
     "zoo.connection": ("Connection", "Pointwise", "Site"),
     "zoo.seeding": ("branch_digest", "generator", "redraw"),
     "zoo.probes.mixing": ("mixing",),
-    "zoo.probes.profiles": ("dirichlet_energy",),
+    "zoo.probes.profiles": (
+        "class_separation",
+        "dirichlet_energy",
+        "effective_rank",
+        "mean_average_distance",
+        "token_similarity",
+    ),
     "zoo.config.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
     "zoo.loading": ("load",),
