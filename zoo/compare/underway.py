@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from zoo.compare.analysis.analyse import analysed, mean_of_known
 from zoo.compare.analysis.record import Declared, Record
@@ -13,12 +14,14 @@ from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
+from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import Job
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import Tuned
+from zoo.config.options import as_word
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
 
@@ -117,7 +120,13 @@ class Underway:
             varied=plan.varied,
             tuned=list(self.tuned.options),
             scripts=plan.scripts,
+            fixed={key: as_word(value) for key, value in plan.fixed.items()},
         )
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """What the plan of the comparison settles, as JSON has it."""
+        return plan_of(self.plan, self.declared, self.options.tune_seeds)
 
     def record(
         self, runs: Sequence[Run], pairs: Sequence[int], failed: Mapping[str, str]

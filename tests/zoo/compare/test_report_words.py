@@ -12,7 +12,7 @@ from read_page import Page
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
-from zoo.compare.report import tables
+from zoo.compare.report import tables, tables_across
 from zoo.compare.report.methods import methods
 from zoo.compare.report.papers import escaped, gaps_csv, latex
 from zoo.compare.report.sources import join_runs, read_source
@@ -151,7 +151,7 @@ def test_every_format_has_what_a_p_can_be(usual):
 
 
 def test_three_pairs_print_no_p_where_a_quarter_is_the_least(usual):
-    of_record = (tables.gaps, tables.growth, tables.further)
+    of_record = (tables.gaps, tables_across.growth, tables.further)
     cells = {
         cell
         for table in (make(usual.record) for make in of_record)

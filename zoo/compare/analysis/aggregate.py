@@ -95,4 +95,5 @@ def growth_of_gaps(
             )
     for slope, e, p, gap in zip(slopes, evidence, corrected(evidence), ends, strict=True):
         slope.holm_p, slope.verdict = p.beyond, slope_verdict(e, p, *gap)
+        slope.needed = p.needed
     return slopes

@@ -61,6 +61,7 @@ class Declared:
         varied: titles of the places at which each pair has data of its own.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
+        fixed: options that the command line sets for all runs, other than the declaration and axes.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Declared:
     varied: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ from scipy import special, stats
 from zoo.compare.analysis.statistics import LEVEL, Interval
 
 ALPHA = 0.05
+POWER = 0.8  # that enough pairs have, one standard deviation beyond the smallest effect
 MOST = 1000  # pairs up to which a number for some power is looked for
 Flags = NDArray[np.bool_]
 Test = Callable[[Flags, Flags], float]

@@ -184,6 +184,8 @@ class Slope:
         each: slope of each pair.
         holm_p: p after Holm's correction.
         verdict: what may be said of the growth.
+        needed: number of pairs that a verdict needs.
+        exploratory: whether no plan foresaw it.
     """
 
     family: str
@@ -196,6 +198,8 @@ class Slope:
     each: list[float]
     holm_p: float = 1.0
     verdict: str = ""
+    needed: int = 0
+    exploratory: bool = False
 
 
 @dataclass(kw_only=True)

@@ -19,7 +19,7 @@ from zoo.compare.design.axes import (
     is_setting,
     product,
 )
-from zoo.compare.design.cell import Cell, digest
+from zoo.compare.design.cell import NO_EFFECT, Cell, digest
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_axes, check_size, check_values
 from zoo.compare.design.varied import data_of_pair
@@ -45,6 +45,7 @@ class Plan:
         cells: the runs.
         varied: titles of the places at which each pair has data of its own.
         scripts: commands that are compared in the place of tasks, by their names.
+        fixed: options that the command line sets for all runs, other than the declaration and axes.
     """
 
     places: list[Place]
@@ -54,6 +55,7 @@ class Plan:
     cells: list[Cell]
     varied: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
+    fixed: Values = field(default_factory=dict)
 
     @property
     def deepest(self) -> list[Place]:
@@ -179,7 +181,16 @@ def plan(options: Comparison, axes: Axes) -> Plan:
             known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}
             near = having(cells[0].config, key) or suggest(key, known)
             raise ConfigError(f"unknown option {key}", "compare", near)
-    return Plan(places, arms, baselines, list(pairs), cells, varied_places(cells))
+    axes_of = [place.values for place in places] + [arm.values for arm in arms]
+    seen = {key for values in axes_of for key, _ in values}
+    stated = [options.tasks.get(task, {}) for task in tasks]
+    beside = {
+        key: value
+        for key, value in fixed.items()
+        if not key.startswith(NO_EFFECT) and key not in seen
+        if any(key not in of_task or of_task[key] != value for of_task in stated)
+    }
+    return Plan(places, arms, baselines, list(pairs), cells, varied_places(cells), fixed=beside)
 
 
 def varied_places(cells: Sequence[Cell]) -> list[str]:

@@ -11,7 +11,8 @@ from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.analysis.verdict import CLAIM
 from zoo.compare.report.formats import keys_and_values, measure_label
 from zoo.compare.report.tables import examples_of
-from zoo.compare.report.title import arms, listed
+from zoo.compare.report.title import arms
+from zoo.errors import listed
 
 HOLM = "Holm 1979, Scandinavian Journal of Statistics 6:65-70"
 CLOPPER = "Clopper and Pearson 1934, Biometrika 26:404-413"

@@ -158,7 +158,9 @@ def join_declared(sources: Sequence[Source]) -> Declared:
     """What all folders declare, as one; ConfigError where two disagree."""
     first = sources[0].record.declared
     tuned = dict.fromkeys(key for source in sources for key in source.record.declared.tuned)
-    joint = Declared(null=first.null, test=first.test, tuned=list(tuned))
+    every = [source.record.declared.fixed for source in sources]
+    fixed = {k: v for k, v in first.fixed.items() if all(k in f and f[k] == v for f in every)}
+    joint = Declared(null=first.null, test=first.test, tuned=list(tuned), fixed=fixed)
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published", "scripts"):
