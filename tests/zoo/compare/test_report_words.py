@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,18 @@ from read_page import Page
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
+from zoo.compare.design.plan import plan
+from zoo.compare.design.spec import declare
+from zoo.compare.design.tuning import tuned_options
+from zoo.compare.execution.tuning_runs import Tuned
 from zoo.compare.report import tables, tables_across
 from zoo.compare.report.methods import methods
 from zoo.compare.report.papers import escaped, gaps_csv, latex
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.sources import join_declared, join_runs, read_source
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
 from zoo.compare.report.write import write_all
+from zoo.compare.underway import Underway
 
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
 PLACES = [(task, depth) for task in TASKS for depth in (2, 56)]
@@ -80,6 +86,72 @@ def usual(request, tmp_path_factory):
 )
 def test_titles_are_made_from_the_axes(arms, places, said, tmp_path):
     assert title(record_of(made(tmp_path / "here", arms, places, 1))) == said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], ""),
+        (["optimizer.lr=0.1"], ", lr 0.1"),
+        (["model.width=16"], ", width 16"),
+        (["data.nodes=100"], ", nodes 100"),
+        (["trainer.max_epochs=null", "trainer.max_steps=5"], ", max_epochs null, max_steps 5"),
+        (["logger=none", "pairs=2"], ""),  # which changes no run
+        (["tune=lr"], ", lr tuned"),
+    ],
+)
+def test_a_title_has_what_the_command_line_fixes(words, said):
+    words = ["task=gnn", "model.depth=2", "pairs=1", *words]
+    name, options, axes = declare(words)
+    whole = plan(options, axes)
+    tuned = Tuned(whole, tuned_options(options, whole, axes))
+    declared = Underway(name, words, options, tuned, None, None).declared
+    record = Record(schema=1, name=name, command="", declared=declared, cells=[])
+    assert title(record) == f"plain against residual{said}"
+
+
+def test_a_word_that_the_declaration_has_is_not_in_the_title():
+    for shortcut, fixed in {"A": {}, "B": {"model.shortcut": "B"}}.items():
+        words = ["task=unet", f"model.shortcut={shortcut}", "model.depth=1", "pairs=1"]
+        _, options, axes = declare(words)
+        assert plan(options, axes).fixed == fixed
+
+
+def test_a_report_that_is_written_again_has_the_same_title(tmp_path):
+    folders = [made(tmp_path / n, TWO, [(n, 2)], 1) for n in ("cnn", "gnn")]
+    for folder, width in zip(folders, ("16", "8"), strict=True):
+        record = json.loads((folder / "compare.json").read_text())
+        record["declared"]["fixed"] = {"optimizer.lr": "0.1", "model.width": width}
+        (folder / "compare.json").write_text(json.dumps(record))
+    sources = [read_source(folder) for folder in folders]
+    assert join_declared(sources[:1]).fixed == {"optimizer.lr": "0.1", "model.width": "16"}
+    assert join_declared(sources).fixed == {"optimizer.lr": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "test", "waiting", "verdict"),
+    [(8, "fixed", 0, True), (7, "fixed", 0, False), (8, "auto", 0, True), (7, "auto", 0, False),
+     (10, "fixed", 2, False), (10, "auto", 2, True)],
+)  # fmt: skip
+def test_a_slope_needs_as_many_pairs_as_a_gap(pairs, test, waiting, verdict, tmp_path):
+    folder = made(tmp_path / "here", TWO, [("cnn", 2), ("cnn", 56)], pairs + waiting)
+    for cell in json.loads((folder / "compare.json").read_text())["cells"]:
+        if cell["pair"] >= pairs:
+            shutil.rmtree(folder / "cells" / cell["id"])
+    source = read_source(folder)
+    source.record.declared.test = test
+    source.record.cells = join_runs([source])
+    record = analysed(source.record, [folder])
+    (slope,) = record.slopes
+    (contrast,) = record.places[-1].contrasts
+    assert len(slope.each) == contrast.pairs == pairs
+    assert slope.needed == contrast.needed
+    assert tables_across.enough(slope) == verdict
+    row = dict(zip(tables_across.growth(record).columns, tables_across.growth(record).rows[0],
+                   strict=True))  # fmt: skip
+    assert (row["p (Holm)"] != "too few pairs") == verdict
+    table = verdict_table(record)
+    assert table.rows[0][table.columns.index("with depth")].claim == verdict
 
 
 def test_the_title_stands_above_every_report(usual):

@@ -71,7 +71,7 @@ def task_of(declared: Declared, family: str, places: Sequence[PlaceSummary]) -> 
 
 def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
     """How gaps were estimated, tested and corrected."""
-    primary = sum(not c.exploratory for c in contrasts)
+    primary = sum(len(places[-1].contrasts) for _, places in families(record.places))
     yield (
         "A gap is the median over pairs of the score of an arm less that of its baseline, signed "
         "so that positive is better. Its 95 % interval lies between two ordered differences, by "

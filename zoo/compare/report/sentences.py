@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.compare.analysis.aggregate import contrasts_of
+from zoo.compare.analysis.aggregate import contrasts_of, families
 from zoo.compare.analysis.analyse import undecided
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
@@ -93,7 +93,7 @@ def data_caveats(record: Record) -> list[str]:
 
 def news(record: Record) -> str:
     """What the deepest places show so far, in one line."""
-    primary = [(p, c) for p, c in contrasts_of(record.places) if not c.exploratory]
+    primary = contrasts_of(places[-1] for _, places in families(record.places))
     pairs = max((c.pairs for _, c in primary), default=0)
     parts = [f"{p.title}, {c.arm}: {c.verdict}" for p, c in primary]
     return f"after {pairs} {'pair' if pairs == 1 else 'pairs'}: {' | '.join(parts)}"
