@@ -246,6 +246,20 @@ def test_every_report_is_a_look(compare, capsys):
     assert looks_in(compare.folder) == [3, 3, 2]
 
 
+def test_a_look_that_cannot_be_noted_is_said_and_departs_all_the_same(compare, capsys):
+    compare("pairs=3")
+    before = plan_in(compare.folder)
+    record = json.loads((compare.folder / "compare.json").read_text())
+    record["declared"]["effects"]["gnn"] = 0.4
+    (compare.folder / "compare.json").write_text(json.dumps(record))
+    (compare.folder / ".writer").mkdir()  # so that none can write
+    assert main(["report", str(compare.folder)]) == 0
+    out, err = capsys.readouterr()
+    assert top(compare.folder, out) == ["smallest effects changed after the first run"]
+    assert f"{compare.folder / 'plan.json'} does not note this look: " in err
+    assert plan_in(compare.folder) == before
+
+
 def test_reports_show_how_many_looks_there_were_and_not_all_of_them(compare):
     compare("pairs=3")
     many = LockedPlan(plan_in(compare.folder)["plan"], plan_in(compare.folder)["begun"])
@@ -540,6 +554,11 @@ def test_after_a_departure_everything_explores_wherever_it_stands(compare, capsy
             rows = list(csv.DictReader(file))
         assert [row["p_holm"] for row in rows] == ["", ""]
         assert all(row["verdict"] == "residual better (exploratory)" for row in rows)
+        (growth,) = [line for line in text.splitlines() if line.startswith("| gnn | residual |")]
+        assert growth.split(" | ")[6] == "exploratory"  # in the place of the corrected p
+        rows = [line for line in text.splitlines() if line.startswith("| gnn, depth ")]
+        gaps = [row.split(" | ") for row in rows if "residual better" in row]
+        assert [cells[10] for cells in gaps] == ["exploratory"] * 2
     lines = [line for line in text.splitlines() if line.startswith("| gnn, test accuracy")]
     assert lines[0].count("residual better") == 2
     assert lines[0].count("residual better (exploratory)") == 1  # the other column says so above
