@@ -437,6 +437,22 @@ def test_seeds_that_were_picked_by_the_runs_of_one_arm_depart(compare):
     assert beside(compare, "there", *words) == said
 
 
+def test_pairs_that_change_before_a_look_may_have_been_seen_elsewhere(compare):
+    def interrupted(rule, seed):
+        raise KeyboardInterrupt
+
+    there = compare.folder.parent / "there"
+    compare.engine.score = lambda rule, seed: 0.5 if seed == 0 else interrupted(rule, seed)
+    words = [*WORDS, f"dir={there}"]
+    assert main([*words, "pairs=8"]) == 130
+    compare.engine.score = gap_of(0.3)
+    compare("pairs=8")
+    assert main([*words, "pairs=5"]) == 0
+    kinds = [(e["kind"], e.get("words")) for e in plan_in(there)["events"]]
+    said = f"{SEEN} by another plan: pairs left out"
+    assert kinds[:2] == [("change", "8 pairs became 5"), ("departure", said)]
+
+
 @pytest.mark.parametrize("words", [["seed=8,9,10"], ["pairs=3", "optimizer.lr=0.1"],
                                    ["pairs=3", "model.depth=3"]])  # fmt: skip
 def test_runs_that_no_other_folder_has_were_not_seen(words, compare):

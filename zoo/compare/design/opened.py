@@ -33,11 +33,15 @@ def opened(folder: Path, asked: Values, trains: bool) -> LockedPlan:
         trains: whether runs are still to come, by whatever code there is now.
     """
     with exclusive(folder):
-        locked, ran = read(folder), has_results(folder)
-        if not locked or not (ran or locked.looks):
+        locked, ran, known = read(folder), has_results(folder), None
+        if locked and (ran or locked.looks):
+            known = locked.plan
+        else:
             late = [Event(kind="departure", time=now(), words=LATE)] if ran else []
-            locked = LockedPlan(asked, now(), [*late, *seen_beside(folder, asked)])
+            locked = LockedPlan(asked, now(), late)
         locked.depart(asked if trains else {**asked, "code": locked.plan["code"]})
+        if not locked.looks and locked.plan != known:
+            locked.events += seen_beside(folder, locked.plan)
         locked.write(folder)
     return locked
 
