@@ -141,9 +141,13 @@ def test_all_reports_are_there_and_say_what_was_not_checked(compared):
 
 
 def test_the_report_can_be_written_again(compared):
-    before = (compared / "two" / "report.md").read_text()
+    def lines():
+        return (compared / "two" / "report.md").read_text().splitlines()
+
+    before = lines()
     assert main(["report", str(compared / "two")]) == 0
-    assert (compared / "two" / "report.md").read_text() == before
+    other = [line for line, known in zip(lines(), before, strict=True) if line != known]
+    assert [line.partition(":")[0] for line in other] == ["* Plan", "* Looks at the results"]
 
 
 def test_nothing_is_run_twice_and_more_pairs_run_only_those(compared, room, capsys):
