@@ -430,6 +430,13 @@ def test_a_repetition_in_another_folder_is_noted_and_so_are_runs_of_one_arm(word
     assert beside(compare, "there", *words) == [[], [SEEN]]
 
 
+def test_folders_that_saw_the_same_stand_in_one_sentence(compare):
+    compare("pairs=2")
+    beside(compare, "there", "pairs=2", "effects={gnn:0.2}")
+    said = f"{SEEN} and there by another plan: smallest effects"
+    assert beside(compare, "third", "pairs=2", "effects={gnn:0.3}") == [[said], []]
+
+
 def test_seeds_that_were_picked_by_the_runs_of_one_arm_depart(compare):
     compare("pairs=8")
     words = ["connection=plain,rezero", "seed=2,5,7"]

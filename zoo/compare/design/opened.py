@@ -19,6 +19,7 @@ from zoo.run_folder import ENDED
 from zoo.system.lease import exclusive
 
 LATE = "runs had ended before a plan was written"
+SHOWN = 3  # folders in a sentence
 
 
 def opened(folder: Path, asked: Values, trains: bool) -> LockedPlan:
@@ -41,7 +42,8 @@ def opened(folder: Path, asked: Values, trains: bool) -> LockedPlan:
             locked = LockedPlan(asked, now(), late)
         locked.depart(asked if trains else {**asked, "code": locked.plan["code"]})
         if not locked.looks and locked.plan != known:
-            locked.events += seen_beside(folder, locked.plan)
+            said = {event.words for event in locked.events}
+            locked.events += [e for e in seen_beside(folder, locked.plan) if e.words not in said]
         locked.write(folder)
     return locked
 
@@ -67,11 +69,12 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
         folder: of the comparison.
         asked: the new plan.
     """
+    seen: dict[str, list[str]] = {}  # the folders, by what differs
     for file in sorted(folder.resolve().parent.glob(f"*/{FILE}")):
         other = None if file.parent == folder.resolve() else plan_beside(file.parent)
         if not other or not other.looks or {*other.plan["pairs"]}.isdisjoint(asked["pairs"]):
             continue
-        known, where = other.plan, f"results of these runs were seen in {file.parent.name}"
+        known = other.plan
         if gaps_of(known) & gaps_of(asked):
             apart = [*departures(known, {**asked, "code": known["code"]}, other.looks)]
         elif runs_of(known) & runs_of(asked):
@@ -79,11 +82,12 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
             apart = ["seeds that were picked"] if picked else []
         else:
             continue
-        if apart:
-            words = f"{where} by another plan: {listed(apart)}"
-            yield Event(kind="departure", time=now(), words=words)
-        else:
-            yield Event(kind="note", time=now(), words=where)
+        seen.setdefault(listed(apart), []).append(file.parent.name)
+    for differs, folders in seen.items():
+        words = f"results of these runs were seen in {listed(folders, SHOWN)}"
+        if differs:
+            words = f"{words} by another plan: {differs}"
+        yield Event(kind="departure" if differs else "note", time=now(), words=words)
 
 
 def plan_beside(folder: Path) -> LockedPlan | None:
