@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from zoo.compare.analysis.analyse import analysed, mean_of_known
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.analysis.places import mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run

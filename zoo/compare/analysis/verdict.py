@@ -19,7 +19,7 @@ import numpy as np
 from zoo.compare.analysis import signs
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.signs import ALPHA, Test
-from zoo.compare.analysis.statistics import holm, rate_bound
+from zoo.compare.analysis.statistics import Interval, holm, rate_bound
 
 DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
 
@@ -88,18 +88,17 @@ def verdict(e: Evidence, p: Corrected) -> str:
     """The words for the differences of an arm and its baseline."""
     if reason := e.blocked():
         return f"blocked: {reason}"
-    if not any(e.differences):
-        lost = e.untrained and all(all(both) for both in e.untrained)
-        return "blocked: every run failed to train" if lost else "no difference in any pair"
-    if len(e.differences) < p.needed:
-        return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead")
+    if not any(e.differences) and e.untrained and all(all(both) for both in e.untrained):
+        return "blocked: every run failed to train"
+    if not any(e.differences) or len(e.differences) < p.needed:
+        return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead", "the same")
     if p.beyond <= ALPHA:
-        return f"{e.ahead} better"
+        return f"{e.leader(e.delta)} better"
     if p.equivalent <= ALPHA:
         kind = "alike in most pairs" if e.failures_matter else "equivalent"
         return f"{kind}, within {e.delta:g}"
     if p.ahead <= ALPHA:
-        return f"{e.ahead} ahead, not shown beyond {e.delta:g}"
+        return f"{e.leader(0.0)} ahead, not shown beyond {e.delta:g}"
     return "inconclusive"
 
 
@@ -134,13 +133,14 @@ def side(e: Evidence) -> int:
     return (median > e.delta) - (median < -e.delta)
 
 
-def direction(e: Evidence, up: str, down: str) -> str:
-    """How many pairs point where, in words for both ways."""
-    n, rises = len(e.differences), sum(x > 0 for x in e.differences)
-    falls = sum(x < 0 for x in e.differences)
-    if 2 * max(rises, falls) <= n:
-        return f"no direction in {n} {'pair' if n == 1 else 'pairs'}"
-    return f"{up if rises > falls else down} in {max(rises, falls)} of {n}"
+def direction(e: Evidence, up: str, down: str, same: str) -> str:
+    """How many pairs point to where most of them do, in words for both ways and for neither."""
+    n, ways = len(e.differences), np.sign(e.differences)
+    for words, way in ((up, 1), (down, -1), (same, 0)):
+        count = int((ways == way).sum())
+        if 2 * count > n:
+            return f"{words} in {count} of {n}"
+    return f"no direction in {n} pairs"
 
 
 def failures(e: Evidence, p: Corrected) -> str:
@@ -163,7 +163,9 @@ def rate(count: int, n: int) -> str:
     return f"{count} of {n} (up to {100 * rate_bound(count, n):.0f} %)"
 
 
-def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str:
+def slope_verdict(
+    e: Evidence, p: Corrected, shallow: Interval, deep: Interval, shown: bool = True
+) -> str:
     """The words for how a gap changes with depth.
 
     Args:
@@ -171,17 +173,36 @@ def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str
         p: of them.
         shallow: the median gap at the shallowest place.
         deep: the same at the deepest one.
+        shown: whether a verdict says of a gap at either place that it is there.
     """
-    far = abs(deep) >= abs(shallow)
-    up = "grows" if far and deep > 0 else "closes"
-    down = "grows" if far and deep < 0 else "closes"
-    if not any(e.differences):
-        return "the same at every depth"
-    if len(e.differences) < p.needed:
-        return direction(e, up, down)
+    up, down = change(shallow, deep, 1), change(shallow, deep, -1)
+    if not any(e.differences) or len(e.differences) < p.needed:
+        return direction(e, up, down, "the same at every depth")
     if p.equivalent <= ALPHA < p.beyond:
         return f"the same at every depth, within {e.delta:.2g} a doubling"
-    if p.ahead > ALPHA:
+    if p.ahead > ALPHA or not shown:
         return "inconclusive"
-    words = f"{up if np.median(e.differences) > 0 else down} with depth"
-    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:.2g} a doubling"
+    beyond = p.beyond <= ALPHA
+    ahead = e.leader(e.delta if beyond else 0.0) == e.arm
+    words = f"{up if ahead else down} with depth"
+    return words if beyond else f"{words}, not shown beyond {e.delta:.2g} a doubling"
+
+
+def change(shallow: Interval, deep: Interval, way: int) -> str:
+    """What a gap does that rises with depth (`way` is 1) or falls (-1), in a word.
+
+    It reverses where its intervals lie on opposite sides of 0, and so do its medians where pairs
+    are too few for an interval.
+
+    >>> change(Interval(-0.4, None, None), Interval(0.3, None, None), 1)
+    'reverses'
+    """
+    if sign(shallow) * sign(deep) < 0:
+        return "reverses"
+    return "grows" if abs(deep.value) >= abs(shallow.value) and deep.value * way > 0 else "closes"
+
+
+def sign(gap: Interval) -> int:
+    """The side of 0 on which an interval lies, or its value where it has no ends; 0: on both."""
+    low, high = (gap.value if end is None else end for end in (gap.low, gap.high))
+    return int(low > 0) - int(high < 0)
