@@ -23,7 +23,7 @@ from zoo.compare.analysis.signs import TESTS
 from zoo.compare.analysis.slopes import growth_of_gaps
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.analysis.tuned import gaps_beside
-from zoo.compare.analysis.verdict import at_best, corrected, failures, verdict
+from zoo.compare.analysis.verdict import EXPLORING, at_best, corrected, failures, verdict
 
 
 def analysed(record: Record, folders: Sequence[Path]) -> Record:
@@ -63,9 +63,8 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
 def place_summaries(runs: Sequence[Run], declared: Declared) -> list[PlaceSummary]:
     """The summary of each place, with the verdicts of its contrasts.
 
-    The deepest place of every family is a primary hypothesis, corrected for the other ones. All
-    others are exploratory: they are corrected for every contrast of the comparison, the primary
-    ones among them.
+    The deepest place of every family is a primary hypothesis. All others are exploratory and
+    corrected among themselves, so that their claims err in 1 % beside the 5 % of the primary ones.
 
     Args:
         runs: of the comparison, in its order of places.
@@ -81,28 +80,27 @@ def place_summaries(runs: Sequence[Run], declared: Declared) -> list[PlaceSummar
     chosen = {id(c) for _, members in families(places) for c in members[-1].contrasts}
     for contrast, _ in every:
         contrast.exploratory = id(contrast) not in chosen
-    decide(every, exploratory=True)
-    decide([pair for pair in every if not pair[0].exploratory], exploratory=False)
+    decide([pair for pair in every if not pair[0].exploratory])
+    decide([pair for pair in every if pair[0].exploratory], EXPLORING)
     return places
 
 
-def decide(family: Sequence[tuple[Contrast, Evidence]], exploratory: bool) -> None:
+def decide(family: Sequence[tuple[Contrast, Evidence]], share: float = 1.0) -> None:
     """Gives contrasts that are corrected together their verdicts.
 
     Args:
         family: of contrasts.
-        exploratory: whether those are meant that explore, or the others.
+        share: of the 5 % in which they may err.
     """
     evidences = [evidence for _, evidence in family]
-    others = at_best(evidences)
-    for (contrast, evidence), p, other in zip(family, corrected(evidences), others, strict=True):
-        if contrast.exploratory == exploratory:
-            contrast.at_best, contrast.needed = other, p.needed
-            contrast.holm_p, contrast.ahead_holm_p = p.beyond, p.ahead
-            contrast.equivalence_holm_p = p.equivalent
-            contrast.verdict, contrast.failures = verdict(evidence, p), failures(evidence, p)
-            if exploratory and contrast.pairs >= contrast.needed:
-                contrast.verdict = f"{contrast.verdict} (exploratory)"
+    both = zip(corrected(evidences, share), at_best(evidences, share), strict=True)
+    for (contrast, evidence), (p, other) in zip(family, both, strict=True):
+        contrast.at_best, contrast.needed = other, p.needed
+        contrast.holm_p, contrast.ahead_holm_p = p.beyond, p.ahead
+        contrast.equivalence_holm_p = p.equivalent
+        contrast.verdict, contrast.failures = verdict(evidence, p), failures(evidence, p)
+        if contrast.exploratory and contrast.pairs >= contrast.needed:
+            contrast.verdict = f"{contrast.verdict} (exploratory)"
 
 
 def undecided(record: Record) -> list[Contrast]:

@@ -54,7 +54,8 @@ class Contrast:
         untrained: number of their runs that failed to train: diverged, or no better than chance.
         failure_p: that both fail to train equally often.
         failures_matter: whether as many failures as are not excluded could move the mean by delta.
-        exploratory: whether it is none of the primary hypotheses, and corrected for all contrasts.
+        exploratory: whether it is none of the primary hypotheses; then its corrected p are five
+            times Holm's, so that 5 % is the limit here too.
         holm_p: `beyond_p` after Holm's correction.
         ahead_holm_p: `p` after what that correction leaves of it.
         equivalence_holm_p: `equivalence_p` after Holm's correction.

@@ -22,15 +22,21 @@ from zoo.compare.analysis.signs import ALPHA, Test
 from zoo.compare.analysis.statistics import Interval, holm, rate_bound
 
 DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
+EXPLORING = 0.2  # share of the 5 % in which exploratory claims may err, beside the primary ones
 
 
-def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
+def needed(hypotheses: int, test: Test = signs.fixed_p, share: float = 1.0) -> int:
     """Pairs of a verdict: with fewer no p can pass Holm's correction, were they all alike.
+
+    Args:
+        hypotheses: number of those that are corrected for each other.
+        test: of the pairs.
+        share: of the 5 % in which they may err.
 
     >>> needed(1), needed(5), needed(10), needed(5, signs.anytime_p)
     (8, 8, 9, 10)
     """
-    level = ALPHA / hypotheses
+    level = ALPHA * share / hypotheses
     return next(n for n in itertools.count(CLAIM) if signs.least_p(n, test) <= level)
 
 
@@ -44,7 +50,7 @@ def planned(e: Evidence) -> int:
 
 @dataclass(frozen=True)
 class Corrected:
-    """The p values of a hypothesis after the correction over its family.
+    """The p values of a hypothesis after the correction over its family: up to 5 % is a claim.
 
     Args:
         beyond: that no arm is better by more than delta in most pairs.
@@ -61,24 +67,28 @@ class Corrected:
     needed: int
 
 
-def corrected(family: Sequence[Evidence]) -> list[Corrected]:
+def corrected(family: Sequence[Evidence], share: float = 1.0) -> list[Corrected]:
     """The p values of hypotheses that are tested together: each kind of claim errs in 5 %.
 
     "Better" is corrected by Holm over the family, and "ahead" by what then remains of it: nobody
     errs by "ahead" about an arm that is rightly called better, so that both err in 5 % together.
     "Equivalent" and "fails more often" are families of their own.
+
+    Args:
+        family: of hypotheses.
+        share: of the 5 % in which they may err.
     """
-    beyond = holm([e.beyond_p for e in family])
-    equal = holm([e.equivalence_p for e in family])
-    failures = holm([e.failure_p for e in family])
+    beyond = holm([e.beyond_p / share for e in family])
+    equal = holm([e.equivalence_p / share for e in family])
+    failures = holm([e.failure_p / share for e in family])
     rest = sum(p > ALPHA for p in beyond)
     return [
         Corrected(
             beyond=beyond[i],
-            ahead=min(1.0, rest * e.ahead_p),
+            ahead=min(1.0, rest * e.ahead_p / share),
             equivalent=equal[i],
             failures=failures[i],
-            needed=max(needed(len(family), e.test), planned(e)),
+            needed=max(needed(len(family), e.test, share), planned(e)),
         )
         for i, e in enumerate(family)
     ]
@@ -102,15 +112,20 @@ def verdict(e: Evidence, p: Corrected) -> str:
     return "inconclusive"
 
 
-def at_best(family: Sequence[Evidence]) -> list[str]:
+def at_best(family: Sequence[Evidence], share: float = 1.0) -> list[str]:
     """For each of some hypotheses the verdict at the best step, or nothing where it is the same.
 
     Before there are enough pairs for a verdict it is another one, too, where only one of the two
     medians lies beyond the smallest effect.
+
+    Args:
+        family: of hypotheses.
+        share: of the 5 % in which they may err.
     """
     others = [replace(e, differences=e.at_best or e.differences) for e in family]
+    both = zip(family, corrected(family, share), others, corrected(others, share), strict=True)
     words = []
-    for e, p, o, q in zip(family, corrected(family), others, corrected(others), strict=True):
+    for e, p, o, q in both:
         last, best = verdict(e, p), verdict(o, q)
         few = len(e.differences) < p.needed
         apart = kind(last) != kind(best) or (few and side(e) != side(o))

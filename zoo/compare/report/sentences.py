@@ -141,8 +141,8 @@ def warnings_of_pairs(record: Record) -> list[str]:
         warnings.append(f"{short} of {len(counts)} gaps at the deepest places have fewer pairs "
                         "than a verdict needs.")  # fmt: skip
     elif any(c.pairs < c.needed for c in every):
-        warnings.append(f"A verdict at a shallower place, which is corrected for all {len(every)} "
-                        f"gaps, needs {max(c.needed for c in every)} pairs.")  # fmt: skip
+        warnings.append(f"A verdict at a shallower place, which explores, needs "
+                        f"{max(c.needed for c in every)} pairs.")  # fmt: skip
     if record.declared.null:
         warnings.append("A null comparison: both arms are the same rule under other seeds, so "
                         "every verdict of a difference would be false.")  # fmt: skip
