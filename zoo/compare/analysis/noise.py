@@ -10,12 +10,11 @@ import numpy as np
 from scipy import stats
 
 from zoo.compare.analysis.score_shares import Shares
-from zoo.compare.analysis.signs import Test, pairs_for
+from zoo.compare.analysis.signs import POWER, Test, pairs_for
 from zoo.compare.analysis.statistics import LEVEL, Interval
 from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.analysis.verdict import needed
 
-POWER = 0.8
 BEYOND = (1, 2)  # smallest effects by which a gap exceeds the smallest effect
 
 

@@ -18,6 +18,7 @@ from scipy import special, stats
 from zoo.compare.analysis.statistics import LEVEL, Interval
 
 ALPHA = 0.05
+POWER = 0.8  # that enough pairs have, one standard deviation beyond the smallest effect
 MOST = 1000  # pairs up to which a number for some power is looked for
 Flags = NDArray[np.bool_]
 Test = Callable[[Flags, Flags], float]
@@ -118,8 +119,14 @@ def median_interval(differences: ArrayLike, test: Test = fixed_p) -> Interval:
         return anytime_interval(np.asarray(differences, float))
     if n < 5:
         return Interval(centre, None, None)
-    cut = max(int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)), 1)
-    return Interval(centre, float(d[cut - 1]), float(d[n - cut]))
+    at = max(cut(n), 1)
+    return Interval(centre, float(d[at - 1]), float(d[n - at]))
+
+
+@cache
+def cut(n: int) -> int:
+    """The number of ordered differences outside of an interval, at each end, with its first one."""
+    return int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
 
 
 def anytime_interval(differences: NDArray[np.float64]) -> Interval:

@@ -32,6 +32,8 @@ class Slope:
         each: slope of each pair.
         holm_p: p after Holm's correction.
         verdict: what may be said of the growth.
+        needed: number of pairs that a verdict needs.
+        exploratory: whether no plan foresaw it.
     """
 
     family: str
@@ -44,6 +46,8 @@ class Slope:
     each: list[float]
     holm_p: float = 1.0
     verdict: str = ""
+    needed: int = 0
+    exploratory: bool = False
 
 
 def growth_of_gaps(
@@ -95,7 +99,7 @@ def growth_of_gaps(
     for slope, e, p, both in zip(slopes, evidence, corrected(evidence), ends, strict=True):
         shown = any(contrast.differs for contrast in both)
         shallow, deep = (contrast.gap for contrast in both)
-        slope.holm_p = p.beyond
+        slope.holm_p, slope.needed = p.beyond, p.needed
         slope.verdict = slope_verdict(e, p, shallow, deep, shown) if shallow and deep else ""
     return slopes
 

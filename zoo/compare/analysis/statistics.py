@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +38,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+@cache
 def binomial_interval(hits: float, of: int) -> Interval:
     """The rate `hits / of`, exact interval (Clopper and Pearson 1934); ties may count as halves."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1)) if hits > 0 else 0.0
@@ -44,6 +46,7 @@ def binomial_interval(hits: float, of: int) -> Interval:
     return Interval(hits / of, low, high)
 
 
+@cache
 def rate_bound(hits: int, of: int) -> float:
     """The largest rate that a count of hits does not exclude, at 95 % (Clopper, Pearson 1934).
 
