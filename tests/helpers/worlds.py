@@ -48,7 +48,7 @@ EQUAL_MEANS = {  # the arms differ in the median of their differences, not in th
         np.where(rng.random(shape) < 0.1, CHANCE, rng.normal(size=shape)) + 0.1 * -CHANCE
     ),
 }
-SPREADS = (0.02, 1.0, 0.1, 0.3, 0.05)  # of tasks that are unlike
+SPREADS = (0.02, 0.1, 1.0, 0.3, 0.05)  # of tasks that are unlike
 GAPS = (0.4, -0.3, 0.1, 0.2, 0.0)
 
 
@@ -67,6 +67,13 @@ def unlike(rng, tasks, pairs):
 def skewed_gaps(rng, tasks, pairs):
     """Scores of two arms whose differences are exponential."""
     return np.stack([rng.exponential(size=(tasks, pairs)), 0.05 * rng.normal(size=(tasks, pairs))])
+
+
+def skewed_and_wide(rng, tasks, pairs):
+    """Scores of two arms whose exponential differences in the last task outweigh all others."""
+    scores = skewed_gaps(rng, tasks, pairs)
+    scores[:, -1] *= 20
+    return scores
 
 
 TASKS = {name: of_tasks(ARMS[name]) for name in list(ARMS)[:6]} | {
