@@ -1,11 +1,16 @@
 """The noise of an arm and itself: where the variance of a run's score comes from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_comparison import made
 
 from zoo.compare.analysis.analyse import analysed
-from zoo.compare.analysis.score_shares import shares, variance_of_examples
+from zoo.compare.analysis.noise import NoiseFloor
+from zoo.compare.analysis.score_shares import Shares, shares, variance_of_examples
+from zoo.compare.analysis.statistics import Interval
+from zoo.compare.report.plan_words import shares_words
 from zoo.compare.report.sources import join_runs, read_source
 
 
@@ -63,3 +68,14 @@ def test_only_pairs_with_data_of_their_own_tell_the_shares(tmp_path):
     (floor,) = analysed(source.record, [folder]).noise
     assert floor.shares.seed + floor.shares.data == pytest.approx(1)
     assert floor.shares.examples is None
+
+
+def test_shares_stand_in_the_table_of_noise():
+    floor = NoiseFloor(
+        place="p", pairs=8, sd=Interval(1.0, 0.5, 2.0), delta=0.01, needs=[[8, 8, 9]] * 2
+    )
+    assert shares_words(floor) == ""
+    known = replace(floor, shares=Shares(0.58, 0.0, 0.42))
+    assert shares_words(known) == "seed 58 %, data 0 %, test examples 42 %"
+    unknown = replace(floor, shares=Shares(0.58, 0.42, None))
+    assert shares_words(unknown) == "seed 58 %, data and test examples 42 %"
