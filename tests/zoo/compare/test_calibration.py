@@ -173,7 +173,7 @@ REPORTS = [("fixed", 8, 2), ("fixed", 12, 2), ("fixed", 20, 2), ("auto", 32, 2),
 @pytest.mark.parametrize("name", ["normal", "log-normal", "ties", "all arms fail in 10 %"])
 def test_a_whole_null_report(name, how, pairs, arms, record_property):
     """Five tasks at two depths: no gap, no slope, no difference in failures is real."""
-    rng, rounds = np.random.default_rng(0), ROUNDS // 2 if how == "fixed" else ROUNDS // 4
+    rng, rounds = np.random.default_rng(0), ROUNDS // 4 if how == "fixed" else ROUNDS // 8
     found = [false_claims(ARMS[name](rng, (5, 2, arms, pairs)), how) for _ in range(rounds)]
     for kind in ("primary", "exploratory", "slope", "fails"):
         record_property(kind, sum(kind in claims for claims in found) / rounds)
@@ -186,7 +186,7 @@ def test_a_whole_null_report(name, how, pairs, arms, record_property):
 @pytest.mark.parametrize("real", [{0, 1}, {1}])
 def test_a_report_of_real_gaps(real, pairs, record_property):
     """Where gaps are real at both depths no slope is, and where the deep ones are no other gap."""
-    rng, rounds = np.random.default_rng(0), ROUNDS // 2
+    rng, rounds = np.random.default_rng(0), ROUNDS // 4
     kind, count = ("slope" if real == {0, 1} else "exploratory"), 0
     for _ in range(rounds):
         scores = rng.normal(size=(5, 2, 2, pairs))
