@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.compare.analysis.analyse import analysed, mean_of_known
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.analysis.places import mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run

@@ -180,7 +180,7 @@ def test_the_first_table_has_short_words_and_what_must_stand_beside_them(usual):
         assert bool(str(row["at the best step"])) == (task == "gnn")
         assert ";" not in " ".join(map(str, row.values()))
     *_, words = rows["gnn"]["at the best step"].lines
-    assert words == "no difference in any pair"
+    assert words == f"the same in {pairs} of {pairs}"
     assert str(rows["cnn"]["task"]) == "cnn, test accuracy"
 
 

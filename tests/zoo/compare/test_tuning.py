@@ -10,7 +10,7 @@ from statistics import fmean
 import pytest
 
 from zoo.cli.main import main
-from zoo.compare.analysis.analyse import digests_to_share
+from zoo.compare.analysis.places import digests_to_share
 from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.tuned import validation_of
 from zoo.compare.design.plan import plan

@@ -13,8 +13,10 @@ from annotated_types import Predicate
 
 from zoo.compare.analysis.foreseen import Foreseen
 from zoo.compare.analysis.noise import NoiseFloor
+from zoo.compare.analysis.over_tasks import Average
 from zoo.compare.analysis.runs import Number, Run
-from zoo.compare.analysis.summaries import Average, PlaceSummary, Slope
+from zoo.compare.analysis.slopes import Slope
+from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.analysis.tuned import Tuning
 
 Depth = Annotated[str, Predicate(str.isdecimal)]  # JSON has only texts for keys

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from zoo.compare.analysis.over_tasks import Average
 from zoo.compare.analysis.runs import Event, Run
 from zoo.compare.analysis.statistics import Interval
-from zoo.compare.analysis.summaries import Average, Contrast
+from zoo.compare.analysis.summaries import Contrast
 from zoo.errors import listed
 
 PARTS = {"train": "training", "val": "validation"}  # of the data, as people say it

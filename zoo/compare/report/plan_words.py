@@ -61,14 +61,25 @@ def looks_words(looks: Sequence[Look]) -> str:
 def noise(record: Record) -> Table:
     """The noise at every place of a comparison of an arm with itself."""
     rows = [
-        [f.place, f.pairs, interval(f.sd), number(f.delta), *(pairs_words(f, k) for k in (0, 1))]
+        [f.place, f.pairs, interval(f.sd), number(f.delta), *(pairs_words(f, k) for k in (0, 1)),
+         shares_words(f)]
         for f in record.noise
-    ]
+    ]  # fmt: skip
     head = (
         "place|pairs|sd of their differences (95 % interval)|smallest effect|"
-        "pairs for a gap of twice the smallest effect|of three times"
+        "pairs for a gap of twice the smallest effect|of three times|variance of a score"
     )
     return Table("Noise: an arm against itself, and the pairs for a power of 80 %", head, rows)
+
+
+def shares_words(floor: NoiseFloor) -> str:
+    """The shares in the variance of a run's score; empty where pairs have no data of their own."""
+    if not floor.shares:
+        return ""
+    seed, data, examples = floor.shares.seed, floor.shares.data, floor.shares.examples
+    parts = {"seed": seed, "data" if examples is not None else "data and test examples": data}
+    parts |= {"test examples": examples} if examples is not None else {}
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in parts.items())
 
 
 def pairs_words(floor: NoiseFloor, k: int) -> str:

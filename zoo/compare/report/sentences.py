@@ -16,6 +16,7 @@ TUNED = (
     "same grid, budget and seeds for all arms ({seeds}, which are no pair's); no test number was "
     "read by it. Nothing else was tuned."
 )
+IF_NO_MORE_FAIL = "These intervals hold if no more runs fail than were seen."
 AT_CHANCE = "A run that diverged or ended below chance is at chance."
 CAVEATS = (
     f"Every run is judged at its last step. {AT_CHANCE}",
@@ -37,6 +38,7 @@ def headlines(record: Record) -> list[str]:
         f"{directions(a)}. The mean gap is {interval(a.gap)}, the interquartile mean "
         f"{interval(a.iqm)}, where 1 is the way from chance to the reference. A run of {a.arm} "
         f"scores above one of {a.baseline} with probability {interval(a.improvement)}."
+        + (f" {IF_NO_MORE_FAIL}" if a.failures_matter and a.gap.low is not None else "")
         + (f" Without one task, the mean gap is {range_without_a_task(a)}." if a.without else "")
         for a in record.overall
     ]
@@ -121,7 +123,8 @@ def warnings_first(record: Record) -> list[str]:
 
 def warnings_of_pairs(record: Record) -> list[str]:
     """Sentences on a comparison with too few pairs for verdicts, or of an arm with itself."""
-    contrasts = [c for _, c in contrasts_of(record.places)]
+    every = [c for _, c in contrasts_of(record.places)]
+    contrasts = [c for c in every if not c.exploratory]
     counts = [c.pairs for c in contrasts]
     fewest, most = min(counts, default=0), max(counts, default=0)
     enough = max((c.needed for c in contrasts), default=CLAIM)
@@ -135,7 +138,11 @@ def warnings_of_pairs(record: Record) -> list[str]:
                         f"{enough}.")  # fmt: skip
     elif fewest < enough:
         short = sum(c.pairs < c.needed for c in contrasts)
-        warnings.append(f"{short} of {len(counts)} gaps have fewer pairs than a verdict needs.")
+        warnings.append(f"{short} of {len(counts)} gaps at the deepest places have fewer pairs "
+                        "than a verdict needs.")  # fmt: skip
+    elif any(c.pairs < c.needed for c in every):
+        warnings.append(f"A verdict at a shallower place, which explores, needs "
+                        f"{max(c.needed for c in every)} pairs.")  # fmt: skip
     if record.declared.null:
         warnings.append("A null comparison: both arms are the same rule under other seeds, so "
                         "every verdict of a difference would be false.")  # fmt: skip

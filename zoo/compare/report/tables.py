@@ -9,7 +9,8 @@ from typing import Any
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.signs import anytime_p, fixed_p, least_p
-from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary, Slope
+from zoo.compare.analysis.slopes import Slope
+from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
 from zoo.compare.analysis.verdict import DIRECTION
 from zoo.compare.report.formats import interval, measure_label, number, probability, secondary_gap
 

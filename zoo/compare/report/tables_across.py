@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.signs import TESTS, least_p
-from zoo.compare.analysis.summaries import Slope
+from zoo.compare.analysis.slopes import Slope
 from zoo.compare.analysis.verdict import DIRECTION
 from zoo.compare.report.formats import (
     directions,
@@ -47,7 +47,7 @@ def averages(record: Record) -> Table:
     ]  # fmt: skip
     title = "Gaps over tasks at their deepest (chance is 0, the reference is 1)"
     head = (
-        "arm|baseline|tasks|mean gap (95 % by bootstrap)|interquartile mean of gaps|"
+        "arm|baseline|tasks|mean gap (95 % interval)|interquartile mean of gaps|"
         "probability of improvement|directions|mean gap with one task left out"
     )
     return Table(title, head, rows)
