@@ -115,6 +115,7 @@ class Underway:
             null=options.noise,
             test="auto" if options.pairs == "auto" else "fixed",
             varied=plan.varied,
+            resplit=plan.resplit,
             tuned=list(self.tuned.options),
             scripts=plan.scripts,
         )

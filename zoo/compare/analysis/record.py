@@ -59,6 +59,7 @@ class Declared:
         test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
             valid at every look.
         varied: titles of the places at which each pair has data of its own.
+        resplit: titles of those among them where these are splits of one set.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
     """
@@ -73,6 +74,7 @@ class Declared:
     null: bool = False
     test: Literal["fixed", "auto"] = "fixed"
     varied: list[str] = field(default_factory=list)
+    resplit: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
 

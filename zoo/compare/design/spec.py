@@ -37,6 +37,7 @@ class Comparison:
         published: for each task rows of papers, scores by depth, which figures show with the runs.
         noise: compare the baseline with itself under other seeds, which measures the noise.
         vary: `data` gives each pair data of its own, where the source can; both arms share them.
+            A finite set keeps one split for all pairs where something is tuned.
         tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
         tune_seeds: seeds of tuning, which no pair has.
         max_cells: more runs are refused.
