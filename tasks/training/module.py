@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tasks.training.hooks import TaskHooks, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from zoo.shard import WHOLE, Shard
 
 if TYPE_CHECKING:
@@ -165,11 +166,11 @@ class Task(TaskHooks):
 
     # What a subclass may change.
 
-    def outcomes(self, batch: Any) -> tuple[Tensor, Tensor] | None:
-        """Gives the numbers `[n]` of a batch's examples, and the primary metric `[n]` of each.
+    def outcomes(self, batch: Any) -> Outcomes | None:
+        """Gives what each example of a batch adds to the primary metric.
 
-        None where the metric is no mean over examples; a comparison then knows its gap for these
-        test examples alone.
+        None where the metric is no ratio of sums over examples; a comparison then knows its gap
+        for these test examples alone.
         """
         return None
 

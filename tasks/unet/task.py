@@ -14,6 +14,7 @@ from tasks.data.masks.dataset import MaskSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
 from tasks.unet.metrics import confusion, overlap_metrics, rim_counts
@@ -133,6 +134,18 @@ class Segmentation(ImageTask):
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples]))
+
+    def outcomes(self, batch: Tensor) -> Outcomes:
+        """Gives examples, `[B]` long, and what each adds to mean IoU, which is no mean over images.
+
+        It is the mean over classes of TP / (TP + FP + FN) with the pixels of all images: `above`
+        and `below` are `[B, classes]` long.
+        """
+        logits, y = self.logits(batch), self.targets[batch]
+        pairs = zip(y, logits.argmax(1), strict=True)
+        counts = torch.stack([confusion(*pair, logits.shape[1]) for pair in pairs])
+        both = counts.diagonal(dim1=1, dim2=2)
+        return Outcomes(batch, both, counts.sum(1) + counts.sum(2) - both)
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums what the loss needs and counts pixels, over examples `[B]` long.
