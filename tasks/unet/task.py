@@ -17,7 +17,7 @@ from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
-from tasks.unet.metrics import confusion, overlap_metrics, rim_counts
+from tasks.unet.metrics import confusion, overlap_metrics, overlaps, rim_counts
 from zoo.config.sizes import Pixels
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import refuse_single_values
@@ -136,16 +136,10 @@ class Segmentation(ImageTask):
         return self.model(self.normalised(self.images[examples]))
 
     def outcomes(self, batch: Tensor) -> Outcomes:
-        """Gives examples, `[B]` long, and what each adds to mean IoU, which is no mean over images.
-
-        It is the mean over classes of TP / (TP + FP + FN) with the pixels of all images: `above`
-        and `below` are `[B, classes]` long.
-        """
-        logits, y = self.logits(batch), self.targets[batch]
-        pairs = zip(y, logits.argmax(1), strict=True)
-        counts = torch.stack([confusion(*pair, logits.shape[1]) for pair in pairs])
-        both = counts.diagonal(dim1=1, dim2=2)
-        return Outcomes(batch, both, counts.sum(1) + counts.sum(2) - both)
+        """Gives examples, `[B]` long, with the pixels whose sums make mean IoU."""
+        logits = self.logits(batch)
+        counts = overlaps(self.targets[batch], logits.argmax(1), logits.shape[1])
+        return Outcomes(batch, *counts)
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums what the loss needs and counts pixels, over examples `[B]` long.
