@@ -9,6 +9,7 @@ from zoo.compare.analysis.analyse import analysed, mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.validation import with_validation
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import Defaults
@@ -100,6 +101,12 @@ class Underway:
             return with_result(run, result)
         return replace(run, status="failed", reason=reason) if reason else run
 
+    def trial(self, cell: Cell, cost: Cost | None) -> Run:
+        """The record of a run that tuning began; its settings have the values that it tried."""
+        run = self.run(cell, cost)
+        run = replace(run, settings=run.settings | cell.tuned)
+        return with_validation(run, [self.store.path], self.tuned.failed.get(run.id, ""))
+
     @property
     def declared(self) -> Declared:
         """What the comparison declares."""
@@ -131,7 +138,8 @@ class Underway:
             failed: for each run that failed the reason, by its address.
         """
         ended = [self.with_outcome(r, failed.get(r.id, "")) for r in runs if r.pair in pairs]
-        compared, tuning = self.tuned.split(ended)
+        trials = [self.trial(cell, cost) for cell, cost in self.tuned.trials]
+        compared, tuning = self.tuned.split(ended, trials)
         record = Record(
             schema=SCHEMA,
             name=self.name,

@@ -117,6 +117,13 @@ class Record:
     tuning: Tuning | None = None
     homes: list[str] = field(default_factory=list)
 
+    @property
+    def phases(self) -> dict[str, list[Run]]:
+        """All runs, by what they are for."""
+        tuning = self.tuning
+        more = tuning and {"configured values": tuning.configured, "tuning": tuning.runs}
+        return {"comparison": self.cells, **(more or {})}
+
     def plain(self) -> dict[str, Any]:
         """The record as JSON."""
         plain = asdict(self) | {"cells": [run.plain() for run in self.cells]}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
@@ -31,6 +31,7 @@ class TuningRows(TypedDict):
     seeds: list[int]
     searches: list[Any]
     configured: list[Any]
+    runs: NotRequired[list[Any]]
     gaps: list[Any]
 
 
@@ -104,8 +105,10 @@ def read_source(path: Path) -> Source:
 def tuning_of(rows: TuningRows, file: Path) -> Tuning:
     """What tuning did, from its part of a record."""
     searches = [part(Search, row, "a search", file) for row in rows["searches"]]
-    configured = [run_of(row, file) for row in rows["configured"]]
-    return Tuning(seeds=rows["seeds"], searches=searches, configured=configured)
+    configured, runs = (
+        [run_of(row, file) for row in some] for some in (rows["configured"], rows.get("runs", []))
+    )
+    return Tuning(seeds=rows["seeds"], searches=searches, configured=configured, runs=runs)
 
 
 def run_of(row: Any, file: Path) -> Run:
