@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from zoo.compare.design.axes import Axes, Values
 from zoo.config import registry
-from zoo.config.options import checked, fields
+from zoo.config.options import checked, fields, is_number
 from zoo.config.overrides import axes
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError, suggest
@@ -157,7 +157,7 @@ def with_text_keys(published: dict[str, dict[str, Any]]) -> Published:
         for name, row in rows.items():
             scores = row.items() if isinstance(row, dict) else [("", row)]
             for depth, value in scores:
-                if not (type(depth) is int and depth > 0 and type(value) in (int, float)):
+                if not (type(depth) is int and depth > 0 and is_number(value)):
                     wrong = f"{depth}: {value} is refused".removeprefix(": ")
                     raise ConfigError(wrong, f"published.{task}.{name}", "give DEPTH: SCORE")
             texts = {str(depth): float(value) for depth, value in sorted(scores)}
