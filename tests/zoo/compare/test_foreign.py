@@ -356,12 +356,16 @@ def test_a_program_and_its_children_end_with_its_worker_however_that_ends(here):
     by_job = {worker.job: worker for worker in engine.alive.values()}
     by_job["first"].process.send_signal(signal.SIGKILL)
     lost = []
-    until(lambda: lost.extend(engine.poll(0.1)) or lost)
-    assert [outcome.job for outcome in lost] == ["first"]
-    until(lambda: not any(map(process_lives, programs[0])))
-    assert all(map(process_lives, programs[1]))
-    engine.close()
-    until(lambda: not any(map(process_lives, programs[1])))
+    try:
+        until(lambda: lost.extend(engine.poll(0.1)) or lost)
+        assert [outcome.job for outcome in lost] == ["first"]
+        until(lambda: not any(map(process_lives, programs[0])), seconds=20)
+        assert all(map(process_lives, programs[1]))
+        engine.close()
+        until(lambda: not any(map(process_lives, programs[1])), seconds=20)
+    finally:
+        for pid in filter(process_lives, [*programs[0], *programs[1]]):
+            os.kill(pid, signal.SIGKILL)
 
 
 def run_of(arm, pair, value):
