@@ -11,6 +11,7 @@ from zoo.compare.analysis.places import mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.validation import with_validation
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import Defaults
@@ -104,6 +105,12 @@ class Underway:
             return with_result(run, result)
         return replace(run, status="failed", reason=reason) if reason else run
 
+    def trial(self, cell: Cell, cost: Cost | None) -> Run:
+        """The record of a run that tuning began; its settings have the values that it tried."""
+        run = self.run(cell, cost)
+        run = replace(run, settings=run.settings | cell.tuned)
+        return with_validation(run, [self.store.path], self.tuned.failed.get(run.id, ""))
+
     @property
     def declared(self) -> Declared:
         """What the comparison declares."""
@@ -119,6 +126,7 @@ class Underway:
             null=options.noise,
             test="auto" if options.pairs == "auto" else "fixed",
             varied=plan.varied,
+            resplit=plan.resplit,
             tuned=list(self.tuned.options),
             scripts=plan.scripts,
             fixed={key: as_word(value) for key, value in plan.fixed.items()},
@@ -140,7 +148,8 @@ class Underway:
             failed: for each run that failed the reason, by its address.
         """
         ended = [self.with_outcome(r, failed.get(r.id, "")) for r in runs if r.pair in pairs]
-        compared, tuning = self.tuned.split(ended)
+        trials = [self.trial(cell, cost) for cell, cost in self.tuned.trials]
+        compared, tuning = self.tuned.split(ended, trials)
         record = Record(
             schema=SCHEMA,
             name=self.name,

@@ -61,6 +61,7 @@ class Declared:
         test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
             valid at every look.
         varied: titles of the places at which each pair has data of its own.
+        resplit: titles of those among them where these are splits of one set.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
         fixed: options that the command line sets for all runs, other than the declaration and axes.
@@ -76,6 +77,7 @@ class Declared:
     null: bool = False
     test: Literal["fixed", "auto"] = "fixed"
     varied: list[str] = field(default_factory=list)
+    resplit: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, str] = field(default_factory=dict)
@@ -118,6 +120,13 @@ class Record:
     cells: list[Run]
     tuning: Tuning | None = None
     homes: list[str] = field(default_factory=list)
+
+    @property
+    def phases(self) -> dict[str, list[Run]]:
+        """All runs, by what they are for."""
+        tuning = self.tuning
+        more = tuning and {"configured values": tuning.configured, "tuning": tuning.runs}
+        return {"comparison": self.cells, **(more or {})}
 
     def plain(self) -> dict[str, Any]:
         """The record as JSON."""

@@ -16,7 +16,6 @@ from zoo.compare.report import (
     tables_runs,
     tables_tuning,
 )
-from zoo.compare.report.formats import why_no_score
 from zoo.compare.report.methods import methods
 from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.sentences import caveats, headlines, warnings_first
@@ -79,10 +78,8 @@ def markdown(record: Record) -> str:
     lines += ["", "Secondary: the same runs judged in another way.", ""]
     for table in (tables.secondary(record), tables_arms.costs(record)):
         lines += [*table_lines(table), ""]
-    failed = [row for row in record.cells if row.status in ("failed", "diverged")]
-    for row in failed:
-        where = f"{row.place}, {row.arm}, pair {row.pair}"
-        lines.append(f"* {row.status}: {where}: {why_no_score(row)}")
+    for place, arm, run, what, why, _ in tables_runs.failures(record).rows:
+        lines.append(f"* {what}: {place}, {arm}, {run}: {why}")
     events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]
