@@ -63,7 +63,8 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
     """What is known of the runs of a new plan from the folders beside its own, as events.
 
     Where both runs of a pair were seen, another plan for them departs, and the same one does not.
-    Where only one of them was, such as a baseline's, no gap was; but seeds may be picked by it.
+    Where only one of them was, such as a baseline's, or where one plan tunes and the other does
+    not, no gap was; but seeds may be picked by it.
 
     Args:
         folder: of the comparison.
@@ -75,7 +76,8 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
         if not other or not other.looks or {*other.plan["pairs"]}.isdisjoint(asked["pairs"]):
             continue
         known = other.plan
-        if gaps_of(known) & gaps_of(asked):
+        alike = known.get("tuned") == asked.get("tuned")  # else arms have values of their own
+        if alike and gaps_of(known) & gaps_of(asked):
             apart = [*departures(known, {**asked, "code": known["code"]}, other.looks)]
         elif runs_of(known) & runs_of(asked):
             picked = asked["pairs"] not in (known["pairs"], [*range(len(asked["pairs"]))])
