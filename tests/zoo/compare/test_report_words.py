@@ -176,7 +176,7 @@ def test_the_first_table_has_short_words_and_what_must_stand_beside_them(usual):
         assert not row["shallow (exploratory)"].claim
         bound = {3: 63, 8: 31}[pairs]
         assert str(row["failed to train"]) == f"depth 56: none in {pairs} (up to {bound} % each)"
-        assert ("2.00 times the time a step" in str(row["not matched"])) == (task == "diffusion")
+        assert ("2.00 times the time a step" in str(row["warnings"])) == (task == "diffusion")
         assert bool(str(row["at the best step"])) == (task == "gnn")
         assert ";" not in " ".join(map(str, row.values()))
     *_, words = rows["gnn"]["at the best step"].lines

@@ -11,6 +11,7 @@ from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.report.formats import keys_and_values, measure_label
 from zoo.compare.report.methods_statistics import PAPERS, tested
 from zoo.compare.report.methods_tuning import tuned
+from zoo.compare.report.sentences import kinds_of_data
 from zoo.compare.report.tables import examples_of
 from zoo.compare.report.title import arms
 from zoo.errors import listed
@@ -69,13 +70,7 @@ def task_of(declared: Declared, family: str, places: Sequence[PlaceSummary]) -> 
 
 def data(record: Record) -> Iterator[str]:
     """Which places had data of their own for each pair, and of which kind."""
-    declared = record.declared
-    kinds: dict[str, list[str]] = {}
-    for family, places in families(record.places):
-        title = places[-1].title
-        if places[-1].task not in declared.scripts:
-            kind = "split" if title in declared.resplit else "anew"
-            kinds.setdefault(kind if title in declared.varied else "shared", []).append(family)
+    kinds = kinds_of_data(record)
     if "anew" in kinds:
         yield f"Each pair had data of its own, made anew from its seed, of {listed(kinds['anew'])}."
     if "split" in kinds:

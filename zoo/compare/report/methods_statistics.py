@@ -35,7 +35,8 @@ def tested(record: Record) -> Iterator[str]:
 
 def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
     """How gaps were estimated, tested and corrected."""
-    primary = sum(len(places[-1].contrasts) for _, places in families(record.places))
+    deepest = [c for _, places in families(record.places) for c in places[-1].contrasts]
+    primary = len(deepest)
     shallower = len(contrasts) - primary
     yield (
         "A gap is the median over pairs of the score of an arm less that of its baseline, signed "
@@ -66,7 +67,7 @@ def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
             f"claim of them errs in {100 * EXPLORING * ALPHA:.0f} % beside the 5 %."
         )
     yield (
-        f"Fewer than {max(c.needed for c in contrasts)} pairs give a direction or an interval, and "
+        f"Fewer than {max(c.needed for c in deepest)} pairs give a direction or an interval, and "
         "no verdict."
     )
     if record.slopes:
@@ -113,8 +114,9 @@ def failures(contrasts: Sequence[Contrast]) -> Iterator[str]:
 def over_tasks(record: Record) -> str:
     """How averages over tasks were made."""
     ends = (
-        "Intervals are t intervals for other pairs of the same tasks, with the degrees of freedom "
-        f"of the task that has the fewest pairs ({MICKEY})"
+        "Intervals are Student's, for other pairs of the same tasks, with the degrees of freedom "
+        f"of the task that has the fewest pairs ({MICKEY}); they hold if no more runs fail than "
+        "were seen"
         if record.overall[0].gap.low is not None
         else f"With fewer than {CLAIM} pairs they have no interval"
     )

@@ -8,6 +8,7 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
 from zoo.compare.report.formats import directions, interval, range_without_a_task
+from zoo.errors import listed
 
 ONE_RECIPE = "One set of hyperparameters for all arms; none was tuned for this comparison."
 SEVERAL_RECIPES = "Arms set options beside the connection; they stand under the arms of the report."
@@ -73,24 +74,28 @@ def tuned(record: Record) -> list[str]:
 
 
 def data_caveats(record: Record) -> list[str]:
-    """Sentences on whether the pairs of each place have data of their own."""
-    scripts = record.declared.scripts
-    varied = record.declared.varied
-    every = [place.title for place in record.places if place.task not in scripts]
-    fixed = [place for place in every if place not in varied]
-    sentences = []
-    if varied:
-        places = "" if not fixed else f" at {', '.join(varied)}"
-        sentences.append(
-            f"Each pair has data of its own{places}: intervals hold for other data too, but not "
-            "where these are splits of one finite set (digits), which share examples."
-        )
-    if fixed:
-        places = "" if not varied else f" at {', '.join(fixed)}"
-        sentences.append(
-            f"All pairs share one data set{places}: intervals hold for that one alone."
-        )
-    return sentences
+    """Sentences on whether pairs have data of their own, and what intervals then hold for."""
+    kinds = kinds_of_data(record)
+    said = {
+        "anew": "each pair has data of its own, made anew: intervals hold for other data too",
+        "split": "each pair has its own split of one set: intervals hold for other splits of it",
+        "shared": "all pairs share one data set: intervals hold for that one alone",
+    }
+    return [f"{listed(kinds[kind])}: {words}." for kind, words in said.items() if kind in kinds]
+
+
+def kinds_of_data(record: Record) -> dict[str, list[str]]:
+    """The families of places by their data: made `anew` for each pair, a `split` of one set for
+    each pair, or `shared`; commands are left out.
+    """
+    declared = record.declared
+    kinds: dict[str, list[str]] = {}
+    for family, places in families(record.places):
+        title = places[-1].title
+        if places[-1].task not in declared.scripts:
+            kind = "split" if title in declared.resplit else "anew"
+            kinds.setdefault(kind if title in declared.varied else "shared", []).append(family)
+    return kinds
 
 
 def news(record: Record) -> str:

@@ -77,7 +77,7 @@ def gaps(record: Record) -> Table:
     ]  # fmt: skip
     head = (
         "place|metric|arm|baseline|gap|verdict|pairs|smallest effect|test examples|p|p (Holm)|"
-        "least p|training gap|at the best step|not matched"
+        "least p|training gap|at the best step|warnings"
     )
     return Table("Every arm against its baseline at every place", head, rows)
 

@@ -17,7 +17,7 @@ from zoo.compare.report.tables_across import enough
 
 Entry = tuple[PlaceSummary, Contrast]
 HEAD = ("task", "arm", "baseline", "shallow (exploratory)", "deep", "with depth",
-        "failed to train", "at the best step", "not matched")  # fmt: skip
+        "failed to train", "at the best step", "warnings")  # fmt: skip
 ALWAYS = ("task", "deep")
 TITLE = "Gap and verdict of every task, bold where it is corrected for all others"
 
