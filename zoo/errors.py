@@ -29,6 +29,19 @@ def cut(text: object, most: int = 24) -> str:
     return whole if len(whole) <= most else f"{whole[: most - 1]}…"
 
 
+def listed(values: Iterable[object], most: int | None = None) -> str:
+    """Values in a row, and how many more there are than so many.
+
+    >>> listed("abc"), listed("a"), listed("abcd", 3)
+    ('a, b and c', 'a', 'a, b, c and 1 more')
+    """
+    texts = [*map(str, values)]
+    if most is not None and len(texts) > most:
+        texts = [*texts[:most], f"{len(texts) - most} more"]
+    *first, last = texts or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def escaped(letter: str) -> str:
     """A letter, or its escape if it cannot be printed, as bytes that are no text cannot."""
     if letter.isprintable():

@@ -16,6 +16,7 @@ from tasks.data.images.dataset import ImageSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from zoo.config.sizes import Pixels
 from zoo.models.layers.conv import by_batch
 from zoo.shard import WHOLE, Shard, set_shard
@@ -136,9 +137,9 @@ class ImageClassification(ImageTask):
         """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples])).float()
 
-    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
-        return batch, self.logits(batch).argmax(1) == self.targets[batch]
+        return Outcomes(batch, self.logits(batch).argmax(1) == self.targets[batch])
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over examples `[B]` long."""

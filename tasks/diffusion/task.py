@@ -25,6 +25,7 @@ from tasks.diffusion.sampling import figure, quality
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from zoo.seeding import generator, keyed_seed
 from zoo.shard import WHOLE, Shard, set_shard
 
@@ -147,9 +148,9 @@ class Denoising(ImageTask):
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
         return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
 
-    def outcomes(self, batch: EvalBatch) -> tuple[Tensor, Tensor]:
+    def outcomes(self, batch: EvalBatch) -> Outcomes:
         """Gives images, `[B]` long, and the mean squared error `[B]` of each at its timestep."""
-        return batch.examples, self.eval_errors(batch)
+        return Outcomes(batch.examples, self.eval_errors(batch))
 
     def eval_errors(self, batch: EvalBatch) -> Tensor:
         """Computes the mean squared error `[B]` of each image of a batch at its timestep."""

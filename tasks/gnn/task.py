@@ -15,6 +15,7 @@ from torch_geometric.utils import remove_self_loops, to_undirected
 from tasks.data.graphs.dataset import Graph
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from zoo.models.layers.sparse import Sparse
 from zoo.probes.profiles import dirichlet_energy
 from zoo.seeding import generator
@@ -122,9 +123,10 @@ class NodeClassification(Task):
         total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
         return total * (shard.world * weight)
 
-    def outcomes(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""
-        return batch, self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
+        right = self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
+        return Outcomes(batch, right)
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -46,6 +47,7 @@ class TaskHooks(FastModule):
     """
 
     data: Any
+    model: Any
     generators: dict[str, torch.Generator]
     dropped_batches: int
     sums: Totals
@@ -55,7 +57,6 @@ class TaskHooks(FastModule):
     metrics_from_sums: Any
     loader: Any
     train_loader: Any
-    data_digest: Any
 
     def on_fit_start(self) -> None:
         self.compute_device = self.device
@@ -109,6 +110,28 @@ class TaskHooks(FastModule):
                 {k: chunk.view(v.shape) for (k, v), chunk in zip(sums, chunks, strict=True)}
             )
         return self.last_metrics
+
+    def data_digest(self) -> str:
+        """Gives the SHA-256 of the data."""
+        return self.data.digest()
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Within, data and model are on the device of the run, the model in evaluation.
+
+        A trainer that has ended takes the model off its device. `depth_profiles`, `final_metrics`
+        and `figures` are called in here, so that in them everything lies on `self.device`.
+        """
+        before, training = self.device, self.model.training
+        self.to(self.compute_device)
+        self.setup("evaluate")
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.model.train(training)
+            self.to(before)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from tasks.training.hooks import TaskHooks, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.reported import Reported
 from zoo.shard import WHOLE, Shard
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MakeModel = Callable[..., nn.Module]
 
 
-class Task(TaskHooks):
+class Task(Reported, TaskHooks):
     """A model, its data and its loss. A subclass gives the batches, `loss` and `eval_sums`.
 
     A line through points, `x` `[N, F]` and `y` `[N, 1]`, whose batches are the numbers of points.
@@ -31,7 +28,7 @@ class Task(TaskHooks):
     >>> from itertools import repeat
     >>> from types import SimpleNamespace
     >>> from tasks.data.batches import SequentialBatches
-    >>> from tasks.training.optim import SGD
+    >>> from tasks.training.optimizers import SGD
     >>> class Line(Task):
     ...     example_model_args = {"inputs": 2}
     ...
@@ -163,15 +160,7 @@ class Task(TaskHooks):
         """
         raise NotImplementedError
 
-    # What a subclass may change.
-
-    def outcomes(self, batch: Any) -> tuple[Tensor, Tensor] | None:
-        """Gives the numbers `[n]` of a batch's examples, and the primary metric `[n]` of each.
-
-        None where the metric is no mean over examples; a comparison then knows its gap for these
-        test examples alone.
-        """
-        return None
+    # What a subclass may change, beside the methods of `Reported`.
 
     def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         """Turns the totals of all batches into metrics: means over the examples."""
@@ -208,47 +197,3 @@ class Task(TaskHooks):
         """
         optimizer.step(closure=optimizer_closure)
         optimizer.zero_grad()
-
-    def chance_metrics(self) -> dict[str, float]:
-        """Gives the metrics in validation and test of the best answer that ignores the input."""
-        return {}
-
-    def depth_profiles(self) -> dict[str, list[float]]:
-        """Shows the stream by depth: values before the first and after every branch."""
-        return {}
-
-    def final_metrics(self) -> dict[str, float]:
-        """Gives metrics of the finished run that belong to no part of the data, `group/name`."""
-        return {}
-
-    def progress_figures(self, step: int) -> dict[str, Figure]:
-        """Draws figures on the way, after every validation."""
-        return {}
-
-    def figures(self, title: str) -> dict[str, Figure]:
-        """Draws the data and what the model makes of it."""
-        return {}
-
-    # What all tasks share.
-
-    def data_digest(self) -> str:
-        """Gives the SHA-256 of the data."""
-        return self.data.digest()
-
-    @contextlib.contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Within, data and model are on the device of the run, the model in evaluation.
-
-        A trainer that has ended takes the model off its device. `depth_profiles`, `final_metrics`
-        and `figures` are called in here, so that in them everything lies on `self.device`.
-        """
-        before, training = self.device, self.model.training
-        self.to(self.compute_device)
-        self.setup("evaluate")
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            self.model.train(training)
-            self.to(before)

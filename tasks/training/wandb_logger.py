@@ -111,6 +111,7 @@ class WandB(NoLogger):
         return wandb.init(
             project=self.project,
             group=shown(self.group or defaults["group"])[:LONGEST],
+            job_type=defaults.get("job_type"),
             name=shown(self.name or folder.name)[:LONGEST],
             id=defaults["id"],
             tags=[shown(tag)[:LONGEST_TAG] for tag in [*self.tags, *defaults["tags"]]],

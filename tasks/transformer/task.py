@@ -13,6 +13,7 @@ from torch import Tensor
 from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from zoo.probes.profiles import token_similarity
 from zoo.shard import WHOLE, Shard, set_shard
 
@@ -121,6 +122,13 @@ class LanguageModelling(Task):
         logits = self.model(x).float().flatten(0, 1)
         loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
         return loss * (shard.world / (len(batch) * self.context))
+
+    def outcomes(self, batch: tuple[Tensor, int]) -> Outcomes:
+        """Gives windows by their positions, `[B]` long, with loss and count of tokens of each."""
+        x, y = self.windows(*batch)
+        logits = self.model(x).float().flatten(0, 1)
+        losses = F.cross_entropy(logits, y.flatten(), reduction="none").view_as(y)
+        return Outcomes(batch[0], losses.sum(1), torch.full((len(y),), y.shape[1]))
 
     def eval_sums(self, batch: tuple[Tensor, int]) -> Totals:
         """Sums loss, characters and count of tokens, `[]` each, over windows of `loader`."""

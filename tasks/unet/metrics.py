@@ -26,6 +26,19 @@ def confusion(y: Tensor, guess: Tensor, size: int) -> Tensor:
     return torch.bincount(pairs[y != UNLABELLED], minlength=size * size).view(size, size)
 
 
+def overlaps(y: Tensor, guess: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The pixels of each class in both truth and guess, and in either, `[B, size]` long each.
+
+    Args:
+        y: `[B, H, W]` uint8, classes or `UNLABELLED`, which does not count.
+        guess: `[B, H, W]`, the predicted classes.
+        size: number of classes.
+    """
+    counts = torch.stack([confusion(*each, size) for each in zip(y, guess, strict=True)])
+    both = counts.diagonal(dim1=1, dim2=2)
+    return both, counts.sum(1) + counts.sum(2) - both
+
+
 def rim_width(height: int, width: int) -> int:
     """The width in pixels of the rims that boundary IoU compares."""
     return max(1, round(DILATION * (height**2 + width**2) ** 0.5))

@@ -14,9 +14,10 @@ from tasks.data.masks.dataset import MaskSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.outcomes import Outcomes
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
-from tasks.unet.metrics import confusion, overlap_metrics, rim_counts
+from tasks.unet.metrics import confusion, overlap_metrics, overlaps, rim_counts
 from zoo.config.sizes import Pixels
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import refuse_single_values
@@ -133,6 +134,12 @@ class Segmentation(ImageTask):
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
         return self.model(self.normalised(self.images[examples]))
+
+    def outcomes(self, batch: Tensor) -> Outcomes:
+        """Gives examples, `[B]` long, with the pixels whose sums make mean IoU."""
+        logits = self.logits(batch)
+        counts = overlaps(self.targets[batch], logits.argmax(1), logits.shape[1])
+        return Outcomes(batch, *counts)
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums what the loss needs and counts pixels, over examples `[B]` long.

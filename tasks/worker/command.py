@@ -16,6 +16,7 @@ from typing import Any
 from tasks.worker.parent import die_with_parent
 from zoo import __version__
 from zoo.compare.design import template
+from zoo.config.options import is_number
 from zoo.errors import DataError, ResourceError, cut, quoted
 from zoo.run_folder import OUTCOMES, SCHEMA, RunFolder
 from zoo.system.processor import processor
@@ -198,11 +199,6 @@ def keep(outcomes: Sequence[float], folder: Path) -> None:
 
     with (folder / OUTCOMES).open("wb") as file:
         np.savez_compressed(file, test=np.asarray(outcomes, np.float32))
-
-
-def is_number(value: object) -> bool:
-    """Whether a value of JSON is a number."""
-    return type(value) in (int, float)
 
 
 def tail(log: Path) -> str:

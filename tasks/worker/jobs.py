@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
+from tasks.training.outcomes import contributions
 from tasks.training.train import train
+from zoo.config import registry
 from zoo.config.compose import from_plain
 from zoo.config.config import Config
 from zoo.errors import Diverged
@@ -85,18 +86,25 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
     folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
         train(config, training, task, folder, None, figures=False)
-        write_outcomes(task, folder)
+        source = registry.resolve("data", config.choices["data"])
+        write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")
     return {"status": folder.result()["status"]}
 
 
-def write_outcomes(task: Task, folder: RunFolder) -> None:
-    """Writes the primary metric of each test example, where it is a mean over examples."""
+def write_outcomes(task: Task, folder: RunFolder, splits: bool) -> None:
+    """Writes what each test example adds to the primary metric, where the task knows it.
+
+    Args:
+        task: that was trained.
+        folder: of its run.
+        splits: whether other seeds split the same set otherwise; the numbers of the examples in it
+            then stand beside their values, so that runs of several splits share them.
+    """
     with task.evaluating():
-        batches = [task.outcomes(batch) for batch in task.loader("test")]
-    known = [(numbers.cpu(), values.cpu()) for numbers, values in filter(None, batches)]
-    if known:
-        numbers, values = (torch.cat(column) for column in zip(*known, strict=True))
-        examples, index = numbers.unique(return_inverse=True)
-        sums = torch.zeros(len(examples), dtype=torch.float64).index_add_(0, index, values.double())
-        test = (sums / index.bincount()).numpy()
-        np.savez_compressed(folder.path / OUTCOMES, test=test.astype(np.float32))
+        batches = [*filter(None, (task.outcomes(batch) for batch in task.loader("test")))]
+    if batches:
+        examples, values = contributions(batches)
+        columns: dict[str, Any] = {"test": values.numpy().astype(np.float32)}
+        if splits:
+            columns["items"] = examples.numpy()
+        np.savez_compressed(folder.path / OUTCOMES, **columns)

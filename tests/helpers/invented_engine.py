@@ -21,6 +21,7 @@ class InventedEngine:
         self.score = score
         self.outcomes = []
         self.began = []  # the seeds of runs, in order
+        self.configs = []  # of these runs
         self.before_run = lambda: None
 
     @property
@@ -36,6 +37,7 @@ class InventedEngine:
         self.before_run()
         seed, rule = config["seed"], config["choices"]["connection"]
         self.began.append(seed)
+        self.configs.append(config)
         value = self.score(rule, seed)
         if value is None:
             self.outcomes.append(Outcome(job, {"error": "it is bad", "code": 3}))

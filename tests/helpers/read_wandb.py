@@ -35,6 +35,7 @@ def uploaded(file):
         kind = record.WhichOneof("record_type")
         if kind == "run":
             shown["ids"].add(record.run.run_id)
+            shown |= {"group": record.run.run_group, "job_type": record.run.job_type}
             shown["config"] |= {i.key: json.loads(i.value_json) for i in record.run.config.update}
         elif kind == "history":
             shown["history"].append(values(record.history.item))

@@ -5,7 +5,7 @@ import torch
 
 from tasks.data.text.dataset import Text
 from tasks.data.text.tokenizers import CharTokenizer
-from tasks.training.optim import AdamW
+from tasks.training.optimizers import AdamW
 from tasks.transformer.task import LanguageModelling
 from zoo.connections.additive import Residual
 from zoo.models.transformer import Transformer

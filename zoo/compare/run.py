@@ -13,10 +13,9 @@ from pathlib import Path
 
 from zoo.compare.design.axes import Axes
 from zoo.compare.design.foreign import design
-from zoo.compare.design.locked_plan import opened
+from zoo.compare.design.opened import opened
 from zoo.compare.design.plan import plan
 from zoo.compare.design.script import names_program
-from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.dry_run import listing
@@ -55,7 +54,7 @@ def compare(words: Sequence[str]) -> Report:
     with log_to_stderr(), local_engine(options, store) as engine:
         underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
-            opened(store.path, plan_of(planned, underway.declared), trains=False)
+            opened(store.path, underway.settled, trains=False)
             seeds = seeds_of_tuning(options.tune_seeds, planned.pairs)
             underway.tuned = tune(planned, names, seeds, store, engine)
             planned = underway.plan
@@ -75,7 +74,7 @@ def compare(words: Sequence[str]) -> Report:
             seconds = sum(job.estimate or 0 for job in jobs) / engine.free
             more = announcement(planned, names, options.tune_seeds, seconds)
             return replace(listed, text="\n".join(filter(None, [listed.text, more])))
-        opened(store.path, plan_of(planned, underway.declared), trains=bool(tally.jobs))
+        opened(store.path, underway.settled, trains=bool(tally.jobs))
         try:
             with Progress(sys.stderr, at_most=options.pairs == "auto") as progress:
                 record, text = run_waves(underway, runs, tally, progress)

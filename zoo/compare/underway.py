@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from zoo.compare.analysis.analyse import analysed, mean_of_known
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.analysis.places import mean_of_known
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.results import result_of, with_result
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.validation import with_validation
 from zoo.compare.design.axes import Arm, Values
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
+from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import Job
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import Tuned
+from zoo.config.options import as_word
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
 
@@ -100,6 +105,12 @@ class Underway:
             return with_result(run, result)
         return replace(run, status="failed", reason=reason) if reason else run
 
+    def trial(self, cell: Cell, cost: Cost | None) -> Run:
+        """The record of a run that tuning began; its settings have the values that it tried."""
+        run = self.run(cell, cost)
+        run = replace(run, settings=run.settings | cell.tuned)
+        return with_validation(run, [self.store.path], self.tuned.failed.get(run.id, ""))
+
     @property
     def declared(self) -> Declared:
         """What the comparison declares."""
@@ -115,9 +126,16 @@ class Underway:
             null=options.noise,
             test="auto" if options.pairs == "auto" else "fixed",
             varied=plan.varied,
+            resplit=plan.resplit,
             tuned=list(self.tuned.options),
             scripts=plan.scripts,
+            fixed={key: as_word(value) for key, value in plan.fixed.items()},
         )
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """What the plan of the comparison settles, as JSON has it."""
+        return plan_of(self.plan, self.declared, self.options.tune_seeds)
 
     def record(
         self, runs: Sequence[Run], pairs: Sequence[int], failed: Mapping[str, str]
@@ -130,7 +148,8 @@ class Underway:
             failed: for each run that failed the reason, by its address.
         """
         ended = [self.with_outcome(r, failed.get(r.id, "")) for r in runs if r.pair in pairs]
-        compared, tuning = self.tuned.split(ended)
+        trials = [self.trial(cell, cost) for cell, cost in self.tuned.trials]
+        compared, tuning = self.tuned.split(ended, trials)
         record = Record(
             schema=SCHEMA,
             name=self.name,

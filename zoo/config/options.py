@@ -106,3 +106,12 @@ def as_word(value: Any) -> str:
     ('null', 'true', '[1, 2]', 'pre')
     """
     return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number, which true and false are not.
+
+    >>> is_number(1), is_number(0.5), is_number(True), is_number("1")
+    (True, True, False, False)
+    """
+    return type(value) in (int, float)

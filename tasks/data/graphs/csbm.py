@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le
@@ -31,7 +31,7 @@ class CSBM:
         seed: of the graph.
     """
 
-    redrawn: ClassVar[dict[str, Any]] = {}  # by the seed alone
+    redrawn: ClassVar[str] = "anew"
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Digits:
         batch_size: images of a training batch over all processes.
     """
 
-    redrawn: ClassVar[dict[str, Any]] = {"resplit": True}
+    redrawn: ClassVar[str] = "split"
 
     def __init__(
         self, val: Share = 0.1, resplit: bool = False, seed: Seed = 0, batch_size: Batch = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Cells:
         batch_size: images of a training batch over all processes.
     """
 
-    redrawn: ClassVar[dict[str, Any]] = {}  # by the seed alone
+    redrawn: ClassVar[str] = "anew"
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tasks.cnn.task import ImageClassification
 from tasks.data.images.augment import Augment, cut_box
 from tasks.data.images.dataset import ImageSet
-from tasks.training.optim import SGD
+from tasks.training.optimizers import SGD
 from zoo.connections.additive import Residual
 from zoo.models.cnn import CNN
 from zoo.norm import NoNorm

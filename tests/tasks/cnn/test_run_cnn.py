@@ -120,7 +120,7 @@ def test_wrong_options_are_one_line(words, said, tmp_path, capsys):
 def test_learning_rate_grows_with_the_batch():
     from torch import nn
 
-    from tasks.training.optim import SGD
+    from tasks.training.optimizers import SGD
 
     built = SGD(lr=0.1, base_batch=256).build(nn.Linear(2, 2), 10, False, 1024)
     assert built["optimizer"].param_groups[0]["lr"] == pytest.approx(0.4)
@@ -128,7 +128,7 @@ def test_learning_rate_grows_with_the_batch():
 
 def test_step_schedule_of_he_2015():
     """32k and 48k of 64k steps."""
-    from tasks.training.optim import SGD
+    from tasks.training.optimizers import SGD
 
     schedule = SGD(schedule="step").rate_schedule(64_000)
     factors = [schedule.factor(step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]

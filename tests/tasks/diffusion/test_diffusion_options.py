@@ -9,7 +9,7 @@ from noise_levels import levels
 from tasks.data.images.digits import Digits
 from tasks.diffusion.noise_schedule import NoiseSchedule
 from tasks.diffusion.task import Denoising
-from tasks.training.optim import AdamW
+from tasks.training.optimizers import AdamW
 from zoo.connections.additive import Residual
 from zoo.connections.projected import Concat
 from zoo.models.diffusion import Diffusion

@@ -7,7 +7,7 @@ import torch
 from conftest import CONNECTIONS
 
 from tasks.training.build import build_task, build_trainer_options
-from tasks.training.optim import SGD, Adam, AdamW
+from tasks.training.optimizers import SGD, Adam, AdamW
 from tasks.training.process import logged
 from zoo.config.compose import load
 from zoo.config.registry import factory, options

@@ -7,7 +7,7 @@ import pytest
 from made_comparison import made
 from scipy import stats
 
-from zoo.compare.analysis import statistics as ours
+from zoo.compare.analysis import averages
 from zoo.compare.analysis.analyse import analysed, place_summaries
 from zoo.compare.analysis.over_tasks import task_averages
 from zoo.compare.analysis.record import Declared
@@ -81,7 +81,7 @@ def test_directions_are_beyond_the_smallest_effect():
 
 
 @pytest.mark.parametrize(("pairs", "known"), [(7, False), (8, True)])
-def test_a_bootstrap_wants_eight_pairs(pairs, known):
+def test_an_average_has_an_interval_from_eight_pairs_on(pairs, known):
     found = runs("a", [0.5] * pairs, [0.6] * pairs) + runs("b", [0.5] * 9, [0.7] * 9)
     mean = average(found, {"a": 1.0, "b": 1.0})
     for interval in (mean.gap, mean.iqm, mean.improvement):
@@ -107,27 +107,53 @@ def test_the_probability_of_improvement_counts_all_runs_of_both_arms():
     assert by_hand == pytest.approx(np.mean(u))  # as rliable computes it
 
 
-def test_the_win_rate_of_a_draw_is_that_of_the_runs_that_it_draws():
+def test_the_mean_gap_of_tasks_has_the_summed_variances_and_the_fewest_freedom():
     rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 5))
-    drawn = rng.integers(0, 5, (20, 5))
-    expected = [np.mean([[x > y for y in b[i]] for x in a[i]]) for i in drawn]
-    assert ours.win_rate(ours.wins(a, b), drawn) == pytest.approx(expected)
+    gaps = [rng.normal(size=9), 3 + 2 * rng.normal(size=12)]
+    low, high = averages.mean_gap(gaps).low, averages.mean_gap(gaps).high
+    error = np.hypot(*(stats.sem(gap) for gap in gaps)) / 2
+    assert (high + low) / 2 == pytest.approx((gaps[0].mean() + gaps[1].mean()) / 2)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 8) * error)
 
 
-def test_the_bootstrap_of_one_task_is_scipys():
+def test_the_middle_gap_has_the_error_of_scipys_bootstrap():
     """With a heavy tail, so that the interquartile mean is far from the mean."""
     gaps = np.random.default_rng(0).standard_t(1.2, 24)
-    found = ours.bootstrap(lambda drawn: ours.iqm(gaps[drawn[0]], axis=1), [24])
-    theirs = stats.bootstrap(
-        (gaps,),
-        lambda d, axis=-1: stats.trim_mean(d, 0.25, axis),
+    interval = averages.middle_gap([gaps])
+    error = stats.bootstrap(
+        (gaps,), lambda d, axis: stats.trim_mean(d, 0.25, axis), rng=np.random.default_rng(1),
         method="percentile",
-        rng=np.random.default_rng(1),
-    ).confidence_interval
-    assert found.value == pytest.approx(stats.trim_mean(gaps, 0.25))
-    width = theirs.high - theirs.low
-    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.05 * width)
+    ).standard_error  # fmt: skip
+    assert interval.value == pytest.approx(stats.trim_mean(gaps, 0.25))
+    expected = stats.t.ppf(0.975, 23) * error * np.sqrt(24 / 22)
+    assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.03)
+
+
+def test_the_variance_of_a_win_rate_is_that_of_the_jackknife_over_pairs():
+    """But for the win and the loss that are added, whose weight vanishes as pairs grow."""
+    rng = np.random.default_rng(0)
+    both = rng.normal(size=400)
+    ours, theirs = both + rng.normal(size=400), both + rng.normal(size=400)
+    rate, variance = averages.win_rate(ours, theirs)
+    assert rate == stats.mannwhitneyu(ours, theirs).statistic / 400**2
+    left = [
+        stats.mannwhitneyu(np.delete(ours, i), np.delete(theirs, i)).statistic / 399**2
+        for i in range(400)
+    ]
+    assert variance == pytest.approx(np.var(left) * 399, rel=0.03)
+
+
+def test_a_rate_of_one_in_eight_pairs_is_not_certain():
+    interval = averages.improvement([(np.ones(8), np.zeros(8))] * 2)
+    assert (interval.value, interval.high) == (1, 1)
+    assert 0.7 < interval.low < 0.9
+
+
+def test_averages_hold_only_if_no_more_runs_fail_where_that_could_move_them():
+    found = runs("a", [0.5] * 8, [0.6] * 8, chance=0.49) + runs("b", [0.5] * 8, [0.6] * 8, 0.49)
+    references = {"a": 1.0, "b": 1.0}
+    assert average(found, references, {"a": 0.01, "b": 0.01}).failures_matter
+    assert not average(found, references, {"a": 0.05, "b": 0.05}).failures_matter
 
 
 def test_a_profile_is_the_share_of_runs_above_each_threshold():

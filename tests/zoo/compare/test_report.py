@@ -13,6 +13,7 @@ from read_page import Page
 from zoo.cli.main import main
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.statistics import holm
 from zoo.compare.design.spec import with_text_keys
 from zoo.compare.report.figures import curve_figures, gap_figures, score_figures
 from zoo.compare.report.sources import join_runs, read_source
@@ -286,18 +287,20 @@ def test_published_rows_are_numbers_by_depth():
             with_text_keys({"gnn": {"a": row}})
 
 
-def test_the_deepest_places_are_corrected_for_each_other_and_the_others_explore(tmp_path):
+def test_the_deepest_places_err_in_5_percent_and_all_others_in_1(tmp_path):
     places = [
         (task, depth) for task in ("cnn", "gnn", "unet", "diffusion", "x") for depth in (2, 8)
     ]
     folder = made(tmp_path / "here", ["plain", "residual"], places, 8)
     source = read_source(folder)
     source.record.cells = join_runs([source])
-    for place in analysed(source.record, [folder]).places:
-        (found,) = place.contrasts
-        assert found.exploratory == (place.depth == 2)
-        alone = found.beyond_p
-        assert found.holm_p == (alone if found.exploratory else min(1, max(5 * alone, alone)))
+    found = [(p, c) for p in analysed(source.record, [folder]).places for c in p.contrasts]
+    deep = [c for place, c in found if place.depth == 8]
+    shallow = [c for place, c in found if place.depth == 2]
+    assert [c.exploratory for _, c in found] == [place.depth == 2 for place, _ in found]
+    assert [c.needed for _, c in found] == [10, 8] * 5
+    assert [c.holm_p for c in deep] == holm([c.beyond_p for c in deep])
+    assert [c.holm_p for c in shallow] == holm([5 * c.beyond_p for c in shallow])
 
 
 def test_spikes_and_lost_steps_stand_in_tables_and_curves(tmp_path):

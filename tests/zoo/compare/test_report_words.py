@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,18 @@ from read_page import Page
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
-from zoo.compare.report import tables
+from zoo.compare.design.plan import plan
+from zoo.compare.design.spec import declare
+from zoo.compare.design.tuning import tuned_options
+from zoo.compare.execution.tuning_runs import Tuned
+from zoo.compare.report import tables, tables_across
 from zoo.compare.report.methods import methods
 from zoo.compare.report.papers import escaped, gaps_csv, latex
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.sources import join_declared, join_runs, read_source
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
 from zoo.compare.report.write import write_all
+from zoo.compare.underway import Underway
 
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
 PLACES = [(task, depth) for task in TASKS for depth in (2, 56)]
@@ -82,6 +88,72 @@ def test_titles_are_made_from_the_axes(arms, places, said, tmp_path):
     assert title(record_of(made(tmp_path / "here", arms, places, 1))) == said
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], ""),
+        (["optimizer.lr=0.1"], ", lr 0.1"),
+        (["model.width=16"], ", width 16"),
+        (["data.nodes=100"], ", nodes 100"),
+        (["trainer.max_epochs=null", "trainer.max_steps=5"], ", max_epochs null, max_steps 5"),
+        (["logger=none", "pairs=2"], ""),  # which changes no run
+        (["tune=lr"], ", lr tuned"),
+    ],
+)
+def test_a_title_has_what_the_command_line_fixes(words, said):
+    words = ["task=gnn", "model.depth=2", "pairs=1", *words]
+    name, options, axes = declare(words)
+    whole = plan(options, axes)
+    tuned = Tuned(whole, tuned_options(options, whole, axes))
+    declared = Underway(name, words, options, tuned, None, None).declared
+    record = Record(schema=1, name=name, command="", declared=declared, cells=[])
+    assert title(record) == f"plain against residual{said}"
+
+
+def test_a_word_that_the_declaration_has_is_not_in_the_title():
+    for shortcut, fixed in {"A": {}, "B": {"model.shortcut": "B"}}.items():
+        words = ["task=unet", f"model.shortcut={shortcut}", "model.depth=1", "pairs=1"]
+        _, options, axes = declare(words)
+        assert plan(options, axes).fixed == fixed
+
+
+def test_a_report_that_is_written_again_has_the_same_title(tmp_path):
+    folders = [made(tmp_path / n, TWO, [(n, 2)], 1) for n in ("cnn", "gnn")]
+    for folder, width in zip(folders, ("16", "8"), strict=True):
+        record = json.loads((folder / "compare.json").read_text())
+        record["declared"]["fixed"] = {"optimizer.lr": "0.1", "model.width": width}
+        (folder / "compare.json").write_text(json.dumps(record))
+    sources = [read_source(folder) for folder in folders]
+    assert join_declared(sources[:1]).fixed == {"optimizer.lr": "0.1", "model.width": "16"}
+    assert join_declared(sources).fixed == {"optimizer.lr": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "test", "waiting", "verdict"),
+    [(8, "fixed", 0, True), (7, "fixed", 0, False), (8, "auto", 0, True), (7, "auto", 0, False),
+     (10, "fixed", 2, False), (10, "auto", 2, True)],
+)  # fmt: skip
+def test_a_slope_needs_as_many_pairs_as_a_gap(pairs, test, waiting, verdict, tmp_path):
+    folder = made(tmp_path / "here", TWO, [("cnn", 2), ("cnn", 56)], pairs + waiting)
+    for cell in json.loads((folder / "compare.json").read_text())["cells"]:
+        if cell["pair"] >= pairs:
+            shutil.rmtree(folder / "cells" / cell["id"])
+    source = read_source(folder)
+    source.record.declared.test = test
+    source.record.cells = join_runs([source])
+    record = analysed(source.record, [folder])
+    (slope,) = record.slopes
+    (contrast,) = record.places[-1].contrasts
+    assert len(slope.each) == contrast.pairs == pairs
+    assert slope.needed == contrast.needed
+    assert tables_across.enough(slope) == verdict
+    row = dict(zip(tables_across.growth(record).columns, tables_across.growth(record).rows[0],
+                   strict=True))  # fmt: skip
+    assert (row["p (Holm)"] != "too few pairs") == verdict
+    table = verdict_table(record)
+    assert table.rows[0][table.columns.index("with depth")].claim == verdict
+
+
 def test_the_title_stands_above_every_report(usual):
     words = "plain against residual, 5 tasks, depth 2 to 56"
     assert f"<title>{words}</title>" in usual.page.source
@@ -104,11 +176,11 @@ def test_the_first_table_has_short_words_and_what_must_stand_beside_them(usual):
         assert not row["shallow (exploratory)"].claim
         bound = {3: 63, 8: 31}[pairs]
         assert str(row["failed to train"]) == f"depth 56: none in {pairs} (up to {bound} % each)"
-        assert ("2.00 times the time a step" in str(row["not matched"])) == (task == "diffusion")
+        assert ("2.00 times the time a step" in str(row["warnings"])) == (task == "diffusion")
         assert bool(str(row["at the best step"])) == (task == "gnn")
         assert ";" not in " ".join(map(str, row.values()))
     *_, words = rows["gnn"]["at the best step"].lines
-    assert words == "no difference in any pair"
+    assert words == f"the same in {pairs} of {pairs}"
     assert str(rows["cnn"]["task"]) == "cnn, test accuracy"
 
 
@@ -151,7 +223,7 @@ def test_every_format_has_what_a_p_can_be(usual):
 
 
 def test_three_pairs_print_no_p_where_a_quarter_is_the_least(usual):
-    of_record = (tables.gaps, tables.growth, tables.further)
+    of_record = (tables.gaps, tables_across.growth, tables.further)
     cells = {
         cell
         for table in (make(usual.record) for make in of_record)

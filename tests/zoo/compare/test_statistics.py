@@ -46,6 +46,13 @@ def test_iqm_is_the_mean_of_the_middle_half():
     assert ours.iqm(np.arange(16) ** 2) == np.mean(np.arange(4, 12) ** 2)
 
 
+def test_a_t_interval_is_scipys(rng):
+    d = rng.normal(size=9)
+    expected = stats.ttest_1samp(d, 0).confidence_interval(0.95)
+    interval = ours.t_interval(d.mean(), d.var(ddof=1) / 9, 8)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+
+
 def test_slopes_are_numpys_fits(rng):
     gaps, depths = rng.normal(size=(4, 3)), [2, 8, 64]
     expected = [np.polyfit(np.log2(depths), gap, 1)[0] for gap in gaps]

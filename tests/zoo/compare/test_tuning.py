@@ -1,18 +1,24 @@
 """Fair tuning: one budget for all arms, on validation alone."""
 
+import csv
 import itertools
 import json
 import random
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import pytest
+from conftest import until
+from invented_engine import gap_of, install
+from read_wandb import uploaded
 
 from zoo.cli.main import main
-from zoo.compare.analysis.analyse import digests_to_share
+from zoo.compare.analysis.places import digests_to_share
 from zoo.compare.analysis.record import Declared
-from zoo.compare.analysis.tuned import validation_of
+from zoo.compare.analysis.validation import validation_of
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.compare.design.tuning import FACTORS, changed, seeds_of_tuning, tuned_options
@@ -21,6 +27,8 @@ from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import tune
 from zoo.compare.report.chart_tuning import sensitivity
 from zoo.compare.report.draw_plotly import to_plotly
+from zoo.compare.report.sources import read_source
+from zoo.compare.report.wandb_sync import sync
 
 SMALL = ["task=gnn", "model.depth=2", "trainer.max_epochs=null", "trainer.max_steps=5", "pairs=2"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "model.width=8", "logger=none"]
@@ -304,6 +312,16 @@ def compared(tmp_path_factory):
     return folder
 
 
+def rows_of(folder):
+    with (folder / "cells.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def trials_of(folder):
+    searches = record_of(folder)["tuning"]["searches"]
+    return [trial["runs"] for search in searches for trial in search["trials"]]
+
+
 def record_of(folder):
     return json.loads((folder / "compare.json").read_text())
 
@@ -349,13 +367,74 @@ def test_the_reports_show_it(compared):
     assert "<svg" in (compared / "figures" / "tuning.svg").read_text()
 
 
+def test_the_table_of_runs_has_those_of_tuning_with_their_scores_on_validation(compared):
+    rows = rows_of(compared)
+    assert Counter(row["phase"] for row in rows) == {
+        "comparison": 4, "configured values": 4, "tuning": sum(map(len, trials_of(compared)))
+    }  # fmt: skip
+    for row in rows:
+        metrics = result_of(compared, row["id"])["metrics"]
+        if row["phase"] == "tuning":
+            assert row["seed"] == row["pair"] == "2000000"
+            assert row["metric"] == "val/accuracy"
+            assert float(row["value"]) == metrics["val/accuracy"]
+            assert f"optimizer.lr={row['settings'].rpartition('=')[2]}" in row["settings"]
+        else:
+            assert row["metric"] == "test/accuracy"
+
+
+def test_wandb_has_the_runs_of_tuning_apart_and_without_a_test_number(compared, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    record = read_source(compared).record
+    phases = {phase: runs[:1] for phase, runs in record.phases.items()}
+    tuning = replace(record.tuning, configured=phases["configured values"], runs=phases["tuning"])
+    sync(replace(record, cells=phases["comparison"], tuning=tuning), compared)
+    files = [*compared.glob("wandb/offline-run-*/*.wandb")]
+    until(lambda: all(uploaded(file)["ended"] for file in files))
+    sent = [uploaded(file) for file in files]
+    ids = {phase: {run.id for run in runs} for phase, runs in phases.items()}
+    for run in sent:
+        (key,) = run["ids"]
+        known = {p for p, of_phase in ids.items() if key.partition("-")[2] in of_phase}
+        assert run["job_type"] in (known or {"report"})
+        tested = [name for name in run["summary"] if name.startswith("test/")]
+        assert bool(tested) == (run["job_type"] in ("comparison", "configured values"))
+    assert {run["job_type"] for run in sent} >= {"comparison", "tuning", "report"}
+    assert len({run["group"] for run in sent}) == 1
+
+
+def test_a_run_of_tuning_that_failed_is_named_everywhere_and_in_the_exit_code(
+    tmp_path, monkeypatch, capsys
+):
+    lost = ("residual", 2_000_001)
+    gap = gap_of(0.1)
+    install(monkeypatch, lambda rule, seed: None if (rule, seed) == lost else gap(rule, seed))
+    words = [*SMALL, "tune=lr", "mirror=false", f"dir={tmp_path}"]
+    assert main(["compare", *words]) == 7
+    said = "tuning run gnn, depth 2, residual, optimizer.lr=0.04, seed 2000001 failed: it is bad"
+    assert said in capsys.readouterr().err
+    failed = [row for row in rows_of(tmp_path) if row["status"] == "failed"]
+    assert {(r["phase"], r["arm"], r["seed"], r["reason"]) for r in failed} == {
+        ("tuning", "residual", "2000001", "it is bad")
+    }
+    assert len(failed) == len(FACTORS)
+    named = "gnn, depth 2, residual, tuning, seed 2000001: it is bad"
+    assert (tmp_path / "report.md").read_text().count(named) == len(FACTORS)
+    page = (tmp_path / "report.html").read_text()
+    assert all(row["id"] in page for row in failed)
+
+
 def test_the_same_command_and_a_report_run_nothing_and_say_the_same(compared):
     times = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
-    before = record_of(compared)
+
+    def record():  # but for its plan, which notes every look
+        return record_of(compared) | {"plan": None}
+
+    before = record()
     assert main(["compare", *SMALL, "tune=lr", "tune_seeds=1", f"dir={compared}"]) == 0
-    assert record_of(compared) == before
+    assert record() == before
     assert main(["report", str(compared)]) == 0
-    assert record_of(compared) == before
+    assert record() == before
     assert {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")} == times
 
 

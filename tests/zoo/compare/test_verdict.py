@@ -7,13 +7,13 @@ import pytest
 from scipy.stats import norm
 
 from zoo.compare.analysis import signs
-from zoo.compare.analysis.aggregate import growth_of_gaps
 from zoo.compare.analysis.analyse import place_summaries
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.results import Result, with_result
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.statistics import holm
+from zoo.compare.analysis.slopes import growth_of_gaps
+from zoo.compare.analysis.statistics import Interval, holm
 from zoo.compare.analysis.verdict import at_best, corrected, failures, slope_verdict, verdict
 from zoo.compare.typed import typed
 
@@ -41,7 +41,10 @@ def spread(mean, pairs=8, size=0.02):
         ([0.1, 0.2, 0.3], "residual ahead in 3 of 3"),
         ([-0.1, 0.05, -0.3], "plain ahead in 2 of 3"),
         ([-0.1, 0.0, 0.3], "no direction in 3 pairs"),
-        ([0.0], "no difference in any pair"),
+        ([0.0], "the same in 1 of 1"),
+        ([0.0, 0.0], "the same in 2 of 2"),
+        ([0.0, 0.1], "no direction in 2 pairs"),
+        ([0.0, 0.1, 0.0], "the same in 2 of 3"),
         (spread(0.3, 5), "residual ahead in 5 of 5"),
         (spread(0.3), "residual better"),
         (spread(-0.3), "plain better"),
@@ -50,7 +53,7 @@ def spread(mean, pairs=8, size=0.02):
         (spread(0.001, size=0.005), "equivalent, within 0.01"),
         (spread(0.012, size=0.005), "residual ahead, not shown beyond 0.01"),
         (spread(0.03, size=0.05), "inconclusive"),
-        ([0.0] * 8, "no difference in any pair"),
+        ([0.0] * 8, "the same in 8 of 8"),
     ],
 )
 def test_words(differences, said):
@@ -64,6 +67,16 @@ def test_what_blocks_a_verdict():
     assert words([], launched=8) == "blocked: no pair has ended"
     lost = [(True, True)] * 8
     assert words([0.0] * 8, untrained=lost) == "blocked: every run failed to train"
+
+
+def test_a_claim_is_about_the_side_that_the_test_is_about():
+    """A bet that was won is not lost by what comes later, though the median moves to the side."""
+    turned = [0.3] * 9 + [-0.3] * 10
+    assert np.median(turned) < 0
+    assert words(turned, test=signs.anytime_p) == "residual better"
+    assert words([-d for d in turned], test=signs.anytime_p) == "plain better"
+    within = [0.005, 0.02] * 5 + [-0.005, -0.02] * 6
+    assert words(within, test=signs.anytime_p) == "residual ahead, not shown beyond 0.01"
 
 
 def test_many_hypotheses_want_more_pairs():
@@ -110,12 +123,15 @@ def test_few_pairs_show_no_interval():
 @pytest.mark.parametrize(
     ("slopes", "ends", "said"),
     [
-        ([0.0, 0.0, 0.0], (0.1, 0.1), "the same at every depth"),
+        ([0.0, 0.0, 0.0], (0.1, 0.1), "the same at every depth in 3 of 3"),
+        ([0.1], (-0.2, 0.3), "reverses in 1 of 1"),
         ([1.0, 0.0, -0.2], (0.0, 0.1), "no direction in 3 pairs"),
         ([0.1, 0.2, 0.3], (0.0, 0.4), "grows in 3 of 3"),
         (spread(0.1), (0.01, 0.3), "grows with depth"),
         (spread(-0.1), (0.01, -0.3), "grows with depth"),
         (spread(0.1), (-0.4, -0.05), "closes with depth"),
+        (spread(0.1), (-0.4, 0.3), "reverses with depth"),
+        (spread(-0.1), (0.3, -0.4), "reverses with depth"),
         (spread(-0.1), (0.4, 0.05), "closes with depth"),
         (
             spread(0.012, size=0.005),
@@ -128,7 +144,23 @@ def test_few_pairs_show_no_interval():
 )
 def test_slopes(slopes, ends, said):
     e = evidence(slopes)
-    assert slope_verdict(e, corrected([e])[0], *ends) == said
+    known = len(slopes) > 4
+    gaps = [Interval(x, *((x - 0.04, x + 0.04) if known else (None, None))) for x in ends]
+    assert slope_verdict(e, corrected([e])[0], *gaps) == said
+
+
+def test_a_gap_reverses_only_where_its_intervals_lie_on_both_sides():
+    e, deep = evidence(spread(0.1)), Interval(0.3, 0.2, 0.4)
+    for high, said in ((-0.01, "reverses with depth"), (0.01, "grows with depth")):
+        assert slope_verdict(e, corrected([e])[0], Interval(-0.02, -0.1, high), deep) == said
+
+
+def test_a_slope_without_a_gap_is_no_claim():
+    e, end = evidence(spread(0.1)), Interval(0.1, -0.1, 0.3)
+    assert slope_verdict(e, corrected([e])[0], end, end, shown=False) == "inconclusive"
+    same = evidence(spread(0.0, size=0.003))
+    said = slope_verdict(same, corrected([same])[0], end, end, shown=False)
+    assert said == "the same at every depth, within 0.01 a doubling"
 
 
 def result(value, status="done", **given):

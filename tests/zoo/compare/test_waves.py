@@ -83,7 +83,10 @@ def test_auto_stops_where_all_is_decided(score, verdict, compare):
     assert len(said) == 3
     engine, again, _ = compare(score, "pairs=auto")
     assert engine.began == []
+    before, after = record.pop("plan"), again.pop("plan")
     assert again == record
+    assert after["looks"][:-1] == before["looks"]  # this one was another look, at the same pairs
+    assert [look["pairs"] for look in after["looks"]] == [3, 5, 8, 8]
 
 
 def test_auto_goes_on_to_its_limit_and_says_what_is_undecided(compare):
@@ -132,8 +135,8 @@ def test_noise_is_measured_and_says_how_many_pairs_a_gap_needs(compare):
     assert f"| {floor['needs'][0][0]} (" in report
 
 
-def test_a_dry_run_shows_the_power_beside_the_time(compare, capsys):
-    install(pytest.MonkeyPatch(), gap_of(0.3))
+def test_a_dry_run_shows_the_power_beside_the_time(compare, capsys, monkeypatch):
+    install(monkeypatch, gap_of(0.3))
     assert main([*WORDS, "dry_run=true", f"dir={compare.folder}"]) == 0
     said = capsys.readouterr().out
     assert "16 runs, about 8 s on 2 workers" in said

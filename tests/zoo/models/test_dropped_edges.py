@@ -7,7 +7,7 @@ import torch
 
 from tasks.data.graphs.csbm import CSBM
 from tasks.gnn.task import NodeClassification
-from tasks.training.optim import Adam
+from tasks.training.optimizers import Adam
 from zoo.connections.additive import Residual
 from zoo.models.gnn import GNN
 from zoo.models.layers.sparse import Sparse

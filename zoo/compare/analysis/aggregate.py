@@ -1,19 +1,11 @@
-"""What holds across places: their families, and the growth of gaps with depth."""
+"""The places of a comparison by family, and all their contrasts."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-import numpy as np
-
-from zoo.compare.analysis import statistics as stats
-from zoo.compare.analysis.evidence import Evidence
-from zoo.compare.analysis.signs import Test, fixed_p, median_interval
-from zoo.compare.analysis.summaries import Contrast, PlaceSummary, Slope
-from zoo.compare.analysis.verdict import corrected, slope_verdict
+from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -43,56 +35,3 @@ def families(places: Iterable[PlaceSummary]) -> list[tuple[str, list[PlaceSummar
 def contrasts_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Contrast]]:
     """Every place with each of its contrasts."""
     return [(place, contrast) for place in places for contrast in place.contrasts]
-
-
-def growth_of_gaps(
-    places: Sequence[PlaceSummary], baselines: Mapping[str, str], test: Test = fixed_p
-) -> list[Slope]:
-    """How the gap of each arm grows with log2 of depth, from the pairs that ran at all depths.
-
-    Arms with fewer than two depths in a family, or with a blocked verdict there, are left out.
-
-    Args:
-        places: of the comparison.
-        baselines: for each other arm the one that it is compared with.
-        test: of the slopes.
-    """
-    slopes: list[Slope] = []
-    evidence: list[Evidence] = []
-    ends: list[tuple[float, float]] = []  # median gaps at the shallowest and the deepest place
-    groups = families(places)
-    for (family, members), arm in itertools.product(groups, baselines):
-        entries = [(place, c) for place, c in contrasts_of(members) if c.arm == arm]
-        depths, contrasts = [place.depth for place, _ in entries], [c for _, c in entries]
-        numbers = all(isinstance(depth, (int, float)) and depth > 0 for depth in depths)
-        if not numbers or len(set(depths)) < 2 or not all(c.pairs for c in contrasts):
-            continue
-        if any(c.verdict.startswith("blocked") for c in contrasts):
-            continue
-        pairs = sorted(set.intersection(*(set(c.seeds) for c in contrasts)))
-        gaps = [[c.differences[c.seeds.index(pair)] for c in contrasts] for pair in pairs]
-        if gaps:
-            each = [float(slope) for slope in stats.slopes(gaps, depths)]
-            doublings = math.log2(max(depths) / min(depths))
-            delta = contrasts[-1].delta / doublings
-            waiting = max(c.waiting for c in contrasts)
-            e = Evidence(
-                arm, baselines[arm], each, len(each), delta=delta, test=test, waiting=waiting
-            )
-            evidence.append(e)
-            ends.append((np.median(gaps, axis=0)[0], np.median(gaps, axis=0)[-1]))
-            slopes.append(
-                Slope(
-                    family=family,
-                    arm=arm,
-                    baseline=baselines[arm],
-                    depths=depths,
-                    slope=median_interval(each, test),
-                    delta=delta,
-                    p=e.ahead_p,
-                    each=each,
-                )
-            )
-    for slope, e, p, gap in zip(slopes, evidence, corrected(evidence), ends, strict=True):
-        slope.holm_p, slope.verdict = p.beyond, slope_verdict(e, p, *gap)
-    return slopes

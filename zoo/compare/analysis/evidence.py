@@ -79,10 +79,10 @@ class Evidence:
         bound = max(statistics.rate_bound(count, len(self.untrained)) for count in self.failures)
         return bound * self.stake >= self.delta
 
-    @property
-    def ahead(self) -> str:
-        """The arm with the better median."""
-        return self.arm if np.median(self.differences) > 0 else self.baseline
+    def leader(self, delta: float) -> str:
+        """The arm that the test of differences beyond delta speaks for."""
+        ahead = signs.side(self.differences, delta, self.test) > 0
+        return self.arm if ahead else self.baseline
 
     def blocked(self) -> str:
         """Why nothing may be said, or nothing."""
@@ -100,6 +100,7 @@ class Evidence:
         counted = {
             "untrained": list(self.failures),
             "failure_p": self.failure_p,
+            "failures_matter": self.failures_matter,
             "anytime": self.test is signs.anytime_p,
             "waiting": self.waiting,
         }

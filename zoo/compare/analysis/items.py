@@ -10,64 +10,61 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
 
 from zoo.compare.analysis.pairing import Pairing
-from zoo.compare.analysis.statistics import LEVEL, Array, Interval
-from zoo.compare.analysis.summaries import Sources
+from zoo.compare.analysis.runs import Run
+from zoo.compare.analysis.signs import ALPHA
+from zoo.compare.analysis.statistics import Array, t_interval
+from zoo.compare.analysis.summaries import Contrast, Sources
 from zoo.run_folder import OUTCOMES
 
 FEWEST = 5  # pairs, and examples, of an interval
+ELSEWHERE = "may not hold on other test examples"
 
 
-def outcomes_of(id: str, folders: Sequence[Path]) -> Array | None:
-    """What each test example of a run contributed to its primary metric, `[examples]`, or None."""
+def outcomes_of(id: str, folders: Sequence[Path], column: str = "test") -> Array | None:
+    """What is kept of each test example of a run, `[examples]`; None where it is not.
+
+    Args:
+        id: address of the run.
+        folders: of comparisons, which hold the runs.
+        column: `test`: what it contributed to the primary metric; `items`: its number in the pool
+            from which pairs draw their test parts.
+    """
     for folder in folders:
         file = folder / "cells" / id / OUTCOMES
         if file.is_file():
             with np.load(file, allow_pickle=False) as content:
-                return np.asarray(content["test"], float)
+                return np.asarray(content[column], float) if column in content else None
     return None
 
 
-def crossed(differences: Array) -> Sources:
-    """The mean gap over pairs that were all tested on the same examples.
+def clustered(differences: Sequence[Array], items: Sequence[NDArray[np.int_]]) -> Sources:
+    """The mean gap with an interval for other pairs and for other test examples.
 
-    The variances over pairs and over examples are added, with the degrees of freedom of
-    Satterthwaite 1946; what is left between the two counts in both, so that the interval is never
-    too short.
-
-    Args:
-        differences: `[pairs, examples]`, at least two of each.
-    """
-    n, m = differences.shape
-    mean = float(differences.mean())
-    pairs, examples = differences.mean(1) - mean, differences.mean(0) - mean
-    a, b = float(pairs @ pairs) / (n - 1) / n, float(examples @ examples) / (m - 1) / m
-    freedom = (a + b) ** 2 / max(a**2 / (n - 1) + b**2 / (m - 1), 1e-300)
-    return sources(mean, a + b, max(freedom, 1.0), b / max(a + b, 1e-300))
-
-
-def nested(differences: Sequence[Array]) -> Sources:
-    """The mean gap over pairs that were each tested on examples of their own.
-
-    The spread of the pairs' gaps holds that of their examples, which is taken out of it to tell
-    the shares.
+    The variance is clustered both ways (Cameron, Gelbach and Miller 2011, Journal of Business and
+    Economic Statistics 29:238-249): by pair, plus by example, less that of single outcomes, which
+    is in both; and no smaller than either. Its degrees of freedom are Satterthwaite's (1946). Pairs
+    may all be tested on the same examples, each on its own, or on overlapping ones.
 
     Args:
-        differences: for each pair `[examples]`.
+        differences: of the outcomes of each pair, `[examples]`.
+        items: which example each of them is of, as numbers that all pairs share.
     """
-    n, gaps = len(differences), np.asarray([d.mean() for d in differences])
-    spread = float(gaps.var(ddof=1))
-    within = float(np.mean([d.var(ddof=1) / len(d) for d in differences]))
-    share = min(1.0, within / spread) if spread else 0.0
-    return sources(float(gaps.mean()), spread / n, n - 1, share)
-
-
-def sources(mean: float, variance: float, freedom: float, examples: float) -> Sources:
-    """The interval of a mean, with the shares of what makes its variance."""
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
-    return Sources(Interval(mean, mean - half, mean + half), 1 - examples, examples)
+    n, gaps = len(differences), [float(d.mean()) for d in differences]
+    mean = float(np.mean(gaps))
+    single = np.concatenate([(d - mean) / len(d) / n for d in differences])
+    by_pair = np.asarray([(gap - mean) / n for gap in gaps])
+    by_item = np.bincount(np.unique(np.concatenate(items), return_inverse=True)[1], single)
+    pairs, examples, both = (
+        float(sums @ sums) * len(sums) / (len(sums) - 1) for sums in (by_pair, by_item, single)
+    )
+    variance = max(pairs, examples, pairs + examples - both)
+    squares = pairs**2 / (n - 1) + examples**2 / (len(by_item) - 1)
+    freedom = variance**2 / squares if squares else n - 1.0
+    share = min(1.0, examples / variance) if variance else 0.0
+    return Sources(t_interval(mean, variance, max(freedom, 1.0)), 1 - share, share)
 
 
 def sources_of(pairing: Pairing, folders: Sequence[Path]) -> Sources | None:
@@ -77,13 +74,42 @@ def sources_of(pairing: Pairing, folders: Sequence[Path]) -> Sources | None:
         pairing: of an arm and its baseline at one place.
         folders: of comparisons, which hold the runs.
     """
-    differences = []
+    differences, names = [], []
     for ours, theirs in pairing.ended():
         a, b = (outcomes_of(run.id, folders) for run in (ours, theirs))
-        if a is None or b is None or len(a) != len(b):
+        tested = [names_of(run, folders, len(a)) if a is not None else [] for run in (ours, theirs)]
+        if a is None or b is None or len(a) != len(b) or tested[0] != tested[1]:
             return None
         differences.append((a - b) * (1 if ours.higher_is_better else -1))
+        names.append(tested[0])
     if len(differences) < FEWEST or min(map(len, differences)) < FEWEST:
         return None
-    one_test = len({run.data_digest for both in pairing.ended() for run in both}) == 1
-    return crossed(np.stack(differences)) if one_test else nested(differences)
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(n for of in names for n in of))}
+    return clustered(differences, [np.asarray([numbers[name] for name in of]) for of in names])
+
+
+def names_of(run: Run, folders: Sequence[Path], examples: int) -> list[tuple[str | None, int]]:
+    """What tells the test examples of a run from those of other runs.
+
+    Runs that do not say which examples of a pool theirs are have the same ones, in the same order,
+    where they read the same data, and others where they read other data.
+
+    Args:
+        run: of a comparison.
+        folders: of comparisons, which hold the runs.
+        examples: number of them in its test part.
+    """
+    items = outcomes_of(run.id, folders, "items")
+    if items is None:
+        return [(run.data_digest, number) for number in range(examples)]
+    return [("", int(item)) for item in items]
+
+
+def warnings_of(contrast: Contrast) -> list[str]:
+    """A warning where an arm is ahead by its verdict, but not for other pairs and test examples."""
+    if not contrast.sources or not contrast.differs or not contrast.gap:
+        return []
+    gap = contrast.sources.gap
+    least = contrast.delta if contrast.holm_p <= ALPHA else 0.0
+    ends = (gap.low or 0.0, gap.high or 0.0)
+    return [] if ends[0] > least or ends[1] < -least else [ELSEWHERE]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from zoo.compare.analysis.signs import Test, pairs_for
+from zoo.compare.analysis.score_shares import Shares
+from zoo.compare.analysis.signs import POWER, Test, pairs_for
 from zoo.compare.analysis.statistics import LEVEL, Interval
 from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.analysis.verdict import needed
 
-POWER = 0.8
 BEYOND = (1, 2)  # smallest effects by which a gap exceeds the smallest effect
 
 
@@ -29,6 +29,7 @@ class NoiseFloor:
         delta: the smallest difference that matters.
         needs: pairs that show, with a power of 80 %, a gap that exceeds delta by one and by two
             deltas: at the deviation, and at both ends of its interval; None over 1000 pairs.
+        shares: of the variance of a run's score; None where pairs have no data of their own.
     """
 
     place: str
@@ -36,15 +37,22 @@ class NoiseFloor:
     sd: Interval
     delta: float
     needs: list[list[int | None]]
+    shares: Shares | None = None
 
 
-def noise_floors(places: Sequence[PlaceSummary], hypotheses: int, test: Test) -> list[NoiseFloor]:
+def noise_floors(
+    places: Sequence[PlaceSummary],
+    hypotheses: int,
+    test: Test,
+    shares: Mapping[str, Shares | None],
+) -> list[NoiseFloor]:
     """The noise at every place that has two pairs of an arm and itself.
 
     Args:
         places: of a comparison of an arm with itself.
         hypotheses: number of those that are corrected for each other.
         test: of the pairs.
+        shares: of the variance of a run's score, by place.
     """
     floors = []
     for place in places:
@@ -58,7 +66,14 @@ def noise_floors(places: Sequence[PlaceSummary], hypotheses: int, test: Test) ->
             for k in (BEYOND if delta else ())
         ]
         floors.append(
-            NoiseFloor(place=place.title, pairs=contrast.pairs, sd=sd, delta=delta, needs=needs)
+            NoiseFloor(
+                place=place.title,
+                pairs=contrast.pairs,
+                sd=sd,
+                delta=delta,
+                needs=needs,
+                shares=shares[place.title],
+            )
         )
     return floors
 

@@ -11,12 +11,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.compare.analysis import statistics as stats
 from zoo.compare.analysis.aggregate import families
+from zoo.compare.analysis.averages import improvement, mean_gap, middle_gap
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.statistics import Array, Drawn, Interval
-from zoo.compare.analysis.summaries import Average, Contrast, PlaceSummary
-from zoo.compare.analysis.verdict import CLAIM
+from zoo.compare.analysis.statistics import Array, Interval
+from zoo.compare.analysis.summaries import Contrast, PlaceSummary
+
+
+@dataclass(kw_only=True)
+class Average:
+    """An arm against its baseline over tasks; gaps are of scores with chance at 0, reference at 1.
+
+    Args:
+        arm: name of the arm.
+        baseline: name of the arm that it is compared with.
+        tasks: titles of the families of places, each at its deepest.
+        gap: mean over tasks of their mean gaps.
+        iqm: interquartile mean of the gaps of all pairs.
+        improvement: probability that a run of the arm scores above one of the baseline.
+        without: for each task the mean gap when it is left out, where two others are left.
+        better: tasks whose median gap lies above the smallest effect.
+        alike: tasks whose median gap lies within it.
+        worse: tasks whose median gap lies below its negative.
+        failures_matter: whether the averages hold only if no more runs fail than were seen.
+    """
+
+    arm: str
+    baseline: str
+    tasks: list[str]
+    gap: Interval
+    iqm: Interval
+    improvement: Interval
+    without: dict[str, float]
+    better: list[str]
+    alike: list[str]
+    worse: list[str]
+    failures_matter: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,10 +144,7 @@ def pairs_of(
 
 
 def average(arm: str, baseline: str, tasks: Sequence[Task]) -> Average:
-    """The average over two tasks or more.
-
-    Intervals are bootstrapped over the pairs of each task from 8 of them on: of fewer they would be
-    far too narrow.
+    """The average over two tasks or more; there are intervals from 8 pairs of each task on.
 
     Args:
         arm: its name.
@@ -125,32 +152,16 @@ def average(arm: str, baseline: str, tasks: Sequence[Task]) -> Average:
         tasks: with the scores of both.
     """
     gaps = [task.ours - task.theirs for task in tasks]
-    wins = [stats.wins(task.ours, task.theirs) for task in tasks]
-    sizes = [len(gap) for gap in gaps]
-
-    def mean(drawn: Drawn) -> Array:
-        return stats.mean_over_tasks([gap[i] for gap, i in zip(gaps, drawn, strict=True)])
-
-    def iqm(drawn: Drawn) -> Array:
-        pooled = [gap[i] for gap, i in zip(gaps, drawn, strict=True)]
-        return stats.iqm(np.concatenate(pooled, axis=1), axis=1)
-
-    def improvement(drawn: Drawn) -> Array:
-        rates = [stats.win_rate(win, i) for win, i in zip(wins, drawn, strict=True)]
-        return np.mean(rates, axis=0)
-
-    def interval(estimate: stats.Estimate) -> Interval:
-        return stats.bootstrap(estimate, sizes, draws=min(sizes) >= CLAIM)
-
     means = {task.name: float(gap.mean()) for task, gap in zip(tasks, gaps, strict=True)}
     return Average(
         arm=arm,
         baseline=baseline,
         tasks=list(means),
-        gap=interval(mean),
-        iqm=interval(iqm),
-        improvement=interval(improvement),
+        gap=mean_gap(gaps),
+        iqm=middle_gap(gaps),
+        improvement=improvement([(task.ours, task.theirs) for task in tasks]),
         without=without_each(means),
+        failures_matter=any(task.contrast.failures_matter for task in tasks),
         **directions(tasks),
     )
 

@@ -13,8 +13,10 @@ from annotated_types import Predicate
 
 from zoo.compare.analysis.foreseen import Foreseen
 from zoo.compare.analysis.noise import NoiseFloor
+from zoo.compare.analysis.over_tasks import Average
 from zoo.compare.analysis.runs import Number, Run
-from zoo.compare.analysis.summaries import Average, PlaceSummary, Slope
+from zoo.compare.analysis.slopes import Slope
+from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.analysis.tuned import Tuning
 
 Depth = Annotated[str, Predicate(str.isdecimal)]  # JSON has only texts for keys
@@ -59,8 +61,10 @@ class Declared:
         test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
             valid at every look.
         varied: titles of the places at which each pair has data of its own.
+        resplit: titles of those among them where these are splits of one set.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
+        fixed: options that the command line sets for all runs, other than the declaration and axes.
     """
 
     arms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -73,8 +77,10 @@ class Declared:
     null: bool = False
     test: Literal["fixed", "auto"] = "fixed"
     varied: list[str] = field(default_factory=list)
+    resplit: list[str] = field(default_factory=list)
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -114,6 +120,13 @@ class Record:
     cells: list[Run]
     tuning: Tuning | None = None
     homes: list[str] = field(default_factory=list)
+
+    @property
+    def phases(self) -> dict[str, list[Run]]:
+        """All runs, by what they are for."""
+        tuning = self.tuning
+        more = tuning and {"configured values": tuning.configured, "tuning": tuning.runs}
+        return {"comparison": self.cells, **(more or {})}
 
     def plain(self) -> dict[str, Any]:
         """The record as JSON."""

@@ -18,6 +18,7 @@ from scipy import special, stats
 from zoo.compare.analysis.statistics import LEVEL, Interval
 
 ALPHA = 0.05
+POWER = 0.8  # that enough pairs have, one standard deviation beyond the smallest effect
 MOST = 1000  # pairs up to which a number for some power is looked for
 Flags = NDArray[np.bool_]
 Test = Callable[[Flags, Flags], float]
@@ -31,7 +32,13 @@ def fixed_p(one: Flags, other: Flags) -> float:
         other: `[pairs]`, whether the second one did, which excludes the first.
     """
     most = max(one.sum(), other.sum())
-    return min(1.0, 2 * float(stats.binom.sf(most - 1, len(one), 0.5)))
+    return min(1.0, 2 * tail(int(most), len(one)))
+
+
+@cache
+def tail(hits: int, of: int) -> float:
+    """The probability of so many hits or more, where hits are as likely as misses."""
+    return float(stats.binom.sf(hits - 1, of, 0.5))
 
 
 def anytime_p(one: Flags, other: Flags) -> float:
@@ -39,9 +46,13 @@ def anytime_p(one: Flags, other: Flags) -> float:
 
     It is one over the largest wealth, so far, of bets on both events.
     """
+    return min(1.0, 1 / max(wealth(one, other), default=1.0))
+
+
+def wealth(one: Flags, other: Flags) -> list[float]:
+    """What a stake of 1 has become after each pair, half of it being bet on either event."""
     counts = zip(accumulate(map(int, one)), accumulate(map(int, other)), strict=True)
-    wealth = [(bet(a, n) + bet(b, n)) / 2 for n, (a, b) in enumerate(counts, 1)]
-    return min(1.0, 1 / max(wealth, default=1.0))
+    return [(bet(a, n) + bet(b, n)) / 2 for n, (a, b) in enumerate(counts, 1)]
 
 
 TESTS: dict[str, Test] = {"fixed": fixed_p, "auto": anytime_p}  # by how a comparison ends
@@ -75,6 +86,20 @@ def difference_p(differences: ArrayLike, delta: float = 0.0, test: Test = fixed_
     return test(d > delta, d < -delta)
 
 
+def side(differences: ArrayLike, delta: float = 0.0, test: Test = fixed_p) -> int:
+    """The side that `difference_p` is about: 1 above delta, -1 below -delta, 0 neither.
+
+    It is the one with more pairs: all of them, or by `anytime_p` those at the look of the largest
+    wealth, whatever came later.
+    """
+    d = np.asarray(differences, float)
+    up, down = d > delta, d < -delta
+    if test is anytime_p and len(d):
+        look = int(np.argmax(wealth(up, down))) + 1
+        up, down = up[:look], down[:look]
+    return int(np.sign(int(up.sum()) - int(down.sum())))
+
+
 def equivalence_p(differences: ArrayLike, delta: float, test: Test = fixed_p) -> float:
     """The larger p of two tests, that the median is not below delta and not above -delta."""
     d = np.asarray(differences, float)
@@ -94,8 +119,14 @@ def median_interval(differences: ArrayLike, test: Test = fixed_p) -> Interval:
         return anytime_interval(np.asarray(differences, float))
     if n < 5:
         return Interval(centre, None, None)
-    cut = max(int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)), 1)
-    return Interval(centre, float(d[cut - 1]), float(d[n - cut]))
+    at = max(cut(n), 1)
+    return Interval(centre, float(d[at - 1]), float(d[n - at]))
+
+
+@cache
+def cut(n: int) -> int:
+    """The number of ordered differences outside of an interval, at each end, with its first one."""
+    return int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
 
 
 def anytime_interval(differences: NDArray[np.float64]) -> Interval:
@@ -126,8 +157,8 @@ def power(pairs: int, hypotheses: int = 1, effect: float = 1.0, test: Test = fix
     undecided = np.ones(1)  # probability of each number of hits, of those who still go on
     for n in range(1, pairs + 1):
         undecided = np.convolve(undecided, [1 - rate, rate])
-        wealth = [(bet(hits, n) + bet(n - hits, n)) / 2 for hits in range(n + 1)]
-        undecided[np.asarray(wealth) >= 1 / level] = 0
+        stakes = [(bet(hits, n) + bet(n - hits, n)) / 2 for hits in range(n + 1)]
+        undecided[np.asarray(stakes) >= 1 / level] = 0
     return 1 - float(undecided.sum())
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 LEVEL = 0.95
-DRAWS = 10_000
 Array = NDArray[np.float64]
-Drawn = Sequence[NDArray[np.int_]]  # numbers of the pairs of each draw, for each task
-Estimate = Callable[[Drawn], Array]
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
+@cache
 def binomial_interval(hits: float, of: int) -> Interval:
     """The rate `hits / of`, exact interval (Clopper and Pearson 1934); ties may count as halves."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1)) if hits > 0 else 0.0
@@ -47,6 +46,7 @@ def binomial_interval(hits: float, of: int) -> Interval:
     return Interval(hits / of, low, high)
 
 
+@cache
 def rate_bound(hits: int, of: int) -> float:
     """The largest rate that a count of hits does not exclude, at 95 % (Clopper, Pearson 1934).
 
@@ -81,46 +81,19 @@ def iqm(values: ArrayLike, axis: int | None = None) -> Array:
     return mean
 
 
-def mean_over_tasks(gaps: Sequence[Array]) -> Array:
-    """The mean over tasks of their means, so that all weigh the same; `[draws, pairs]` of each."""
-    mean: Array = np.mean([gap.mean(axis=1) for gap in gaps], axis=0)
-    return mean
-
-
 def wins(ours: ArrayLike, theirs: ArrayLike) -> Array:
     """Whether each run of an arm scores above each run of another one; a tie is half a win."""
     a, b = np.asarray(ours, float)[:, None], np.asarray(theirs, float)[None]
     return (a > b) + 0.5 * (a == b)
 
 
-def win_rate(won: Array, drawn: NDArray[np.int_]) -> Array:
-    """The rate of wins among all runs of the pairs of each draw.
-
-    It is the probability of improvement of a task (Agarwal et al. 2021, arXiv:2108.13264).
+def t_interval(value: float, variance: float, freedom: float) -> Interval:
+    """An estimate with the interval that Student's t gives it.
 
     Args:
-        won: `[pairs, pairs]`, as `wins` gives it.
-        drawn: `[draws, pairs]`, numbers of pairs.
+        value: the estimate.
+        variance: of it.
+        freedom: degrees of freedom of that variance.
     """
-    draws, pairs = drawn.shape
-    cells = (drawn + pairs * np.arange(draws)[:, None]).ravel()
-    counts = np.bincount(cells, minlength=draws * pairs).reshape(draws, pairs)
-    rate: Array = ((counts @ won) * counts).sum(axis=1) / pairs**2
-    return rate
-
-
-def bootstrap(estimate: Estimate, sizes: Sequence[int], draws: bool = True) -> Interval:
-    """An estimate over tasks with its interval of percentiles, pairs being drawn inside each task.
-
-    Args:
-        estimate: gives its value for each draw.
-        sizes: number of pairs of each task.
-        draws: whether there is an interval.
-    """
-    (value,) = estimate([np.arange(size)[None] for size in sizes])
-    if not draws:
-        return Interval(float(value), None, None)
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(0, size, (DRAWS, size)) for size in sizes]
-    low, high = np.percentile(estimate(drawn), [2.5, 97.5])
-    return Interval(float(value), float(low), float(high))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
+    return Interval(value, value - half, value + half)

@@ -53,15 +53,19 @@ class Contrast:
         diverged: number of runs of the arm and of the baseline that diverged.
         untrained: number of their runs that failed to train: diverged, or no better than chance.
         failure_p: that both fail to train equally often.
-        exploratory: whether Holm's correction leaves it out.
+        failures_matter: whether as many failures as are not excluded could move the mean by delta.
+        exploratory: whether it is none of the primary hypotheses; then its corrected p are five
+            times Holm's, so that 5 % is the limit here too.
         holm_p: `beyond_p` after Holm's correction.
+        ahead_holm_p: `p` after what that correction leaves of it.
         equivalence_holm_p: `equivalence_p` after Holm's correction.
         verdict: what may be said of the gap.
         failures: what may be said of runs that failed to train.
         sources: of the uncertainty of the mean gap, where the outcomes of all examples are known.
         needed: number of pairs that a verdict needs.
         at_best: the verdict at the best step on validation, where it is another one.
-        warnings: why the two are not alike in size, in time or in their start.
+        warnings: why the two are not alike in size, in time or in their start, and whether other
+            test examples may tell another story.
         anytime: whether p is valid whenever one stops.
         waiting: number of pairs that have not run yet.
     """
@@ -82,8 +86,10 @@ class Contrast:
     diverged: list[int]
     untrained: list[int]
     failure_p: float
+    failures_matter: bool = False
     exploratory: bool = False
     holm_p: float = 1.0
+    ahead_holm_p: float = 1.0
     equivalence_holm_p: float = 1.0
     verdict: str = ""
     failures: str = ""
@@ -93,6 +99,12 @@ class Contrast:
     warnings: list[str] = field(default_factory=list)
     anytime: bool = False
     waiting: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether the verdict says that one of the two is better, or ahead."""
+        ahead = self.holm_p <= ALPHA or self.ahead_holm_p <= ALPHA < self.equivalence_holm_p
+        return ahead and self.pairs >= self.needed and not self.verdict.startswith("blocked")
 
     @property
     def decided(self) -> bool:
@@ -167,61 +179,3 @@ class PlaceSummary:
     chance: Number | None
     arms: list[ArmSummary]
     contrasts: list[Contrast]
-
-
-@dataclass(kw_only=True)
-class Slope:
-    """How the gap of an arm grows with depth in one family of places.
-
-    Args:
-        family: title of the places without the depth.
-        arm: name of the arm.
-        baseline: name of the arm that it is compared with.
-        depths: of the places.
-        slope: median over pairs of what a doubling of the depth adds to the gap.
-        delta: the smallest slope that matters: it adds the smallest difference over all depths.
-        p: that the gap rises, or falls, in no more than half of all pairs.
-        each: slope of each pair.
-        holm_p: p after Holm's correction.
-        verdict: what may be said of the growth.
-    """
-
-    family: str
-    arm: str
-    baseline: str
-    depths: list[Any]
-    slope: Interval
-    delta: float
-    p: float
-    each: list[float]
-    holm_p: float = 1.0
-    verdict: str = ""
-
-
-@dataclass(kw_only=True)
-class Average:
-    """An arm against its baseline over tasks; gaps are of scores with chance at 0, reference at 1.
-
-    Args:
-        arm: name of the arm.
-        baseline: name of the arm that it is compared with.
-        tasks: titles of the families of places, each at its deepest.
-        gap: mean over tasks of their mean gaps.
-        iqm: interquartile mean of the gaps of all pairs.
-        improvement: probability that a run of the arm scores above one of the baseline.
-        without: for each task the mean gap when it is left out, where two others are left.
-        better: tasks whose median gap lies above the smallest effect.
-        alike: tasks whose median gap lies within it.
-        worse: tasks whose median gap lies below its negative.
-    """
-
-    arm: str
-    baseline: str
-    tasks: list[str]
-    gap: Interval
-    iqm: Interval
-    improvement: Interval
-    without: dict[str, float]
-    better: list[str]
-    alike: list[str]
-    worse: list[str]

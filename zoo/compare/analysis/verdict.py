@@ -19,18 +19,24 @@ import numpy as np
 from zoo.compare.analysis import signs
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.signs import ALPHA, Test
-from zoo.compare.analysis.statistics import holm, rate_bound
+from zoo.compare.analysis.statistics import Interval, holm, rate_bound
 
 DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
+EXPLORING = 0.2  # share of the 5 % in which exploratory claims may err, beside the primary ones
 
 
-def needed(hypotheses: int, test: Test = signs.fixed_p) -> int:
+def needed(hypotheses: int, test: Test = signs.fixed_p, share: float = 1.0) -> int:
     """Pairs of a verdict: with fewer no p can pass Holm's correction, were they all alike.
+
+    Args:
+        hypotheses: number of those that are corrected for each other.
+        test: of the pairs.
+        share: of the 5 % in which they may err.
 
     >>> needed(1), needed(5), needed(10), needed(5, signs.anytime_p)
     (8, 8, 9, 10)
     """
-    level = ALPHA / hypotheses
+    level = ALPHA * share / hypotheses
     return next(n for n in itertools.count(CLAIM) if signs.least_p(n, test) <= level)
 
 
@@ -44,7 +50,7 @@ def planned(e: Evidence) -> int:
 
 @dataclass(frozen=True)
 class Corrected:
-    """The p values of a hypothesis after the correction over its family.
+    """The p values of a hypothesis after the correction over its family: up to 5 % is a claim.
 
     Args:
         beyond: that no arm is better by more than delta in most pairs.
@@ -61,24 +67,28 @@ class Corrected:
     needed: int
 
 
-def corrected(family: Sequence[Evidence]) -> list[Corrected]:
+def corrected(family: Sequence[Evidence], share: float = 1.0) -> list[Corrected]:
     """The p values of hypotheses that are tested together: each kind of claim errs in 5 %.
 
     "Better" is corrected by Holm over the family, and "ahead" by what then remains of it: nobody
     errs by "ahead" about an arm that is rightly called better, so that both err in 5 % together.
     "Equivalent" and "fails more often" are families of their own.
+
+    Args:
+        family: of hypotheses.
+        share: of the 5 % in which they may err.
     """
-    beyond = holm([e.beyond_p for e in family])
-    equal = holm([e.equivalence_p for e in family])
-    failures = holm([e.failure_p for e in family])
+    beyond = holm([e.beyond_p / share for e in family])
+    equal = holm([e.equivalence_p / share for e in family])
+    failures = holm([e.failure_p / share for e in family])
     rest = sum(p > ALPHA for p in beyond)
     return [
         Corrected(
             beyond=beyond[i],
-            ahead=min(1.0, rest * e.ahead_p),
+            ahead=min(1.0, rest * e.ahead_p / share),
             equivalent=equal[i],
             failures=failures[i],
-            needed=max(needed(len(family), e.test), planned(e)),
+            needed=max(needed(len(family), e.test, share), planned(e)),
         )
         for i, e in enumerate(family)
     ]
@@ -88,30 +98,34 @@ def verdict(e: Evidence, p: Corrected) -> str:
     """The words for the differences of an arm and its baseline."""
     if reason := e.blocked():
         return f"blocked: {reason}"
-    if not any(e.differences):
-        lost = e.untrained and all(all(both) for both in e.untrained)
-        return "blocked: every run failed to train" if lost else "no difference in any pair"
-    if len(e.differences) < p.needed:
-        return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead")
+    if not any(e.differences) and e.untrained and all(all(both) for both in e.untrained):
+        return "blocked: every run failed to train"
+    if not any(e.differences) or len(e.differences) < p.needed:
+        return direction(e, f"{e.arm} ahead", f"{e.baseline} ahead", "the same")
     if p.beyond <= ALPHA:
-        return f"{e.ahead} better"
+        return f"{e.leader(e.delta)} better"
     if p.equivalent <= ALPHA:
         kind = "alike in most pairs" if e.failures_matter else "equivalent"
         return f"{kind}, within {e.delta:g}"
     if p.ahead <= ALPHA:
-        return f"{e.ahead} ahead, not shown beyond {e.delta:g}"
+        return f"{e.leader(0.0)} ahead, not shown beyond {e.delta:g}"
     return "inconclusive"
 
 
-def at_best(family: Sequence[Evidence]) -> list[str]:
+def at_best(family: Sequence[Evidence], share: float = 1.0) -> list[str]:
     """For each of some hypotheses the verdict at the best step, or nothing where it is the same.
 
     Before there are enough pairs for a verdict it is another one, too, where only one of the two
     medians lies beyond the smallest effect.
+
+    Args:
+        family: of hypotheses.
+        share: of the 5 % in which they may err.
     """
     others = [replace(e, differences=e.at_best or e.differences) for e in family]
+    both = zip(family, corrected(family, share), others, corrected(others, share), strict=True)
     words = []
-    for e, p, o, q in zip(family, corrected(family), others, corrected(others), strict=True):
+    for e, p, o, q in both:
         last, best = verdict(e, p), verdict(o, q)
         few = len(e.differences) < p.needed
         apart = kind(last) != kind(best) or (few and side(e) != side(o))
@@ -134,13 +148,14 @@ def side(e: Evidence) -> int:
     return (median > e.delta) - (median < -e.delta)
 
 
-def direction(e: Evidence, up: str, down: str) -> str:
-    """How many pairs point where, in words for both ways."""
-    n, rises = len(e.differences), sum(x > 0 for x in e.differences)
-    falls = sum(x < 0 for x in e.differences)
-    if 2 * max(rises, falls) <= n:
-        return f"no direction in {n} {'pair' if n == 1 else 'pairs'}"
-    return f"{up if rises > falls else down} in {max(rises, falls)} of {n}"
+def direction(e: Evidence, up: str, down: str, same: str) -> str:
+    """How many pairs point to where most of them do, in words for both ways and for neither."""
+    n, ways = len(e.differences), np.sign(e.differences)
+    for words, way in ((up, 1), (down, -1), (same, 0)):
+        count = int((ways == way).sum())
+        if 2 * count > n:
+            return f"{words} in {count} of {n}"
+    return f"no direction in {n} pairs"
 
 
 def failures(e: Evidence, p: Corrected) -> str:
@@ -163,7 +178,9 @@ def rate(count: int, n: int) -> str:
     return f"{count} of {n} (up to {100 * rate_bound(count, n):.0f} %)"
 
 
-def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str:
+def slope_verdict(
+    e: Evidence, p: Corrected, shallow: Interval, deep: Interval, shown: bool = True
+) -> str:
     """The words for how a gap changes with depth.
 
     Args:
@@ -171,17 +188,36 @@ def slope_verdict(e: Evidence, p: Corrected, shallow: float, deep: float) -> str
         p: of them.
         shallow: the median gap at the shallowest place.
         deep: the same at the deepest one.
+        shown: whether a verdict says of a gap at either place that it is there.
     """
-    far = abs(deep) >= abs(shallow)
-    up = "grows" if far and deep > 0 else "closes"
-    down = "grows" if far and deep < 0 else "closes"
-    if not any(e.differences):
-        return "the same at every depth"
-    if len(e.differences) < p.needed:
-        return direction(e, up, down)
+    up, down = change(shallow, deep, 1), change(shallow, deep, -1)
+    if not any(e.differences) or len(e.differences) < p.needed:
+        return direction(e, up, down, "the same at every depth")
     if p.equivalent <= ALPHA < p.beyond:
         return f"the same at every depth, within {e.delta:.2g} a doubling"
-    if p.ahead > ALPHA:
+    if p.ahead > ALPHA or not shown:
         return "inconclusive"
-    words = f"{up if np.median(e.differences) > 0 else down} with depth"
-    return words if p.beyond <= ALPHA else f"{words}, not shown beyond {e.delta:.2g} a doubling"
+    beyond = p.beyond <= ALPHA
+    ahead = e.leader(e.delta if beyond else 0.0) == e.arm
+    words = f"{up if ahead else down} with depth"
+    return words if beyond else f"{words}, not shown beyond {e.delta:.2g} a doubling"
+
+
+def change(shallow: Interval, deep: Interval, way: int) -> str:
+    """What a gap does that rises with depth (`way` is 1) or falls (-1), in a word.
+
+    It reverses where its intervals lie on opposite sides of 0, and so do its medians where pairs
+    are too few for an interval.
+
+    >>> change(Interval(-0.4, None, None), Interval(0.3, None, None), 1)
+    'reverses'
+    """
+    if sign(shallow) * sign(deep) < 0:
+        return "reverses"
+    return "grows" if abs(deep.value) >= abs(shallow.value) and deep.value * way > 0 else "closes"
+
+
+def sign(gap: Interval) -> int:
+    """The side of 0 on which an interval lies, or its value where it has no ends; 0: on both."""
+    low, high = (gap.value if end is None else end for end in (gap.low, gap.high))
+    return int(low > 0) - int(high < 0)

@@ -137,7 +137,8 @@ def plan(name: str, script: Script, options: Comparison, named: Axes) -> Plan:
         for pair, arm in itertools.product(pairs, arms)
     ]
     scripts = {name: script.command}
-    return Plan(places, arms, baselines, list(pairs), cells, scripts=scripts)
+    beside = {key: value for key, value in fixed.items() if key not in varied}
+    return Plan(places, arms, baselines, list(pairs), cells, scripts=scripts, fixed=beside)
 
 
 def cell(

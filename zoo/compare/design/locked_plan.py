@@ -1,40 +1,35 @@
-"""The plan of a comparison, written before its first run, and everything that departed from it.
+"""The plan of a comparison, written before its first run, and everything that happened to it.
 
 A claim is worth its 5 % only where what is tested, how often and with how many pairs was settled
-before anyone saw a result. The plan is locked by its digest; the history has every look at the
-results, and what was asked for later than it should have been.
+before anyone saw a result. The plan and its history, with every look at results and whatever was
+asked for later than it should have been, are locked together by one digest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zoo.compare.analysis.foreseen import Foreseen, Look
 from zoo.compare.analysis.signs import TESTS, power
+from zoo.compare.design.axes import Values
 from zoo.compare.design.cell import digest
-from zoo.compare.design.settled import SETTLED
+from zoo.compare.design.departures import changes, departures, test_of
+from zoo.compare.design.history import Event, heads, now
+from zoo.compare.typed import typed
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write
+from zoo.system.console import say
+from zoo.system.lease import exclusive
 
-FILE = "plan.json"
+FILE, RECORD = "plan.json", "compare.json"
 FIX = "begin a comparison in another folder: dir=FOLDER"
-NAMED = {
-    "arms": "arms",
-    "baselines": "baselines",
-    "effects": "smallest effects",
-    "references": "references",
-    "stopping": "the stopping rule",
-    "metric": "the metric",
-    "code": "the code",
-    "null": "what is compared with what",
-    "tuned": "what is tuned",
-    "scripts": "the command",
-}  # parts of a plan that may not change, as people call them
+BASIC = {"arms", "baselines", "effects", "references", "places", "pairs", "null", "hypotheses",
+         "stopping", "metric", "code"}  # parts that every version wrote  # fmt: skip
+UNLOCKED = "an earlier version wrote this plan and what happened to it up to here, without a lock"
 
 
 @dataclass
@@ -42,94 +37,109 @@ class LockedPlan:
     """What was settled before the first run, and what happened to it since.
 
     Args:
-        plan: what is compared, and what will be tested.
+        first: what is compared, and what will be tested, as it was settled.
         begun: when, in UTC.
-        looks: at the results so far.
-        departures: from the plan, in sentences; where there is one, all verdicts explore.
+        events: since then.
     """
 
-    plan: dict[str, Any]
+    first: Values
     begun: str
-    looks: list[Look] = field(default_factory=list)
-    departures: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def plan(self) -> Values:
+        """What is settled now."""
+        plan = dict(self.first)
+        for event in self.events:
+            plan |= event.plan
+        return plan
 
     @property
     def digest(self) -> str:
         """The name of the plan, which no other one has."""
         return digest(self.plan)
 
-    def depart(self, asked: Mapping[str, Any]) -> None:
-        """Notes what another plan for the same folder has changed.
+    @property
+    def heads(self) -> list[str]:
+        """The digests of the plan and its history, after each event; the last one locks both."""
+        return [*heads({"plan": self.first, "begun": self.begun}, self.events)]
 
-        More pairs are no departure before the first look that could end in a verdict: up to then
-        nobody could have stopped, or gone on, by one. Where p hold at every look, any number does.
-        """
-        known, seen = self.plan, any(look.claims for look in self.looks)
-        changed = [words for key, words in NAMED.items() if known.get(key) != asked.get(key)]
-        found = [f"{words} changed after the first run" for words in changed]
-        recipes, others = known.get("recipes", {}), asked.get("recipes", {})
-        other = [arm for arm in recipes if others.get(arm, recipes[arm]) != recipes[arm]]
-        if other:
-            found.append(f"options of runs changed after the first run: {listed(other)}")
-        shared = [place for place in known["places"] if place in asked["places"]]
-        varied = ([p for p in shared if p in it.get("varied", shared)] for it in (known, asked))
-        if next(varied) != next(varied):
-            found.append("whether pairs have data of their own changed after the first run")
-        fixed = known["test"] == asked["test"] == "fixed"
-        for key in ("places", "pairs") if fixed else ("places",):
-            more = [x for x in asked[key] if x not in known[key]]
-            less = [x for x in known[key] if x not in asked[key]]
-            if less:
-                found.append(f"{key} that the plan has were left out: {listed(less)}")
-            if more and (key == "places" or seen):
-                found.append(f"{key} were added after results were seen: {listed(more)}")
-        if fixed and not found and not seen:
-            self.plan = {**known, "pairs": list(asked["pairs"])}
-        self.departures += [words for words in found if words not in self.departures]
+    @property
+    def looks(self) -> list[Look]:
+        """The looks at results."""
+        return [Look(e.time, e.pairs, e.claims) for e in self.events if e.kind == "look"]
+
+    @property
+    def departures(self) -> list[str]:
+        """What departed from the plan, in sentences; where there is one, all verdicts explore."""
+        return [event.words for event in self.events if event.kind == "departure"]
+
+    def depart(self, asked: Mapping[str, Any]) -> None:
+        """Notes what another plan for the same folder has changed."""
+        known, looks = self.plan, self.looks
+        for words in departures(known, asked, looks).values():
+            if words not in self.departures:
+                self.events.append(Event(kind="departure", time=now(), words=words))
+        parts, words = changes(known, asked, looks)
+        if parts:
+            self.events.append(Event(kind="change", time=now(), words=words, plan=parts))
 
     def look(self, pairs: int, claims: bool) -> None:
-        """Notes a look at results, unless there are none or it shows no more than the last one."""
-        if pairs and (not self.looks or self.looks[-1].pairs != pairs):
-            self.looks.append(Look(now(), pairs, claims))
+        """Notes a look at results, unless there are none.
+
+        Args:
+            pairs: that it shows.
+            claims: whether a verdict is possible.
+        """
+        if pairs:
+            self.events.append(Event(kind="look", time=now(), pairs=pairs, claims=claims))
 
     def foreseen(self) -> Foreseen:
         """The plan in short."""
         plan, pairs, hypotheses = self.plan, len(self.plan["pairs"]), self.plan["hypotheses"]
         return Foreseen(
             digest=self.digest,
+            head=self.heads[-1],
             begun=self.begun,
             pairs=pairs,
             stopping=plan["stopping"],
             hypotheses=hypotheses,
-            power=power(pairs, len(hypotheses), test=TESTS[plan["test"]]),
+            slopes=plan.get("slopes", []),
+            tune_seeds=plan.get("tune_seeds", 0),
+            grid=plan.get("grid", {}),
+            power=power(pairs, len(hypotheses), test=TESTS[test_of(plan)]),
             looks=self.looks,
+            notes=[e.words for e in self.events if e.kind in ("change", "note")],
         )
 
     def write(self, folder: Path) -> None:
         """Writes the plan into the folder of its comparison."""
-        content = {"digest": self.digest, **asdict(self)}
-        atomic_write(folder / FILE, json.dumps(content, indent=1))
+        events = [event.plain() for event in self.events]
+        content = {"digest": self.heads[-1], "plan": self.first, "begun": self.begun}
+        atomic_write(folder / FILE, json.dumps(content | {"events": events}, indent=1))
 
 
-def opened(folder: Path, asked: dict[str, Any], trains: bool) -> LockedPlan:
-    """The plan that a folder has, with what departs from it in the one that is asked for.
+def updated(folder: Path, happens: Callable[[LockedPlan], None]) -> LockedPlan | None:
+    """The plan of a folder after something has happened to it; None without a plan.
 
-    A folder in which no run has ended gets it now; one with runs too, but that is a departure.
+    It is written there; that it cannot be is said.
 
     Args:
-        folder: of the comparison.
-        asked: what the plan would settle.
-        trains: whether runs are missing; where none is, new code changes nothing.
-
-    Errors:
-        DataError: the file was changed by hand.
+        folder: of a comparison.
+        happens: notes it.
     """
-    locked, ran = read(folder), any((folder / "cells").glob("[!.]*"))
-    if not ran or not locked:
-        late = ["runs had ended before a plan was written"] if ran else []
-        locked = LockedPlan(asked, now(), departures=late)
-    locked.depart(asked if trains else {**asked, "code": locked.plan["code"]})
-    locked.write(folder)
+    locked = read(folder)
+    if not locked:
+        return None
+    try:
+        with exclusive(folder):
+            locked = read(folder) or locked
+            happens(locked)
+            locked.write(folder)
+    except OSError as error:
+        say(f"{folder / FILE} does not note this look: {error.strerror}")
+        locked = read(folder) or locked
+        happens(locked)
     return locked
 
 
@@ -137,24 +147,47 @@ def read(folder: Path) -> LockedPlan | None:
     """The plan in a folder; None where there is none.
 
     Errors:
-        DataError: the file holds something else, or another plan than its digest says.
+        DataError: the file holds something else, or another plan or history than its digest says,
+            or an earlier state of what the last report of the folder shows.
     """
     file = folder / FILE
     if not file.is_file() or of_an_earlier_version(file):
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        told = content.pop("digest")
-        content["looks"] = [Look(**look) for look in content["looks"]]
-        locked = LockedPlan(**content)
-        missing = {*SETTLED, "stopping", "hypotheses", "code"} - locked.plan.keys()
+        locked, valid = locked_in(json.loads(file.read_text(encoding="utf-8")))
+        missing = BASIC - locked.first.keys()
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError("no plan of a comparison", str(file), FIX) from None
     if missing:
         raise DataError(f"the plan has no {min(missing)}", str(file), FIX)
-    if locked.digest != told:
+    begun, head = last_reported(folder)
+    if not valid or (begun == locked.begun and head not in locked.heads):
         raise DataError("the plan is not the one that was locked", str(file), FIX)
     return locked
+
+
+def locked_in(content: Any) -> tuple[LockedPlan, bool]:
+    """A plan with its history from JSON, and whether its digest says the same.
+
+    In the files of earlier versions the digest is of the plan alone.
+    """
+    first, begun = content["plan"], content["begun"]
+    if "events" in content:
+        locked = LockedPlan(first, begun, [typed(Event, row) for row in content["events"]])
+        return locked, locked.heads[-1] == content["digest"]
+    looks = [Event(kind="look", **look) for look in content["looks"]]
+    others = [Event(kind="departure", time=begun, words=words) for words in content["departures"]]
+    note = Event(kind="note", time=begun, words=UNLOCKED)
+    return LockedPlan(first, begun, [*looks, *others, note]), digest(first) == content["digest"]
+
+
+def last_reported(folder: Path) -> tuple[str, str]:
+    """When the plan was locked that the last report of a folder shows, and its digest then."""
+    try:
+        plan = json.loads((folder / RECORD).read_text(encoding="utf-8"))["plan"]
+        return plan["begun"], plan["head"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", ""
 
 
 def of_an_earlier_version(file: Path) -> bool:
@@ -164,14 +197,3 @@ def of_an_earlier_version(file: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.keys() >= {"declared", "cells"}
-
-
-def listed(values: Sequence[Any]) -> str:
-    """Values in a row, the first ten of them."""
-    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
-    return ", ".join(map(str, values[:10])) + more
-
-
-def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

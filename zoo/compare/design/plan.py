@@ -19,10 +19,10 @@ from zoo.compare.design.axes import (
     is_setting,
     product,
 )
-from zoo.compare.design.cell import Cell, digest
+from zoo.compare.design.cell import NO_EFFECT, Cell, digest
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_axes, check_size, check_values
-from zoo.compare.design.varied import data_of_pair
+from zoo.compare.design.varied import data_of_pair, varied_places
 from zoo.compare.design.waves import most_pairs
 from zoo.config import registry
 from zoo.config.compose import change, compose, having
@@ -44,7 +44,9 @@ class Plan:
         pairs: numbers of the pairs, which are also their seeds.
         cells: the runs.
         varied: titles of the places at which each pair has data of its own.
+        resplit: titles of those among them where these are splits of one set.
         scripts: commands that are compared in the place of tasks, by their names.
+        fixed: options that the command line sets for all runs, other than the declaration and axes.
     """
 
     places: list[Place]
@@ -53,7 +55,9 @@ class Plan:
     pairs: list[int]
     cells: list[Cell]
     varied: list[str] = field(default_factory=list)
+    resplit: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
+    fixed: Values = field(default_factory=dict)
 
     @property
     def deepest(self) -> list[Place]:
@@ -99,9 +103,9 @@ class Composer:
             choices.setdefault("long", choices["connection"])
         return self.base(choices)
 
-    def data_of_pair(self, values: Values, pair: int) -> Values:
-        """The options that give a pair data of its own; none where its data cannot vary."""
-        return data_of_pair(self.chosen(values).choices["data"], pair, values)
+    def data_of_pair(self, values: Values, pair: int, tuned: bool) -> Values:
+        """The options that give a pair data of its own, if any do."""
+        return data_of_pair(self.chosen(values).choices["data"], pair, values, tuned)
 
     def __call__(self, values: Values, seed: int) -> Config:
         """The configuration of some values and a seed.
@@ -172,23 +176,23 @@ def plan(options: Comparison, axes: Axes) -> Plan:
             of_arm = dict(arm.values) if several else options.arms[dict(arm.values)["arm"]]
             values = {"task": place.task, **shared, **fixed, **dict(place.values), **of_arm}
             if options.vary == "data":
-                values |= composer.data_of_pair(values, pair)
+                values |= composer.data_of_pair(values, pair, bool(options.tune))
             cells.append(Cell(place, arm.name, pair, composer(values, pair + arm.shift)))
     for key in words:
         if key not in composer.used:
             known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}
             near = having(cells[0].config, key) or suggest(key, known)
             raise ConfigError(f"unknown option {key}", "compare", near)
-    return Plan(places, arms, baselines, list(pairs), cells, varied_places(cells))
-
-
-def varied_places(cells: Sequence[Cell]) -> list[str]:
-    """The titles of the places whose pairs do not share one seed of the data."""
-    seeds: dict[str, set[Any]] = {}
-    for cell in cells:
-        data = cell.config.sections["data"]
-        seeds.setdefault(cell.place.title(), set()).add(data.get("seed"))
-    return [title for title, of_place in seeds.items() if len(of_place) > 1]
+    axes_of = [place.values for place in places] + [arm.values for arm in arms]
+    seen = {key for values in axes_of for key, _ in values}
+    stated = [options.tasks.get(task, {}) for task in tasks]
+    beside = {
+        key: value
+        for key, value in fixed.items()
+        if not key.startswith(NO_EFFECT) and key not in seen
+        if any(key not in of_task or of_task[key] != value for of_task in stated)
+    }
+    return Plan(places, arms, baselines, list(pairs), cells, *varied_places(cells), fixed=beside)
 
 
 def settings_of(stated: Values, words: Axes) -> tuple[list[tuple[tuple[str, Any], ...]], Values]:

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le
 
 from zoo.compare.design.axes import Axes, Values
 from zoo.config import registry
-from zoo.config.options import checked, fields
+from zoo.config.options import checked, fields, is_number
 from zoo.config.overrides import axes
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ConfigError, suggest
@@ -37,6 +37,7 @@ class Comparison:
         published: for each task rows of papers, scores by depth, which figures show with the runs.
         noise: compare the baseline with itself under other seeds, which measures the noise.
         vary: `data` gives each pair data of its own, where the source can; both arms share them.
+            A finite set keeps one split for all pairs where something is tuned.
         tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
         tune_seeds: seeds of tuning, which no pair has.
         max_cells: more runs are refused.
@@ -156,7 +157,7 @@ def with_text_keys(published: dict[str, dict[str, Any]]) -> Published:
         for name, row in rows.items():
             scores = row.items() if isinstance(row, dict) else [("", row)]
             for depth, value in scores:
-                if not (type(depth) is int and depth > 0 and type(value) in (int, float)):
+                if not (type(depth) is int and depth > 0 and is_number(value)):
                     wrong = f"{depth}: {value} is refused".removeprefix(": ")
                     raise ConfigError(wrong, f"published.{task}.{name}", "give DEPTH: SCORE")
             texts = {str(depth): float(value) for depth, value in sorted(scores)}

@@ -21,7 +21,7 @@ from zoo.compare.design.plan import Plan
 from zoo.compare.design.spec import Comparison
 from zoo.compare.design.validate import check_size
 from zoo.config.compose import change, having
-from zoo.config.options import as_word
+from zoo.config.options import as_word, is_number
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, suggest
 
@@ -89,11 +89,6 @@ def check_tunable(name: str, cell: Cell) -> None:
     if value <= 0:
         what = f"{name}={value} times any factor is no grid"
         raise ConfigError(what, where, f"give it a value above 0: {name}=NUMBER")
-
-
-def is_number(value: object) -> bool:
-    """Whether a value of an option is a number."""
-    return type(value) in (int, float)
 
 
 def seeds_of_tuning(count: int, pairs: Collection[int]) -> list[int]:

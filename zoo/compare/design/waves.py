@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from zoo.compare.analysis.signs import TESTS, anytime_p, pairs_for, power
+from zoo.compare.analysis.signs import POWER, TESTS, anytime_p, pairs_for, power
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION, INTERVAL
 from zoo.compare.design.spec import Comparison
 
-POWER = 0.8  # that the limit of `pairs=auto` has, one standard deviation beyond the smallest effect
 FURTHER = 4  # pairs of a wave after those that a verdict needs
 
 

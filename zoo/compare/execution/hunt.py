@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zoo.compare.analysis.runs import Number
-from zoo.compare.analysis.tuned import Search, Trial, Validation
+from zoo.compare.analysis.tuned import Search, Trial
+from zoo.compare.analysis.validation import Validation
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.tuning import best, beyond, changed, is_allowed, largest_stable, value_at
 
@@ -42,8 +43,9 @@ class Hunt:
         return allowed
 
     def at(self, factor: float, seed: int) -> Cell:
-        """The run at a factor with a seed."""
-        return changed(self.cell, {self.option: self.value(factor)}, seed, self.own_data)
+        """The run at a factor with a seed, which is the number of a pair that nothing compares."""
+        cell = changed(self.cell, {self.option: self.value(factor)}, seed, self.own_data)
+        return replace(cell, pair=seed)
 
     @property
     def scores(self) -> dict[float, list[Number | None]]:

@@ -136,7 +136,7 @@ class LocalEngine:
         return outcomes
 
     def terminate(self, worker: Worker, patience: float = 0.0) -> str:
-        """Ends a worker and returns how it ended.
+        """Ends a worker with all that it has started, and returns how it ended.
 
         Args:
             worker: to end.
@@ -145,11 +145,11 @@ class LocalEngine:
         assert worker.process.stdout is not None
         assert worker.process.stdin is not None
         self.selector.unregister(worker.process.stdout)
-        try:
-            code = worker.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            os.killpg(worker.process.pid, signal.SIGKILL)  # and the programs that it runs
-            code = worker.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(patience)
+        with contextlib.suppress(ProcessLookupError):  # nothing of it is left
+            os.killpg(worker.process.pid, signal.SIGKILL)  # also programs that outlive it
+        code = worker.process.wait()
         worker.process.stdout.close()
         with contextlib.suppress(BrokenPipeError):
             worker.process.stdin.close()

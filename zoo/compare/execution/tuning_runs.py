@@ -8,11 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from zoo.compare.analysis.runs import Run
-from zoo.compare.analysis.tuned import Search, Tuning, validation_of
+from zoo.compare.analysis.tuned import Search, Tuning
+from zoo.compare.analysis.validation import validation_of
 from zoo.compare.design.axes import Place
+from zoo.compare.design.cell import Cell
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.tuning import FACTORS, MOST, changed, models
-from zoo.compare.execution.costs import measure_costs
+from zoo.compare.execution.costs import Cost, measure_costs
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.hunt import Hunt
 from zoo.compare.execution.progress import Progress, duration
@@ -31,27 +33,33 @@ class Tuned:
         options: that are tuned.
         seeds: of the tuning runs.
         searches: that chose the best values.
-        failed: for each run that failed the reason, by its address.
+        trials: every run of the searches, with what it costs; None where that is not known.
+        failed: for each of them that failed the reason, by its address.
     """
 
     plan: Plan
     options: Sequence[str] = ()
     seeds: list[int] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
+    trials: list[tuple[Cell, Cost | None]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def split(self, runs: Sequence[Run]) -> tuple[list[Run], Tuning | None]:
+    def split(self, runs: Sequence[Run], trials: Sequence[Run]) -> tuple[list[Run], Tuning | None]:
         """The runs that are compared, and what was tuned with the runs at the configured values.
 
         Args:
             runs: of the plan.
+            trials: the runs of the searches; one that is in two of them is one.
         """
         if not self.searches:
             return list(runs), None
         recipes = {cell.recipe for cell in self.plan.cells if cell.tuned}
         configured = [run for run in runs if run.recipe not in recipes]
         compared = [run for run in runs if run.recipe in recipes]
-        return compared, Tuning(seeds=self.seeds, searches=self.searches, configured=configured)
+        tried = [*{run.id: run for run in trials}.values()]
+        return compared, Tuning(
+            seeds=self.seeds, searches=self.searches, configured=configured, runs=tried
+        )
 
 
 def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engine: Engine) -> Tuned:
@@ -69,7 +77,7 @@ def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engin
         hunts = [Hunt(cell, option, cell.place.title() in plan.varied) for cell in cells]
         waiting = {place: set(FACTORS) for place in plan.places}
         while waiting:
-            tuned.failed |= try_all(hunts, waiting, seeds, store, engine)
+            try_all(hunts, waiting, tuned, store, engine)
             wanted = {
                 place: {f for h in hunts if h.cell.place == place for f in h.wanted()}
                 for place in waiting
@@ -86,21 +94,21 @@ def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engin
 def try_all(
     hunts: Sequence[Hunt],
     waiting: Mapping[Place, Collection[float]],
-    seeds: Sequence[int],
+    tuned: Tuned,
     store: Store,
     engine: Engine,
-) -> dict[str, str]:
-    """Runs some factors of every arm at some places; gives the reason for each run that failed.
+) -> None:
+    """Runs some factors of every arm at some places.
 
     Args:
         hunts: of one option, which are changed.
         waiting: for each place the factors to try.
-        seeds: of the runs.
+        tuned: which gets the runs.
         store: that holds finished runs.
         engine: that runs the others.
     """
     trials = [
-        (hunt, factor, [hunt.at(factor, seed) for seed in seeds])
+        (hunt, factor, [hunt.at(factor, seed) for seed in tuned.seeds])
         for hunt in hunts
         for factor in sorted(waiting.get(hunt.cell.place, ()))
         if hunt.takes(factor)
@@ -114,7 +122,7 @@ def try_all(
             cell=cell.id(digests[cell.kind]),
             config=cell.config.plain(),
             kind=cell.kind,
-            pair=cell.config.seed,
+            pair=cell.pair,
             estimate=costs[cell.kind].seconds,
         )
         for cell in cells
@@ -131,9 +139,13 @@ def try_all(
     failed = {
         c.id(digests[c.kind]): unmeasured[c.kind] for c in cells if c.kind in unmeasured
     } | tally.failed
-    for id, reason in failed.items():
-        log.info("tuning run %s failed: %s", id, reason)
-    return failed
+    for cell in cells:
+        if reason := failed.get(cell.id(digests[cell.kind])):
+            values = ", ".join(f"{option}={value:g}" for option, value in cell.tuned.items())
+            run = f"{cell.place.title()}, {cell.arm}, {values}, seed {cell.pair}"
+            log.info("tuning run %s failed: %s", run, reason)
+    tuned.failed |= failed
+    tuned.trials += [(cell, costs.get(cell.kind)) for cell in cells]
 
 
 def announcement(plan: Plan, names: Sequence[str], seeds: int, seconds: float) -> str:

@@ -141,7 +141,8 @@ def metric_of(places: Sequence[PlaceSummary]) -> str:
 
 def score_of(places: Sequence[PlaceSummary]) -> str:
     """The primary metric in words, such as `test accuracy`; of a command as it is named there."""
-    return next((p.metric for p in places if p.metric), "test/score").replace("test/", "test ", 1)
+    metric = next((p.metric for p in places if p.metric), "test/score")
+    return measure_label(metric) if metric.startswith("test/") else metric
 
 
 def better_direction(places: Sequence[PlaceSummary]) -> str:

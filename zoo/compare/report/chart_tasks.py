@@ -99,7 +99,7 @@ def improvements(record: Record) -> Chart:
     return Chart(
         title="Probability of improvement",
         words=" ".join(["Probability that a run of an arm scores above its baseline's.", *words]),
-        head=("arm", "baseline", "probability (95 % by bootstrap)"),
+        head=("arm", "baseline", "probability (95 % interval)"),
         rows=rows,
         series=series,
         x=Axis("a run scores above one of the baseline", QUARTERS, [f"{q:g}" for q in QUARTERS],

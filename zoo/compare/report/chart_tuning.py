@@ -13,7 +13,7 @@ from zoo.compare.analysis.tuned import Search, Trial
 from zoo.compare.design.axes import short
 from zoo.compare.report.chart import Axis, Chart, Series, isolated
 from zoo.compare.report.chart_scores import dodge
-from zoo.compare.report.formats import number
+from zoo.compare.report.formats import measure_label, number
 
 
 def sensitivity_charts(record: Record) -> list[Chart]:
@@ -48,7 +48,7 @@ def sensitivity(searches: Sequence[Search], arms: Sequence[str]) -> Chart:
              "chosen" if trial["value"] == search.chosen else ""]
             for trial in search.trials
         ]  # fmt: skip
-    metric = first.metric.replace("val/", "validation ", 1)
+    metric = measure_label(first.metric)
     best = [f"{s.arm} has its best {metric} at {s.chosen:g}" for s in searches]
     return Chart(
         title=f"{first.place}: {short(first.option)}",

@@ -17,10 +17,11 @@ BETWEEN = 0.7  # tasks, in rows
 
 
 def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) -> Chart:
-    """Each gap with its interval, hollow at the shallowest place of a task, full at the deepest.
+    """Each gap with its interval, at the shallowest and the deepest place of a task.
 
-    Where every task has a chance and a reference, gaps are parts of the way between them. A grey
-    box reaches as far as the smallest effect. A blocked gap is not drawn.
+    The mark of what explores is hollow. Where every task has a chance and a reference, gaps are
+    parts of the way between them. A grey box reaches as far as the smallest effect. A blocked gap
+    is not drawn.
 
     Args:
         record: of the comparison.
@@ -35,8 +36,7 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
     ticks, rows, top = [], [], 0.0
     for entries, scale in zip(shown, scales, strict=True):
         for row, (place, c) in enumerate(entries):
-            hollow = c.exploratory
-            series += marks(top + row, place, c, scale, arms.index(c.arm), hollow)
+            series += marks(top + row, place, c, scale, arms.index(c.arm))
             rows.append([place.title, measure_label(place.metric), c.arm, c.baseline,
                          interval(c.gap), c.verdict])  # fmt: skip
         ticks.append(top + (len(entries) - 1) / 2)
@@ -78,9 +78,7 @@ def unit(members: Sequence[Sequence[PlaceSummary]], normalised: bool) -> str:
     return metrics.pop() if len(metrics) == 1 else "in the unit of each task"
 
 
-def marks(
-    y: float, place: PlaceSummary, c: Contrast, scale: float, arm: int, hollow: bool
-) -> list[Series]:
+def marks(y: float, place: PlaceSummary, c: Contrast, scale: float, arm: int) -> list[Series]:
     """The smallest effect as a box and the gap with its interval; nothing of a blocked gap.
 
     Args:
@@ -89,7 +87,6 @@ def marks(
         c: the contrast.
         scale: that gaps are divided by.
         arm: number of its arm.
-        hollow: whether the mark is.
     """
     if c.gap is None or c.verdict.startswith("blocked"):
         return []
@@ -103,4 +100,4 @@ def marks(
     gap, low, high = (
         None if v is None else v / scale for v in (c.gap.value, c.gap.low, c.gap.high)
     )
-    return [box, Series("gap", [gap], [y], [text], arm, c.arm, [hollow], low, high)]
+    return [box, Series("gap", [gap], [y], [text], arm, c.arm, [c.exploratory], low, high)]

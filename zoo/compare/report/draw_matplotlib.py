@@ -126,7 +126,7 @@ def legend(figure: Figure, arms: Sequence[str], charts: Sequence[Chart]) -> None
         names.append("published")
     if any(s.kind == "gap" and any(s.hollow) for s in series):
         looks.append({"color": "0.3", "marker": "o", "fillstyle": "none", "linestyle": "none"})
-        names.append("shallowest")
+        names.append("exploratory")
     if any(s.kind == "effect" for s in series):
         looks.append(EFFECT | {"linewidth": 8})
         names.append("smallest effect")

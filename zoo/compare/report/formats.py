@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from zoo.compare.analysis.over_tasks import Average
 from zoo.compare.analysis.runs import Event, Run
 from zoo.compare.analysis.statistics import Interval
-from zoo.compare.analysis.summaries import Average, Contrast
+from zoo.compare.analysis.summaries import Contrast
+from zoo.errors import listed
 
 PARTS = {"train": "training", "val": "validation"}  # of the data, as people say it
+MARK = " (exploratory)"  # of verdicts outside of the correction or of the plan
 ROUNDING = 5e-7  # a number nearer to zero is shown as 0
 
 
@@ -105,18 +108,17 @@ def directions(average: Average) -> str:
     if len(average.better) == count:
         return f"better in all {count} tasks"
     texts = [f"better in {len(average.better)} of {count} tasks"]
-    texts += [f"within the smallest effect in {some(average.alike)}"] if average.alike else []
-    return ", ".join([*texts, *([f"worse in {some(average.worse)}"] if average.worse else [])])
+    texts += [f"within the smallest effect in {listed(average.alike, 3)}"] if average.alike else []
+    return ", ".join([*texts, *([f"worse in {listed(average.worse, 3)}"] if average.worse else [])])
 
 
-def some(names: Sequence[str]) -> str:
-    """The first three of some names, and how many more there are.
+def marked(words: str) -> str:
+    """Words with the mark of what explores, once; nothing of nothing.
 
-    >>> some(["cnn", "gnn"]), some(["a", "b", "c", "d"])
-    ('cnn and gnn', 'a, b, c and 1 more')
+    >>> marked("a better"), marked("a better (exploratory)"), marked("")
+    ('a better (exploratory)', 'a better (exploratory)', '')
     """
-    shown = [*names[:3], *([f"{len(names) - 3} more"] if len(names) > 3 else [])]
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return words if not words or words.endswith(MARK) else f"{words}{MARK}"
 
 
 def why_no_score(run: Run) -> str:

@@ -27,6 +27,7 @@ def join_tuning(sources: Sequence[Source]) -> Tuning | None:
         seeds=list(dict.fromkeys(seed for _, tuning in tuned for seed in tuning.seeds)),
         searches=list(searches.values()),
         configured=join_runs(tuned_apart(tuned)),
+        runs=[*{run.id: run for _, tuning in tuned for run in tuning.runs}.values()],
     )
 
 

@@ -8,8 +8,14 @@ from typing import Any
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import plan_words, tables, tables_runs, tables_tuning
-from zoo.compare.report.formats import why_no_score
+from zoo.compare.report import (
+    plan_words,
+    tables,
+    tables_across,
+    tables_arms,
+    tables_runs,
+    tables_tuning,
+)
 from zoo.compare.report.methods import methods
 from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.sentences import caveats, headlines, warnings_first
@@ -57,10 +63,10 @@ def markdown(record: Record) -> str:
     lines += ["", *table_lines(tables.gaps(record))]
     if record.slopes:
         lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
-        lines += table_lines(tables.growth(record))
+        lines += table_lines(tables_across.growth(record))
     if record.overall:
-        lines += ["", f"{tables.averages(record).title}:", ""]
-        lines += table_lines(tables.averages(record))
+        lines += ["", f"{tables_across.averages(record).title}:", ""]
+        lines += table_lines(tables_across.averages(record))
     if (uncertainty := tables.uncertainty(record)).rows:
         lines += ["", f"{uncertainty.title}.", "", *table_lines(uncertainty)]
     if record.tuning:
@@ -70,11 +76,10 @@ def markdown(record: Record) -> str:
         floors = plan_words.noise(record)
         lines += ["", f"{floors.title}.", "", *table_lines(floors)]
     lines += ["", "Secondary: the same runs judged in another way.", ""]
-    lines += [*table_lines(tables.secondary(record)), "", *table_lines(tables.costs(record)), ""]
-    failed = [row for row in record.cells if row.status in ("failed", "diverged")]
-    for row in failed:
-        where = f"{row.place}, {row.arm}, pair {row.pair}"
-        lines.append(f"* {row.status}: {where}: {why_no_score(row)}")
+    for table in (tables.secondary(record), tables_arms.costs(record)):
+        lines += [*table_lines(table), ""]
+    for place, arm, run, what, why, _ in tables_runs.failures(record).rows:
+        lines.append(f"* {what}: {place}, {arm}, {run}: {why}")
     events = tables_runs.events(record)
     lines += ["", "Losses out of the usual.", "", *table_lines(events), ""] if events.rows else []
     lines += [f"* {caveat}" for caveat in caveats(record)]

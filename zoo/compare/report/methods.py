@@ -1,37 +1,37 @@
-"""The methods of a comparison as a paragraph for a paper, made from its record."""
+"""The methods of a comparison as paragraphs for a paper, made from its record."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
+from zoo.compare.analysis.aggregate import families, grouped
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import WAITING
-from zoo.compare.analysis.summaries import Contrast, PlaceSummary
-from zoo.compare.analysis.verdict import CLAIM
+from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.report.formats import keys_and_values, measure_label
+from zoo.compare.report.methods_statistics import PAPERS, tested
+from zoo.compare.report.methods_tuning import tuned
+from zoo.compare.report.sentences import kinds_of_data
 from zoo.compare.report.tables import examples_of
-from zoo.compare.report.title import arms, listed
-
-HOLM = "Holm 1979, Scandinavian Journal of Statistics 6:65-70"
-CLOPPER = "Clopper and Pearson 1934, Biometrika 26:404-413"
-MCNEMAR = "McNemar 1947, Psychometrika 12:153-157"
-VILLE = "Ville 1939, Étude critique de la notion de collectif, Gauthier-Villars"
-AGARWAL = "Agarwal et al. 2021, arXiv:2108.13264"
+from zoo.compare.report.title import arms
+from zoo.errors import listed
 
 
 def methods(record: Record) -> list[str]:
     """The paragraphs of the methods: what was compared, how it was tested, where it ran."""
-    contrasts = [c for _, c in contrasts_of(record.places)]
-    texts = [compared(record)]
-    if contrasts:
-        texts += [" ".join(tests(record, contrasts)), " ".join(failures(contrasts))]
-    texts += [over_tasks(record)] if record.overall else []
-    return [*texts, ran_on(record), f"References: {'. '.join(references(record, contrasts))}."]
+    texts = [
+        " ".join([compared(record), *data(record)]),
+        " ".join(planned(record)),
+        " ".join(tuned(record)),
+        *tested(record),
+        ran_on(record),
+    ]
+    cited = [paper for paper in PAPERS if any(paper in text for text in texts)]
+    return [*filter(None, texts), *([f"References: {'. '.join(cited)}."] if cited else [])]
 
 
 def compared(record: Record) -> str:
-    """What was compared, on which data, by which metric."""
+    """What was compared, by which metric."""
     declared, families_of = record.declared, families(record.places)
     options = ", ".join(f"{arm} ({keys_and_values(of)})" for arm, of in declared.arms.items())
     tasks = "; ".join(task_of(declared, name, places) for name, places in families_of)
@@ -68,68 +68,34 @@ def task_of(declared: Declared, family: str, places: Sequence[PlaceSummary]) -> 
     return f"{family} ({', '.join(parts)})"
 
 
-def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
-    """How gaps were estimated, tested and corrected."""
-    primary = sum(not c.exploratory for c in contrasts)
-    yield (
-        "A gap is the median over pairs of the score of an arm less that of its baseline, signed "
-        "so that positive is better. Its 95 % interval lies between two ordered differences, by "
-        "the binomial distribution, from five pairs on (of five pairs: 94 %)."
-    )
-    test = (
-        "a test that is valid whenever one stops: p is one over the largest wealth of bets on the "
-        f"signs ({VILLE})"
-        if any(c.anytime for c in contrasts)
-        else "the exact two-sided sign test"
-    )
-    yield (
-        "An arm is called better where it is better by more than the smallest effect in most "
-        f"pairs, by {test}. Two arms are called equivalent where two such tests show that most "
-        "pairs differ by less, to either side, and where as many failures to train as are not "
-        "excluded could not move a mean by that much."
-    )
-    yield (
-        f"Holm's correction ({HOLM}) holds the rate of errors at 5 % over the {primary} "
-        f"{'hypothesis' if primary == 1 else 'hypotheses'} at the deepest place of each task. The "
-        f"{len(contrasts) - primary} gaps at shallower places are exploratory."
-    )
+def data(record: Record) -> Iterator[str]:
+    """Which places had data of their own for each pair, and of which kind."""
+    kinds = kinds_of_data(record)
+    if "anew" in kinds:
+        yield f"Each pair had data of its own, made anew from its seed, of {listed(kinds['anew'])}."
+    if "split" in kinds:
+        yield (
+            f"Each pair had a split of its own, drawn by its seed from one set, of "
+            f"{listed(kinds['split'])}."
+        )
+    if "shared" in kinds:
+        yield f"All pairs shared one data set and its split of {listed(kinds['shared'])}."
+
+
+def planned(record: Record) -> Iterator[str]:
+    """When the plan was locked, when it ends, who looked, and what departs from it."""
+    if plan := record.plan:
+        yield (
+            f"The plan was locked before the first run, at {plan.begun} (UTC; digest "
+            f"{plan.digest}). It ends {plan.stopping} ({plan.pairs} pairs at most)."
+        )
+        looks = [f"{look.pairs}" for look in plan.looks]
+        times = "once" if len(looks) == 1 else f"{len(looks)} times"
+        seen = f", after {listed(looks)} pairs" if looks else ""
+        yield f"Results were looked at {times}{seen}."
     if record.exploratory:
         departures = "; ".join(words.split(": ", 1)[1].rstrip(".") for words in record.exploratory)
         yield f"All of this explores, since it departs from the plan: {departures}."
-    yield (
-        f"Fewer than {max((c.needed for c in contrasts), default=CLAIM)} pairs give a direction or "
-        "an interval, and no verdict."
-    )
-    if record.slopes:
-        yield (
-            "The growth of a gap is the median over pairs of its least-squares slope over log2 of "
-            f"depth, tested likewise ({len(record.slopes)} hypotheses, a family of their own)."
-        )
-
-
-def failures(contrasts: Sequence[Contrast]) -> Iterator[str]:
-    """How runs that failed to train were counted."""
-    ours, theirs = (sum(c.untrained[i] for c in contrasts) for i in (0, 1))
-    yield (
-        f"A run failed to train where it diverged or ended no better than chance ({ours} runs of "
-        f"the arms, {theirs} of the baselines over all gaps). Rates have exact upper bounds of "
-        f"95 % ({CLOPPER}). Arms were compared by the exact test of discordant pairs ({MCNEMAR})."
-    )
-
-
-def over_tasks(record: Record) -> str:
-    """How averages over tasks were made."""
-    bootstrap = (
-        "Intervals are percentiles of a bootstrap over the pairs inside each task"
-        if record.overall[0].gap.low is not None
-        else f"With fewer than {CLAIM} pairs they have no interval"
-    )
-    return (
-        "Over tasks, at the deepest place of each, we report the mean and the interquartile mean "
-        "of the gaps of pairs, scores being scaled to 0 at chance and 1 at the reference "
-        f"({keys_and_values(record.declared.references)}), and the probability of improvement, "
-        f"which is over all runs of both arms ({AGARWAL}). {bootstrap}."
-    )
 
 
 def ran_on(record: Record) -> str:
@@ -140,13 +106,3 @@ def ran_on(record: Record) -> str:
         f"Hardware: {' and '.join(machines) or 'not recorded'}. Software: "
         f"{' and '.join(versions) or 'not recorded'}. Command: {' '.join(record.command.split())}"
     )
-
-
-def references(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
-    """The papers that the paragraphs cite."""
-    if contrasts:
-        yield from (HOLM, CLOPPER, MCNEMAR)
-    if any(c.anytime for c in contrasts):
-        yield VILLE
-    if record.overall:
-        yield AGARWAL

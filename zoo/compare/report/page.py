@@ -20,7 +20,15 @@ from zoo.compare.analysis.curves import Curves
 from zoo.compare.analysis.mixing_matrices import LENGTH
 from zoo.compare.analysis.record import Record
 from zoo.compare.execution.progress import duration
-from zoo.compare.report import plan_words, sentences, tables, tables_runs, tables_tuning
+from zoo.compare.report import (
+    plan_words,
+    sentences,
+    tables,
+    tables_across,
+    tables_arms,
+    tables_runs,
+    tables_tuning,
+)
 from zoo.compare.report.formats import keys_and_values
 from zoo.compare.report.methods import methods
 from zoo.compare.report.panels import Panels
@@ -79,6 +87,8 @@ def environment() -> Environment:
     templates.filters |= {"bdi": bdi}
     templates.globals |= {
         "tables": tables,
+        "arms": tables_arms,
+        "across": tables_across,
         "runs": tables_runs,
         "tuning": tables_tuning,
         "plans": plan_words,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from zoo.compare.analysis.aggregate import contrasts_of
+from zoo.compare.analysis.aggregate import contrasts_of, families
 from zoo.compare.analysis.analyse import undecided
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.analysis.verdict import CLAIM, DIRECTION
 from zoo.compare.report.formats import directions, interval, range_without_a_task
+from zoo.errors import listed
 
 ONE_RECIPE = "One set of hyperparameters for all arms; none was tuned for this comparison."
 SEVERAL_RECIPES = "Arms set options beside the connection; they stand under the arms of the report."
@@ -16,6 +17,7 @@ TUNED = (
     "same grid, budget and seeds for all arms ({seeds}, which are no pair's); no test number was "
     "read by it. Nothing else was tuned."
 )
+IF_NO_MORE_FAIL = "These intervals hold if no more runs fail than were seen."
 AT_CHANCE = "A run that diverged or ended below chance is at chance."
 CAVEATS = (
     f"Every run is judged at its last step. {AT_CHANCE}",
@@ -37,6 +39,7 @@ def headlines(record: Record) -> list[str]:
         f"{directions(a)}. The mean gap is {interval(a.gap)}, the interquartile mean "
         f"{interval(a.iqm)}, where 1 is the way from chance to the reference. A run of {a.arm} "
         f"scores above one of {a.baseline} with probability {interval(a.improvement)}."
+        + (f" {IF_NO_MORE_FAIL}" if a.failures_matter and a.gap.low is not None else "")
         + (f" Without one task, the mean gap is {range_without_a_task(a)}." if a.without else "")
         for a in record.overall
     ]
@@ -71,29 +74,33 @@ def tuned(record: Record) -> list[str]:
 
 
 def data_caveats(record: Record) -> list[str]:
-    """Sentences on whether the pairs of each place have data of their own."""
-    scripts = record.declared.scripts
-    varied = record.declared.varied
-    every = [place.title for place in record.places if place.task not in scripts]
-    fixed = [place for place in every if place not in varied]
-    sentences = []
-    if varied:
-        places = "" if not fixed else f" at {', '.join(varied)}"
-        sentences.append(
-            f"Each pair has data of its own{places}: intervals hold for other data too, but not "
-            "where these are splits of one finite set (digits), which share examples."
-        )
-    if fixed:
-        places = "" if not varied else f" at {', '.join(fixed)}"
-        sentences.append(
-            f"All pairs share one data set{places}: intervals hold for that one alone."
-        )
-    return sentences
+    """Sentences on whether pairs have data of their own, and what intervals then hold for."""
+    kinds = kinds_of_data(record)
+    said = {
+        "anew": "each pair has data of its own, made anew: intervals hold for other data too",
+        "split": "each pair has its own split of one set: intervals hold for other splits of it",
+        "shared": "all pairs share one data set: intervals hold for that one alone",
+    }
+    return [f"{listed(kinds[kind])}: {words}." for kind, words in said.items() if kind in kinds]
+
+
+def kinds_of_data(record: Record) -> dict[str, list[str]]:
+    """The families of places by their data: made `anew` for each pair, a `split` of one set for
+    each pair, or `shared`; commands are left out.
+    """
+    declared = record.declared
+    kinds: dict[str, list[str]] = {}
+    for family, places in families(record.places):
+        title = places[-1].title
+        if places[-1].task not in declared.scripts:
+            kind = "split" if title in declared.resplit else "anew"
+            kinds.setdefault(kind if title in declared.varied else "shared", []).append(family)
+    return kinds
 
 
 def news(record: Record) -> str:
     """What the deepest places show so far, in one line."""
-    primary = [(p, c) for p, c in contrasts_of(record.places) if not c.exploratory]
+    primary = contrasts_of(places[-1] for _, places in families(record.places))
     pairs = max((c.pairs for _, c in primary), default=0)
     parts = [f"{p.title}, {c.arm}: {c.verdict}" for p, c in primary]
     return f"after {pairs} {'pair' if pairs == 1 else 'pairs'}: {' | '.join(parts)}"
@@ -121,7 +128,8 @@ def warnings_first(record: Record) -> list[str]:
 
 def warnings_of_pairs(record: Record) -> list[str]:
     """Sentences on a comparison with too few pairs for verdicts, or of an arm with itself."""
-    contrasts = [c for _, c in contrasts_of(record.places)]
+    every = [c for _, c in contrasts_of(record.places)]
+    contrasts = [c for c in every if not c.exploratory]
     counts = [c.pairs for c in contrasts]
     fewest, most = min(counts, default=0), max(counts, default=0)
     enough = max((c.needed for c in contrasts), default=CLAIM)
@@ -135,7 +143,11 @@ def warnings_of_pairs(record: Record) -> list[str]:
                         f"{enough}.")  # fmt: skip
     elif fewest < enough:
         short = sum(c.pairs < c.needed for c in contrasts)
-        warnings.append(f"{short} of {len(counts)} gaps have fewer pairs than a verdict needs.")
+        warnings.append(f"{short} of {len(counts)} gaps at the deepest places have fewer pairs "
+                        "than a verdict needs.")  # fmt: skip
+    elif any(c.pairs < c.needed for c in every):
+        warnings.append(f"A verdict at a shallower place, which explores, needs "
+                        f"{max(c.needed for c in every)} pairs.")  # fmt: skip
     if record.declared.null:
         warnings.append("A null comparison: both arms are the same rule under other seeds, so "
                         "every verdict of a difference would be false.")  # fmt: skip

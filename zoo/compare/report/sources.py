@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypeVar
 
 from typing_extensions import TypedDict
 
@@ -31,6 +31,7 @@ class TuningRows(TypedDict):
     seeds: list[int]
     searches: list[Any]
     configured: list[Any]
+    runs: NotRequired[list[Any]]
     gaps: list[Any]
 
 
@@ -104,8 +105,10 @@ def read_source(path: Path) -> Source:
 def tuning_of(rows: TuningRows, file: Path) -> Tuning:
     """What tuning did, from its part of a record."""
     searches = [part(Search, row, "a search", file) for row in rows["searches"]]
-    configured = [run_of(row, file) for row in rows["configured"]]
-    return Tuning(seeds=rows["seeds"], searches=searches, configured=configured)
+    configured, runs = (
+        [run_of(row, file) for row in some] for some in (rows["configured"], rows.get("runs", []))
+    )
+    return Tuning(seeds=rows["seeds"], searches=searches, configured=configured, runs=runs)
 
 
 def run_of(row: Any, file: Path) -> Run:
@@ -158,7 +161,9 @@ def join_declared(sources: Sequence[Source]) -> Declared:
     """What all folders declare, as one; ConfigError where two disagree."""
     first = sources[0].record.declared
     tuned = dict.fromkeys(key for source in sources for key in source.record.declared.tuned)
-    joint = Declared(null=first.null, test=first.test, tuned=list(tuned))
+    every = [source.record.declared.fixed for source in sources]
+    fixed = {k: v for k, v in first.fixed.items() if all(k in f and f[k] == v for f in every)}
+    joint = Declared(null=first.null, test=first.test, tuned=list(tuned), fixed=fixed)
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published", "scripts"):
@@ -175,6 +180,7 @@ def join_declared(sources: Sequence[Source]) -> Declared:
             raise ConfigError(what, str(source.path), ALONE)
         joint.places += [place for place in declared.places if place not in joint.places]
         joint.varied += [place for place in declared.varied if place not in joint.varied]
+        joint.resplit += [place for place in declared.resplit if place not in joint.resplit]
         joint.pairs += [pair for pair in declared.pairs if pair not in joint.pairs]
     both = sorted(set(joint.baselines.values()) & joint.baselines.keys())
     if both:

@@ -1,4 +1,4 @@
-"""The tables of a record, for the page, Markdown and the terminal."""
+"""The tables of the gaps of a record, for the page, Markdown and the terminal."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ from typing import Any
 
 from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.signs import TESTS, anytime_p, fixed_p, least_p
-from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary, Slope
-from zoo.compare.analysis.verdict import DIRECTION, needed
-from zoo.compare.report.formats import (
-    directions,
-    interval,
-    measure_label,
-    number,
-    probability,
-    range_without_a_task,
-    scaled,
-    secondary_gap,
-)
-
-NOT_DONE = ("diverged", "failed", "waiting")
+from zoo.compare.analysis.signs import anytime_p, fixed_p, least_p
+from zoo.compare.analysis.slopes import Slope
+from zoo.compare.analysis.summaries import ArmSummary, Contrast, PlaceSummary
+from zoo.compare.analysis.verdict import DIRECTION
+from zoo.compare.report.formats import interval, measure_label, number, probability, secondary_gap
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ def gaps(record: Record) -> Table:
     ]  # fmt: skip
     head = (
         "place|metric|arm|baseline|gap|verdict|pairs|smallest effect|test examples|p|p (Holm)|"
-        "least p|training gap|at the best step|not matched"
+        "least p|training gap|at the best step|warnings"
     )
     return Table("Every arm against its baseline at every place", head, rows)
 
@@ -109,8 +99,12 @@ def p_numbers(c: Contrast) -> tuple[float | None, float | None, float]:
 def p_values(c: Contrast) -> list[str]:
     """The numbers of `p_numbers` as text."""
     p, holm_p, least = p_numbers(c)
-    return [probability(p), "exploratory" if c.exploratory else probability(holm_p),
-            probability(least)]  # fmt: skip
+    return [probability(p), corrected_p(c, holm_p), probability(least)]
+
+
+def corrected_p(claim: Contrast | Slope, p: float | None) -> str:
+    """A corrected p as text; of what explores it is none."""
+    return "exploratory" if claim.exploratory else probability(p)
 
 
 def least_p_of(c: Contrast) -> float:
@@ -128,29 +122,6 @@ def examples_of(place: PlaceSummary) -> int | None:
     return next((arm.examples for arm in place.arms if arm.examples), None)
 
 
-def scores(record: Record) -> Table:
-    """How many runs of every arm ended in which way, and their scores."""
-    rows = [
-        [p.title, a.arm, a.launched, a.done, a.diverged, a.failed,
-         a.waiting, number(a.mean, 4), number(a.sd), number(a.train, 4),
-         number(p.chance), examples(p, a)]
-        for p, a in arms_at_places(record)
-    ]  # fmt: skip
-    head = (
-        "place|arm|launched|done|diverged|failed|waiting|test mean|sd|training mean|chance|"
-        "test examples (sd by their choice)"
-    )
-    return Table("Scores of every arm at every place", head, rows)
-
-
-def examples(place: PlaceSummary, arm: ArmSummary) -> str:
-    """The number of test examples and, for an accuracy, the deviation that their choice makes."""
-    count, mean = arm.examples, arm.mean
-    if not count or mean is None or place.metric != "test/accuracy":
-        return f"{count:,}" if count else ""
-    return f"{count:,} ({number((mean * (1 - mean) / count) ** 0.5)})"
-
-
 def further(record: Record) -> Table:
     """Further statistics of every contrast."""
     head = (
@@ -164,7 +135,8 @@ def further(record: Record) -> Table:
         lambda c: [
             number(c.mean),
             interval(c.better),
-            *(probability(known_p(c, p)) for p in (c.p, c.equivalence_p, c.equivalence_holm_p)),
+            *(probability(known_p(c, p)) for p in (c.p, c.equivalence_p)),
+            corrected_p(c, known_p(c, c.equivalence_holm_p)),
             c.failures,
             ", ".join(map(str, c.seeds)),
         ],
@@ -197,61 +169,3 @@ def secondary(record: Record) -> Table:
         "gap (primary)|at the best step on validation|without pairs that diverged",
         lambda c: [interval(c.gap), *(secondary_gap(c, name) for name in names)],
     )
-
-
-def growth(record: Record) -> Table:
-    """How the gap of every arm grows with depth, the primary hypothesis."""
-    rows = [
-        [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
-         probability(s.p if len(s.each) > DIRECTION else None),
-         probability(s.holm_p if enough(s, record) else None),
-         probability(least_p(len(s.each), TESTS[record.declared.test])), s.verdict,
-         ", ".join(map(number, s.each))]
-        for s in record.slopes
-    ]  # fmt: skip
-    head = (
-        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|least p|"
-        "verdict|every pair"
-    )
-    return Table("How gaps grow with depth: the primary hypothesis", head, rows)
-
-
-def enough(slope: Slope, record: Record) -> bool:
-    """Whether a slope has as many pairs as its verdict needs."""
-    return len(slope.each) >= needed(len(record.slopes))
-
-
-def averages(record: Record) -> Table:
-    """The averages over tasks of the gaps of every arm and its baseline."""
-    rows = [
-        [a.arm, a.baseline, ", ".join(a.tasks), interval(a.gap), interval(a.iqm),
-         interval(a.improvement), directions(a), range_without_a_task(a)]
-        for a in record.overall
-    ]  # fmt: skip
-    title = "Gaps over tasks at their deepest (chance is 0, the reference is 1)"
-    head = (
-        "arm|baseline|tasks|mean gap (95 % by bootstrap)|interquartile mean of gaps|"
-        "probability of improvement|directions|mean gap with one task left out"
-    )
-    return Table(title, head, rows)
-
-
-def costs(record: Record) -> Table:
-    """Size, time and memory of every arm at every place."""
-    rows = [
-        [
-            place.title,
-            arm.arm,
-            f"{arm.done} of {arm.launched}",
-            ", ".join(f"{n} {status}" for status in NOT_DONE if (n := getattr(arm, status)))
-            or "none",
-            f"{arm.parameters:,.0f}" if arm.parameters else "",
-            number(scaled(arm.flops, 1e-6)),
-            number(scaled(arm.seconds_per_step, 1e3)),
-            number(arm.seconds),
-            number(scaled(arm.peak_memory_bytes, 2**-20)),
-        ]
-        for place, arm in arms_at_places(record)
-    ]
-    head = "place|arm|done|not done|parameters|MFLOPs a step|ms a step|s a run|MiB of the process"
-    return Table("What every arm costs at every place", head, rows)

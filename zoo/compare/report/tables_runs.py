@@ -20,6 +20,11 @@ DIGESTS = {
     "start_digest": "branches at the start",
     "order_digest": "batches",
 }
+LOST = {
+    "comparison": "pair {pair}",
+    "configured values": "pair {pair} at the configured values",
+    "tuning": "tuning, seed {pair}",
+}  # names of runs, by phase
 SHOWN_EVENTS = 3  # of each run
 
 
@@ -32,13 +37,14 @@ class Code:
 
 
 def failures(record: Record) -> Table:
-    """Every run that failed or diverged, and why."""
+    """Every run that failed or diverged, and why; of those of tuning only the failed ones."""
     rows = [
-        [c.place, c.arm, c.pair, c.status, why_no_score(c), c.id]
-        for c in record.cells
-        if c.status in ("failed", "diverged")
+        [run.place, run.arm, words.format(pair=run.pair), run.status, why_no_score(run), run.id]
+        for phase, words in LOST.items()
+        for run in record.phases.get(phase, [])
+        if run.status == "failed" or (run.status == "diverged" and phase != "tuning")
     ]
-    return Table("Runs without a score of their own", "place|arm|pair|what|why|address", rows)
+    return Table("Runs without a score of their own", "place|arm|run|what|why|address", rows)
 
 
 def failure_rates(record: Record) -> Table:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.compare.analysis.aggregate import grouped
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.design.axes import short
-from zoo.errors import cut
+from zoo.errors import cut, listed
 
 NAMED, LONGEST = 3, 24  # names in a row, letters of a name
 
 
 def title(record: Record) -> str:
-    """The arms, the tasks and the other axes of a comparison in few words."""
+    """The arms, the tasks, the other axes, and what all runs share that is not declared."""
     tasks = list(dict.fromkeys(run.task for run in record.cells))
     parts = [arms(record.declared), *([counted(tasks, "tasks")] if tasks else [])]
     settings: dict[str, list[Any]] = {}
@@ -23,6 +23,8 @@ def title(record: Record) -> str:
             known = settings.setdefault(key, [])
             known += [value] if value not in known else []
     parts += [f"{short(key)} {values_of(values)}" for key, values in settings.items()]
+    parts += [f"{short(key)} {cut(value, LONGEST)}" for key, value in record.declared.fixed.items()]
+    parts += [f"{short(key)} tuned" for key in record.declared.tuned]
     return ", ".join(parts)
 
 
@@ -50,16 +52,6 @@ def counted(names: Sequence[str], kind: str, most: int = NAMED) -> str:
     if len(names) > most:
         return f"{len(names)} {kind}"
     return listed(cut(name, LONGEST) if most == NAMED else name for name in names)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names in a row.
-
-    >>> listed("abc"), listed("a")
-    ('a, b and c', 'a')
-    """
-    *first, last = [*names] or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def values_of(values: Sequence[Any]) -> str:

@@ -11,12 +11,13 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.statistics import rate_bound
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.report.chart import label
-from zoo.compare.report.formats import measure_label, rounded
-from zoo.compare.report.tables import Table, enough
+from zoo.compare.report.formats import MARK, measure_label, rounded
+from zoo.compare.report.tables import Table
+from zoo.compare.report.tables_across import enough
 
 Entry = tuple[PlaceSummary, Contrast]
 HEAD = ("task", "arm", "baseline", "shallow (exploratory)", "deep", "with depth",
-        "failed to train", "at the best step", "not matched")  # fmt: skip
+        "failed to train", "at the best step", "warnings")  # fmt: skip
 ALWAYS = ("task", "deep")
 TITLE = "Gap and verdict of every task, bold where it is corrected for all others"
 
@@ -64,15 +65,15 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
     entries = [entry for entry in contrasts_of(places) if entry[1].arm == arm]
     deep, shallow = entries[-1], entries[0] if len(entries) > 1 else None
     ends = [entry for entry in (shallow, deep) if entry]
-    family, relied = deep[0].family, not record.exploratory
+    family = deep[0].family
     slopes = [s for s in record.slopes if (s.family, s.arm) == (family, arm)]
     return [
         Lines([family, *filter(None, [measure_label(deep[0].metric)])]),
         arm,
         baseline,
-        gap(*shallow, relied) if shallow else "",
-        gap(*deep, relied),
-        Lines([s.verdict for s in slopes], claim=relied and all(enough(s, record) for s in slopes)),
+        gap(*shallow, explores=True) if shallow else "",
+        gap(*deep),
+        Lines([s.verdict for s in slopes], all(enough(s) and not s.exploratory for s in slopes)),
         Lines(
             [
                 *(failures(*shallow) if shallow and any(shallow[1].untrained) else ()),
@@ -84,11 +85,17 @@ def row_of(record: Record, places: list[PlaceSummary], arm: str, baseline: str) 
     ]
 
 
-def gap(place: PlaceSummary, contrast: Contrast, relied: bool) -> Lines:
-    """The gap and the verdict at a place; in a comparison that explores no verdict is a claim."""
-    words = [at(place, rounded(contrast.gap, contrast.delta) or "unknown"),
-             contrast.verdict.removesuffix(" (exploratory)")]  # fmt: skip
-    claim = relied and not contrast.exploratory and contrast.pairs >= contrast.needed
+def gap(place: PlaceSummary, contrast: Contrast, explores: bool = False) -> Lines:
+    """The gap and the verdict at a place.
+
+    Args:
+        place: where the arms meet.
+        contrast: of the arms.
+        explores: whether the column says so, and the verdict need not.
+    """
+    verdict = contrast.verdict.removesuffix(MARK) if explores else contrast.verdict
+    words = [at(place, rounded(contrast.gap, contrast.delta) or "unknown"), verdict]
+    claim = not contrast.exploratory and contrast.pairs >= contrast.needed
     return Lines(words, claim=claim)
 
 

@@ -37,21 +37,26 @@ def sync(record: Record, path: Path) -> None:
     key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     group = f"compare-{record.name}-{key}"
     offline = False
-    for run in record.cells:
+    every = [(phase, run) for phase, runs in record.phases.items() for run in runs]
+    for phase, run in every:
         if run.status == "failed" or run.id in sent:
             continue
         axes = {axis: getattr(run, axis) for axis in AXES}
-        logger = open_run(path, group, f"{run.place}, {run.arm}, {run.pair}", run.id, axes)
+        name = f"{run.place}, {run.arm}, {run.pair}"
+        logger = open_run(path, group, phase, name, run.id, axes)
         if logger.run is None:
             return
         offline = offline or logger.run.settings._offline
         folder = RunFolder(path / "cells" / run.id)
         for line in folder.rows():
             logger.row(line)
-        finish(logger, folder.result())
+        result = folder.result()
+        if phase == "tuning":  # which is about validation alone
+            result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
+        finish(logger, result)
         sent.add(run.id)
         atomic_write(sent_file, json.dumps(sorted(sent)))
-    logger = open_run(path, group, "comparison", "comparison", asdict(record.declared))
+    logger = open_run(path, group, "report", "comparison", "comparison", asdict(record.declared))
     if logger.run is None:
         return
     logger.guarded(lambda: log_comparison(logger.run, record, path))
@@ -61,12 +66,15 @@ def sync(record: Record, path: Path) -> None:
         say(f"W&B was offline; upload all by: wandb sync {folder_word}")
 
 
-def open_run(path: Path, group: str, name: str, key: str, about: Mapping[str, Any]) -> Any:
+def open_run(
+    path: Path, group: str, phase: str, name: str, key: str, about: Mapping[str, Any]
+) -> Any:
     """A logger with a run of the group, or without one where W&B is off.
 
     Args:
         path: of the folder of the comparison.
         group: name of the group.
+        phase: what the run is for, by which W&B groups as well.
         name: of the run.
         key: of the run, its address.
         about: further entries of its configuration.
@@ -75,6 +83,7 @@ def open_run(path: Path, group: str, name: str, key: str, about: Mapping[str, An
     file = path / "cells" / key / "config.yaml"
     config = read_yaml(file) if file.is_file() else {}
     defaults = {"id": f"{group[-8:]}-{key}", "group": group, "tags": ["compare"]}
+    defaults["job_type"] = phase
     logger.start(path, {**config, **about}, defaults)
     return logger
 

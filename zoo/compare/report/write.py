@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,8 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
         for folder in folders
         if folder.resolve() != path.resolve() and (folder / "cells").is_dir()
     ]
-    plain = write_record(replace(record, homes=homes), path)
-    flat = [{key: row[key] for key in row if key != "events"} for row in plain["cells"]]
-    atomic_write(path / "cells.csv", spreadsheet(flat))
+    write_record(replace(record, homes=homes), path)
+    atomic_write(path / "cells.csv", spreadsheet([*rows_of(record)]))
     atomic_write(path / "report.md", markdown(record))
     atomic_write(path / "report.html", page(record, curves))
     (path / "tables").mkdir(exist_ok=True)
@@ -46,8 +45,13 @@ def write_all(record: Record, path: Path, folders: Sequence[Path] = ()) -> str:
     return terminal(record, path)
 
 
-def write_record(record: Record, path: Path) -> dict[str, Any]:
-    """Writes a record alone into a folder and returns it as JSON."""
-    plain = record.plain()
-    atomic_write(path / "compare.json", json.dumps(plain, indent=1, allow_nan=False))
-    return plain
+def write_record(record: Record, path: Path) -> None:
+    """Writes a record alone into a folder."""
+    atomic_write(path / "compare.json", json.dumps(record.plain(), indent=1, allow_nan=False))
+
+
+def rows_of(record: Record) -> Iterator[dict[str, Any]]:
+    """Every run as a row of a spreadsheet, after what it is for."""
+    for phase, runs in record.phases.items():
+        for run in runs:
+            yield {"phase": phase, **{k: v for k, v in run.plain().items() if k != "events"}}

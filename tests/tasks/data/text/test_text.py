@@ -14,7 +14,7 @@ from tasks.data.text.presets import Shakespeare
 from tasks.data.text.pydoc import PyDoc
 from tasks.data.text.sources import TextFile
 from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
-from tasks.training.optim import AdamW
+from tasks.training.optimizers import AdamW
 from tasks.transformer.task import SequentialWindows
 from zoo.config.registry import build
 from zoo.errors import ConfigError, DataError
