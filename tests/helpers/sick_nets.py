@@ -163,7 +163,7 @@ def deep_and_plain(name):
     if name == "gcn":
         from torch_geometric.nn import GCNConv, Sequential
 
-        layers = [part for i in range(60) for part in ((GCNConv(8, 8), "x, e -> x"), nn.Tanh())]
+        layers = [part for i in range(24) for part in ((GCNConv(8, 8), "x, e -> x"), nn.Sigmoid())]
         return Sequential("x, e", layers), (0.5 * torch.randn(16, 8), RING), mean_size, None, None
     words = ("connection=plain", "norm=none", "model.depth=40", "init=gpt2")
     return *ours("transformer", *words), None, None

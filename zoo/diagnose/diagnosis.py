@@ -11,17 +11,16 @@ import torch
 from torch import nn
 
 from zoo.diagnose.causes import gradients, norms, numbers, skips, steps, units
-from zoo.diagnose.examine import Examination, examine
+from zoo.diagnose.examination import Examination
+from zoo.diagnose.examine import examine
 from zoo.diagnose.finding import CAUSES, Finding
 from zoo.probes.stream import StreamProfile
-from zoo.probes.writes import Loss
+from zoo.probes.untouched import Loss
 
 Cause = Callable[[Examination], Iterator[Finding]]
+HOMES = (numbers, gradients, skips, units, norms, steps)
 CHECKS: dict[str, Cause] = {
-    name: getattr(home, name)
-    for home in (numbers, gradients, skips, units, norms, steps)
-    for name in CAUSES
-    if hasattr(home, name)
+    name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }
 
 

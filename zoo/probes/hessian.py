@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.moved import Loss, differentiable, value
+from zoo.probes.moved import differentiable, value
 from zoo.probes.plots import new_figure, plain
-from zoo.probes.untouched import untouched
+from zoo.probes.untouched import Loss, untouched
 from zoo.seeding import generator
 
 if TYPE_CHECKING:

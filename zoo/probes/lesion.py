@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.connection import State
-from zoo.probes.untouched import untouched
-from zoo.probes.writes import Loss, Watch, Write, watched
+from zoo.probes.untouched import Loss, untouched
+from zoo.probes.watched import watched
+from zoo.probes.writes import Watch, Write
 from zoo.stack import Stack
 
 Removal = Literal["skip", "zero"]

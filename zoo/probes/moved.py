@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.untouched import untouched
+from zoo.probes.untouched import Loss, untouched
 from zoo.seeding import keyed_seed
 
-Loss = Callable[[nn.Module, Any], Tensor]
 Move = Callable[[Mapping[str, Tensor]], None]
 
 

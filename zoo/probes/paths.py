@@ -15,7 +15,9 @@ from zoo.connection import State
 from zoo.probes.calls import tensors_in
 from zoo.probes.lesion import random_sets, writes_of
 from zoo.probes.stream import norm, with_gradients
-from zoo.probes.writes import Loss, Watch, Write, watched
+from zoo.probes.untouched import Loss
+from zoo.probes.watched import watched
+from zoo.probes.writes import Watch, Write
 
 
 @dataclass(frozen=True)

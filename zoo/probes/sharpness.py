@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from zoo.probes.moved import Loss, differentiable, moving, value
+from zoo.probes.moved import differentiable, moving, value
 from zoo.probes.plots import new_figure, plain
+from zoo.probes.untouched import Loss
 from zoo.seeding import generator
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
 from zoo.errors import ConfigError
-from zoo.probes.moved import Loss, value
+from zoo.probes.moved import value
 from zoo.probes.plots import new_figure, plain
-from zoo.probes.untouched import untouched
+from zoo.probes.untouched import Loss, untouched
 from zoo.seeding import generator
 from zoo.stack import Stack
 

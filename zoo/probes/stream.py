@@ -14,7 +14,9 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
 from zoo.probes.calls import tensors_in
-from zoo.probes.writes import Loss, Watch, Write, watched
+from zoo.probes.untouched import Loss
+from zoo.probes.watched import watched
+from zoo.probes.writes import Watch, Write
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.moved import Loss, moving, value
+from zoo.probes.moved import moving, value
 from zoo.probes.plots import new_figure, plain
+from zoo.probes.untouched import Loss
 from zoo.seeding import generator
 
 if TYPE_CHECKING:

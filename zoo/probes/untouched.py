@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+Loss = Callable[[nn.Module, Any], Tensor]  # what probes take: a scalar, of a net and a batch
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from zoo.connection import Connection, Site
 from zoo.connections.additive import Residual
 from zoo.probes.lesion import writes_of
 from zoo.probes.stream import stream_profile
-from zoo.probes.writes import Watch, watched
+from zoo.probes.watched import watched
+from zoo.probes.writes import Watch
 from zoo.stack import Stack
 
 

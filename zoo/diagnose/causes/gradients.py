@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.diagnose.examine import Examination
+from zoo.diagnose.examination import Examination
 from zoo.diagnose.finding import Finding
 
 FEWEST = 4  # writes, or layers, of a depth

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from zoo.diagnose.examine import Examination
+from zoo.diagnose.examination import Examination
 from zoo.diagnose.finding import Finding
 
 SHIFT, STRETCH = 1.0, 4.0  # of a batch, in running deviations, and in running variances

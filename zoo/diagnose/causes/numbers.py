@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from zoo.diagnose.examine import Examination, Output
+from zoo.diagnose.examination import Examination, Output
 from zoo.diagnose.finding import Finding
 
 LARGE = 1e5  # root mean square of an activation

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from zoo.diagnose.examine import Examination
+from zoo.diagnose.examination import Examination
 from zoo.diagnose.finding import Finding
 from zoo.probes.writes import Write
 
@@ -50,7 +50,9 @@ def branch_gradient(seen: Examination, write: Write) -> float | None:
     for name in names:
         for key, p in seen.module.get_submodule(name).named_parameters(name, recurse=False):
             gradient = seen.gradients.get(key)
-            sizes.append(0.0 if gradient is None else float(gradient.norm() / p.norm().clamp(1e-9)))
+            sizes.append(
+                0.0 if gradient is None else float(gradient.norm() / p.detach().norm().clamp(1e-9))
+            )
     return max(sizes) if sizes else None
 
 

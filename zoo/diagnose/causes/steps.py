@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from zoo.diagnose.examine import Examination
+from zoo.diagnose.examination import Examination
 from zoo.diagnose.finding import Finding
 
 LARGE, SMALL = 0.1, 1e-7  # median over matrices of the update's size over the weights'

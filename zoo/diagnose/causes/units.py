@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.diagnose.examine import Examination
+from zoo.diagnose.examination import Examination
 from zoo.diagnose.finding import Finding
 
 FLAT = 0.5  # share of a layer's units
