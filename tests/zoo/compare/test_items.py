@@ -1,5 +1,7 @@
 """Uncertainty over pairs and over test examples: against scipy, by hand, and in files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -98,6 +100,21 @@ def test_arms_that_were_tested_on_different_examples_have_no_shares(tmp_path):
     path = tmp_path / "cells" / "plain3" / "outcomes.npz"
     np.savez(path, test=np.zeros(50, np.float32), items=np.arange(50))
     assert sources_of(pairing, [tmp_path]) is None
+
+
+def test_a_run_that_failed_to_train_adds_chance_with_every_example(tmp_path):
+    """Its own outcomes may lie far beyond chance, or be missing; scores, and the gap, do not."""
+    d = np.random.default_rng(0).normal(1, 0.1, (8, 50))
+    pairing = pairing_of(tmp_path, d)
+    for pair in (1, 4):
+        run = pairing.theirs[pair]
+        pairing.theirs[pair] = replace(run, chance=-2.0, value=-2.0)
+        np.savez(tmp_path / "cells" / run.id / "outcomes.npz", test=np.full(50, -70.0))
+    diverged = pairing.theirs[6]
+    pairing.theirs[6] = replace(diverged, status="diverged", chance=-2.0, value=-2.0)
+    (tmp_path / "cells" / diverged.id / "outcomes.npz").unlink()
+    expected = d.mean() + 3 / 8 * 2
+    assert sources_of(pairing, [tmp_path]).gap.value == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -75,17 +75,29 @@ def sources_of(pairing: Pairing, folders: Sequence[Path]) -> Sources | None:
         folders: of comparisons, which hold the runs.
     """
     differences, names = [], []
-    for ours, theirs in pairing.ended():
-        a, b = (outcomes_of(run.id, folders) for run in (ours, theirs))
-        tested = [names_of(run, folders, len(a)) if a is not None else [] for run in (ours, theirs)]
-        if a is None or b is None or len(a) != len(b) or tested[0] != tested[1]:
+    for both in pairing.ended():
+        outcomes = [outcomes_of(run.id, folders) for run in both]
+        kept = [(run, x) for run, x in zip(both, outcomes, strict=True) if x is not None]
+        tested = [names_of(run, folders, len(x)) for run, x in kept]
+        if not tested or any(other != tested[0] for other in tested):
             return None
-        differences.append((a - b) * (1 if ours.higher_is_better else -1))
+        a, b = (added(run, x, len(tested[0])) for run, x in zip(both, outcomes, strict=True))
+        if a is None or b is None:
+            return None
+        differences.append((a - b) * (1 if both[0].higher_is_better else -1))
         names.append(tested[0])
     if len(differences) < FEWEST or min(map(len, differences)) < FEWEST:
         return None
     numbers = {name: i for i, name in enumerate(dict.fromkeys(n for of in names for n in of))}
     return clustered(differences, [np.asarray([numbers[name] for name in of]) for of in names])
+
+
+def added(run: Run, outcomes: Array | None, examples: int) -> Array | None:
+    """What each test example of a run adds to its score, `[examples]`; None where it is unknown.
+
+    A run that failed to train scores chance, whatever its examples.
+    """
+    return np.full(examples, run.value, float) if run.untrained else outcomes
 
 
 def names_of(run: Run, folders: Sequence[Path], examples: int) -> list[tuple[str | None, int]]:
