@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.config.registry import build, names, register
     from zoo.connection import Connection, Pointwise, Site
+    from zoo.diagnosis.diagnose import diagnose
     from zoo.loading import load
     from zoo.probes.mixing import mixing
     from zoo.probes.profiles import (
@@ -30,6 +31,7 @@ __all__ = [
     "branch_digest",
     "build",
     "class_separation",
+    "diagnose",
     "dirichlet_energy",
     "effective_rank",
     "generator",
@@ -42,6 +44,7 @@ __all__ = [
     "token_similarity",
 ]
 HOMES = {
+    "zoo.diagnosis.diagnose": ("diagnose",),
     "zoo.connection": ("Connection", "Pointwise", "Site"),
     "zoo.seeding": ("branch_digest", "generator", "redraw"),
     "zoo.probes.mixing": ("mixing",),

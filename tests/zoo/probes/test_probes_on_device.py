@@ -10,10 +10,10 @@ from echo_nets import flow_net, two_spirals
 from second_device import second_device
 from torch import nn
 
-from zoo.probes.boosting import boosting
-from zoo.probes.collapse import collapse
-from zoo.probes.euler import euler
-from zoo.probes.multigrid import multigrid, v_cycle
+from zoo.probes.echoes.boosting import boosting
+from zoo.probes.echoes.euler import euler
+from zoo.probes.echoes.multigrid import multigrid, v_cycle
+from zoo.probes.stream.collapse import collapse
 
 
 def drawn(*shape):

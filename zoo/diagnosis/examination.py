@@ -1,0 +1,99 @@
+"""What was seen of a net in one forward and backward pass, as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.probes.stream.profile import StreamProfile
+from zoo.probes.watch.calls import Call
+from zoo.probes.watch.writes import Write
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a function gave, as numbers on the device of the net.
+
+    Args:
+        call: of the function.
+        dtype: of the tensor.
+        shape: of the tensor.
+        finite: whether all of it is, and whether all that it was computed of is.
+        largest: absolute value.
+        size: root mean square.
+        flat: share of its units that stand at a flat end for every example; None of other
+            functions.
+    """
+
+    call: Call
+    dtype: torch.dtype
+    shape: torch.Size
+    finite: tuple[Tensor, Tensor]
+    largest: Tensor
+    size: Tensor
+    flat: Tensor | None
+
+
+@dataclass
+class Norm:
+    """What a batch norm was given.
+
+    Args:
+        module: its path.
+        values: of each channel that it saw.
+        examples: of the batch.
+        shift: `[C]`, how far the mean of the batch lies from the running one, in running
+            deviations; None without running statistics.
+        stretch: `[C]`, variance of the batch over the running one.
+        seen: number of batches in the running statistics.
+        training: whether it takes the statistics of the batch.
+        bias: path of the layer before, if that has a bias.
+    """
+
+    module: str
+    values: int
+    examples: int
+    shift: Tensor | None
+    stretch: Tensor | None
+    seen: int
+    training: bool
+    bias: str
+
+
+@dataclass
+class Examination:
+    """What was seen of a net.
+
+    Args:
+        module: the net.
+        loss: `[]`.
+        outputs: of all functions, in order.
+        calls: the same, with those that made no floating-point numbers.
+        writes: in order.
+        profile: of the stream; None without a write.
+        spreads: for each write the share of the stream's energy outside of its first direction,
+            which is 0 where all rows are one.
+        norms: what every batch norm was given.
+        gradients: of the parameters, by name, where there is one.
+        shapes: of the first input and of the first output of every module that ran, by path.
+        final: number of the call that made the loss.
+        optimizer: of the net, if one is given.
+        flows: size of the gradient at what each call with weights made, by its number.
+    """
+
+    module: nn.Module
+    loss: Tensor
+    outputs: list[Output]
+    calls: list[Call]
+    writes: list[Write]
+    profile: StreamProfile | None
+    spreads: list[Tensor]
+    norms: list[Norm]
+    gradients: dict[str, Tensor]
+    shapes: dict[str, tuple[Any, Any]]
+    final: int
+    optimizer: torch.optim.Optimizer | None = None
+    flows: dict[int, Tensor] = field(default_factory=dict)

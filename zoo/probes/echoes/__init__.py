@@ -1,0 +1,1 @@
+"""A residual net seen as something else: boosting, an ODE, multigrid."""

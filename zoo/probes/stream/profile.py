@@ -1,0 +1,178 @@
+"""The size of a stream and of what branches write to it, and the gradient of both, by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import register_multi_grad_hook
+from torch.nn.functional import cosine_similarity
+from torch.utils._pytree import tree_map_only
+
+from zoo.connection import State
+from zoo.probes.watch.calls import tensors_in
+from zoo.probes.watch.untouched import Loss
+from zoo.probes.watch.watched import watched
+from zoo.probes.watch.writes import Watch, Write
+
+
+@dataclass(frozen=True)
+class StreamProfile:
+    r"""What happens at each of the L writes of a net; x_l is the stream before write l, y_l what
+    its branch adds.
+
+    Args:
+        modules: paths of what writes, L of them.
+        stream: `[L + 1]`, root mean square of x_0 ... x_L; x_L is what the last write leaves.
+        branch: `[L]`, root mean square of y_l.
+        cosine: `[L]`, mean cosine of x_l and y_l over examples; NaN where their shapes differ.
+        gradient: `[L + 1]`, norm of the gradient of the loss at x_0 ... x_L.
+        branch_gradient: `[L]`, norm of the part of it that comes to x_l through the branch.
+    """
+
+    modules: list[str]
+    stream: Tensor
+    branch: Tensor
+    cosine: Tensor
+    gradient: Tensor
+    branch_gradient: Tensor
+
+    @property
+    def ratio(self) -> Tensor:
+        """`[L]`, the size of what is written over that of the stream."""
+        return self.branch / self.stream[:-1]
+
+
+def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
+    r"""The sizes and gradients of a net's stream and branches by depth, of one pass.
+
+    Equation: |x_l|, |y_l|, cos(x_l, y_l); |dL/dx_l| = |(I + dy_l/dx_l)^T dL/dx_{l+1}| of a residual
+        write, whose second term is the branch's part
+    Source: He et al. 2016, arXiv:1603.05027, equation 5; sizes by De and Smith 2020,
+        arXiv:2002.10444, section 2
+
+    Of a stage whose writes change the shape, x_l is taken as the skip brings it; of a rule with
+    several streams it is the closed value, and the gradient is that of the whole state.
+
+    Args:
+        module: the net, in the mode in which it is to be judged.
+        batch: what `loss` takes.
+        loss: gives a scalar, of the net and the batch.
+
+    Errors:
+        ValueError: the net has no write.
+
+    >>> from zoo.connection import Site
+    >>> from zoo.connections.additive import Residual
+    >>> from zoo.stack import Stack
+    >>> net = Stack([nn.Identity()] * 3, [Residual(site) for site in Site.line(2, 3)])
+    >>> profile = stream_profile(net, torch.ones(1, 2), lambda net, x: net(x).sum())
+    >>> profile.stream.tolist(), profile.ratio.tolist()
+    ([1.0, 2.0, 4.0, 8.0], [1.0, 1.0, 1.0])
+    """
+    watch = Sizes()
+    with watched(module, watch), torch.enable_grad():
+        loss(module, with_gradients(batch)).backward()
+    if not watch.modules:
+        raise ValueError("the net has no skip: no connection, and no sum of a value and its branch")
+    return watch.profile()
+
+
+def with_gradients(batch: Any) -> Any:
+    """A batch whose dense floating-point tensors need a gradient."""
+    return tree_map_only(
+        Tensor,
+        lambda x: x.detach().requires_grad_() if x.is_floating_point() and dense(x) else x,
+        batch,
+    )
+
+
+def dense(x: Tensor) -> bool:
+    """Whether a tensor is dense."""
+    return x.layout == torch.strided
+
+
+def size(x: Tensor) -> Tensor:
+    """The root mean square of a tensor."""
+    return x.detach().double().square().mean().sqrt()
+
+
+def norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The norm of some tensors together."""
+    return torch.stack([x.detach().double().square().sum() for x in tensors]).sum().sqrt()
+
+
+class Sizes(Watch):
+    """Collects what a `StreamProfile` holds, as numbers on the device of the net."""
+
+    def __init__(self) -> None:
+        self.modules: list[str] = []
+        self.numbers: dict[tuple[str, int], Tensor] = {}
+        self.flowing: dict[int, list[Tensor]] = {}  # gradients after a sum, until its stream's come
+
+    def reads(self, write: Write, x: Tensor) -> Tensor:
+        alias = x.view_as(x)  # has the gradient of the branch alone
+        self.on_gradient([alias], lambda g: self.keep("branch_gradient", write, norm(g)))
+        return alias
+
+    def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
+        value = write.value(state).detach()
+        self.modules.append(write.module)
+        self.keep("stream", write, size(value))
+        self.keep("branch", write, size(branch))
+        if value.shape == branch.shape:
+            x, y = value.double().flatten(1), branch.detach().double().flatten(1)
+            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
+        self.on_gradient(tensors_in(state), lambda g: self.reached(write, g))
+        return state, branch
+
+    def after(self, write: Write, state: State) -> State:
+        self.keep("stream", write, size(write.value(state)), 1)
+        self.on_gradient(tensors_in(state), lambda g: self.left(write, g))
+        return state
+
+    def left(self, write: Write, gradients: list[Tensor]) -> None:
+        """Notes the gradient at a stream after a write."""
+        self.keep("gradient", write, norm(gradients), 1)
+        if write.identity:
+            self.flowing[write.index] = gradients
+
+    def reached(self, write: Write, gradients: list[Tensor]) -> None:
+        """Notes the gradient at a stream before a write."""
+        self.keep("gradient", write, norm(gradients))
+        if write.index in self.flowing:
+            (past,), (whole,) = self.flowing.pop(write.index), gradients
+            self.keep("branch_gradient", write, norm([whole - past]))
+
+    def on_gradient(self, tensors: list[Tensor], use: Callable[[list[Tensor]], None]) -> None:
+        """Calls a function with the gradients of some tensors, once all have come."""
+        tensors = [x for x in tensors if x.requires_grad]
+        if len(tensors) == 1:
+            tensors[0].register_hook(lambda g: use([g]))
+        elif tensors:
+            register_multi_grad_hook(tensors, lambda g: use([x for x in g if x is not None]))
+
+    def keep(self, name: str, write: Write, value: Tensor, later: int = 0) -> None:
+        """Keeps a number of a write; one of the stream after it by the next index."""
+        self.numbers[name, write.index + later] = value
+
+    def profile(self) -> StreamProfile:
+        """The profile of the pass."""
+        count = len(self.modules)
+        first = next(iter(self.numbers.values()))
+
+        def row(name: str, length: int) -> Tensor:
+            unknown = first.new_tensor(torch.nan)
+            return torch.stack([self.numbers.get((name, i), unknown) for i in range(length)]).cpu()
+
+        return StreamProfile(
+            self.modules,
+            stream=row("stream", count + 1),
+            branch=row("branch", count),
+            cosine=row("cosine", count),
+            gradient=row("gradient", count + 1),
+            branch_gradient=row("branch_gradient", count),
+        )
