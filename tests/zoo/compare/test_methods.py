@@ -46,7 +46,7 @@ def test_tuning_is_told_with_its_grid_seeds_budget_and_choice(run):
     assert f"with seeds 2000000 and 2000001, which no pair has: {runs} runs in all, 0 with" in text
     assert f"and {duration(sum(s['seconds'] for s in searches))} of training" in text
     assert "of validation accuracy at the last step" in text
-    assert "data of its own, made anew from its seed, of gnn." in text
+    assert "data of its own, made anew from its seed, in gnn." in text
     assert "The search read validation parts alone" in text
     for search in searches:
         said = f"{search['arm']} {search['chosen']:g} (configured {search['configured']:g})"
@@ -64,7 +64,9 @@ def test_the_plan_is_told_with_its_digest_date_end_and_looks(run):
     *first, last = map(str, counts)
     said = f"{len(counts)} times, after {', '.join(first)} and {last} pairs"
     assert said in text
-    assert "a test that is valid whenever one stops" in text
+    assert "The test is valid whenever one stops" in text
+    assert "binomial" not in text
+    assert "McNemar" not in text
     assert "explores" not in text
 
 
@@ -90,15 +92,32 @@ def test_which_places_have_data_of_their_own_and_of_which_kind(tmp_path):
     declared = record.declared
     declared.varied, declared.resplit = ["cnn, depth 2", "gnn, depth 2"], ["cnn, depth 2"]
     text = methods(record)[0]
-    assert "data of its own, made anew from its seed, of gnn." in text
-    assert "a split of its own, drawn by its seed from one set, of cnn." in text
-    assert "All pairs shared one data set and its split of unet." in text
+    assert "data of its own, made anew from its seed, in gnn." in text
+    assert "a split of its own, drawn by its seed from one set, in cnn." in text
+    assert "All pairs shared one data set and its split in unet." in text
+
+
+def test_what_blocked_gaps_lack_is_not_claimed(tmp_path):
+    record = record_of(made(tmp_path / "here", ["plain", "x"], [("cnn", 2)], 3))
+    assert "the order of their batches, by their digests." in methods(record)[0]
+    for run in record.cells:
+        run.order_digest = run.arm
+    blocked = analysed(record, [tmp_path / "here"])
+    assert "but for gaps that are blocked" in methods(blocked)[0]
+
+
+def test_without_chance_no_run_counts_as_chance(tmp_path):
+    record = record_of(made(tmp_path / "here", ["plain", "x"], [("cnn", 2)], 3))
+    assert "counts as chance" in methods(record)[0]
+    for place in record.places:
+        place.chance = None
+    assert "counts as chance" not in methods(record)[0]
 
 
 def test_a_finite_set_is_shared_where_something_is_tuned(run):
     record, text = run("task=cnn", "pairs=3", "tune=lr", "tune_seeds=1")
     assert record["declared"]["varied"] == []
-    assert "All pairs shared one data set and its split of cnn." in text
+    assert "All pairs shared one data set and its split in cnn." in text
     assert "Each value was trained once, with seed 2000000, which no pair has" in text
 
 
@@ -135,5 +154,4 @@ def test_every_paper_that_is_cited_is_a_reference_and_no_other(run):
              if name in cited]  # fmt: skip
     assert named == ["Holm", "Clopper", "McNemar"]
     assert all((name in references) == (name in named) for name in ("Ville", "Agarwal", *named))
-    said = "The gap at a shallower place is exploratory; it is corrected likewise among"
-    assert said in text
+    assert "1 gap at shallower places is exploratory: claims of them have another 1 %." in text

@@ -257,7 +257,9 @@ def test_methods_say_what_the_record_has(usual):
     assert "cnn (depth 2 and 56, test accuracy, 400 test examples, smallest effect that" in text
     assert f"Each arm was trained once for each of {pairs} pairs" in text
     assert f"Of {20 * pairs} runs {20 * pairs} ended" in text
-    assert "over the 5 hypotheses at the deepest place of each task. The 5 gaps at" in text
+    assert "at 5 % over 5 hypotheses at the deepest place of each task; equivalence, and" in text
+    assert "5 gaps at shallower places are exploratory: claims of them have another 1 %." in text
+    assert "Fewer than 8 pairs, at shallower places fewer than 10, give a direction" in text
     assert "torch 2" in text
     assert "<b>a CPU</b>" in text
     for name in ("Holm 1979", "Clopper and Pearson 1934", "McNemar 1947", "Agarwal et al. 2021"):

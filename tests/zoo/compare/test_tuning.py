@@ -291,6 +291,7 @@ def test_arms_of_other_sizes_need_not_start_alike():
         (["tune=model.depth"], "model.depth makes places"),
         (["tune=data.nodes"], "data.nodes makes places"),
         (["tune=seed"], "seed makes pairs"),
+        (["tune=trainer.max_steps"], "trainer.max_steps is the budget"),
         (["tune=3"], "tune=[3] is refused"),
         (["tune=lr", "tune_seeds=0"], "tune_seeds=0 is refused"),
         (["tune=lr", "max_cells=43"], "44 runs are more than 43"),

@@ -340,12 +340,15 @@ def test_a_pair_whose_run_failed_is_left_out_as_a_pair():
         ("parameters", 103, ["1.03 times the parameters"]),
         ("parameters", 102, []),
         ("flops", 9, ["0.90 times the FLOPs"]),
+        ("steps", 50, ["0.50 times the steps"]),
         ("seconds_per_step", 0.12, ["1.20 times the time a step"]),
         ("seconds_per_step", 0.109, []),
     ],
 )
-def test_arms_that_differ_in_size_or_in_time_are_a_warning(field, other, said):
+def test_arms_that_differ_in_budget_size_or_time_are_a_warning(field, other, said):
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
+    for row in found:
+        row.steps = 100
     for row in found[3:]:
         setattr(row, field, other)
     assert contrast_of(found).warnings == said

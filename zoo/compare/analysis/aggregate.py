@@ -35,3 +35,8 @@ def families(places: Iterable[PlaceSummary]) -> list[tuple[str, list[PlaceSummar
 def contrasts_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Contrast]]:
     """Every place with each of its contrasts."""
     return [(place, contrast) for place in places for contrast in place.contrasts]
+
+
+def primary_of(places: Iterable[PlaceSummary]) -> list[tuple[PlaceSummary, Contrast]]:
+    """The deepest place of every family with each of its contrasts: the primary hypotheses."""
+    return contrasts_of(members[-1] for _, members in families(places))

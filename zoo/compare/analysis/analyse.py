@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
+from zoo.compare.analysis.aggregate import contrasts_of, grouped, primary_of
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.items import sources_of, warnings_of
 from zoo.compare.analysis.mixing_matrices import mixing_of_arms
@@ -46,7 +46,7 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
             scores[place.title] = shares_of(pairing, folders)
         contrast.warnings += warnings_of(contrast)
     test = TESTS[declared.test]
-    primary = sum(not contrast.exploratory for _, contrast in contrasts_of(places))
+    primary = len(primary_of(places))
     return replace(
         record,
         tuning=tuning and replace(tuning, gaps=gaps_beside(tuning, runs, declared.baselines, test)),
@@ -77,7 +77,7 @@ def place_summaries(runs: Sequence[Run], declared: Declared) -> list[PlaceSummar
     every = [
         pair for place, evidence in judged for pair in zip(place.contrasts, evidence, strict=True)
     ]
-    chosen = {id(c) for _, members in families(places) for c in members[-1].contrasts}
+    chosen = {id(contrast) for _, contrast in primary_of(places)}
     for contrast, _ in every:
         contrast.exploratory = id(contrast) not in chosen
     decide([pair for pair in every if not pair[0].exploratory])
@@ -112,8 +112,4 @@ def explore(contrast: Contrast) -> None:
 
 def undecided(record: Record) -> list[Contrast]:
     """The primary contrasts that further pairs may still show to be different, or alike."""
-    return [
-        contrast
-        for _, contrast in contrasts_of(record.places)
-        if not contrast.exploratory and not contrast.decided
-    ]
+    return [contrast for _, contrast in primary_of(record.places) if not contrast.decided]

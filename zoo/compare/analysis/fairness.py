@@ -12,14 +12,16 @@ COUNTED, MEASURED = 0.02, 0.1  # relative differences that are worth a warning
 
 
 def fairness_warnings(runs: Sequence[Run], first: ArmSummary, second: ArmSummary) -> list[str]:
-    """Words where two arms differ in size by more than 2 %, in time by 10 %, or in their start.
+    """Words where two arms differ in budget or size by 2 %, in time by 10 %, or in their start.
 
     Args:
         runs: of all arms at a place.
         first: summary of one arm there.
         second: summary of the arm that it is compared with.
     """
+    first_steps, second_steps = (steps_of(runs, arm.arm) for arm in (first, second))
     sizes = {
+        "steps": (first_steps, second_steps, COUNTED),
         "parameters": (first.parameters, second.parameters, COUNTED),
         "FLOPs": (first.flops, second.flops, COUNTED),
         "time a step": (first.seconds_per_step, second.seconds_per_step, MEASURED),
@@ -36,3 +38,9 @@ def fairness_warnings(runs: Sequence[Run], first: ArmSummary, second: ArmSummary
     if pairing.differ("branch_digest") or pairing.differ("start_digest"):
         warnings.append("different branches at the start")
     return warnings
+
+
+def steps_of(runs: Sequence[Run], arm: str) -> float | None:
+    """The mean number of steps of the runs of an arm that trained to their end."""
+    steps = [run.steps for run in runs if run.arm == arm and run.status == "done" and run.steps]
+    return sum(steps) / len(steps) if steps else None

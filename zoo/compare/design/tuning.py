@@ -30,6 +30,7 @@ FACTORS = (1 / 4, 1 / 2, 1.0, 2.0, 4.0)  # of the configured value
 FURTHER = 2  # steps beyond an end
 MOST = len(FACTORS) + 2 * FURTHER  # values of one option
 SHIFT = 2_000_000  # the first seed of tuning
+BUDGET = ("trainer.max_steps", "trainer.max_epochs")
 SHORT = {"lr": "optimizer.lr"}
 Scores = Sequence[Number | None]  # on validation, one for each seed; None: it did not end
 
@@ -53,6 +54,9 @@ def tuned_options(options: Comparison, plan: Plan, axes: Axes) -> list[str]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{name} is tuned twice", "tune", "name it once")
+        if name in BUDGET:
+            what = f"{name} is the budget, which is the same for all arms"
+            raise ConfigError(what, "tune", "name another option")
         if is_setting(name) or name == "seed":
             what = f"{name} makes {'pairs' if name == 'seed' else 'places'}"
             raise ConfigError(f"{what} and cannot be tuned", "tune", "name another option")

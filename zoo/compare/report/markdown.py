@@ -25,10 +25,10 @@ from zoo.compare.report.verdict_table import verdict_table
 from zoo.errors import shown
 
 GAPS = """\
-A gap is the median over pairs of the arm less its baseline, positive where the arm is better, from
-five pairs on with its exact interval of 95 % (of five pairs: 94 %). p is of the sign test that the
-arms differ by more than the smallest effect in most pairs. Holm's correction is over the deepest
-place of each family; other places explore. The least p is what so few pairs can reach."""
+A gap is the median over pairs of the arm less its baseline, positive where the arm is better, with
+its interval of 95 % where there are pairs enough. p is that the arms do not differ by more than the
+smallest effect in most pairs. Holm's correction is over the deepest place of each family; other
+places explore. The least p is what so few pairs can reach."""
 
 
 def harmless(line: str) -> str:
@@ -62,7 +62,11 @@ def markdown(record: Record) -> str:
     lines += GAPS.splitlines()
     lines += ["", *table_lines(tables.gaps(record))]
     if record.slopes:
-        lines += ["", "The gap by depth (the primary hypothesis), a doubling of depth adds:", ""]
+        lines += [
+            "",
+            "The gap by depth, a family of hypotheses of its own; a doubling of depth adds:",
+            "",
+        ]
         lines += table_lines(tables_across.growth(record))
     if record.overall:
         lines += ["", f"{tables_across.averages(record).title}:", ""]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from zoo.compare.analysis.aggregate import families, grouped
+from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
 from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import WAITING
 from zoo.compare.analysis.summaries import PlaceSummary
@@ -41,17 +41,21 @@ def compared(record: Record) -> str:
     seeds = grouped([str(pair) for pair in declared.pairs], len)
     numbers = ", ".join(text for _, texts in seeds for text in texts)
     foreign = all(place.task in declared.scripts for place in record.places)
-    same = "Both runs of a pair share their seed, data and order of batches, by their digests."
+    blocked = any(c.verdict.startswith("blocked") for _, c in contrasts_of(record.places))
+    same = "Both runs of a pair share their seed, their data and the order of their batches"
+    same += ", but for gaps that are blocked." if blocked else ", by their digests."
     if declared.scripts:
         same = "Both runs of a pair share their seed. What else runs of a command share is unknown."
     if declared.null:
         same = "Both runs of a pair are the same rule under different seeds."
-    judged = "" if foreign else "Every run was judged at its last step. "
+    judged = "" if foreign else " Every run was judged at its last step."
+    known = any(place.chance is not None for place in record.places)
+    at_chance = " A run that diverged or ended below chance counts as chance." if known else ""
     return (
         f"We compared {arms(declared)}. Arms: {options}. Each arm was trained once for each of "
         f"{len(declared.pairs)} pairs (seeds {numbers}) at each place: {tasks}. {same} Of "
-        f"{len(record.cells)} runs {ended} ended, {lost} were lost and {waiting} have not run. "
-        f"{judged}A run that diverged or ended below chance counts as chance."
+        f"{len(record.cells)} runs {ended} ended, {lost} were lost and {waiting} have not run."
+        f"{judged}{at_chance}"
     )
 
 
@@ -72,22 +76,22 @@ def data(record: Record) -> Iterator[str]:
     """Which places had data of their own for each pair, and of which kind."""
     kinds = kinds_of_data(record)
     if "anew" in kinds:
-        yield f"Each pair had data of its own, made anew from its seed, of {listed(kinds['anew'])}."
+        yield f"Each pair had data of its own, made anew from its seed, in {listed(kinds['anew'])}."
     if "split" in kinds:
         yield (
-            f"Each pair had a split of its own, drawn by its seed from one set, of "
+            f"Each pair had a split of its own, drawn by its seed from one set, in "
             f"{listed(kinds['split'])}."
         )
     if "shared" in kinds:
-        yield f"All pairs shared one data set and its split of {listed(kinds['shared'])}."
+        yield f"All pairs shared one data set and its split in {listed(kinds['shared'])}."
 
 
 def planned(record: Record) -> Iterator[str]:
     """When the plan was locked, when it ends, who looked, and what departs from it."""
     if plan := record.plan:
         yield (
-            f"The plan was locked before the first run, at {plan.begun} (UTC; digest "
-            f"{plan.digest}). It ends {plan.stopping} ({plan.pairs} pairs at most)."
+            f"The plan was locked at {plan.begun} (UTC; digest {plan.digest}). It ends "
+            f"{plan.stopping} ({plan.pairs} pairs at most)."
         )
         looks = [f"{look.pairs}" for look in plan.looks]
         times = "once" if len(looks) == 1 else f"{len(looks)} times"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from zoo.compare.analysis.aggregate import contrasts_of, families
+from zoo.compare.analysis.aggregate import contrasts_of, primary_of
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.signs import ALPHA
 from zoo.compare.analysis.summaries import Contrast
@@ -20,6 +20,15 @@ CAMERON = "Cameron et al. 2011, Journal of Business and Economic Statistics 29:2
 SATTERTHWAITE = "Satterthwaite 1946, Biometrics Bulletin 2:110-114"
 EFRON = "Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6"
 MICKEY = "Mickey and Brown 1966, Annals of Mathematical Statistics 37:639-642"
+FIXED = (
+    "Its 95 % interval lies between two ordered differences, by the binomial distribution, from "
+    "five pairs on (of five pairs: 94 %). The test is the exact two-sided sign test."
+)
+ANYTIME = (
+    "The test is valid whenever one stops: p is one over the largest wealth of bets on the signs "
+    f"({VILLE}). The 95 % interval, from seven pairs on, has the medians that this test does not "
+    "reject at any look."
+)
 PAPERS = (HOLM, VILLE, EFRON, CAMERON, SATTERTHWAITE, CLOPPER, MCNEMAR, AGARWAL, MICKEY)
 
 
@@ -35,47 +44,57 @@ def tested(record: Record) -> Iterator[str]:
 
 def tests(record: Record, contrasts: Sequence[Contrast]) -> Iterator[str]:
     """How gaps were estimated, tested and corrected."""
-    deepest = [c for _, places in families(record.places) for c in places[-1].contrasts]
-    primary = len(deepest)
-    shallower = len(contrasts) - primary
+    deepest = [c for _, c in primary_of(record.places)]
+    shallower = len(contrasts) - len(deepest)
+    anytime = any(c.anytime for c in contrasts)
     yield (
         "A gap is the median over pairs of the score of an arm less that of its baseline, signed "
-        "so that positive is better. Its 95 % interval lies between two ordered differences, by "
-        "the binomial distribution, from five pairs on (of five pairs: 94 %)."
+        "so that positive is better."
     )
-    test = (
-        "a test that is valid whenever one stops: p is one over the largest wealth of bets on the "
-        f"signs ({VILLE})"
-        if any(c.anytime for c in contrasts)
-        else "the exact two-sided sign test"
-    )
+    yield ANYTIME if anytime else FIXED
     yield (
         "An arm is called better where it is better by more than the smallest effect in most "
-        f"pairs, by {test}. Two arms are called equivalent where two such tests show that most "
-        "pairs differ by less, to either side, and where as many failures to train as are not "
-        "excluded could not move a mean by that much."
+        "pairs, and ahead where that is shown of any difference, both at once by one correction. "
+        "Two arms are called equivalent where two such tests show that most pairs differ by less, "
+        "to either side, and where as many failures to train as are not excluded could not move a "
+        "mean by that much; alike in most pairs where they could."
     )
     yield (
-        f"Holm's correction ({HOLM}) holds the rate of errors at 5 % over the {primary} "
-        f"{'hypothesis' if primary == 1 else 'hypotheses'} at the deepest place of each task."
+        f"Holm's correction ({HOLM}) holds the rate of false claims of a difference at 5 % over "
+        f"{counted(len(deepest), 'hypothesis', 'hypotheses')} at the deepest place of each task; "
+        "equivalence, and failures to train, are families of their own with 5 % each."
     )
     if shallower:
-        gaps = f"The {shallower} gaps at shallower places are exploratory; they are"
-        one = "The gap at a shallower place is exploratory; it is"
+        are = "is" if shallower == 1 else "are"
         yield (
-            f"{one if shallower == 1 else gaps} corrected likewise among themselves, so that a "
-            f"claim of them errs in {100 * EXPLORING * ALPHA:.0f} % beside the 5 %."
+            f"{counted(shallower, 'gap', 'gaps')} at shallower places {are} exploratory: claims "
+            f"of them have another {100 * EXPLORING * ALPHA:.0f} %."
         )
-    yield (
-        f"Fewer than {max(c.needed for c in deepest)} pairs give a direction or an interval, and "
-        "no verdict."
-    )
+    yield needed_words(deepest, [c for c in contrasts if not any(c is d for d in deepest)])
+    yield "A verdict at the best step on validation is a second view, which nothing corrects."
     if record.slopes:
         yield (
             "The growth of a gap is the median over pairs of its least-squares slope over log2 of "
-            f"depth, tested likewise ({len(record.slopes)} hypotheses, a family of their own), and "
-            "only said where a gap is shown at the shallowest or at the deepest place."
+            f"depth, tested likewise ({counted(len(record.slopes), 'hypothesis', 'hypotheses')}, a "
+            "family of their own), and only said where a gap is shown at the shallowest or at the "
+            "deepest place."
         )
+
+
+def counted(count: int, one: str, more: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "gap", "gaps"), counted(2, "gap", "gaps")
+    ('1 gap', '2 gaps')
+    """
+    return f"{count} {one if count == 1 else more}"
+
+
+def needed_words(deepest: Sequence[Contrast], shallower: Sequence[Contrast]) -> str:
+    """How many pairs a verdict needs at the deepest places, and at the others where it is more."""
+    most, other = (max((c.needed for c in group), default=0) for group in (deepest, shallower))
+    more = f", at shallower places fewer than {other}" if other > most else ""
+    return f"Fewer than {most} pairs{more}, give a direction or an interval, and no verdict."
 
 
 def of_examples(contrasts: Sequence[Contrast]) -> Iterator[str]:
@@ -104,10 +123,15 @@ def of_noise(record: Record) -> Iterator[str]:
 def failures(contrasts: Sequence[Contrast]) -> Iterator[str]:
     """How runs that failed to train were counted."""
     ours, theirs = (sum(c.untrained[i] for c in contrasts) for i in (0, 1))
+    test = (
+        "by the same bets on the pairs in which one failed"
+        if any(c.anytime for c in contrasts)
+        else f"by the exact test of discordant pairs ({MCNEMAR})"
+    )
     yield (
         f"A run failed to train where it diverged or ended no better than chance ({ours} runs of "
         f"the arms, {theirs} of the baselines over all gaps). Rates have exact upper bounds of "
-        f"95 % ({CLOPPER}). Arms were compared by the exact test of discordant pairs ({MCNEMAR})."
+        f"95 % ({CLOPPER}). Arms were compared {test}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.compare.analysis.aggregate import contrasts_of, families
+from zoo.compare.analysis.aggregate import contrasts_of, families, primary_of
 from zoo.compare.analysis.analyse import undecided
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import WAITING
@@ -100,7 +100,7 @@ def kinds_of_data(record: Record) -> dict[str, list[str]]:
 
 def news(record: Record) -> str:
     """What the deepest places show so far, in one line."""
-    primary = contrasts_of(places[-1] for _, places in families(record.places))
+    primary = primary_of(record.places)
     pairs = max((c.pairs for _, c in primary), default=0)
     parts = [f"{p.title}, {c.arm}: {c.verdict}" for p, c in primary]
     return f"after {pairs} {'pair' if pairs == 1 else 'pairs'}: {' | '.join(parts)}"
@@ -108,10 +108,7 @@ def news(record: Record) -> str:
 
 def on_the_plan(record: Record) -> list[str]:
     """Sentences on what no plan foresaw, and on hypotheses that `pairs=auto` has not decided."""
-    left, primary = (
-        undecided(record),
-        sum(not c.exploratory for _, c in contrasts_of(record.places)),
-    )
+    left, primary = undecided(record), len(primary_of(record.places))
     pairs, sentences = len(record.declared.pairs), list(record.exploratory)
     if record.declared.test == "auto" and left:
         limit = ", the limit of the plan" if record.plan and pairs >= record.plan.pairs else ""
@@ -129,7 +126,7 @@ def warnings_first(record: Record) -> list[str]:
 def warnings_of_pairs(record: Record) -> list[str]:
     """Sentences on a comparison with too few pairs for verdicts, or of an arm with itself."""
     every = [c for _, c in contrasts_of(record.places)]
-    contrasts = [c for c in every if not c.exploratory]
+    contrasts = [c for _, c in primary_of(record.places)]
     counts = [c.pairs for c in contrasts]
     fewest, most = min(counts, default=0), max(counts, default=0)
     enough = max((c.needed for c in contrasts), default=CLAIM)

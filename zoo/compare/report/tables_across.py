@@ -17,7 +17,7 @@ from zoo.compare.report.tables import Table, corrected_p
 
 
 def growth(record: Record) -> Table:
-    """How the gap of every arm grows with depth, the primary hypothesis."""
+    """How the gap of every arm grows with depth, a family of hypotheses of its own."""
     rows = [
         [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
          probability(s.p if len(s.each) > DIRECTION else None),
@@ -30,7 +30,7 @@ def growth(record: Record) -> Table:
         "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|least p|"
         "verdict|every pair"
     )
-    return Table("How gaps grow with depth: the primary hypothesis", head, rows)
+    return Table("How gaps grow with depth: a family of hypotheses of its own", head, rows)
 
 
 def enough(slope: Slope) -> bool:
