@@ -18,7 +18,7 @@ from zoo.config.yaml_file import read_yaml
 WIDTH = 100  # columns of a page
 COLUMN = 30  # where meanings begin
 LINES = re.compile(r"^( *)(\w+):[^#\n]*(?:#\s*(.*))?$", re.MULTILINE)  # of a YAML file
-TRAINED = ("fit", "bench", "show")  # verbs that take a whole configuration
+TRAINED = ("fit", "diagnose", "bench", "show")  # verbs that take a whole configuration
 
 
 def page(verb: str, words: Sequence[str]) -> str:

@@ -61,6 +61,11 @@ USAGES = {
     "export": Usage(
         "a run in another format", ("from=FOLDER", "from=FOLDER format=diffusers"), RUN
     ),
+    "diagnose": Usage(
+        "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",
+        ("task=cnn connection=plain model.depth=56", "from=FOLDER"),
+        {"from": "the folder of a run, which is only read", **FILE},
+    ),
     "compare": Usage(
         "a matrix of runs with statistics and a report; several values of a key are an axis",
         (

@@ -75,6 +75,12 @@ def using(verb: str) -> Verb:
     return act
 
 
+def diagnose(words: Sequence[str]) -> Act:
+    config, general = configured(words)
+    where = str(general["from"]) if "from" in general else None
+    return partial(import_module("tasks.inference.diagnose").diagnosed, config, where)
+
+
 def compare(words: Sequence[str]) -> Act:
     return partial(import_module("zoo.compare.run").compare, words)
 
@@ -131,6 +137,7 @@ VERBS: dict[str, Verb] = {
     "sample": using("sample"),
     "predict": using("predict"),
     "export": using("export"),
+    "diagnose": diagnose,
     "compare": compare,
     "report": report,
     "bench": bench,

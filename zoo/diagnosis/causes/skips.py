@@ -14,7 +14,7 @@ from zoo.diagnosis.finding import Finding
 from zoo.probes.watch.writes import Write
 
 IDLE = 1e-3  # what a branch adds over the stream, and its gradient over that of other branches
-GROWTH = 10.0  # times the growth of a sum of as many independent writes
+GROWTH = 150.0  # times the growth of a sum of as many independent writes
 ALIKE = 1e-4  # spread of the rows of a stream over their size
 BARRIERS = {
     **dict.fromkeys(("detach", "data"), "stops the gradient"),
