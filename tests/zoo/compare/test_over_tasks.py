@@ -9,10 +9,12 @@ from scipy import stats
 
 from zoo.compare.analysis import averages
 from zoo.compare.analysis.analyse import analysed, place_summaries
-from zoo.compare.analysis.over_tasks import task_averages
-from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.over_tasks import scores_by_task, task_averages
+from zoo.compare.analysis.pairing import Pairing
+from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import Run
 from zoo.compare.report.chart_tasks import improvements, profile, profiles, share_above
+from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.formats import directions
 from zoo.compare.report.sources import join_runs, read_source
 
@@ -48,6 +50,28 @@ def test_gaps_are_averaged_in_parts_of_the_way_from_chance_to_the_reference():
     assert mean.gap.value == pytest.approx((0.3125 + 0.25) / 2)
     assert mean.iqm.value == pytest.approx((0.125 + 0.5) / 2)  # of 0, 0.125, 0.5, 0.5
     assert mean.without == {}
+
+
+def test_every_pair_is_measured_from_the_chance_of_its_own_data():
+    """A baseline at chance and an arm at the reference: 0 and 1 in each pair, by definition."""
+    chances = [0.477, 0.5, 0.52]
+    unlike = [replace(run, chance=chances[run.pair]) for run in runs("unlike", chances, [0.95] * 3)]
+    found = unlike + runs("alike", [0.0] * 3, [1.0] * 3)
+    references = {"unlike": 0.95, "alike": 1.0}
+    mean = average(found, references)
+    assert mean.gap.value == mean.iqm.value == pytest.approx(1)
+    declared = Declared(
+        arms={arm: {} for arm in ARMS}, baselines={"residual": "plain"}, references=references
+    )
+    places = place_summaries(found, declared)
+    scores = scores_by_task(places, found, references)["unlike"]
+    assert list(scores["plain"].values()) == pytest.approx([0] * 3)
+    assert list(scores["residual"].values()) == pytest.approx([1] * 3)
+    record = Record(schema=1, name="", command="", declared=declared, cells=found, places=places)
+    gaps = [series.x for series in verdict_chart(record).series if series.kind == "gap"]
+    assert gaps == [pytest.approx([1])] * 2
+    stake = Pairing.of(unlike, "residual", "plain").stake()
+    assert stake == pytest.approx(np.mean([0.95 - chance for chance in chances]))
 
 
 def test_tasks_of_many_pairs_weigh_as_much_as_the_others():
