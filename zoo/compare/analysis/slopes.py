@@ -97,10 +97,8 @@ def growth_of_gaps(
                 )
             )
     for slope, e, p, both in zip(slopes, evidence, corrected(evidence), ends, strict=True):
-        shown = any(contrast.differs for contrast in both)
-        shallow, deep = (contrast.gap for contrast in both)
         slope.holm_p, slope.needed = p.beyond, p.needed
-        slope.verdict = slope_verdict(e, p, shallow, deep, shown) if shallow and deep else ""
+        slope.verdict = slope_verdict(e, p, *(contrast.leads for contrast in both))
     return slopes
 
 
