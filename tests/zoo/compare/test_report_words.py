@@ -222,6 +222,21 @@ def test_every_format_has_what_a_p_can_be(usual):
     assert deep["p_holm"] == ({3: "", 8: str(contrast.holm_p)}[pairs])
 
 
+def test_slopes_and_gaps_have_the_p_of_what_is_said(tmp_path):
+    """Of a gap and of a slope: "p" and "p (Holm)" are of "beyond", the third is of "ahead"."""
+    record = record_of(made(tmp_path / "here", TWO, [("cnn", 2), ("cnn", 56)], 8))
+    said = {"p": 0.11, "beyond_p": 0.22, "holm_p": 0.33, "ahead_holm_p": 0.44}
+    for claim in (record.slopes[0], record.places[-1].contrasts[0]):
+        vars(claim).update(said)
+    for table in (tables.gaps(record), tables_across.growth(record)):
+        row = dict(zip(table.columns, table.rows[-1], strict=True))
+        printed = [row[name] for name in ("p", "p (Holm)", "p (ahead, Holm)")]
+        assert printed == ["0.220", "0.330", "0.440"]
+    assert "& 0.220 & 0.330 & 0.440 &" in latex(record)
+    deep = list(csv.DictReader(gaps_csv(record).splitlines()))[-1]
+    assert [deep[name] for name in ("p", "p_holm", "p_ahead_holm")] == ["0.22", "0.33", "0.44"]
+
+
 def test_three_pairs_print_no_p_where_a_quarter_is_the_least(usual):
     of_record = (tables.gaps, tables_across.growth, tables.further)
     cells = {
@@ -287,7 +302,7 @@ def test_latex_shows_hostile_names_literally(tmp_path):
     rules = [body.index(f"\\{name}rule") for name in ("mid", "bottom")]
     for row in body[rules[0] + 1 : rules[1]]:
         bare = re.sub(r"\\[%&#_{}$]", "", row).replace("$-$", "")
-        assert bare.count("&") == 11
+        assert bare.count("&") == 12
         assert not re.search(r"[%#_$^~]", bare)
     depth = 0
     for letter in re.sub(r"\\[{}]", "", text):

@@ -263,6 +263,18 @@ def test_a_run_that_diverged_counts_as_chance():
     assert secondary["best_on_validation"].value == contrast.gap.value
 
 
+@pytest.mark.parametrize("arm", [0, 1])
+def test_a_run_that_diverged_without_a_known_chance_is_not_left_out(arm):
+    """Two of 24 pairs, whichever arm diverged: what is left would be a claim."""
+    scores = [[[0.5] * 24], [[0.9] * 24]]
+    scores[arm] = [[*scores[arm][0][:22], None, None]]
+    found = rows(*scores, depths=(8,), chance={})
+    assert contrast_of(found).verdict == (
+        "blocked: 2 of 24 pairs diverged, and chance is not known"
+    )
+    assert contrast_of([row for row in found if row.pair < 22]).verdict == "residual better"
+
+
 def test_the_best_step_on_validation_is_a_second_view():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     for row in found:
@@ -281,7 +293,7 @@ def test_growth_of_several_families_is_corrected_together():
             place = f"{family}, {row.depth}"
             found.append(replace(row, family=family, place=place))
     slopes = slopes_of(found)
-    raw = [slope.p for slope in slopes]
+    raw = [slope.beyond_p for slope in slopes]
     assert len(raw) == 2
     assert raw[0] < 1
     assert [slope.holm_p for slope in slopes] == pytest.approx(holm(raw))
