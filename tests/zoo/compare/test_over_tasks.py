@@ -92,7 +92,10 @@ def test_opposite_tasks_do_not_hide_behind_a_trimmed_mean_of_arms():
     assert mean.gap.high < 0
     plain, residual = ([r.value for r in found if r.arm == arm] for arm in ARMS)
     assert stats.trim_mean(residual, 0.25) > stats.trim_mean(plain, 0.25)
-    assert directions(mean) == "better in 4 of 5 tasks, worse in e"
+    assert directions(mean) == (
+        "median beyond the smallest effect in 4 of 5 tasks (shown in 4), beyond it to the other "
+        "side in e (shown in 1)"
+    )
     assert mean.without["e"] == pytest.approx(0.05)
 
 
@@ -100,8 +103,19 @@ def test_directions_are_beyond_the_smallest_effect():
     found = runs("a", [0.5] * 3, [0.6] * 3) + runs("b", [0.5] * 3, [0.505] * 3)
     references = {"a": 1.0, "b": 1.0}
     mean = average(found, references, {"a": 0.01, "b": 0.01})
-    assert directions(mean) == "better in 1 of 2 tasks, within the smallest effect in b"
-    assert directions(average(found, references)) == "better in all 2 tasks"
+    beyond = "median beyond the smallest effect in"
+    assert directions(mean) == f"{beyond} 1 of 2 tasks (shown in 0), within it in b"
+    assert directions(average(found, references)) == f"{beyond} 2 of 2 tasks (shown in 0)"
+
+
+def test_a_direction_that_no_verdict_shows_is_not_better():
+    """Five of eight pairs on one side in each of three tasks: all verdicts are inconclusive."""
+    gaps = [0.3] * 5 + [-0.3] * 3
+    found = [run for task in "abc" for run in runs(task, [0.0] * 8, gaps, chance=-1.0)]
+    references = dict.fromkeys("abc", 1.0)
+    assert directions(average(found, references, dict.fromkeys("abc", 0.01))) == (
+        "median beyond the smallest effect in 3 of 3 tasks (shown in 0)"
+    )
 
 
 @pytest.mark.parametrize(("pairs", "known"), [(7, False), (8, True)])

@@ -33,6 +33,7 @@ class Average:
         better: tasks whose median gap lies above the smallest effect.
         alike: tasks whose median gap lies within it.
         worse: tasks whose median gap lies below its negative.
+        shown: those of the better and worse tasks whose verdict says that it does.
         failures_matter: whether the averages hold only if no more runs fail than were seen.
     """
 
@@ -46,6 +47,7 @@ class Average:
     better: list[str]
     alike: list[str]
     worse: list[str]
+    shown: list[str]
     failures_matter: bool = False
 
 
@@ -173,6 +175,7 @@ def average(arm: str, baseline: str, tasks: Sequence[Task]) -> Average:
         iqm=middle_gap(gaps),
         improvement=improvement([(task.ours, task.theirs) for task in tasks]),
         without=without_each(means),
+        shown=[task.name for task in tasks if task.contrast.differs_beyond],
         failures_matter=any(task.contrast.failures_matter for task in tasks),
         **directions(tasks),
     )

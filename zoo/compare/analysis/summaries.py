@@ -108,6 +108,11 @@ class Contrast:
         return ahead and self.pairs >= self.needed and not self.verdict.startswith("blocked")
 
     @property
+    def differs_beyond(self) -> bool:
+        """Whether the verdict says that one of the two is better, by more than delta."""
+        return self.differs and self.holm_p <= ALPHA
+
+    @property
     def leads(self) -> int:
         """Who is better, or ahead, by the verdict: 1 the arm, -1 the baseline, 0 nobody."""
         least = self.delta if self.holm_p <= ALPHA else 0.0
