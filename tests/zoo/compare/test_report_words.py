@@ -13,6 +13,8 @@ from read_page import Page
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.statistics import Interval
+from zoo.compare.analysis.summaries import Sources
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.compare.design.tuning import tuned_options
@@ -220,6 +222,31 @@ def test_every_format_has_what_a_p_can_be(usual):
     assert float(deep["least_p"]) == {3: 0.25, 8: 2**-7}[pairs]
     assert (deep["test_examples"], deep["smallest_effect"]) == ("400", "0.02")
     assert deep["p_holm"] == ({3: "", 8: str(contrast.holm_p)}[pairs])
+
+
+@pytest.mark.parametrize(
+    ("chance", "said"),
+    [
+        ({"test/accuracy": 0.1}, "depth 2: none in 8 (up to 31 % each)"),
+        ({}, "depth 2: none diverged in 8 (up to 31 % each), chance is not known"),
+    ],
+)
+def test_without_a_chance_only_divergence_is_known(chance, said, tmp_path):
+    folder = made(tmp_path / "here", TWO, [("cnn", 2)], 8)
+    change(folder, lambda cell: True, chance=chance)
+    table = verdict_table(record_of(folder))
+    assert str(table.rows[0][table.columns.index("failed to train")]) == said
+
+
+@pytest.mark.parametrize(
+    ("examples", "said"), [(0.0, ["most", "little"]), (0.5, ["about half"] * 2)]
+)
+def test_shares_of_a_variance_are_words(examples, said, tmp_path):
+    record = record_of(made(tmp_path / "here", TWO, [("cnn", 2)], 8))
+    (contrast,) = record.places[0].contrasts
+    contrast.sources = Sources(Interval(0.1, 0.0, 0.2), 1 - examples, examples)
+    (row,) = tables.uncertainty(record).rows
+    assert row[-2:] == said
 
 
 def test_slopes_and_gaps_have_the_p_of_what_is_said(tmp_path):

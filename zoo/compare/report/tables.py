@@ -150,7 +150,7 @@ def uncertainty(record: Record) -> Table:
     def cells(c: Contrast) -> list[str]:
         assert c.sources is not None
         shares = (c.sources.pairs, c.sources.examples)
-        return [interval(c.sources.gap), *(f"{100 * share:.0f} %" for share in shares)]
+        return [interval(c.sources.gap), *map(share_words, shares)]
 
     return contrast_table(
         record,
@@ -159,6 +159,15 @@ def uncertainty(record: Record) -> Table:
         cells,
         lambda c: c.sources is not None,
     )
+
+
+def share_words(share: float) -> str:
+    """A share of a variance in words: from eight pairs it is known no better.
+
+    >>> share_words(0.0), share_words(0.4), share_words(1.0)
+    ('little', 'about half', 'most')
+    """
+    return "little" if share < 0.25 else "most" if share > 0.75 else "about half"
 
 
 def secondary(record: Record) -> Table:
