@@ -9,10 +9,12 @@ from scipy import stats
 
 from zoo.compare.analysis import averages
 from zoo.compare.analysis.analyse import analysed, place_summaries
-from zoo.compare.analysis.over_tasks import task_averages
-from zoo.compare.analysis.record import Declared
+from zoo.compare.analysis.over_tasks import scores_by_task, task_averages
+from zoo.compare.analysis.pairing import Pairing
+from zoo.compare.analysis.record import Declared, Record
 from zoo.compare.analysis.runs import Run
 from zoo.compare.report.chart_tasks import improvements, profile, profiles, share_above
+from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.formats import directions
 from zoo.compare.report.sources import join_runs, read_source
 
@@ -50,6 +52,28 @@ def test_gaps_are_averaged_in_parts_of_the_way_from_chance_to_the_reference():
     assert mean.without == {}
 
 
+def test_every_pair_is_measured_from_the_chance_of_its_own_data():
+    """A baseline at chance and an arm at the reference: 0 and 1 in each pair, by definition."""
+    chances = [0.477, 0.5, 0.52]
+    unlike = [replace(run, chance=chances[run.pair]) for run in runs("unlike", chances, [0.95] * 3)]
+    found = unlike + runs("alike", [0.0] * 3, [1.0] * 3)
+    references = {"unlike": 0.95, "alike": 1.0}
+    mean = average(found, references)
+    assert mean.gap.value == mean.iqm.value == pytest.approx(1)
+    declared = Declared(
+        arms={arm: {} for arm in ARMS}, baselines={"residual": "plain"}, references=references
+    )
+    places = place_summaries(found, declared)
+    scores = scores_by_task(places, found, references)["unlike"]
+    assert list(scores["plain"].values()) == pytest.approx([0] * 3)
+    assert list(scores["residual"].values()) == pytest.approx([1] * 3)
+    record = Record(schema=1, name="", command="", declared=declared, cells=found, places=places)
+    gaps = [series.x for series in verdict_chart(record).series if series.kind == "gap"]
+    assert gaps == [pytest.approx([1])] * 2
+    stake = Pairing.of(unlike, "residual", "plain").stake()
+    assert stake == pytest.approx(np.mean([0.95 - chance for chance in chances]))
+
+
 def test_tasks_of_many_pairs_weigh_as_much_as_the_others():
     found = runs("many", [0.0] * 9, [1.0] * 9) + runs("few", [0.5] * 3, [0.5] * 3)
     mean = average(found, {"many": 1.0, "few": 1.0})
@@ -68,7 +92,10 @@ def test_opposite_tasks_do_not_hide_behind_a_trimmed_mean_of_arms():
     assert mean.gap.high < 0
     plain, residual = ([r.value for r in found if r.arm == arm] for arm in ARMS)
     assert stats.trim_mean(residual, 0.25) > stats.trim_mean(plain, 0.25)
-    assert directions(mean) == "better in 4 of 5 tasks, worse in e"
+    assert directions(mean) == (
+        "median beyond the smallest effect in 4 of 5 tasks (shown in 4), beyond it to the other "
+        "side in e (shown in 1)"
+    )
     assert mean.without["e"] == pytest.approx(0.05)
 
 
@@ -76,8 +103,19 @@ def test_directions_are_beyond_the_smallest_effect():
     found = runs("a", [0.5] * 3, [0.6] * 3) + runs("b", [0.5] * 3, [0.505] * 3)
     references = {"a": 1.0, "b": 1.0}
     mean = average(found, references, {"a": 0.01, "b": 0.01})
-    assert directions(mean) == "better in 1 of 2 tasks, within the smallest effect in b"
-    assert directions(average(found, references)) == "better in all 2 tasks"
+    beyond = "median beyond the smallest effect in"
+    assert directions(mean) == f"{beyond} 1 of 2 tasks (shown in 0), within it in b"
+    assert directions(average(found, references)) == f"{beyond} 2 of 2 tasks (shown in 0)"
+
+
+def test_a_direction_that_no_verdict_shows_is_not_better():
+    """Five of eight pairs on one side in each of three tasks: all verdicts are inconclusive."""
+    gaps = [0.3] * 5 + [-0.3] * 3
+    found = [run for task in "abc" for run in runs(task, [0.0] * 8, gaps, chance=-1.0)]
+    references = dict.fromkeys("abc", 1.0)
+    assert directions(average(found, references, dict.fromkeys("abc", 0.01))) == (
+        "median beyond the smallest effect in 3 of 3 tasks (shown in 0)"
+    )
 
 
 @pytest.mark.parametrize(("pairs", "known"), [(7, False), (8, True)])

@@ -13,6 +13,8 @@ from read_page import Page
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.statistics import Interval
+from zoo.compare.analysis.summaries import Sources
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.compare.design.tuning import tuned_options
@@ -222,6 +224,46 @@ def test_every_format_has_what_a_p_can_be(usual):
     assert deep["p_holm"] == ({3: "", 8: str(contrast.holm_p)}[pairs])
 
 
+@pytest.mark.parametrize(
+    ("chance", "said"),
+    [
+        ({"test/accuracy": 0.1}, "depth 2: none in 8 (up to 31 % each)"),
+        ({}, "depth 2: none diverged in 8 (up to 31 % each), chance is not known"),
+    ],
+)
+def test_without_a_chance_only_divergence_is_known(chance, said, tmp_path):
+    folder = made(tmp_path / "here", TWO, [("cnn", 2)], 8)
+    change(folder, lambda cell: True, chance=chance)
+    table = verdict_table(record_of(folder))
+    assert str(table.rows[0][table.columns.index("failed to train")]) == said
+
+
+@pytest.mark.parametrize(
+    ("examples", "said"), [(0.0, ["most", "little"]), (0.5, ["about half"] * 2)]
+)
+def test_shares_of_a_variance_are_words(examples, said, tmp_path):
+    record = record_of(made(tmp_path / "here", TWO, [("cnn", 2)], 8))
+    (contrast,) = record.places[0].contrasts
+    contrast.sources = Sources(Interval(0.1, 0.0, 0.2), 1 - examples, examples)
+    (row,) = tables.uncertainty(record).rows
+    assert row[-2:] == said
+
+
+def test_slopes_and_gaps_have_the_p_of_what_is_said(tmp_path):
+    """Of a gap and of a slope: "p" and "p (Holm)" are of "beyond", the third is of "ahead"."""
+    record = record_of(made(tmp_path / "here", TWO, [("cnn", 2), ("cnn", 56)], 8))
+    said = {"p": 0.11, "beyond_p": 0.22, "holm_p": 0.33, "ahead_holm_p": 0.44}
+    for claim in (record.slopes[0], record.places[-1].contrasts[0]):
+        vars(claim).update(said)
+    for table in (tables.gaps(record), tables_across.growth(record)):
+        row = dict(zip(table.columns, table.rows[-1], strict=True))
+        printed = [row[name] for name in ("p", "p (Holm)", "p (ahead, Holm)")]
+        assert printed == ["0.220", "0.330", "0.440"]
+    assert "& 0.220 & 0.330 & 0.440 &" in latex(record)
+    deep = list(csv.DictReader(gaps_csv(record).splitlines()))[-1]
+    assert [deep[name] for name in ("p", "p_holm", "p_ahead_holm")] == ["0.22", "0.33", "0.44"]
+
+
 def test_three_pairs_print_no_p_where_a_quarter_is_the_least(usual):
     of_record = (tables.gaps, tables_across.growth, tables.further)
     cells = {
@@ -289,7 +331,7 @@ def test_latex_shows_hostile_names_literally(tmp_path):
     rules = [body.index(f"\\{name}rule") for name in ("mid", "bottom")]
     for row in body[rules[0] + 1 : rules[1]]:
         bare = re.sub(r"\\[%&#_{}$]", "", row).replace("$-$", "")
-        assert bare.count("&") == 11
+        assert bare.count("&") == 12
         assert not re.search(r"[%#_$^~]", bare)
     depth = 0
     for letter in re.sub(r"\\[{}]", "", text):

@@ -13,7 +13,7 @@ from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.results import Result, with_result
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.slopes import growth_of_gaps
-from zoo.compare.analysis.statistics import Interval, holm
+from zoo.compare.analysis.statistics import holm
 from zoo.compare.analysis.verdict import at_best, corrected, failures, slope_verdict, verdict
 from zoo.compare.typed import typed
 
@@ -121,45 +121,53 @@ def test_few_pairs_show_no_interval():
 
 
 @pytest.mark.parametrize(
-    ("slopes", "ends", "said"),
+    ("slopes", "leads", "said"),
     [
-        ([0.0, 0.0, 0.0], (0.1, 0.1), "the same at every depth in 3 of 3"),
-        ([0.1], (-0.2, 0.3), "reverses in 1 of 1"),
-        ([1.0, 0.0, -0.2], (0.0, 0.1), "no direction in 3 pairs"),
-        ([0.1, 0.2, 0.3], (0.0, 0.4), "grows in 3 of 3"),
-        (spread(0.1), (0.01, 0.3), "grows with depth"),
-        (spread(-0.1), (0.01, -0.3), "grows with depth"),
-        (spread(0.1), (-0.4, -0.05), "closes with depth"),
-        (spread(0.1), (-0.4, 0.3), "reverses with depth"),
-        (spread(-0.1), (0.3, -0.4), "reverses with depth"),
-        (spread(-0.1), (0.4, 0.05), "closes with depth"),
+        ([0.0, 0.0, 0.0], (0, 0), "the same at every depth in 3 of 3"),
+        ([0.1], (0, 0), "rises in 1 of 1"),
+        ([-0.1, -0.2, -0.3], (0, 0), "falls in 3 of 3"),
+        ([1.0, 0.0, -0.2], (0, 0), "no direction in 3 pairs"),
+        (spread(0.1), (1, 1), "grows with depth"),
+        (spread(0.1), (0, 1), "grows with depth"),
+        (spread(-0.1), (0, -1), "grows with depth"),
+        (spread(0.1), (-1, -1), "closes with depth"),
+        (spread(0.1), (-1, 0), "closes with depth"),
+        (spread(-0.1), (1, 0), "closes with depth"),
+        (spread(0.1), (-1, 1), "reverses with depth"),
+        (spread(-0.1), (1, -1), "reverses with depth"),
+        (spread(0.1), (1, 0), "rises with depth"),
+        (spread(0.1), (0, -1), "rises with depth"),
+        (spread(-0.1), (0, 1), "falls with depth"),
         (
             spread(0.012, size=0.005),
-            (0.0, 0.04),
+            (0, 1),
             "grows with depth, not shown beyond 0.01 a doubling",
         ),
-        (spread(0.0, size=0.003), (0.1, 0.1), "the same at every depth, within 0.01 a doubling"),
-        (spread(0.02, size=0.1), (0.0, 0.05), "inconclusive"),
+        (spread(0.0, size=0.003), (1, 1), "the same at every depth, within 0.01 a doubling"),
+        (spread(0.02, size=0.1), (0, 1), "inconclusive"),
     ],
 )
-def test_slopes(slopes, ends, said):
+def test_slopes(slopes, leads, said):
     e = evidence(slopes)
-    known = len(slopes) > 4
-    gaps = [Interval(x, *((x - 0.04, x + 0.04) if known else (None, None))) for x in ends]
-    assert slope_verdict(e, corrected([e])[0], *gaps) == said
+    assert slope_verdict(e, corrected([e])[0], *leads) == said
 
 
-def test_a_gap_reverses_only_where_its_intervals_lie_on_both_sides():
-    e, deep = evidence(spread(0.1)), Interval(0.3, 0.2, 0.4)
-    for high, said in ((-0.01, "reverses with depth"), (0.01, "grows with depth")):
-        assert slope_verdict(e, corrected([e])[0], Interval(-0.02, -0.1, high), deep) == said
+def test_a_gap_reverses_only_where_both_ends_are_claimed():
+    """Nine of ten shallow pairs below 0 make no exploratory claim of two, ten of ten do."""
+    for last, said in ((0.05, "grows with depth"), (-0.05, "reverses with depth")):
+        shallow, deep = np.asarray(spread(0.5, 10)), np.asarray(spread(0.3, 10))
+        found = rows([shallow, deep], [np.add(shallow, [-0.05] * 9 + [last]), deep + 0.3])
+        gap = places(found)[0].contrasts[0].gap
+        assert gap.high < 0
+        (slope,) = slopes_of(found)
+        assert slope.verdict == said
 
 
 def test_a_slope_without_a_gap_is_no_claim():
-    e, end = evidence(spread(0.1)), Interval(0.1, -0.1, 0.3)
-    assert slope_verdict(e, corrected([e])[0], end, end, shown=False) == "inconclusive"
+    e = evidence(spread(0.1))
+    assert slope_verdict(e, corrected([e])[0], 0, 0) == "inconclusive"
     same = evidence(spread(0.0, size=0.003))
-    said = slope_verdict(same, corrected([same])[0], end, end, shown=False)
+    said = slope_verdict(same, corrected([same])[0], 0, 0)
     assert said == "the same at every depth, within 0.01 a doubling"
 
 
@@ -255,6 +263,18 @@ def test_a_run_that_diverged_counts_as_chance():
     assert secondary["best_on_validation"].value == contrast.gap.value
 
 
+@pytest.mark.parametrize("arm", [0, 1])
+def test_a_run_that_diverged_without_a_known_chance_is_not_left_out(arm):
+    """Two of 24 pairs, whichever arm diverged: what is left would be a claim."""
+    scores = [[[0.5] * 24], [[0.9] * 24]]
+    scores[arm] = [[*scores[arm][0][:22], None, None]]
+    found = rows(*scores, depths=(8,), chance={})
+    assert contrast_of(found).verdict == (
+        "blocked: 2 of 24 pairs diverged, and chance is not known"
+    )
+    assert contrast_of([row for row in found if row.pair < 22]).verdict == "residual better"
+
+
 def test_the_best_step_on_validation_is_a_second_view():
     found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
     for row in found:
@@ -273,7 +293,7 @@ def test_growth_of_several_families_is_corrected_together():
             place = f"{family}, {row.depth}"
             found.append(replace(row, family=family, place=place))
     slopes = slopes_of(found)
-    raw = [slope.p for slope in slopes]
+    raw = [slope.beyond_p for slope in slopes]
     assert len(raw) == 2
     assert raw[0] < 1
     assert [slope.holm_p for slope in slopes] == pytest.approx(holm(raw))

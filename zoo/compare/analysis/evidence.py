@@ -32,6 +32,7 @@ class Evidence:
         at_best: the differences at the best step on validation, of the pairs that have them.
         test: of a number of pairs that was fixed, or one that is valid whenever one stops.
         waiting: further pairs, which have not run yet.
+        unscored: pairs with a run that diverged and has no score, since chance is not known.
     """
 
     arm: str
@@ -45,6 +46,7 @@ class Evidence:
     at_best: Sequence[float] = ()
     test: Test = signs.fixed_p
     waiting: int = 0
+    unscored: int = 0
 
     @property
     def ahead_p(self) -> float:
@@ -88,6 +90,8 @@ class Evidence:
         """Why nothing may be said, or nothing."""
         if self.unequal:
             return self.unequal
+        if self.unscored:
+            return f"{self.unscored} of {self.launched} pairs diverged, and chance is not known"
         missing = self.launched - len(self.differences)
         if not self.differences:
             return "no pair has ended"

@@ -33,6 +33,7 @@ class Average:
         better: tasks whose median gap lies above the smallest effect.
         alike: tasks whose median gap lies within it.
         worse: tasks whose median gap lies below its negative.
+        shown: those of the better and worse tasks whose verdict says that it does.
         failures_matter: whether the averages hold only if no more runs fail than were seen.
     """
 
@@ -46,6 +47,7 @@ class Average:
     better: list[str]
     alike: list[str]
     worse: list[str]
+    shown: list[str]
     failures_matter: bool = False
 
 
@@ -103,18 +105,30 @@ def scores_by_task(
     """
     by_task: dict[str, dict[str, dict[int, float]]] = {}
     for family, members in families(places):
-        scale = way(members[-1], references)
-        for run in runs if scale else ():
-            if run.place == members[-1].title and run.value is not None:
+        title = members[-1].title
+        scored = [run for run in runs if run.place == title and run.value is not None]
+        if all(way(run, references) for run in scored):
+            for run in scored:
                 of_arm = by_task.setdefault(family, {}).setdefault(run.arm, {})
-                of_arm[run.pair] = (run.value - (run.chance or 0)) / scale
+                of_arm[run.pair] = normalised(run, references)
     return by_task
 
 
-def way(place: PlaceSummary, references: Mapping[str, float]) -> float:
+def normalised(run: Run, references: Mapping[str, float]) -> float:
+    """The score of a run with the chance of its own data at 0 and the reference of its task at 1.
+
+    Args:
+        run: with a value, and with a way from chance to the reference.
+        references: for each task the score that counts as 1.
+    """
+    assert run.above_chance is not None
+    return run.above_chance / way(run, references)
+
+
+def way(run: Run, references: Mapping[str, float]) -> float:
     """The way from chance to the reference, negative where lower is better; 0 where unknown."""
-    reference = references.get(place.task)
-    return 0.0 if reference is None or place.chance is None else reference - place.chance
+    reference = references.get(run.task)
+    return 0.0 if reference is None or run.chance is None else reference - run.chance
 
 
 def pairs_of(
@@ -161,6 +175,7 @@ def average(arm: str, baseline: str, tasks: Sequence[Task]) -> Average:
         iqm=middle_gap(gaps),
         improvement=improvement([(task.ours, task.theirs) for task in tasks]),
         without=without_each(means),
+        shown=[task.name for task in tasks if task.contrast.differs_beyond],
         failures_matter=any(task.contrast.failures_matter for task in tasks),
         **directions(tasks),
     )

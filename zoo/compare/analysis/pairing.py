@@ -111,15 +111,14 @@ class Pairing:
 
     def stake(self) -> float:
         """What a score loses where a run fails to train: infinity where chance is not known."""
-        chance = next((r.chance for r in self.ours.values() if r.chance is not None), None)
-        means = [
-            statistics.fmean(values)
-            for runs in (self.ours, self.theirs)
-            if (values := [r.value for r in runs.values() if r.ended and r.value is not None])
-        ]
-        if chance is None:
-            return math.inf
-        return max((abs(mean - chance) for mean in means), default=0.0)
+        losses = []
+        for runs in (self.ours, self.theirs):
+            scored = [run for run in runs.values() if run.ended and run.value is not None]
+            above = [run.above_chance for run in scored if run.above_chance is not None]
+            if len(above) < len(scored):
+                return math.inf
+            losses += [abs(statistics.fmean(above))] if above else []
+        return max(losses, default=math.inf)
 
     def waiting(self) -> int:
         """The number of pairs of which a run has not run yet."""

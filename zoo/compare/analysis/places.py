@@ -80,6 +80,7 @@ def contrast_of(
         at_best=list(pairing.differences(lambda run: run.best).values()),
         test=TESTS[declared.test],
         waiting=pairing.waiting(),
+        unscored=len(pairing.untrained()) - len(differences),
     )
     return Contrast(
         arm=arm,

@@ -131,6 +131,11 @@ class Run:
         return self.ended and self.chance is not None and self.value == self.chance
 
     @property
+    def above_chance(self) -> float | None:
+        """Its value less the chance of its own data; None where one of them is not known."""
+        return None if self.value is None or self.chance is None else self.value - self.chance
+
+    @property
     def ended(self) -> bool:
         """Whether it came to an end that is a result: done or diverged."""
         return self.status in ENDED

@@ -29,8 +29,10 @@ class Slope:
         slope: median over pairs of what a doubling of the depth adds to the gap.
         delta: the smallest slope that matters: it adds the smallest difference over all depths.
         p: that the gap rises, or falls, in no more than half of all pairs.
+        beyond_p: that it does so by more than delta in no more than half of them.
         each: slope of each pair.
-        holm_p: p after Holm's correction.
+        holm_p: `beyond_p` after Holm's correction.
+        ahead_holm_p: `p` after what that correction leaves of it.
         verdict: what may be said of the growth.
         needed: number of pairs that a verdict needs.
         exploratory: whether no plan foresaw it.
@@ -43,8 +45,10 @@ class Slope:
     slope: Interval
     delta: float
     p: float
+    beyond_p: float
     each: list[float]
     holm_p: float = 1.0
+    ahead_holm_p: float = 1.0
     verdict: str = ""
     needed: int = 0
     exploratory: bool = False
@@ -93,14 +97,13 @@ def growth_of_gaps(
                     slope=median_interval(each, test),
                     delta=delta,
                     p=e.ahead_p,
+                    beyond_p=e.beyond_p,
                     each=each,
                 )
             )
     for slope, e, p, both in zip(slopes, evidence, corrected(evidence), ends, strict=True):
-        shown = any(contrast.differs for contrast in both)
-        shallow, deep = (contrast.gap for contrast in both)
-        slope.holm_p, slope.needed = p.beyond, p.needed
-        slope.verdict = slope_verdict(e, p, shallow, deep, shown) if shallow and deep else ""
+        slope.holm_p, slope.ahead_holm_p, slope.needed = p.beyond, p.ahead, p.needed
+        slope.verdict = slope_verdict(e, p, *(contrast.leads for contrast in both))
     return slopes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from zoo.compare.analysis import signs
 from zoo.compare.analysis.runs import JsonDepth, Number
 from zoo.compare.analysis.signs import ALPHA
 from zoo.compare.analysis.statistics import Interval
@@ -105,6 +106,18 @@ class Contrast:
         """Whether the verdict says that one of the two is better, or ahead."""
         ahead = self.holm_p <= ALPHA or self.ahead_holm_p <= ALPHA < self.equivalence_holm_p
         return ahead and self.pairs >= self.needed and not self.verdict.startswith("blocked")
+
+    @property
+    def differs_beyond(self) -> bool:
+        """Whether the verdict says that one of the two is better, by more than delta."""
+        return self.differs and self.holm_p <= ALPHA
+
+    @property
+    def leads(self) -> int:
+        """Who is better, or ahead, by the verdict: 1 the arm, -1 the baseline, 0 nobody."""
+        least = self.delta if self.holm_p <= ALPHA else 0.0
+        test = signs.anytime_p if self.anytime else signs.fixed_p
+        return signs.side(self.differences, least, test) if self.differs else 0
 
     @property
     def decided(self) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from zoo.compare.analysis import signs
 from zoo.compare.analysis.evidence import Evidence
 from zoo.compare.analysis.signs import ALPHA, Test
-from zoo.compare.analysis.statistics import Interval, holm, rate_bound
+from zoo.compare.analysis.statistics import holm, rate_bound
 
 DIRECTION, INTERVAL, CLAIM = 3, 5, 8  # pairs that tell a direction, an interval, a verdict
 EXPLORING = 0.2  # share of the 5 % in which exploratory claims may err, beside the primary ones
@@ -178,46 +178,40 @@ def rate(count: int, n: int) -> str:
     return f"{count} of {n} (up to {100 * rate_bound(count, n):.0f} %)"
 
 
-def slope_verdict(
-    e: Evidence, p: Corrected, shallow: Interval, deep: Interval, shown: bool = True
-) -> str:
+def slope_verdict(e: Evidence, p: Corrected, shallow: int, deep: int) -> str:
     """The words for how a gap changes with depth.
 
     Args:
         e: slopes of the pairs; their delta is the smallest slope that matters.
         p: of them.
-        shallow: the median gap at the shallowest place.
+        shallow: who is shown to lead at the shallowest place: 1 the arm, -1 the baseline, 0 nobody.
         deep: the same at the deepest one.
-        shown: whether a verdict says of a gap at either place that it is there.
     """
-    up, down = change(shallow, deep, 1), change(shallow, deep, -1)
     if not any(e.differences) or len(e.differences) < p.needed:
-        return direction(e, up, down, "the same at every depth")
+        return direction(e, "rises", "falls", "the same at every depth")
     if p.equivalent <= ALPHA < p.beyond:
         return f"the same at every depth, within {e.delta:.2g} a doubling"
-    if p.ahead > ALPHA or not shown:
+    if p.ahead > ALPHA or not (shallow or deep):
         return "inconclusive"
     beyond = p.beyond <= ALPHA
-    ahead = e.leader(e.delta if beyond else 0.0) == e.arm
-    words = f"{up if ahead else down} with depth"
+    rises = e.leader(e.delta if beyond else 0.0) == e.arm
+    words = f"{change(1 if rises else -1, shallow, deep)} with depth"
     return words if beyond else f"{words}, not shown beyond {e.delta:.2g} a doubling"
 
 
-def change(shallow: Interval, deep: Interval, way: int) -> str:
+def change(way: int, shallow: int, deep: int) -> str:
     """What a gap does that rises with depth (`way` is 1) or falls (-1), in a word.
 
-    It reverses where its intervals lie on opposite sides of 0, and so do its medians where pairs
-    are too few for an interval.
+    Args:
+        way: 1 or -1.
+        shallow: who is shown to lead at the shallowest place, as in `slope_verdict`.
+        deep: the same at the deepest one.
 
-    >>> change(Interval(-0.4, None, None), Interval(0.3, None, None), 1)
-    'reverses'
+    >>> change(1, -1, 1), change(1, 0, 1), change(1, -1, 0), change(1, 1, 0)
+    ('reverses', 'grows', 'closes', 'rises')
     """
-    if sign(shallow) * sign(deep) < 0:
-        return "reverses"
-    return "grows" if abs(deep.value) >= abs(shallow.value) and deep.value * way > 0 else "closes"
-
-
-def sign(gap: Interval) -> int:
-    """The side of 0 on which an interval lies, or its value where it has no ends; 0: on both."""
-    low, high = (gap.value if end is None else end for end in (gap.low, gap.high))
-    return int(low > 0) - int(high < 0)
+    if deep == way:
+        return "reverses" if shallow == -way else "grows"
+    if shallow == -way:
+        return "closes"
+    return "rises" if way > 0 else "falls"

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from zoo.compare.analysis.aggregate import contrasts_of, families, grouped
-from zoo.compare.analysis.over_tasks import way
+from zoo.compare.analysis.over_tasks import normalised, way
 from zoo.compare.analysis.record import Record
+from zoo.compare.analysis.signs import TESTS, median_interval
+from zoo.compare.analysis.statistics import Interval
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.report.chart import Axis, Chart, Series, isolated, label, metric_of
 from zoo.compare.report.formats import interval, measure_label
 from zoo.errors import cut
 
 Entry = tuple[PlaceSummary, Contrast]
+Gap = tuple[Interval, float]  # with the smallest effect
 BETWEEN = 0.7  # tasks, in rows
 
 
 def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) -> Chart:
     """Each gap with its interval, at the shallowest and the deepest place of a task.
 
-    The mark of what explores is hollow. Where every task has a chance and a reference, gaps are
-    parts of the way between them. A grey box reaches as far as the smallest effect. A blocked gap
-    is not drawn.
+    The mark of what explores is hollow. Where all that is drawn has a chance and a reference, gaps
+    are parts of the way between them. A grey box reaches as far as the smallest effect. A blocked
+    gap is not drawn.
 
     Args:
         record: of the comparison.
@@ -29,14 +34,16 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
     """
     members = members or [places for _, places in families(record.places)]
     shown = [ends(places) for places in members]
-    ways = [abs(way(places[-1], record.declared.references)) for places in members]
-    scales = ways if all(ways) else [1.0] * len(members)
+    every = [entry for entries in shown for entry in entries if drawn(entry[1])]
+    parts = [in_parts(place, c, record) for place, c in every]
+    scaled = bool(parts) and all(parts)
+    gaps = dict(zip((id(c) for _, c in every), parts, strict=True)) if scaled else {}
     arms = list(record.declared.arms)
     series: list[Series] = []
     ticks, rows, top = [], [], 0.0
-    for entries, scale in zip(shown, scales, strict=True):
+    for entries in shown:
         for row, (place, c) in enumerate(entries):
-            series += marks(top + row, place, c, scale, arms.index(c.arm))
+            series += marks(top + row, place, c, arms.index(c.arm), gaps.get(id(c)))
             rows.append([place.title, measure_label(place.metric), c.arm, c.baseline,
                          interval(c.gap), c.verdict])  # fmt: skip
         ticks.append(top + (len(entries) - 1) / 2)
@@ -45,7 +52,7 @@ def verdict_chart(record: Record, members: Sequence[list[PlaceSummary]] = ()) ->
              for title, _, arm, baseline, gap, verdict in rows]  # fmt: skip
     names = [cut(places[-1].family, 16) for places in members]
     return Chart(
-        title=f"Gap ({unit(members, scales is ways)})",
+        title=f"Gap ({unit(members, scaled)})",
         words=" ".join(words) or "There is nothing to compare.",
         head=("place", "metric", "arm", "baseline", "gap", "verdict"),
         rows=rows,
@@ -78,26 +85,53 @@ def unit(members: Sequence[Sequence[PlaceSummary]], normalised: bool) -> str:
     return metrics.pop() if len(metrics) == 1 else "in the unit of each task"
 
 
-def marks(y: float, place: PlaceSummary, c: Contrast, scale: float, arm: int) -> list[Series]:
+def drawn(c: Contrast) -> bool:
+    """Whether a gap is drawn: it is known and not blocked."""
+    return c.gap is not None and not c.verdict.startswith("blocked")
+
+
+def in_parts(place: PlaceSummary, c: Contrast, record: Record) -> Gap | None:
+    """The median gap in parts of the way from chance to the reference; None where that is unknown.
+
+    Each score is of the way of its own run, whose data are the pair's. The smallest effect is of
+    the median way.
+
+    Args:
+        place: where the arms meet.
+        c: the contrast.
+        record: of the comparison.
+    """
+    references, pairs = record.declared.references, set(c.seeds)
+    arms = (c.arm, c.baseline)
+    at = [run for run in record.cells if run.place == place.title and run.arm in arms]
+    runs = [run for run in at if run.pair in pairs]
+    ways = [way(run, references) for run in runs]
+    if not all(ways):
+        return None
+    score = {(run.arm, run.pair): normalised(run, references) for run in runs}
+    gaps = [score[c.arm, pair] - score[c.baseline, pair] for pair in c.seeds]
+    effect = c.delta / abs(float(np.median(ways)))
+    return median_interval(gaps, TESTS[record.declared.test]), effect
+
+
+def marks(y: float, place: PlaceSummary, c: Contrast, arm: int, scaled: Gap | None) -> list[Series]:
     """The smallest effect as a box and the gap with its interval; nothing of a blocked gap.
 
     Args:
         y: row of the contrast.
         place: where the arms meet.
         c: the contrast.
-        scale: that gaps are divided by.
         arm: number of its arm.
+        scaled: its gap as it is drawn; None: in the unit of the metric.
     """
-    if c.gap is None or c.verdict.startswith("blocked"):
+    if c.gap is None or not drawn(c):
         return []
-    delta = c.delta / scale
+    gap, delta = scaled or (c.gap, c.delta)
     box = Series("effect", [-delta, delta, delta, -delta, -delta],
                  [y - 0.5, y - 0.5, y + 0.5, y + 0.5, y - 0.5])  # fmt: skip
     text = (
         f"{label(place)}, {isolated(c.arm)} against {isolated(c.baseline)}: {interval(c.gap)} in "
         f"{measure_label(place.metric)}, {c.verdict}"
     )
-    gap, low, high = (
-        None if v is None else v / scale for v in (c.gap.value, c.gap.low, c.gap.high)
-    )
-    return [box, Series("gap", [gap], [y], [text], arm, c.arm, [c.exploratory], low, high)]
+    mark = Series("gap", [gap.value], [y], [text], arm, c.arm, [c.exploratory], gap.low, gap.high)
+    return [box, mark]

@@ -103,13 +103,22 @@ def range_without_a_task(average: Average) -> str:
 
 
 def directions(average: Average) -> str:
-    """In which tasks an arm is better and in which it is not, in words."""
-    count = len(average.tasks)
-    if len(average.better) == count:
-        return f"better in all {count} tasks"
-    texts = [f"better in {len(average.better)} of {count} tasks"]
-    texts += [f"within the smallest effect in {listed(average.alike, 3)}"] if average.alike else []
-    return ", ".join([*texts, *([f"worse in {listed(average.worse, 3)}"] if average.worse else [])])
+    """In how many tasks the median gap lies beyond the smallest effect, and where a test shows it.
+
+    The word "better" is kept for what is tested.
+    """
+
+    def shown(names: list[str]) -> str:
+        return f"shown in {sum(name in average.shown for name in names)}"
+
+    count, better = len(average.tasks), average.better
+    texts = [
+        f"median beyond the smallest effect in {len(better)} of {count} tasks ({shown(better)})"
+    ]
+    texts += [f"within it in {listed(average.alike, 3)}"] if average.alike else []
+    if worse := average.worse:
+        texts.append(f"beyond it to the other side in {listed(worse, 3)} ({shown(worse)})")
+    return ", ".join(texts)
 
 
 def marked(words: str) -> str:

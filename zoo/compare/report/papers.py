@@ -23,7 +23,8 @@ LETTERS = {
 }  # fmt: skip
 MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 COLUMNS = ("place", "metric", "arm", "baseline", "gap", "verdict", "pairs", "smallest effect",
-           "test examples", "p", "p (Holm)", "least p")  # fmt: skip
+           "test examples", "p", "p (Holm)", "p (ahead, Holm)", "least p")  # fmt: skip
+P_COLUMNS = ("p", "p_holm", "p_ahead_holm", "least_p")
 
 
 def latex(record: Record) -> str:
@@ -81,7 +82,7 @@ def gaps_csv(record: Record) -> str:
             "pairs": c.pairs,
             "smallest_effect": c.delta,
             "test_examples": examples_of(place),
-            **dict(zip(("p", "p_holm", "least_p"), p_numbers(c), strict=True)),
+            **dict(zip(P_COLUMNS, p_numbers(c), strict=True)),
             **numbers("gap_at_best_step", c.secondary.get("best_on_validation")),
             "verdict_at_best_step": c.at_best or c.verdict,
             "arm_failed_to_train": c.untrained[0],

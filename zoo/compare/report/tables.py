@@ -77,7 +77,7 @@ def gaps(record: Record) -> Table:
     ]  # fmt: skip
     head = (
         "place|metric|arm|baseline|gap|verdict|pairs|smallest effect|test examples|p|p (Holm)|"
-        "least p|training gap|at the best step|warnings"
+        "p (ahead, Holm)|least p|training gap|at the best step|warnings"
     )
     return Table("Every arm against its baseline at every place", head, rows)
 
@@ -87,19 +87,20 @@ def known_p(c: Contrast, p: float) -> float | None:
     return p if c.pairs > DIRECTION else None
 
 
-def p_numbers(c: Contrast) -> tuple[float | None, float | None, float]:
-    """The p of a contrast, the corrected one, and the least that so many pairs can reach.
+def p_numbers(c: Contrast) -> tuple[float | None, float | None, float | None, float]:
+    """The p of a contrast, the corrected one, that of "ahead", and the least of so many pairs.
 
     What so few pairs cannot tell is None, and so is a correction of what is not corrected.
     """
     corrected = not c.exploratory and c.pairs >= c.needed
-    return known_p(c, c.beyond_p), c.holm_p if corrected else None, least_p_of(c)
+    holm, ahead = (p if corrected else None for p in (c.holm_p, c.ahead_holm_p))
+    return known_p(c, c.beyond_p), holm, ahead, least_p_of(c)
 
 
 def p_values(c: Contrast) -> list[str]:
     """The numbers of `p_numbers` as text."""
-    p, holm_p, least = p_numbers(c)
-    return [probability(p), corrected_p(c, holm_p), probability(least)]
+    p, holm, ahead, least = p_numbers(c)
+    return [probability(p), corrected_p(c, holm), corrected_p(c, ahead), probability(least)]
 
 
 def corrected_p(claim: Contrast | Slope, p: float | None) -> str:
@@ -149,7 +150,7 @@ def uncertainty(record: Record) -> Table:
     def cells(c: Contrast) -> list[str]:
         assert c.sources is not None
         shares = (c.sources.pairs, c.sources.examples)
-        return [interval(c.sources.gap), *(f"{100 * share:.0f} %" for share in shares)]
+        return [interval(c.sources.gap), *map(share_words, shares)]
 
     return contrast_table(
         record,
@@ -158,6 +159,15 @@ def uncertainty(record: Record) -> Table:
         cells,
         lambda c: c.sources is not None,
     )
+
+
+def share_words(share: float) -> str:
+    """A share of a variance in words: from eight pairs it is known no better.
+
+    >>> share_words(0.0), share_words(0.4), share_words(1.0)
+    ('little', 'about half', 'most')
+    """
+    return "little" if share < 0.25 else "most" if share > 0.75 else "about half"
 
 
 def secondary(record: Record) -> Table:

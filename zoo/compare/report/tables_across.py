@@ -20,15 +20,15 @@ def growth(record: Record) -> Table:
     """How the gap of every arm grows with depth, a family of hypotheses of its own."""
     rows = [
         [s.family, s.arm, s.baseline, ", ".join(map(str, s.depths)), interval(s.slope),
-         probability(s.p if len(s.each) > DIRECTION else None),
-         corrected_p(s, s.holm_p if enough(s) else None),
+         probability(s.beyond_p if len(s.each) > DIRECTION else None),
+         *(corrected_p(s, p if enough(s) else None) for p in (s.holm_p, s.ahead_holm_p)),
          probability(least_p(len(s.each), TESTS[record.declared.test])), s.verdict,
          ", ".join(map(number, s.each))]
         for s in record.slopes
     ]  # fmt: skip
     head = (
-        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|least p|"
-        "verdict|every pair"
+        "family|arm|baseline|depths|a doubling of depth adds (95 % interval)|p|p (Holm)|"
+        "p (ahead, Holm)|least p|verdict|every pair"
     )
     return Table("How gaps grow with depth: a family of hypotheses of its own", head, rows)
 

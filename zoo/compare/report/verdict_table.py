@@ -110,7 +110,10 @@ def failures(place: PlaceSummary, contrast: Contrast) -> list[str]:
     if any(contrast.untrained):
         return [at(place, contrast.failures)]
     n = contrast.pairs
-    return [at(place, f"none in {n} (up to {100 * rate_bound(0, n):.0f} % each)")] if n else []
+    bound = f"(up to {100 * rate_bound(0, n):.0f} % each)"
+    if place.chance is None:  # who ended no better than chance is not known
+        return [at(place, f"none diverged in {n} {bound}"), "chance is not known"] if n else []
+    return [at(place, f"none in {n} {bound}")] if n else []
 
 
 def warnings(entries: Sequence[Entry]) -> list[str]:

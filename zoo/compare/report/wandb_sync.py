@@ -114,7 +114,8 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
         for place, c in contrasts_of(record.places)
     ]  # fmt: skip
     head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict",
-            "smallest effect", "test examples", "p", "p (Holm)", "least p"]  # fmt: skip
+            "smallest effect", "test examples", "p", "p (Holm)", "p (ahead, Holm)",
+            "least p"]  # fmt: skip
     entries: dict[str, Any] = {"gaps": wandb.Table(columns=[*head], data=gaps)}
     arms = [
         [place.title, arm.arm, arm.mean, arm.sd, arm.done, arm.diverged]
