@@ -3,8 +3,10 @@
 import copy
 import csv
 import json
+import os
 import re
 import shutil
+from datetime import datetime
 
 import pytest
 from invented_engine import WORDS, gap_of, install
@@ -350,6 +352,30 @@ def test_a_plan_that_is_put_back_to_an_earlier_one_is_refused(compare, capsys):
     assert "the plan is not the one that was locked" in capsys.readouterr().err
 
 
+def test_a_plan_that_began_at_another_time_is_refused(compare, capsys):
+    """Such as that of another folder, digest and all."""
+    compare("pairs=3")
+    plan = plan_in(compare.folder)["plan"] | {"effects": {"gnn": 0.1}}
+    LockedPlan(plan, "2026-01-01T00:00:00+00:00").write(compare.folder)
+    assert main(["report", str(compare.folder)]) == 3
+    assert "the plan is not the one that was locked" in capsys.readouterr().err
+    assert main([*WORDS, "pairs=3", "effects={gnn:0.1}", f"dir={compare.folder}"]) == 3
+
+
+def test_a_plan_that_is_younger_than_a_result_was_written_late(compare, capsys):
+    assert compare("pairs=3") == []
+    oldest = min(compare.folder.glob("cells/*/result.json"))
+    begun = datetime.fromisoformat(plan_in(compare.folder)["begun"]).timestamp()
+    os.utime(oldest, (begun, begun))
+    assert compare("pairs=3") == []
+    os.utime(oldest, (begun - 1, begun - 1))
+    said = ["runs had ended before a plan was written"]
+    assert main(["report", str(compare.folder)]) == 0
+    assert top(compare.folder, capsys.readouterr().out) == said
+    assert compare("pairs=3") == said
+    assert [e["kind"] for e in plan_in(compare.folder)["events"]].count("departure") == 1
+
+
 def test_each_event_is_bound_to_all_before_it(compare):
     compare("pairs=8")
     whole = plan_in(compare.folder)
@@ -536,9 +562,12 @@ def test_a_plan_of_an_earlier_version_is_read_and_its_events_begin_the_chain(com
     plan = {key: value for key, value in whole["plan"].items() if key not in later}
     looks = [{"time": "2026-11-27T10:00:00+00:00", "pairs": n, "claims": False} for n in (2, 3)]
     said = ["smallest effects changed after the first run"]
+    unlocked = json.loads((compare.folder / "compare.json").read_text())
+    unlocked["plan"] = {"digest": digest(plan), "begun": "2026-11-27T09:00:00+00:00"}
     old = {"digest": digest(plan), "plan": plan, "begun": "2026-11-27T09:00:00+00:00",
            "looks": looks, "departures": said}  # fmt: skip
     (compare.folder / "plan.json").write_text(json.dumps(old))
+    (compare.folder / "compare.json").write_text(json.dumps(unlocked))
     assert main(["report", str(compare.folder)]) == 0
     assert top(compare.folder, capsys.readouterr().out) == said
     assert compare("pairs=3") == said

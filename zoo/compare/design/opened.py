@@ -13,12 +13,11 @@ from pathlib import Path
 from zoo.compare.design.axes import Values
 from zoo.compare.design.departures import departures
 from zoo.compare.design.history import Event, now
-from zoo.compare.design.locked_plan import FILE, RECORD, LockedPlan, read
+from zoo.compare.design.locked_plan import FILE, LATE, RECORD, LockedPlan, read
 from zoo.errors import DataError, listed
 from zoo.run_folder import ENDED
 from zoo.system.lease import exclusive
 
-LATE = "runs had ended before a plan was written"
 SHOWN = 3  # folders in a sentence
 
 
