@@ -486,8 +486,14 @@ def test_pairs_that_change_before_a_look_may_have_been_seen_elsewhere(compare):
     assert kinds[:2] == [("change", "8 pairs became 5"), ("departure", said)]
 
 
-@pytest.mark.parametrize("words", [["seed=8,9,10"], ["pairs=3", "optimizer.lr=0.1"],
-                                   ["pairs=3", "model.depth=3"]])  # fmt: skip
+def test_the_same_gaps_with_other_seeds_are_noted(compare):
+    compare("pairs=3")
+    said = "the same gaps with other seeds were seen in here"
+    assert beside(compare, "there", "seed=8,9,10") == [[], [said]]
+
+
+@pytest.mark.parametrize("words", [["pairs=3", "optimizer.lr=0.1"], ["pairs=3", "model.depth=3"],
+                                   ["seed=8,9", "connection=plain,rezero"]])  # fmt: skip
 def test_runs_that_no_other_folder_has_were_not_seen(words, compare):
     compare("pairs=3")
     assert beside(compare, "there", *words) == [[], []]
