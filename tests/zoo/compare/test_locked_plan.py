@@ -536,6 +536,21 @@ def test_other_statistics_before_results_were_seen_are_the_plans():
     assert locked.departures == ["the statistics changed after results were seen"]
 
 
+def test_statistics_that_are_not_known_depart_after_results_were_seen():
+    plan = asked("pairs=3")
+    locked = LockedPlan({k: v for k, v in plan.items() if k != "statistics"}, "now")
+    locked.look(3, claims=False)
+    locked.depart(plan)
+    assert locked.departures == ["the statistics of then are not known"]
+    locked.events.clear()
+    locked.depart(plan)
+    assert locked.departures == []
+    locked.look(3, claims=False)
+    locked.depart(plan)
+    assert locked.departures == []
+    assert locked.plan == plan
+
+
 def test_the_digest_of_the_statistics_is_of_all_their_sources(tmp_path, monkeypatch):
     (tmp_path / "judging" / "deep").mkdir(parents=True)
     for name in ("__init__.py", "p.py", "deep/q.py"):
@@ -568,6 +583,7 @@ def test_a_plan_of_an_earlier_version_is_read_and_its_events_begin_the_chain(com
     plan = {key: value for key, value in whole["plan"].items() if key not in later}
     looks = [{"time": "2026-11-27T10:00:00+00:00", "pairs": n, "claims": False} for n in (2, 3)]
     said = ["smallest effects changed after the first run"]
+    unknown = "the statistics of then are not known"
     unlocked = json.loads((compare.folder / "compare.json").read_text())
     unlocked["plan"] = {"digest": digest(plan), "begun": "2026-11-27T09:00:00+00:00"}
     old = {"digest": digest(plan), "plan": plan, "begun": "2026-11-27T09:00:00+00:00",
@@ -575,10 +591,11 @@ def test_a_plan_of_an_earlier_version_is_read_and_its_events_begin_the_chain(com
     (compare.folder / "plan.json").write_text(json.dumps(old))
     (compare.folder / "compare.json").write_text(json.dumps(unlocked))
     assert main(["report", str(compare.folder)]) == 0
-    assert top(compare.folder, capsys.readouterr().out) == said
-    assert compare("pairs=3") == said
+    assert top(compare.folder, capsys.readouterr().out) == [*said, unknown]
+    assert compare("pairs=3") == [*said, unknown]
     events = plan_in(compare.folder)["events"]
-    assert [e["kind"] for e in events] == ["look", "look", "departure", "note", "look", "look"]
+    kinds = ["look", "look", "departure", "note", "departure", "look", "look"]
+    assert [e["kind"] for e in events] == kinds
     assert looks_in(compare.folder) == [2, 3, 3, 3]
     assert "without a lock" in (compare.folder / "report.md").read_text()
     (compare.folder / "compare.json").unlink()

@@ -76,8 +76,8 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
     seen: dict[tuple[str, str], list[str]] = {}  # the folders, by what was seen and what differs
     for file in sorted(folder.resolve().parent.glob(f"*/{FILE}")):
         other = None if file.parent == folder.resolve() else plan_beside(file.parent)
-        if other and other.looks and (what := what_was_seen(other, asked)):
-            seen.setdefault(what, []).append(file.parent.name)
+        if other and other.looks and (seen_there := what_was_seen(other, asked)):
+            seen.setdefault(seen_there, []).append(file.parent.name)
     for (what, differs), folders in seen.items():
         words = f"{what} seen in {listed(folders, SHOWN)}"
         if differs:
