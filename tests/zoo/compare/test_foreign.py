@@ -303,6 +303,30 @@ def test_an_address_follows_from_words_values_metric_and_files(here):
     assert not {*ids(*words)} & {*first}
 
 
+def test_a_command_has_one_recipe_however_it_is_spaced(here):
+    def recipes(command):
+        _, _, plan = design([f"command={command}", "metric=f1", "arms=a,b", "pairs=2"])
+        return [cell.recipe for cell in plan.cells]
+
+    first = recipes("python program.py {arm} {seed}")
+    assert recipes("python  'program.py' {arm}   {seed}") == first
+    assert not {*recipes("python program.py {seed} {arm}")} & {*first}
+
+
+def test_a_command_of_the_same_name_in_another_folder_is_noted(here):
+    def notes(folder, *words):
+        assert main(["compare", *WORDS, "depth=1", "pairs=3", *words, f"dir={folder}"]) == 0
+        events = json.loads((here / folder / "plan.json").read_text())["events"]
+        return [event["words"] for event in events if event["kind"] != "look"]
+
+    assert notes("one", "arms=short,tall") == []
+    with (here / "program.py").open("a") as file:
+        file.write("# a comment\n")
+    said = "a command of the same name, arms and metric was seen in one"
+    assert notes("two", "arms=short,tall") == [said]
+    assert notes("three", "arms=short,second") == ["results of these runs were seen in two"]
+
+
 def test_depths_of_an_arm_share_their_recipe_and_arms_do_not(here):
     command = "command=python program.py {arm} {seed} {depth} {rate}"
     _, _, plan = design([command, "metric=f1", "arms=a,b", "depth=1,2", "rate=0.1,0.2", "pairs=2"])

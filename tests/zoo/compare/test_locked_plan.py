@@ -3,8 +3,10 @@
 import copy
 import csv
 import json
+import os
 import re
 import shutil
+from datetime import datetime
 
 import pytest
 from invented_engine import WORDS, gap_of, install
@@ -350,6 +352,30 @@ def test_a_plan_that_is_put_back_to_an_earlier_one_is_refused(compare, capsys):
     assert "the plan is not the one that was locked" in capsys.readouterr().err
 
 
+def test_a_plan_that_began_at_another_time_is_refused(compare, capsys):
+    """Such as that of another folder, digest and all."""
+    compare("pairs=3")
+    plan = plan_in(compare.folder)["plan"] | {"effects": {"gnn": 0.1}}
+    LockedPlan(plan, "2026-01-01T00:00:00+00:00").write(compare.folder)
+    assert main(["report", str(compare.folder)]) == 3
+    assert "the plan is not the one that was locked" in capsys.readouterr().err
+    assert main([*WORDS, "pairs=3", "effects={gnn:0.1}", f"dir={compare.folder}"]) == 3
+
+
+def test_a_plan_that_is_younger_than_a_result_was_written_late(compare, capsys):
+    assert compare("pairs=3") == []
+    oldest = min(compare.folder.glob("cells/*/result.json"))
+    begun = datetime.fromisoformat(plan_in(compare.folder)["begun"]).timestamp()
+    os.utime(oldest, (begun, begun))
+    assert compare("pairs=3") == []
+    os.utime(oldest, (begun - 1, begun - 1))
+    said = ["runs had ended before a plan was written"]
+    assert main(["report", str(compare.folder)]) == 0
+    assert top(compare.folder, capsys.readouterr().out) == said
+    assert compare("pairs=3") == said
+    assert [e["kind"] for e in plan_in(compare.folder)["events"]].count("departure") == 1
+
+
 def test_each_event_is_bound_to_all_before_it(compare):
     compare("pairs=8")
     whole = plan_in(compare.folder)
@@ -460,8 +486,14 @@ def test_pairs_that_change_before_a_look_may_have_been_seen_elsewhere(compare):
     assert kinds[:2] == [("change", "8 pairs became 5"), ("departure", said)]
 
 
-@pytest.mark.parametrize("words", [["seed=8,9,10"], ["pairs=3", "optimizer.lr=0.1"],
-                                   ["pairs=3", "model.depth=3"]])  # fmt: skip
+def test_the_same_gaps_with_other_seeds_are_noted(compare):
+    compare("pairs=3")
+    said = "the same gaps with other seeds were seen in here"
+    assert beside(compare, "there", "seed=8,9,10") == [[], [said]]
+
+
+@pytest.mark.parametrize("words", [["pairs=3", "optimizer.lr=0.1"], ["pairs=3", "model.depth=3"],
+                                   ["seed=8,9", "connection=plain,rezero"]])  # fmt: skip
 def test_runs_that_no_other_folder_has_were_not_seen(words, compare):
     compare("pairs=3")
     assert beside(compare, "there", *words) == [[], []]
@@ -504,6 +536,21 @@ def test_other_statistics_before_results_were_seen_are_the_plans():
     assert locked.departures == ["the statistics changed after results were seen"]
 
 
+def test_statistics_that_are_not_known_depart_after_results_were_seen():
+    plan = asked("pairs=3")
+    locked = LockedPlan({k: v for k, v in plan.items() if k != "statistics"}, "now")
+    locked.look(3, claims=False)
+    locked.depart(plan)
+    assert locked.departures == ["the statistics of then are not known"]
+    locked.events.clear()
+    locked.depart(plan)
+    assert locked.departures == []
+    locked.look(3, claims=False)
+    locked.depart(plan)
+    assert locked.departures == []
+    assert locked.plan == plan
+
+
 def test_the_digest_of_the_statistics_is_of_all_their_sources(tmp_path, monkeypatch):
     (tmp_path / "judging" / "deep").mkdir(parents=True)
     for name in ("__init__.py", "p.py", "deep/q.py"):
@@ -536,14 +583,19 @@ def test_a_plan_of_an_earlier_version_is_read_and_its_events_begin_the_chain(com
     plan = {key: value for key, value in whole["plan"].items() if key not in later}
     looks = [{"time": "2026-11-27T10:00:00+00:00", "pairs": n, "claims": False} for n in (2, 3)]
     said = ["smallest effects changed after the first run"]
+    unknown = "the statistics of then are not known"
+    unlocked = json.loads((compare.folder / "compare.json").read_text())
+    unlocked["plan"] = {"digest": digest(plan), "begun": "2026-11-27T09:00:00+00:00"}
     old = {"digest": digest(plan), "plan": plan, "begun": "2026-11-27T09:00:00+00:00",
            "looks": looks, "departures": said}  # fmt: skip
     (compare.folder / "plan.json").write_text(json.dumps(old))
+    (compare.folder / "compare.json").write_text(json.dumps(unlocked))
     assert main(["report", str(compare.folder)]) == 0
-    assert top(compare.folder, capsys.readouterr().out) == said
-    assert compare("pairs=3") == said
+    assert top(compare.folder, capsys.readouterr().out) == [*said, unknown]
+    assert compare("pairs=3") == [*said, unknown]
     events = plan_in(compare.folder)["events"]
-    assert [e["kind"] for e in events] == ["look", "look", "departure", "note", "look", "look"]
+    kinds = ["look", "look", "departure", "note", "departure", "look", "look"]
+    assert [e["kind"] for e in events] == kinds
     assert looks_in(compare.folder) == [2, 3, 3, 3]
     assert "without a lock" in (compare.folder / "report.md").read_text()
     (compare.folder / "compare.json").unlink()

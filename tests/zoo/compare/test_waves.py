@@ -145,3 +145,18 @@ def test_a_dry_run_shows_the_power_beside_the_time(compare, capsys, monkeypatch)
     said = capsys.readouterr().out
     assert "at most 52 runs, about 26 s (8 s up to pair 8) on 2 workers" in said
     assert "80 % need 26 pairs" in said
+
+
+def test_a_dry_run_tells_the_pairs_of_a_verdict_at_every_depth(compare, capsys, monkeypatch):
+    """By the least p of a two-sided sign test, 2 / 2^n, and Bonferroni's first step."""
+    monkeypatch.setattr(type(install(monkeypatch, gap_of(0.3))), "free", 1)
+    words = [*WORDS, "model.depth=2,3,4", "connection=plain,residual,rezero,highway"]
+    assert main([*words, "dry_run=true", f"dir={compare.folder}"]) == 0
+    said = capsys.readouterr().out
+    needs = [next(n for n in range(8, 99) if 2 * 0.5**n <= level)
+             for level in (0.05 / 3, 0.01 / 6)]  # fmt: skip
+    line = "a verdict of the deepest places needs {} pairs, one of the others {}"
+    assert line.format(*needs) in said
+    assert "on 1 worker for" in said
+    assert main([*WORDS, "dry_run=true", f"dir={compare.folder}"]) == 0
+    assert "needs 8 pairs\n" in capsys.readouterr().out

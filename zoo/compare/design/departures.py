@@ -31,7 +31,8 @@ Plan = Mapping[str, Any]  # what one settles, as JSON has it
 def departures(known: Plan, asked: Plan, looks: Sequence[Look]) -> dict[str, str]:
     """A sentence on each part of a plan in which another one departs from it, by its name.
 
-    A part that an earlier version did not write into its plans is not known, and so no departure.
+    A part that an earlier version did not write into its plans is not known, and so no departure,
+    but for the statistics: what was seen by others may have been chosen by them.
 
     Args:
         known: the plan that is locked.
@@ -51,7 +52,9 @@ def departures(known: Plan, asked: Plan, looks: Sequence[Look]) -> dict[str, str
         found[words] = f"{words} changed after the first run"
     if looks and test_of(known) != test_of(asked):
         found["the stopping rule"] = "the stopping rule changed after the first run"
-    if looks and differ("statistics", known, asked):
+    if looks and "statistics" not in known:
+        found["the statistics"] = "the statistics of then are not known"
+    elif looks and differ("statistics", known, asked):
         found["the statistics"] = "the statistics changed after results were seen"
     found |= other_members("places", known, asked)
     if not pairs_may_change(known, asked, looks):
@@ -99,7 +102,7 @@ def changes(known: Plan, asked: Plan, looks: Sequence[Look]) -> tuple[Values, st
     if not looks and not same:
         parts |= {"test": test_of(asked), "stopping": asked["stopping"]}
         words.append("the stopping rule changed before results were seen")
-    if not looks and differ("statistics", known, asked):
+    if not looks and known.get("statistics") != asked["statistics"]:
         parts["statistics"] = asked["statistics"]
         words.append("the statistics changed before results were seen")
     return parts, ", ".join(words)

@@ -52,7 +52,8 @@ class CommandCell(Cell):
         """A digest that all seeds of an arm share at all depths of a family."""
         apart = ("seed", "command.values.depth")
         keys = result_keys(self.config).items()
-        return digest({k: v for k, v in keys if k not in apart and "{depth}" not in k})
+        kept = {k: v for k, v in keys if k not in apart and "{depth}" not in k}
+        return digest({**kept, "command.text": template.words_of(kept["command.text"])})
 
     def command_line(self, defaults: Defaults) -> str:
         """The command that repeats the run, which has no defaults of choices."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ FILE, RECORD = "plan.json", "compare.json"
 FIX = "begin a comparison in another folder: dir=FOLDER"
 BASIC = {"arms", "baselines", "effects", "references", "places", "pairs", "null", "hypotheses",
          "stopping", "metric", "code"}  # parts that every version wrote  # fmt: skip
+LATE = "runs had ended before a plan was written"
 UNLOCKED = "an earlier version wrote this plan and what happened to it up to here, without a lock"
 
 
@@ -146,24 +148,37 @@ def updated(folder: Path, happens: Callable[[LockedPlan], None]) -> LockedPlan |
 def read(folder: Path) -> LockedPlan | None:
     """The plan in a folder; None where there is none.
 
+    It departs where a run had ended before it was locked.
+
     Errors:
         DataError: the file holds something else, or another plan or history than its digest says,
-            or an earlier state of what the last report of the folder shows.
+            or not what the last look at the folder saw, nor what followed from it.
     """
     file = folder / FILE
     if not file.is_file() or of_an_earlier_version(file):
         return None
     try:
         locked, valid = locked_in(json.loads(file.read_text(encoding="utf-8")))
-        missing = BASIC - locked.first.keys()
+        missing, late = BASIC - locked.first.keys(), ended_before(folder, locked.begun)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError("no plan of a comparison", str(file), FIX) from None
     if missing:
         raise DataError(f"the plan has no {min(missing)}", str(file), FIX)
     begun, head = last_reported(folder)
-    if not valid or (begun == locked.begun and head not in locked.heads):
+    anew = begun != locked.begun and LATE in locked.departures  # which says so by itself
+    if not valid or (head and head not in locked.heads and not anew):
         raise DataError("the plan is not the one that was locked", str(file), FIX)
+    if late and LATE not in locked.departures:
+        locked.events.append(Event(kind="departure", time=now(), words=LATE))
     return locked
+
+
+def ended_before(folder: Path, begun: str) -> bool:
+    """Whether a run of a folder had ended before a time, by the date of its result."""
+    start = datetime.fromisoformat(begun).timestamp()
+    return any(
+        file.stat().st_mtime < start for file in (folder / "cells").glob("[!.]*/result.json")
+    )
 
 
 def locked_in(content: Any) -> tuple[LockedPlan, bool]:
@@ -182,10 +197,13 @@ def locked_in(content: Any) -> tuple[LockedPlan, bool]:
 
 
 def last_reported(folder: Path) -> tuple[str, str]:
-    """When the plan was locked that the last report of a folder shows, and its digest then."""
+    """When the plan was locked that the last report of a folder shows, and its digest then.
+
+    Both are empty where there is none, or no result had been seen.
+    """
     try:
         plan = json.loads((folder / RECORD).read_text(encoding="utf-8"))["plan"]
-        return plan["begun"], plan["head"]
+        return (plan["begun"], plan["head"]) if plan["looks"] else ("", "")
     except (OSError, ValueError, TypeError, KeyError):
         return "", ""
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from zoo.compare.design.axes import Values
 from zoo.compare.design.departures import departures
 from zoo.compare.design.history import Event, now
-from zoo.compare.design.locked_plan import FILE, RECORD, LockedPlan, read
+from zoo.compare.design.locked_plan import FILE, LATE, RECORD, LockedPlan, read
 from zoo.errors import DataError, listed
 from zoo.run_folder import ENDED
 from zoo.system.lease import exclusive
 
-LATE = "runs had ended before a plan was written"
 SHOWN = 3  # folders in a sentence
+RUNS = "results of these runs were"
+OTHER_SEEDS = "the same gaps with other seeds were"
+NAMESAKE = "a command of the same name, arms and metric was"
 
 
 def opened(folder: Path, asked: Values, trains: bool) -> LockedPlan:
@@ -64,32 +66,47 @@ def seen_beside(folder: Path, asked: Values) -> Iterator[Event]:
 
     Where both runs of a pair were seen, another plan for them departs, and the same one does not.
     Where only one of them was, such as a baseline's, or where one plan tunes and the other does
-    not, no gap was; but seeds may be picked by it.
+    not, no gap was; but seeds may be picked by it. That the same gaps were seen with other seeds,
+    or a command of the same name, arms and metric, is noted.
 
     Args:
         folder: of the comparison.
         asked: the new plan.
     """
-    seen: dict[str, list[str]] = {}  # the folders, by what differs
+    seen: dict[tuple[str, str], list[str]] = {}  # the folders, by what was seen and what differs
     for file in sorted(folder.resolve().parent.glob(f"*/{FILE}")):
         other = None if file.parent == folder.resolve() else plan_beside(file.parent)
-        if not other or not other.looks or {*other.plan["pairs"]}.isdisjoint(asked["pairs"]):
-            continue
-        known = other.plan
-        alike = known.get("tuned") == asked.get("tuned")  # else arms have values of their own
-        if alike and gaps_of(known) & gaps_of(asked):
-            apart = [*departures(known, {**asked, "code": known["code"]}, other.looks)]
-        elif runs_of(known) & runs_of(asked):
-            picked = asked["pairs"] not in (known["pairs"], [*range(len(asked["pairs"]))])
-            apart = ["seeds that were picked"] if picked else []
-        else:
-            continue
-        seen.setdefault(listed(apart), []).append(file.parent.name)
-    for differs, folders in seen.items():
-        words = f"results of these runs were seen in {listed(folders, SHOWN)}"
+        if other and other.looks and (seen_there := what_was_seen(other, asked)):
+            seen.setdefault(seen_there, []).append(file.parent.name)
+    for (what, differs), folders in seen.items():
+        words = f"{what} seen in {listed(folders, SHOWN)}"
         if differs:
             words = f"{words} by another plan: {differs}"
         yield Event(kind="departure" if differs else "note", time=now(), words=words)
+
+
+def what_was_seen(other: LockedPlan, asked: Values) -> tuple[str, str] | None:
+    """What another folder showed of a new plan, and how its plan for that differs; None: nothing.
+
+    Args:
+        other: the plan of the other folder.
+        asked: the new plan.
+    """
+    known = other.plan
+    alike = known.get("tuned") == asked.get("tuned")  # else arms have values of their own
+    gaps = alike and gaps_of(known) & gaps_of(asked)
+    shared = not {*known["pairs"]}.isdisjoint(asked["pairs"])
+    if gaps and shared:
+        apart = departures(known, {**asked, "code": known["code"]}, other.looks)
+        return RUNS, listed(apart)
+    if gaps:
+        return OTHER_SEEDS, ""
+    if shared and runs_of(known) & runs_of(asked):
+        picked = asked["pairs"] not in (known["pairs"], [*range(len(asked["pairs"]))])
+        return RUNS, "seeds that were picked" if picked else ""
+    both = [[plan.get("scripts", {}).keys(), plan["arms"], plan["metric"]]
+            for plan in (known, asked)]  # fmt: skip
+    return (NAMESAKE, "") if both[0][0] and both[0] == both[1] else None
 
 
 def plan_beside(folder: Path) -> LockedPlan | None:

@@ -127,9 +127,13 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
 
 
 def check_pairs(named: Axes) -> None:
-    """ConfigError where both the number of the pairs and their seeds are given."""
+    """ConfigError where pairs are no number, or given both by their number and their seeds."""
     if "pairs" in named and "seed" in named:
         raise ConfigError("pairs and seed both say how many", "pairs=...", "give one of the two")
+    for pairs in named.get("pairs", []):
+        if isinstance(pairs, str) and pairs.lower() != "auto":
+            fix = "give a number, such as pairs=8, or pairs=auto"
+            raise ConfigError(f"pairs={pairs!r} is refused", "pairs=...", fix)
 
 
 def check_limit(options: Values) -> None:

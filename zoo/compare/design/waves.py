@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from zoo.compare.analysis.signs import POWER, TESTS, anytime_p, pairs_for, power
-from zoo.compare.analysis.verdict import CLAIM, DIRECTION, INTERVAL
+from zoo.compare.analysis.verdict import CLAIM, DIRECTION, INTERVAL, needed
 from zoo.compare.design.spec import Comparison
+from zoo.errors import ConfigError
 
 FURTHER = 4  # pairs of a wave after those that a verdict needs
 
@@ -18,9 +19,16 @@ def most_pairs(options: Comparison, hypotheses: int) -> int:
     Args:
         options: as declared.
         hypotheses: number of those that are corrected for each other.
+
+    Errors:
+        ConfigError: a limit that is too low for any verdict.
     """
     if options.pairs != "auto":
         return options.pairs
+    least = needed(hypotheses, anytime_p)
+    if options.limit and options.limit < least:
+        what = f"no verdict is possible with {options.limit} pairs; it needs {least}"
+        raise ConfigError(what, f"limit={options.limit}", f"give limit={least} or more")
     return options.limit or pairs_for(POWER, hypotheses, test=anytime_p) or CLAIM
 
 

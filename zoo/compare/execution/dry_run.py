@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.signs import TESTS
-from zoo.compare.analysis.verdict import CLAIM, needed
+from zoo.compare.analysis.verdict import CLAIM, EXPLORING, needed
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.waves import power_words
 from zoo.compare.execution.engine import Engine
@@ -40,11 +40,13 @@ def listing(plan: Plan, test: str, runs: Sequence[Run], tally: Tally, engine: En
         sooner = f" ({duration(first / engine.free)} up to pair {CLAIM})"
     most = "at most " if test == "auto" else ""
     time = about(None if seconds is None else seconds / engine.free)
-    lines.append(
-        f"{most}{len(runs)} runs, {time}{sooner} on {engine.free} workers for training alone"
-    )
+    workers = "1 worker" if engine.free == 1 else f"{engine.free} workers"
+    lines.append(f"{most}{len(runs)} runs, {time}{sooner} on {workers} for training alone")
     least = needed(plan.hypotheses, TESTS[test])
-    lines.append(f"a verdict of the deepest places needs {least} pairs")
+    verdicts = f"a verdict of the deepest places needs {least} pairs"
+    if shallower := len(plan.places) * len(plan.baselines) - plan.hypotheses:
+        verdicts += f", one of the others {needed(shallower, TESTS[test], EXPLORING)}"
+    lines.append(verdicts)
     lines.append(power_words(len(plan.pairs), plan.hypotheses, test))
     record = {"cells": [run.planned() for run in runs], "seconds": seconds}
     return Report(record, "\n".join(lines))

@@ -42,7 +42,8 @@ def grid_words(plan: Foreseen) -> str:
     factors = listed(f"{factor:g}" for factor in plan.grid["factors"])
     return (
         f"{factors} times the configured value, up to {plan.grid['further']} steps of "
-        f"{plan.grid['step']:g} beyond an end, on {plan.tune_seeds} seeds each"
+        f"{plan.grid['step']:g} beyond an end, on {plan.tune_seeds} "
+        f"{'seed' if plan.tune_seeds == 1 else 'seeds'} each"
     )
 
 
