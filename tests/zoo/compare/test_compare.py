@@ -124,6 +124,8 @@ def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, comp
         (["seed=abc"], "integers of at least 0"),
         (["seed=[0,1]"], "integers of at least 0"),
         (["effects={gn:0.1}"], "did you mean gnn"),
+        (["effects.gnn=0.02"], "write 'effects={gnn: 0.02}'"),
+        (["effect=0.02"], "write 'effects={gnn: 0.02}'"),
         (["effects={gnn:-1}"], "greater than or equal to 0"),
         (["connection=plain"], "give two, to compare them"),
         (["connection=plain,residul"], "did you mean residual"),

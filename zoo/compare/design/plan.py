@@ -182,6 +182,8 @@ def plan(options: Comparison, axes: Axes) -> Plan:
         if key not in composer.used:
             known = {*composer.used, *fields(Comparison), *registry.GROUPS, "compare", "seed"}
             near = having(cells[0].config, key) or suggest(key, known)
+            if key.partition(".")[0] in ("effect", "effects"):
+                near = f"write 'effects={{{tasks[0]}: 0.02}}'"
             raise ConfigError(f"unknown option {key}", "compare", near)
     axes_of = [place.values for place in places] + [arm.values for arm in arms]
     seen = {key for values in axes_of for key, _ in values}
