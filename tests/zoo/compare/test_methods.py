@@ -95,6 +95,8 @@ def test_which_places_have_data_of_their_own_and_of_which_kind(tmp_path):
     assert "data of its own, made anew from its seed, in gnn." in text
     assert "a split of its own, drawn by its seed from one set, in cnn." in text
     assert "All pairs shared one data set and its split in unet." in text
+    declared.resplit = None  # as an earlier version left it
+    assert "Each pair had data of its own in cnn and gnn." in methods(record)[0]
 
 
 def test_what_blocked_gaps_lack_is_not_claimed(tmp_path):

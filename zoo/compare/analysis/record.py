@@ -61,7 +61,8 @@ class Declared:
         test: of the pairs: `fixed` for a number of them that was fixed, `auto` for one that is
             valid at every look.
         varied: titles of the places at which each pair has data of its own.
-        resplit: titles of those among them where these are splits of one set.
+        resplit: titles of those among them where these are splits of one set; None where an
+            earlier version did not say.
         tuned: options of which every arm has its own best value on validation.
         scripts: commands that are compared in the place of tasks, by their names.
         fixed: options that the command line sets for all runs, other than the declaration and axes.
@@ -77,7 +78,7 @@ class Declared:
     null: bool = False
     test: Literal["fixed", "auto"] = "fixed"
     varied: list[str] = field(default_factory=list)
-    resplit: list[str] = field(default_factory=list)
+    resplit: list[str] | None = None
     tuned: list[str] = field(default_factory=list)
     scripts: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, str] = field(default_factory=dict)

@@ -82,6 +82,8 @@ def data(record: Record) -> Iterator[str]:
             f"Each pair had a split of its own, drawn by its seed from one set, in "
             f"{listed(kinds['split'])}."
         )
+    if "own" in kinds:
+        yield f"Each pair had data of its own in {listed(kinds['own'])}."
     if "shared" in kinds:
         yield f"All pairs shared one data set and its split in {listed(kinds['shared'])}."
 

@@ -106,7 +106,7 @@ def of_examples(contrasts: Sequence[Contrast]) -> Iterator[str]:
             f"metric (of a ratio of sums, such as mean IoU, its linear part; {EFRON}). The mean "
             "gap then has an interval for other pairs and other test examples, by the variance "
             f"that is clustered by pairs and by examples ({CAMERON}), with degrees of freedom by "
-            f"{SATTERTHWAITE}; a table has the share of each source."
+            f"{SATTERTHWAITE}; a table says how much is of each source."
         )
 
 

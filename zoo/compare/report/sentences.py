@@ -79,6 +79,7 @@ def data_caveats(record: Record) -> list[str]:
     said = {
         "anew": "each pair has data of its own, made anew: intervals hold for other data too",
         "split": "each pair has its own split of one set: intervals hold for other splits of it",
+        "own": "each pair has data of its own: intervals hold for such data too",
         "shared": "all pairs share one data set: intervals hold for that one alone",
     }
     return [f"{listed(kinds[kind])}: {words}." for kind, words in said.items() if kind in kinds]
@@ -86,14 +87,15 @@ def data_caveats(record: Record) -> list[str]:
 
 def kinds_of_data(record: Record) -> dict[str, list[str]]:
     """The families of places by their data: made `anew` for each pair, a `split` of one set for
-    each pair, or `shared`; commands are left out.
+    each pair, its `own` of a kind that is not known, or `shared`; commands are left out.
     """
     declared = record.declared
     kinds: dict[str, list[str]] = {}
     for family, places in families(record.places):
         title = places[-1].title
         if places[-1].task not in declared.scripts:
-            kind = "split" if title in declared.resplit else "anew"
+            known = declared.resplit is not None
+            kind = "split" if title in (declared.resplit or ()) else "anew" if known else "own"
             kinds.setdefault(kind if title in declared.varied else "shared", []).append(family)
     return kinds
 
@@ -166,6 +168,6 @@ def warnings_of_runs(record: Record) -> list[str]:
     if counted := sum(run.value is not None for run in diverged):
         warnings.append(f"{counted} runs diverged. They count as chance.")
     if missing := sum(run.value is None for run in diverged):
-        warnings.append(f"{missing} of {runs} runs ended without a number, and their pairs are "
-                        "missing; by chance= they would count as chance.")  # fmt: skip
+        warnings.append(f"{missing} of {runs} runs ended without a number, which blocks their "
+                        "verdicts; by chance= they would count as chance.")  # fmt: skip
     return warnings

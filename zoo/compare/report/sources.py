@@ -180,7 +180,9 @@ def join_declared(sources: Sequence[Source]) -> Declared:
             raise ConfigError(what, str(source.path), ALONE)
         joint.places += [place for place in declared.places if place not in joint.places]
         joint.varied += [place for place in declared.varied if place not in joint.varied]
-        joint.resplit += [place for place in declared.resplit if place not in joint.resplit]
+        if joint.resplit is not None:
+            known = declared.resplit
+            joint.resplit = None if known is None else [*dict.fromkeys(joint.resplit + known)]
         joint.pairs += [pair for pair in declared.pairs if pair not in joint.pairs]
     both = sorted(set(joint.baselines.values()) & joint.baselines.keys())
     if both:
