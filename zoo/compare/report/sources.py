@@ -163,7 +163,7 @@ def join_declared(sources: Sequence[Source]) -> Declared:
     tuned = dict.fromkeys(key for source in sources for key in source.record.declared.tuned)
     every = [source.record.declared.fixed for source in sources]
     fixed = {k: v for k, v in first.fixed.items() if all(k in f and f[k] == v for f in every)}
-    joint = Declared(null=first.null, test=first.test, tuned=list(tuned), fixed=fixed)
+    joint = Declared(null=first.null, test=first.test, tuned=list(tuned), fixed=fixed, resplit=[])
     for source in sources:
         declared = source.record.declared
         for key in ("arms", "baselines", "effects", "references", "published", "scripts"):
