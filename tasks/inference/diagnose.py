@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tasks.recovery.loading import load_last
-from tasks.training.build import build_task, load_weights
+from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.run import refuse_changes, same_data
@@ -21,6 +22,7 @@ from zoo.probes.stream.profile import StreamProfile
 from zoo.report import Report
 from zoo.run_folder import RunFolder
 
+HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
 ROWS = 12  # writes of a table
 TRIALS = {  # for a cause the axis whose comparison tests a cure, beside what the net has
     "vanishing_gradients": ("connection", "residual"),
@@ -43,12 +45,16 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
     """
     words = config.overrides if where is None else RunFolder(Path(where)).words_with(["from="])
     words = [word for word in words if not word.startswith(("from=", "run.", "logger"))]
+    training = build_trainer_options(config)
     with logged(None):
         task = build_task(config) if where is None else trained(config, RunFolder(Path(where)))
-        task.to(task.compute_device)
+        device = torch.device("cpu") if training.accelerator == "cpu" else task.compute_device
+        task.to(device)
         task.setup("fit")
         task.train()
-        found = diagnose(task, next(iter(task.train_loader())), loss)
+        half = HALVES.get(training.precision)
+        with torch.autocast(device.type, half, enabled=half is not None):
+            found = diagnose(task, next(iter(task.train_loader())), loss)
     trials = [command(finding, config, words) for finding in found.findings]
     commands = list(dict.fromkeys(filter(None, trials)))
     record = {

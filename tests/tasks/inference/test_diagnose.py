@@ -39,6 +39,15 @@ def test_a_residual_net_of_the_same_depth_is_healthy(capsys):
     assert text[-1].startswith("model.body.sites.26")
 
 
+def test_the_pass_has_the_precision_of_training(capsys):
+    net = ["task=cnn", "model.depth=8", "trainer.accelerator=cpu"]
+    full, half = (
+        diagnosed(capsys, *net, f"trainer.precision={p}") for p in ("32-true", "bf16-mixed")
+    )
+    assert half["profile"]["stream"] == pytest.approx(full["profile"]["stream"], rel=0.05)
+    assert half["profile"]["stream"] != full["profile"]["stream"]
+
+
 @pytest.mark.parametrize("task", ["cnn", "unet", "transformer", "gnn", "diffusion"])
 def test_a_run_is_only_read(task, tmp_path, capsys):
     run = tmp_path / "run"

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from zoo.probes.echoes.flow import EXACT, Field, Weights
 from zoo.probes.plots import new_figure, plain
-from zoo.probes.watch.cut_net import accuracy, calling, only_stack
-from zoo.probes.watch.untouched import untouched
+from zoo.probes.watch.cut_net import accuracy, only_stack
+from zoo.probes.watch.untouched import replaced, untouched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,9 +118,9 @@ def euler(
 
         scores = []
         for count in counts:
-            with calling(stack, with_steps(count)):
+            with replaced(stack, "forward", with_steps(count)):
                 scores.append(score(net, batch))
-        with calling(stack, as_flow):
+        with replaced(stack, "forward", as_flow):
             flow = score(net, batch)
         (x, *args) = map(doubled, seen[0])
         exact = Field(copy.deepcopy(stack).double(), weights)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
 from torch import Tensor, nn
 
 from zoo.stack import Stack
@@ -21,19 +17,6 @@ def only_stack(net: nn.Module) -> Stack:
     if len(stacks) != 1:
         raise ValueError(f"the probe follows one stack, and this net has {len(stacks)}")
     return stacks[0]
-
-
-@contextmanager
-def calling(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Calls a function wherever a module is called, inside the block."""
-    own = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        del module.forward
-        if own is not None:
-            module.forward = own
 
 
 def accuracy(net: nn.Module, batch: tuple[Tensor, Tensor]) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.connection import Connection
-from zoo.probes.watch.cut_net import calling
+from zoo.probes.watch.untouched import replaced
 from zoo.stack import Stack
 
 
@@ -48,7 +48,7 @@ class StackPath(Path):
     def followed(self) -> Any:
         """A context in which a pass of the net is followed."""
         self.forget()
-        return calling(self.stack, self.follow)
+        return replaced(self.stack, "forward", self.follow)
 
     def follow(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """The stack's output, noting what happens on the way."""
@@ -77,7 +77,7 @@ class StackPath(Path):
 
     def ended(self, depth: int) -> Any:
         """A context in which the stack ends after so many writes."""
-        return calling(self.stack, lambda *args, **kwargs: self.values[depth])
+        return replaced(self.stack, "forward", lambda *args, **kwargs: self.values[depth])
 
 
 @dataclass
@@ -113,5 +113,5 @@ class BlockPath(Path):
         """A context in which the blocks behind a depth do nothing."""
         with ExitStack() as idle:
             for block in self.blocks[depth:]:
-                idle.enter_context(calling(block, lambda x, *args, **kwargs: x))
+                idle.enter_context(replaced(block, "forward", lambda x, *args, **kwargs: x))
             yield

@@ -60,3 +60,17 @@ def cuda_devices(tensors: list[Tensor]) -> list[int]:
     """The numbers of the GPUs that hold some tensors."""
     found = {t.get_device() for t in tensors if t.device.type == "cuda"}
     return sorted(found)
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Gives an object another value of an attribute inside the block."""
+    had, old = name in vars(owner), vars(owner).get(name)
+    vars(owner)[name] = value
+    try:
+        yield
+    finally:
+        if had:
+            vars(owner)[name] = old
+        else:
+            del vars(owner)[name]

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from zoo.connection import Connection, State
 from zoo.probes.watch.calls import Call, Calls, name_of, tensors_in, values_used
-from zoo.probes.watch.untouched import untouched
+from zoo.probes.watch.untouched import replaced, untouched
 from zoo.probes.watch.writes import Terms, Watch, Write
 from zoo.stack import Stack
 
@@ -45,20 +45,6 @@ def watched(module: nn.Module, watch: Watch) -> Iterator[Watched]:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(following)
         yield following
-
-
-@contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Gives an object another value of an attribute inside the block."""
-    had, old = name in vars(owner), vars(owner).get(name)
-    vars(owner)[name] = value
-    try:
-        yield
-    finally:
-        if had:
-            vars(owner)[name] = old
-        else:
-            del vars(owner)[name]
 
 
 class Watched(TorchFunctionMode):
