@@ -21,6 +21,7 @@ from zoo.diagnosis.finding import Finding
 from zoo.probes.stream.profile import StreamProfile
 from zoo.report import Report
 from zoo.run_folder import RunFolder
+from zoo.seeding import redraw
 
 HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
 ROWS = 12  # writes of a table
@@ -47,7 +48,8 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
     words = [word for word in words if not word.startswith(("from=", "run.", "logger"))]
     training = build_trainer_options(config)
     with logged(None):
-        task = build_task(config) if where is None else trained(config, RunFolder(Path(where)))
+        torch.manual_seed(config.seed)
+        task = fresh(config) if where is None else trained(config, RunFolder(Path(where)))
         device = torch.device("cpu") if training.accelerator == "cpu" else task.compute_device
         task.to(device)
         task.setup("fit")
@@ -63,6 +65,14 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
         "profile": plain(found.profile),
     }
     return Report(record, "\n".join(lines(found, commands)))
+
+
+def fresh(config: Config) -> Task:
+    """The task of a configuration with the weights with which its training begins."""
+    task = build_task(config)
+    redraw(task.model, config.seed)
+    config.factory("init")().apply(task.model, config.seed)
+    return task
 
 
 def trained(config: Config, folder: RunFolder) -> Task:

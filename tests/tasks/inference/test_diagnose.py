@@ -39,6 +39,16 @@ def test_a_residual_net_of_the_same_depth_is_healthy(capsys):
     assert text[-1].startswith("model.body.sites.26")
 
 
+def test_a_fresh_net_is_that_with_which_training_begins(capsys):
+    net = ["task=cnn", "model.depth=8", "trainer.accelerator=cpu"]
+    one, again, other, ruled = (
+        diagnosed(capsys, *net, *more)["profile"]["branch"]
+        for more in ([], [], ["seed=1"], ["init=zero_last"])
+    )
+    assert one == again != other
+    assert ruled == [0.0] * len(one)
+
+
 def test_the_pass_has_the_precision_of_training(capsys):
     net = ["task=cnn", "model.depth=8", "trainer.accelerator=cpu"]
     full = diagnosed(capsys, *net, "trainer.precision=32-true")["profile"]["stream"]
