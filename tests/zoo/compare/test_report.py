@@ -75,7 +75,7 @@ def test_the_page_needs_nothing_and_can_be_read_by_ear(plain_page):
     assert not any("src" in attrs for _, attrs in page.found)
     policy = next(a["content"] for t, a in page.found if a.get("http-equiv"))
     assert "default-src 'none'" in policy
-    assert policy.count("'sha256-") == 2
+    assert policy.count("'sha256-") == 3
     plots = [attrs for _, attrs in page.found if attrs.get("class") == "plot"]
     assert plots
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in plots)
@@ -93,7 +93,7 @@ def test_hostile_names_are_only_text(tmp_path):
     folder = made(tmp_path / "here", arms, places, 1, name=words, command=words)
     page = reported(folder)
     assert "img" not in {tag for tag, _ in page.found}
-    assert len(page.scripts) == 4
+    assert len(page.scripts) == 5
     assert not any(key.startswith("on") for _, attrs in page.found for key in attrs)
     assert all(" ".join(name.replace("\x00", " ").split()) in page.text for name in arms)
     assert json.loads(page.scripts[1])["name"] == words

@@ -16,7 +16,7 @@ from zoo.compare.design.plan import Plan
 from zoo.compare.design.tuning import FACTORS, FURTHER, STEP
 from zoo.config import registry
 
-BESIDE = ("compare", "cli", "probes", "bench")  # rooms that change no result of a run
+BESIDE = ("compare", "cli", "probes", "diagnosis", "html", "bench")  # change no result of a run
 GRID = {"factors": list(FACTORS), "step": STEP, "further": FURTHER}  # as JSON has it
 METRIC = "the primary metric of each task on its test part, at the last step"
 STOPPING = {

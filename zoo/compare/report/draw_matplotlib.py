@@ -8,7 +8,8 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from zoo.compare.report.chart import Chart, Series
-from zoo.compare.report.style import DASHES, LIGHT, MARKERS, look
+from zoo.compare.report.style import DASHES, MARKERS, look
+from zoo.html.document import LIGHT
 from zoo.probes.plots import MARKS, plain
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import html
 from typing import Any
 
 from zoo.compare.report.chart import Axis, Chart, Matrix, Series, isolated
-from zoo.compare.report.style import look, visible
+from zoo.compare.report.style import look
+from zoo.html.document import visible
 
 JSON = dict[str, Any]
 EVENT_SYMBOLS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",

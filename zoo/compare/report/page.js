@@ -6,8 +6,6 @@
   const drawn = new Set();
   let measure = {};
 
-  const remembered = () => { try { return localStorage.getItem("zoo-scheme"); } catch { return null; } };
-  const system = matchMedia("(prefers-color-scheme: dark)");
   let mouse = matchMedia("(hover: hover) and (pointer: fine)").matches; // a finger scrolls the page
   const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
@@ -58,20 +56,7 @@
       redraw();
     }, true);
 
-  function scheme(dark) {
-    root.dataset.scheme = dark ? "dark" : "light";
-    const button = document.getElementById("scheme");
-    button.setAttribute("aria-pressed", String(dark));
-    redraw();
-  }
-  const chosen = remembered();
-  scheme(chosen ? chosen === "dark" : system.matches);
-  system.addEventListener("change", (event) => { if (!remembered()) scheme(event.matches); });
-  document.getElementById("scheme").addEventListener("click", () => {
-    const dark = root.dataset.scheme !== "dark";
-    try { localStorage.setItem("zoo-scheme", dark ? "dark" : "light"); } catch { /* no storage */ }
-    scheme(dark);
-  });
+  document.addEventListener("scheme", redraw);
 
   const box = document.getElementById("arms");
   box.hidden = !arms;
@@ -87,25 +72,6 @@
     pick();
   }
 
-  const told = document.getElementById("told");
-  async function copy(text) {
-    try { await navigator.clipboard.writeText(text); return true; } catch { /* older ways */ }
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button.copy");
-    if (!button) return;
-    const done = await copy(document.getElementById(button.dataset.copy).textContent);
-    button.focus();
-    button.textContent = told.textContent = done ? "Copied" : "Select the text to copy it";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
-  });
   document.getElementById("save").addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([document.getElementById("record").textContent], { type: "application/json" }));

@@ -1,17 +1,12 @@
 """The report as one page that needs nothing else: no network, no other file.
 
-Every text is escaped; `bdi` isolates a text from a user, so that its direction of writing does not
-spread to its neighbours. Charts are JSON that the script of the page hands to Plotly. A policy in
-the page forbids every request, and every script but the two that are in it.
+Charts are JSON that the script of the page hands to Plotly.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
@@ -33,12 +28,12 @@ from zoo.compare.report.formats import keys_and_values
 from zoo.compare.report.methods import methods
 from zoo.compare.report.panels import Panels
 from zoo.compare.report.plan_words import plan_facts
-from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
+from zoo.compare.report.style import SHAPES, look
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
+from zoo.html.document import bdi, policy, script, style, templates, text_of
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+HERE = "zoo.compare.report"
 
 
 def page(record: Record, curves: Curves) -> str:
@@ -51,8 +46,19 @@ def page(record: Record, curves: Curves) -> str:
     import plotly.offline
 
     panels = Panels(record, curves)
-    plotly_js, script = plotly.offline.get_plotlyjs(), text_of("page.js")
-    return environment().get_template("page.html.j2").render(
+    scripts = plotly.offline.get_plotlyjs(), script(), text_of(HERE, "page.js")
+    environment = templates(HERE)
+    environment.globals |= {
+        "tables": tables,
+        "arms": tables_arms,
+        "across": tables_across,
+        "runs": tables_runs,
+        "tuning": tables_tuning,
+        "plans": plan_words,
+        "sentences": sentences,
+        "shapes": SHAPES,
+    }
+    return environment.get_template("page.html.j2").render(
         record=record,
         plain=record.plain(),
         panels=panels,
@@ -64,71 +70,10 @@ def page(record: Record, curves: Curves) -> str:
         facts=provenance(record),
         ended=sum(run.ended for run in record.cells),
         length=LENGTH,
-        policy=policy(plotly_js, script),
-        style=Markup(palette() + text_of("page.css")),
-        plotly=Markup(plotly_js),
-        script=Markup(script),
+        policy=policy(*scripts),
+        style=Markup(style() + text_of(HERE, "page.css")),
+        scripts=[Markup(each) for each in scripts],
     )  # fmt: skip
-
-
-def environment() -> Environment:
-    """The templates beside this module, and the modules and filters that they use."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("zoo.compare.report", ""),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    templates.filters |= {"bdi": bdi}
-    templates.globals |= {
-        "tables": tables,
-        "arms": tables_arms,
-        "across": tables_across,
-        "runs": tables_runs,
-        "tuning": tables_tuning,
-        "plans": plan_words,
-        "sentences": sentences,
-        "shapes": SHAPES,
-    }
-    return templates
-
-
-def bdi(text: object) -> Markup:
-    """A text in HTML that keeps its direction of writing from its neighbours.
-
-    >>> bdi("<b>")
-    Markup('<bdi>&lt;b&gt;</bdi>')
-    """
-    return Markup("<bdi>{}</bdi>").format(text if isinstance(text, Markup) else visible(text))
-
-
-def text_of(file: str) -> str:
-    """The text of a file beside this module."""
-    return files("zoo.compare.report").joinpath(file).read_text(encoding="utf-8")
-
-
-def policy(*scripts: str) -> str:
-    """The content security policy: no request, and no script but these."""
-    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
-    names = " ".join(f"'sha256-{digest}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {names}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def palette() -> str:
-    """The colours of arms in both schemes, as CSS."""
-    schemes = {":root": LIGHT, ':root[data-scheme="dark"]': DARK}
-    return "".join(
-        f"{selector}{{{''.join(f'--arm{i}:{c};' for i, c in enumerate(colors))}}}\n"
-        for selector, colors in schemes.items()
-    )
 
 
 def subtitle(record: Record) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
-# Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
-LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
-DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
+from zoo.html.document import LIGHT
+
 SHAPES = {  # of markers, as paths of SVG, 14 wide and high
     "circle": "M1,7a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z", "square": "M2,2h10v10h-10z",
     "diamond": "M7,0L14,7L7,14L0,7z", "triangle-up": "M7,1L14,13H0z",
@@ -45,12 +43,3 @@ def look(arm: int) -> Look:
     """The look of an arm by its number; up to 56 arms differ in colour or in marker."""
     dashes = list(DASHES)
     return Look(arm % len(LIGHT), SYMBOLS[arm % len(SYMBOLS)], dashes[arm % len(dashes)])
-
-
-def visible(text: object) -> str:
-    """Text without control characters, which files and pages cannot hold.
-
-    >>> visible("a\\x00b")
-    'a b'
-    """
-    return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))

@@ -1,0 +1,1 @@
+"""Pages that need nothing else: their look, their scripts, and how texts get into them."""
