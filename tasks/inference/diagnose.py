@@ -2,50 +2,123 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tasks.inference.diagnosis_words import facts, lines, plain, title
+from tasks.inference.further import Further
+from tasks.inference.trials import command, trials_of, tried
 from tasks.recovery.loading import load_last
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.run import refuse_changes, same_data
+from zoo.compare.design.spec import declare
 from zoo.config.config import Config
 from zoo.diagnosis.diagnose import Diagnosis, diagnose
-from zoo.diagnosis.finding import Finding
-from zoo.probes.stream.profile import StreamProfile
+from zoo.diagnosis.page import Trial, html
+from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
+from zoo.system.atomic import atomic_write
+from zoo.system.console import say
 
 HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
-ROWS = 12  # writes of a table
-TRIALS = {  # for a cause the axis whose comparison tests a cure, beside what the net has
-    "vanishing_gradients": ("connection", "residual"),
-    "exploding_gradients": ("connection", "residual"),
-    "collapsed_features": ("connection", "residual"),
-    "stream_growth": ("connection", "rezero"),
-    "exploding_activations": ("norm", "pre"),
-    "tiny_batch_norm": ("model.norm", "group"),
-}
+PAGE = "diagnosis.html"
 
 
-def diagnosed(config: Config, where: str | None = None) -> Report:
+class Diagnose:
+    """Looks for known causes in one pass over a training batch, and writes a page of findings.
+
+    The net is in training mode, as when it takes a step. Nothing but the page is written.
+
+    Args:
+        dir: folder of the page; None: that of the run, or runs/diagnosis-TASK-CONNECTION.
+        full: measure the gradient by the length of its way, and what a run loses without each
+            branch, however long it takes; None: where it takes half a minute at most.
+        trial: run the comparisons that test the cures, and add their verdicts to the page.
+    """
+
+    def __init__(self, dir: str | None = None, full: bool | None = None, trial: bool = False):
+        self.dir, self.full, self.trial = dir, full, trial
+
+    def __call__(self, config: Config, where: str | None, words: Sequence[str]) -> Report:
+        """Returns what is found, once its page is written.
+
+        Args:
+            config: of the net.
+            where: folder of the run; None: the net is built anew.
+            words: of the comparisons that test cures, such as `pairs=3`.
+        """
+        declare(words)  # refuses wrong ones
+        folder = page_folder(config, self.dir or where)
+        found = diagnosed(config, where, self.full)
+        trials = trials_of(found.findings, config, words)
+        shown = [Trial(command(words), causes) for words, causes in trials.items()]
+        page = folder / PAGE
+
+        def write() -> None:
+            atomic_write(page, html(found, title(config, where), facts(config, where), shown))
+
+        write()
+        text, code, compared = lines(found, [each.command for each in shown]), 0, []
+        if self.trial:
+            say(f"{len(found.findings)} findings in {page}; comparisons that follow: {len(shown)}")
+            text += [] if trials else ["", "No axis of the zoo tests a cure."]
+        for number, (words, causes) in enumerate(trials.items() if self.trial else ()):
+            shown[number], report = tried(words, causes, folder)
+            write()
+            text += ["", f"{command(words)}:", report.text]
+            code = max(code, report.code)
+            compared.append({**asdict(shown[number]), "code": report.code})
+        record = {
+            "findings": [asdict(finding) for finding in found.findings],
+            "commands": [each.command for each in shown],
+            "profiles": {name: plain(each) for name, each in found.profiles.items()},
+            "trials": compared,
+            "page": str(page),
+        }
+        return Report(record, "\n".join([*text, "", f"page: {page}"]), code)
+
+
+def page_folder(config: Config, where: str | None) -> Path:
+    """The folder of a page, which is made if it is missing.
+
+    Errors:
+        ConfigError: it cannot be written.
+    """
+    words = [w for w in config.overrides if not w.startswith(("task=", "connection=", "logger"))]
+    digest = hashlib.sha256(json.dumps(sorted(words)).encode()).hexdigest()[:6]
+    name = f"diagnosis-{config.choices['task']}-{config.choices['connection']}"
+    folder = Path(where or f"runs/{name}{f'-{digest}' if words else ''}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{PAGE}.tmp").touch()
+        (folder / f".{PAGE}.tmp").unlink()
+    except OSError as error:
+        fix = "name another folder for the page: dir=FOLDER"
+        raise ConfigError(error.strerror or "it cannot be written", str(folder), fix) from None
+    return folder
+
+
+def diagnosed(config: Config, where: str | None = None, full: bool | None = False) -> Diagnosis:
     """The diagnosis of a net at its start, or of a run at its last step, on a training batch.
-
-    The net is in training mode, as when it takes a step. Nothing is written.
 
     Args:
         config: of the net.
         where: folder of the run; None: the net is built anew.
+        full: whether the measures that need many passes are among its profiles; None: if they
+            are quick.
     """
-    words = config.overrides if where is None else RunFolder(Path(where)).words_with(["from="])
-    words = [word for word in words if not word.startswith(("from=", "run.", "logger"))]
     training = build_trainer_options(config)
     with logged(None):
         torch.manual_seed(config.seed)
@@ -56,15 +129,12 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
         task.train()
         half = HALVES.get(training.precision)
         with torch.autocast(device.type, half, enabled=half is not None):
-            found = diagnose(task, next(iter(task.train_loader())), loss)
-    trials = [command(finding, config, words) for finding in found.findings]
-    commands = list(dict.fromkeys(filter(None, trials)))
-    record = {
-        "findings": [asdict(finding) for finding in found.findings],
-        "commands": commands,
-        "profile": plain(found.profile),
-    }
-    return Report(record, "\n".join(lines(found, commands)))
+            batch = next(iter(task.train_loader()))
+            found = diagnose(task, batch, loss)
+            if full is False or any(it.cause == "non_finite" for it in found.findings):
+                return found
+            further = Further(task, batch, loss, math.inf if full else None)
+            return replace(found, profiles=found.profiles | further.profiles(where is not None))
 
 
 def fresh(config: Config) -> Task:
@@ -88,52 +158,3 @@ def loss(task: Any, batch: Any) -> Tensor:
     """The training loss of a task."""
     value: Tensor = task.loss(batch)
     return value
-
-
-def command(finding: Finding, config: Config, words: list[str]) -> str:
-    """The comparison that tests the cure of a finding in pairs; nothing where no axis does."""
-    key, cure = TRIALS.get(finding.cause, ("", ""))
-    group, _, option = key.partition(".")
-    present = config.sections[group].get(option) if option else config.choices.get(group)
-    if not key or present == cure:
-        return ""
-    kept = [word for word in words if word.partition("=")[0] not in (key, "seed")]
-    task = (
-        [] if any(word.startswith("task=") for word in kept) else [f"task={config.choices['task']}"]
-    )
-    return shlex.join(["python", "-m", "zoo", "compare", *task, *kept, f"{key}={present},{cure}"])
-
-
-def lines(found: Diagnosis, commands: list[str]) -> list[str]:
-    """The findings, the comparisons that test their cures, and the stream by depth."""
-    text = [str(finding) for finding in found.findings] or ["No known cause is found."]
-    if commands:
-        text += ["", "To test the cure in pairs:", *(f"  {each}" for each in commands)]
-    return [*text, "", *table(found.profile)] if found.profile else text
-
-
-def table(profile: StreamProfile) -> list[str]:
-    """Stream, share of the branch and gradient of some writes, from the first to the last."""
-    count = len(profile.modules)
-    step = max(1, -(-count // ROWS))
-    shown = sorted({*range(0, count, step), count - 1})
-    width = max(len("write"), *(len(profile.modules[i]) for i in shown))
-    head = f"{'write':<{width}}  {'stream':>9}  {'branch/stream':>13}  {'gradient':>9}"
-    return [head] + [
-        f"{profile.modules[i]:<{width}}  {float(profile.stream[i]):>9.3g}  "
-        f"{float(profile.ratio[i]):>13.3g}  {float(profile.gradient[i]):>9.3g}"
-        for i in shown
-    ]
-
-
-def plain(profile: StreamProfile | None) -> dict[str, Any] | None:
-    """A profile as lists of numbers; None where one is not finite."""
-    if profile is None:
-        return None
-    fields = ("stream", "branch", "cosine", "gradient", "branch_gradient")
-    numbers = {name: getattr(profile, name) for name in fields}
-    values = {
-        name: [value if value == value and abs(value) != float("inf") else None for value in row]
-        for name, row in ((name, tensor.tolist()) for name, tensor in numbers.items())
-    }
-    return {"modules": profile.modules, **values}

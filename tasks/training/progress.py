@@ -10,7 +10,7 @@ from typing import Any
 
 LINE_SECONDS = 10.0
 COLUMNS, ROWS = 80, 24  # of a terminal that does not say how large it is
-BAR = "{desc}: step {n_fmt}/{total_fmt} |{bar:20}| {remaining} left{postfix}"
+BAR = "{desc}: {unit} {n_fmt}/{total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
 class Progress:
@@ -20,10 +20,11 @@ class Progress:
         total: steps of the run.
         start: steps that are done already.
         enabled: false in all but the first process.
+        unit: what is counted.
     """
 
-    def __init__(self, total: int, start: int = 0, enabled: bool = True):
-        self.total = total
+    def __init__(self, total: int, start: int = 0, enabled: bool = True, unit: str = "step"):
+        self.total, self.unit = total, unit
         self.enabled = enabled
         self.bar: Any = None
         self.shown = time.monotonic()
@@ -36,7 +37,7 @@ class Progress:
                 {"dynamic_ncols": True} if sized else {"ncols": COLUMNS, "nrows": ROWS}
             )
             self.bar = tqdm(
-                total=total, initial=start, desc="zoo", unit="step", bar_format=BAR, **size
+                total=total, initial=start, desc="zoo", unit=unit, bar_format=BAR, **size
             )
 
     def update(self, step: int, values: Mapping[str, float | None]) -> None:
@@ -50,7 +51,7 @@ class Progress:
         elif time.monotonic() - self.shown > LINE_SECONDS:
             self.shown = time.monotonic()
             text = " ".join(f"{name} {value:.4g}" for name, value in self.values.items())
-            print(f"zoo: step {step}/{self.total} {text}", file=sys.stderr)
+            print(f"zoo: {self.unit} {step}/{self.total} {text}".rstrip(), file=sys.stderr)
 
     def close(self) -> None:
         if self.bar is not None:

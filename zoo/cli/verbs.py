@@ -76,9 +76,18 @@ def using(verb: str) -> Verb:
 
 
 def diagnose(words: Sequence[str]) -> Act:
-    config, general = configured(words)
-    where = str(general["from"]) if "from" in general else None
-    return partial(import_module("tasks.inference.diagnose").diagnosed, config, where)
+    own = {word: word.partition("=")[0] for word in words}
+    options = parse([word for word in words if own[word] in ("dir", "full", "try")])
+    trial = options.pop("try", False)
+    if type(trial) is not bool:
+        raise ConfigError(f"try={trial!r} is refused", "diagnose", "give try=true or try=false")
+    tests = [word for word in words if own[word] in OF_TRIALS]
+    config, general = configured(
+        [w for w in words if own[w] not in ("dir", "full", "try", *OF_TRIALS)]
+    )
+    target = import_module("tasks.inference.diagnose").Diagnose
+    act = target(**checked(target, options, "diagnose"), trial=trial)
+    return partial(act, config, str(general["from"]) if "from" in general else None, tests)
 
 
 def compare(words: Sequence[str]) -> Act:
@@ -124,6 +133,10 @@ def show(words: Sequence[str]) -> Act:
     return partial(Report, tree, yaml.safe_dump(tree, sort_keys=False).rstrip())
 
 
+OF_TRIALS = (  # keys of diagnose that go on to compare
+    *("pairs", "limit", "vary", "tune", "tune_seeds", "effects"),
+    *("workers", "per_gpu", "minutes", "max_cells", "mirror"),
+)
 BENCHES = {
     "fit": "tasks.bench.fit",
     "rules": "tasks.bench.rules",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -14,8 +15,13 @@ from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.examine import examine
 from zoo.diagnosis.finding import CAUSES, Finding
+from zoo.diagnosis.profiles import Profile, profiles_of
 from zoo.probes.stream.profile import StreamProfile
 from zoo.probes.watch.untouched import Loss
+from zoo.system.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Cause = Callable[[Examination], Iterator[Finding]]
 HOMES = (numbers, gradients, skips, units, norms, steps)
@@ -31,13 +37,35 @@ class Diagnosis:
     Args:
         findings: in the order of `CAUSES`, which begins with the worst.
         profile: of the stream; None of a net without skips.
+        profiles: measures by depth, with words, for the figure and the page.
+        net: the name of its class.
     """
 
     findings: list[Finding]
     profile: StreamProfile | None
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    net: str = ""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or "nothing is found"
+
+    def figure(self) -> Figure:
+        """A figure of what the net does by depth; dotted: the places of findings."""
+        from zoo.diagnosis.pictures import figure_of
+
+        marked = {finding.where for finding in self.findings}
+        return figure_of(list(self.profiles.values()), marked)
+
+    def page(self, path: str | Path, title: str = "") -> None:
+        """Writes findings and pictures, with words on each, as a page that needs nothing else.
+
+        Args:
+            path: of the file, such as `diagnosis.html`; its folder is there.
+            title: what was diagnosed; empty: the class of the net.
+        """
+        from zoo.diagnosis.page import html
+
+        atomic_write(Path(path), html(self, title))
 
 
 def diagnose(
@@ -63,6 +91,5 @@ def diagnose(
     seen = examine(module, batch, loss, optimizer)
     lost = list(CHECKS["non_finite"](seen))
     names = ("fp16_overflow",) if lost else CAUSES
-    return Diagnosis(
-        [*lost, *itertools.chain(*(CHECKS[name](seen) for name in names))], seen.profile
-    )
+    findings = [*lost, *itertools.chain(*(CHECKS[name](seen) for name in names))]
+    return Diagnosis(findings, seen.profile, profiles_of(seen), type(module).__name__)

@@ -12,6 +12,7 @@ from zoo.errors import quoted
 
 if TYPE_CHECKING:
     from zoo.compare.design.cell import Cell
+    from zoo.config.config import Config
 
 
 class Defaults:
@@ -30,7 +31,12 @@ class Defaults:
 
 def fit_command(cell: Cell, defaults: Defaults) -> str:
     """The `fit` command of a run: its choices and options that differ from the defaults."""
-    config, of_task = cell.config, defaults({"task": cell.config.choices["task"]})
+    return quoted(["python", "-m", "zoo", "fit", *words_of(cell.config, defaults)])
+
+
+def words_of(config: Config, defaults: Defaults) -> list[str]:
+    """The words that make a configuration: its task, and what differs from the defaults."""
+    of_task = defaults({"task": config.choices["task"]})
     flat = flatten(config.plain())
     choices = {k.removeprefix("choices."): v for k, v in flat.items() if k.startswith("choices.")}
     words = [f"task={config.choices['task']}"]
@@ -40,8 +46,7 @@ def fit_command(cell: Cell, defaults: Defaults) -> str:
     changed = {
         k: v for k, v in flat.items() if of_choices.get(k) != v and not k.startswith("choices.")
     }
-    words += [f"{key}={as_word(value)}" for key, value in changed.items()]
-    return quoted(["python", "-m", "zoo", "fit", *words])
+    return words + [f"{key}={as_word(value)}" for key, value in changed.items()]
 
 
 def as_word(value: Any) -> str:
