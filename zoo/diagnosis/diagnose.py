@@ -28,6 +28,7 @@ HOMES = (numbers, gradients, skips, units, norms, steps)
 CHECKS: dict[str, Cause] = {
     name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }
+OF_STEPS = ("decayed_norms", "step_too_large", "step_too_small")  # need an optimiser
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Diagnosis:
         profile: of the stream; None of a net without skips.
         profiles: measures by depth, with words, for the figure and the page.
         net: the name of its class.
+        checked: causes that were looked for.
     """
 
     findings: list[Finding]
     profile: StreamProfile | None
     profiles: dict[str, Profile] = field(default_factory=dict)
     net: str = ""
+    checked: tuple[str, ...] = tuple(CAUSES)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or "nothing is found"
@@ -90,6 +93,8 @@ def diagnose(
     """
     seen = examine(module, batch, loss, optimizer)
     lost = list(CHECKS["non_finite"](seen))
-    names = ("fp16_overflow",) if lost else CAUSES
+    known = [name for name in CAUSES if optimizer is not None or name not in OF_STEPS]
+    names = ["fp16_overflow"] if lost else known[1:]
     findings = [*lost, *itertools.chain(*(CHECKS[name](seen) for name in names))]
-    return Diagnosis(findings, seen.profile, profiles_of(seen), type(module).__name__)
+    net, checked = type(module).__name__, (known[0], *names)
+    return Diagnosis(findings, seen.profile, profiles_of(seen), net, checked)

@@ -58,6 +58,7 @@ def html(
         title=title or found.net,
         findings=[(finding, number(finding)) for finding in found.findings],
         causes=CAUSES,
+        checked=found.checked,
         facts=dict(facts or {}),
         trials=trials,
         heads=("place", "arms", "pairs", "gap", "verdict"),
@@ -73,7 +74,7 @@ def html(
 
 def number(finding: Finding) -> str:
     """The number that shows a finding, beside what it should not pass."""
-    return f"{finding.value:.3g}, where the limit is {finding.limit:.3g}"
+    return f"{finding.value:.4g}, where the limit is {finding.limit:.4g}"
 
 
 def rows(profile: Profile) -> list[list[str]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 2  # of a figure
+LEAST = 100.0  # from end to end of a logarithmic axis, so that a flat line looks flat
 SIDES = (6.0, 2.9)  # of a picture, in inches
 COLORS = LIGHT[1:3]  # of the first and the second line
 STYLES: tuple[dict[str, Any], ...] = (
@@ -56,8 +57,15 @@ def draw(axis: Axes, profile: Profile, marked: Collection[str]) -> None:
     for (label, values), style, color in zip(profile.lines.items(), STYLES, COLORS, strict=False):
         shown = [v if v > 0 or not profile.logarithmic else math.nan for v in values]
         axis.plot(shown, color=color, label=label, **style)
-    if profile.logarithmic and any(v > 0 for line in profile.lines.values() for v in line):
+    positive = [v for line in profile.lines.values() for v in line if v > 0]
+    if profile.logarithmic and positive:
         axis.set_yscale("log")
+        low, high = min(positive), max(positive)
+        if high < low * LEAST:
+            middle = math.sqrt(low * high)
+            axis.set_ylim(middle / math.sqrt(LEAST), middle * math.sqrt(LEAST))
+    if profile.ends:
+        axis.set_ylim(*profile.ends)
     for depth in [i for i, place in enumerate(profile.places) if place in marked]:
         axis.axvline(depth, color=MARK, linestyle=":", linewidth=1.2)
     axis.set_xlim(-0.5, max(1.0, len(profile.places) - 0.5))

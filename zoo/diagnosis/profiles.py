@@ -28,6 +28,7 @@ class Profile:
         places: what stands at each depth: paths of modules, or numbers.
         logarithmic: whether ratios count, not differences.
         across: what depth counts.
+        ends: of the picture's axis; None: where the values lie.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Profile:
     places: Sequence[str]
     logarithmic: bool = True
     across: str = WRITE
+    ends: tuple[float, float] | None = None
 
     @property
     def note(self) -> str:
@@ -45,7 +47,9 @@ class Profile:
         zeros = values.count(0)
         if not self.logarithmic or not zeros:
             return ""
-        return f"{'All' if zeros == len(values) else zeros} of its {len(values)} values are zero."
+        return (
+            f"{'All' if zeros == len(values) else f'{zeros} of'} its {len(values)} values are zero."
+        )
 
 
 def profiles_of(seen: Examination) -> dict[str, Profile]:
@@ -97,6 +101,7 @@ def of_stream(seen: Examination) -> dict[str, Profile]:
             {"cosine": plain(it.cosine)},
             it.modules,
             logarithmic=False,
+            ends=(-1.05, 1.05),
         ),
         "spread": Profile(
             "Spread of the features",
@@ -134,10 +139,10 @@ def of_lesions(lost: Lesions) -> Profile:
     intact = [float(lost.intact)] * len(lost.names)
     return Profile(
         "Loss without one branch",
-        "What the loss becomes where one branch is left out and its skip is kept; dashed: with all "
-        "of them.",
-        "A trained residual net hardly misses any single branch but the first ones and those at "
-        "which the stream changes its shape; a net without skips falls apart by every one.",
+        "What the loss on this batch becomes, in evaluation, where one branch is left out and its "
+        "skip is kept; dashed: with all of them.",
+        "A deep trained residual net hardly misses a late branch; the first ones count most, and "
+        "those at which the stream changes its shape. A net without skips falls apart by each one.",
         {"without the branch": plain(lost.losses), "intact": intact},
         lost.names,
         across="removed branch",

@@ -1,0 +1,124 @@
+"""The page and the figure of a diagnosis, of nets that are not ours."""
+
+import re
+
+import pytest
+import torch
+from foreign_nets import SkipMLP, mean_size
+from read_page import Page
+from torch import nn
+
+from zoo.diagnosis.diagnose import diagnose
+from zoo.diagnosis.finding import CAUSES, Finding
+from zoo.diagnosis.page import Trial, html
+from zoo.diagnosis.profiles import Profile
+
+HOSTILE = "<img src=http://example.org/x onerror=alert(1)>"
+
+
+class Deep(nn.Sequential):
+    """Layers without a skip, which lose the gradient."""
+
+    def __init__(self):
+        torch.manual_seed(0)
+        layers = [(nn.Linear(8, 8), nn.Sigmoid()) for _ in range(12)]
+        super().__init__(*(part for pair in layers for part in pair))
+
+
+@pytest.fixture(scope="module")
+def skips(tmp_path_factory):
+    torch.manual_seed(0)
+    found = diagnose(SkipMLP(), (torch.randn(16, 5, 8),), mean_size)
+    path = tmp_path_factory.mktemp("page") / "diagnosis.html"
+    found.page(path)
+    return found, Page(path)
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    found = diagnose(Deep(), (torch.randn(16, 8),), mean_size)
+    path = tmp_path_factory.mktemp("page") / "diagnosis.html"
+    found.page(path, HOSTILE)
+    return found, Page(path)
+
+
+def test_a_page_needs_nothing_and_can_be_read_by_ear(skips, deep):
+    for _, page in (skips, deep):
+        assert not {tag for tag, _ in page.found} & {"link", "img", "image", "iframe", "base"}
+        assert not any("src" in attrs for _, attrs in page.found)
+        policy = next(a["content"] for t, a in page.found if a.get("http-equiv"))
+        assert policy.startswith("default-src 'none'; script-src 'sha256-")
+        ids = [attrs["id"] for _, attrs in page.found if "id" in attrs]
+        assert len(ids) == len(set(ids))
+        inside = {a["href"][1:] for t, a in page.found if t == "a"}
+        used = {a["xlink:href"][1:] for t, a in page.found if t == "use"}
+        assert used
+        assert inside | used <= set(ids)
+
+
+def test_pictures_take_the_colours_of_the_page(skips):
+    colors = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", skips[1].source.partition("<svg")[2]))
+    assert {"var(--ink)", "var(--arm1)", "var(--arm2)"} <= colors
+    assert not any(color.startswith("#") for color in colors)
+
+
+def test_every_measure_says_what_it_shows_and_what_is_normal(skips):
+    found, page = skips
+    assert [*found.profiles] == ["stream", "share", "gradient", "cosine", "spread", "layers"]
+    for profile in found.profiles.values():
+        assert profile.shows in page.text
+        assert profile.normal in page.text
+        lengths = {len(line) for line in profile.lines.values()}
+        assert max(lengths) == len(profile.places)
+    assert found.profiles["stream"].lines["branch"] == pytest.approx(found.profile.branch.tolist())
+
+
+def test_findings_stand_with_cause_place_evidence_and_cure(deep):
+    found, page = deep
+    (finding,) = found.findings
+    assert finding.cause == "vanishing_gradients"
+    for said in (CAUSES[finding.cause], finding.where, finding.evidence, finding.cure):
+        assert said in page.text
+    assert f"{finding.value:.4g}, where the limit is {finding.limit:.4g}" in page.text
+    assert [*found.profiles] == ["layers"]  # it has no stream
+    gradients = found.profiles["layers"].lines["gradient"]
+    assert len(gradients) == 12
+    assert gradients[0] < 1e-4 * gradients[-1]
+    assert "Dotted: the place of a finding." in page.text
+
+
+def test_a_net_without_findings_names_the_causes_that_were_looked_for(skips):
+    text = skips[1].text
+    assert "No known cause is found. 18 were looked for: non finite, " in text
+    assert "step too large" not in text  # which needs an optimiser
+
+
+def test_hostile_names_are_only_text(deep, tmp_path):
+    found, page = deep
+    assert HOSTILE in page.text
+    finding = Finding("dead_units", HOSTILE, 1, 0.5, HOSTILE, HOSTILE)
+    trial = Trial(HOSTILE, [HOSTILE], [[HOSTILE] * 5], HOSTILE)
+    both = type(found)([finding], None, found.profiles, HOSTILE)
+    (tmp_path / "page.html").write_text(html(both, facts={HOSTILE: HOSTILE}, trials=[trial]))
+    hostile = Page(tmp_path / "page.html")
+    assert hostile.text.count(HOSTILE) == 15
+    assert "img" not in {tag for tag, _ in hostile.found}
+
+
+def test_the_figure_has_a_panel_for_each_measure(skips):
+    found, _ = skips
+    panels = [axis for axis in found.figure().axes if axis.get_visible()]
+    titles = [profile.title for profile in found.profiles.values()]
+    assert [axis.get_title() for axis in panels] == titles
+    (line, _) = panels[0].lines
+    assert line.get_ydata() == pytest.approx(found.profile.stream.tolist())
+    low, high = panels[0].get_ylim()
+    assert high / low >= 99.9  # so that a flat line looks flat
+
+
+def test_zeros_are_said_where_a_logarithm_cannot_show_them():
+    lines = {"a": [0.0, 1.0, float("nan")]}
+    profile = Profile("", "", "", lines, ["x", "y", "z"])
+    assert profile.note == "1 of its 2 values are zero."
+    assert Profile("", "", "", {"a": [0.0, 0.0]}, ["x", "y"]).note.startswith("All its 2")
+    assert Profile("", "", "", lines, ["x", "y", "z"], logarithmic=False).note == ""
