@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,23 +72,34 @@ def trials_of(
         config: of the net.
         words: of all comparisons, such as `pairs=3`.
     """
-    trials: dict[tuple[str, ...], list[str]] = {}
+    net, trials = words_of_net(config), dict[tuple[str, ...], list[str]]()
     for finding in findings:
-        if tested := trial_of(finding, config):
+        if tested := trial_of(finding, config, net):
             causes = trials.setdefault((*tested, *words), [])
             causes += [finding.cause] if finding.cause not in causes else []
     return trials
 
 
-def trial_of(finding: Finding, config: Config) -> list[str]:
-    """The words of the comparison that tests the cure of a finding; none where no axis does."""
+def trial_of(finding: Finding, config: Config, net: Mapping[str, str]) -> list[str]:
+    """The words of the comparison that tests the cure of a finding; none where no axis does.
+
+    Args:
+        finding: of a net.
+        config: of the net.
+        net: the words that make it.
+    """
     for key, cure in TRIALS.get(finding.cause, ()):
         group, _, option = key.partition(".")
         present = config.sections[group].get(option) if option else config.choices.get(group)
         if callable(cure):
             cure = as_word(cure(present, finding))
         if as_word(present) != cure and knows(config, group, option, cure):
-            return [*of_net(config, key), f"{key}={as_word(present)},{cure}"]
+            words = {**net}
+            if "connection" in (*words, key) and "long" in config.choices:  # follows it otherwise
+                words.setdefault("long", config.choices["long"])
+            words.pop(key, None)
+            axis = f"{key}={as_word(present)},{cure}"
+            return [*(f"{name}={value}" for name, value in words.items()), axis]
     return []
 
 
@@ -104,27 +115,25 @@ def knows(config: Config, group: str, option: str, cure: str) -> bool:
     return option in config.sections[group]
 
 
-def of_net(config: Config, key: str) -> list[str]:
-    """The words of a net and its training, but for one key.
+def words_of_net(config: Config) -> dict[str, str]:
+    """The values that make a net and its training, by their keys.
 
-    Stated is also what a comparison would choose otherwise by itself: its depth, and other options
-    of the model and the data, and the rule of long skips, which follows that of short ones there.
+    Stated is also what a comparison would choose otherwise by itself: the depth, and other options
+    of the model and the data.
     """
-    task, flat = config.choices["task"], flatten(config.plain())
+    flat = flatten(config.plain())
     words = dict(word.split("=", 1) for word in words_of(config, Defaults()))
-    declared = read_yaml(comparison_file("default"))["tasks"].get(task, {})
+    declared = read_yaml(comparison_file("default"))["tasks"].get(config.choices["task"], {})
     for name, value in declared.items():
         if name.startswith(("model.", "data.")) and name in flat and flat[name] != value:
             words.setdefault(name, as_word(flat[name]))
-    if key == "connection" and "long" in config.choices:
-        words.setdefault("long", config.choices["long"])
     limits = [name for name in words if name in ("trainer.max_steps", "trainer.max_epochs")]
     idle = {name for name in limits if len(limits) > 1 and words[name] == "null"}
-    return [
-        f"{name}={value}"
+    return {
+        name: value
         for name, value in words.items()
-        if name != key and name not in idle and not name.startswith(FREE)
-    ]
+        if name not in idle and not name.startswith(FREE)
+    }
 
 
 def tried(words: Sequence[str], causes: Sequence[str], beside: Path) -> tuple[Trial, Report]:

@@ -5,14 +5,15 @@ import shlex
 import pytest
 import yaml
 
-from tasks.inference.trials import TRIALS, command, knows, trial_of, trials_of, verdicts
+from tasks.inference.trials import TRIALS, command, knows, trials_of, verdicts
+from zoo.compare.design.command import as_word
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.config import registry
 from zoo.config.compose import load
 from zoo.diagnosis.finding import CAUSES, Finding
 
-TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
+TASKS = ("cnn", "unet", "transformer", "diffusion")  # beside gnn
 NONE = {"bias_before_norm", "unused_parameters"}  # which no option of the zoo cures
 
 
@@ -20,14 +21,18 @@ def finding(cause, value=1.0):
     return Finding(cause, "", value, 0, "", "")
 
 
-def arms(words):
-    """The option of the arms that some words of `compare` make, with its values."""
-    _, options, axes = declare([*words, "pairs=1"])
-    planned = plan(options, axes)
-    key, _, values = words[-1].partition("=")
-    assert [arm.values[0][0] for arm in planned.arms] == [key] * 2
-    assert len({cell.place for cell in planned.cells}) == 1
-    return planned, values
+def trials(config, *causes, value=1.0):
+    """The words of the comparisons that test the cures of some causes."""
+    return [*trials_of([finding(cause, value) for cause in causes], config, [])]
+
+
+def planned(words):
+    """The cells of one pair of a comparison, and the axis that makes its arms."""
+    _, options, axes = declare([*words, "pairs=1", "vary=nothing"])
+    cells = plan(options, axes).cells
+    (axis,) = [word.split("=") for word in words if "," in word and "[" not in word]
+    assert len(cells) == 2
+    return [cell.config for cell in cells], axis
 
 
 def test_every_cause_has_a_trial_or_none_can_be():
@@ -35,50 +40,59 @@ def test_every_cause_has_a_trial_or_none_can_be():
     assert not TRIALS.keys() & NONE
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task",
+    ["gnn", *(pytest.param(task, marks=pytest.mark.slow) for task in TASKS if task != "gnn")],
+)
 def test_every_trial_is_a_comparison_of_the_net_with_its_cure(task):
     config, _ = load([f"task={task}", "connection=plain", "trainer.max_steps=7"])
     config.sections["optimizer"]["decay_biases"] = True
     config.sections["trainer"]["precision"] = "16-mixed"
-    trials = {tuple(trial_of(finding(cause), config)): cause for cause in TRIALS}
-    trials.pop((), None)
-    assert len(trials) >= 6
-    for words in trials:
-        planned, values = arms(words)
-        before, cured = (cell.config for cell in planned.cells)
-        assert before.plain() == {**config.plain(), "run": before.run}, words
-        group, _, option = words[-1].partition("=")[0].partition(".")
+    made = trials(config, *TRIALS)
+    assert len(made) >= 6
+    for words in made:
+        (before, cured), (key, values) = planned(words)
+        for group, section in before.plain().items():
+            assert group in ("task", "run") or section == config.plain()[group], (words, group)
+        group, _, option = key.partition(".")
         changed = cured.sections[group][option] if option else cured.choices[group]
         assert str(changed).lower() == values.partition(",")[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "gnn"])
 def test_so_is_every_second_choice(task):
-    config, _ = load([f"task={task}"])
+    config, _ = load([f"task={task}", "trainer.max_steps=7"])
     for key, cure in {pair for pairs in TRIALS.values() for pair in pairs}:
         group, _, option = key.partition(".")
-        if isinstance(cure, str) and knows(config, group, option, cure):
-            arms([f"task={task}", f"{key}=null,{cure}" if key == "?" else f"{key}={cure},{cure}"])
+        present = config.sections[group].get(option) if option else config.choices[group]
+        if isinstance(cure, str) and present != cure and knows(config, group, option, cure):
+            (_, cured), _ = planned([f"task={task}", f"{key}={as_word(present)},{cure}"])
+            changed = cured.sections[group][option] if option else cured.choices[group]
+            assert as_word(changed) == cure
 
 
 def test_a_cure_that_the_net_has_is_not_tried_again():
     residual, _ = load(["task=cnn", "norm=pre"])
-    assert trial_of(finding("vanishing_gradients"), residual)[-1] == "init=default,fixup"
-    assert trial_of(finding("decayed_norms"), residual) == []  # they do not decay
-    assert trial_of(finding("unused_parameters"), residual) == []
+    (words,) = trials(residual, "vanishing_gradients", "decayed_norms", "unused_parameters")
+    assert words[-1] == "init=default,fixup"  # its norms do not decay
 
 
 def test_a_trial_is_of_the_net_itself_where_a_comparison_would_choose_another():
-    net = trial_of(finding("vanishing_gradients"), load(["task=diffusion", "connection=plain"])[0])
-    assert net == ["task=diffusion", "model.depth=3", "model.width=16", "long=concat",
-                   "connection=plain,residual"]  # fmt: skip
+    net, _ = load(["task=diffusion", "connection=plain"])
+    (words,) = trials(net, "vanishing_gradients")
+    assert words == ("task=diffusion", "model.depth=3", "model.width=16", "long=concat",
+                     "connection=plain,residual")  # fmt: skip
 
 
 def test_a_rate_is_fitted_to_the_updates():
     config, _ = load(["task=cnn"])
-    assert trial_of(finding("step_too_large", 0.5), config)[-1] == "optimizer.lr=0.1,0.0002"
-    assert trial_of(finding("step_too_small", 1e-8), config)[-1] == "optimizer.lr=0.1,10000.0"
+    (large,), (small,) = (
+        trials(config, cause, value=value)
+        for cause, value in (("step_too_large", 0.5), ("step_too_small", 1e-8))
+    )
+    assert large[-1] == "optimizer.lr=0.1,0.0002"
+    assert small[-1] == "optimizer.lr=0.1,10000.0"
 
 
 def test_two_findings_of_one_cure_are_one_trial():
@@ -95,9 +109,11 @@ def test_the_words_of_a_file_are_carried(tmp_path):
     options = {"optimizer": {"lr": 0.02}, "model": {"width": [8], "depth": 14}}
     file.write_text(yaml.safe_dump({"task": "cnn", "connection": "plain", **options}))
     config, _ = load([f"config={file}", "seed=5", "logger=none", "trainer.devices=2"])
-    words = trial_of(finding("vanishing_gradients"), config)
-    assert words == ["task=cnn", "logger=none", "model.depth=14", "model.width=[8]",
-                     "optimizer.lr=0.02", "trainer.devices=2", "connection=plain,residual"]  # fmt: skip
+    (words,) = trials(config, "vanishing_gradients")
+    assert (*words[:2], words[-1]) == ("task=cnn", "logger=none", "connection=plain,residual")
+    assert {*words[2:-1]} == {
+        "model.depth=14", "model.width=[8]", "optimizer.lr=0.02", "trainer.devices=2"
+    }  # fmt: skip
 
 
 def test_verdicts_are_those_of_the_record():
