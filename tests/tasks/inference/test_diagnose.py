@@ -84,7 +84,11 @@ def test_the_pass_has_the_precision_of_training():
     assert half.tolist() == pytest.approx(full.tolist(), rel=0.05)
 
 
-@pytest.mark.parametrize("task", ["cnn", "unet", "transformer", "gnn", "diffusion"])
+@pytest.mark.parametrize(
+    "task",
+    ["transformer", "gnn"]
+    + [pytest.param(task, marks=pytest.mark.slow) for task in ("cnn", "unet", "diffusion")],
+)
 def test_a_run_gets_its_page_and_is_only_read(task, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", *words(task, "trainer.max_steps=3"), f"run.dir={run}"]) == 0
