@@ -36,6 +36,7 @@ from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.style import DARK, LIGHT, SHAPES, look, visible
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
+from zoo.compare.report.why_words import whys
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -60,6 +61,7 @@ def page(record: Record, curves: Curves) -> str:
         title=title(record),
         subtitle=subtitle(record),
         verdicts=verdict_table(record),
+        whys=whys(record),
         methods=methods(record),
         facts=provenance(record),
         ended=sum(run.ended for run in record.cells),

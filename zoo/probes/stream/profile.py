@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
+from torch.linalg import vector_norm
 from torch.nn.functional import cosine_similarity
 from torch.utils._pytree import tree_map_only
 
@@ -97,12 +99,12 @@ def dense(x: Tensor) -> bool:
 
 def size(x: Tensor) -> Tensor:
     """The root mean square of a tensor."""
-    return x.detach().double().square().mean().sqrt()
+    return vector_norm(x.detach(), dtype=torch.double) / math.sqrt(x.numel())
 
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return torch.stack([x.detach().double().square().sum() for x in tensors]).sum().sqrt()
+    return vector_norm(torch.stack([vector_norm(x.detach(), dtype=torch.double) for x in tensors]))
 
 
 class Sizes(Watch):
