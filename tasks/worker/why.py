@@ -18,7 +18,7 @@ from tasks.fast_callback import FastCallback
 from tasks.inference.diagnose import HALVES
 from tasks.training.module import Task
 from tasks.training.process_memory import forget_peak_memory
-from zoo.connection import State
+from zoo.connection import Connection, State
 from zoo.errors import cut
 from zoo.probes.stream.profile import Sizes
 from zoo.probes.watch.watched import watched
@@ -74,8 +74,12 @@ class Why(FastCallback):
         """The numbers by depth of one pass, with the batch and the measure of collapse."""
         batch = next(iter(task.train_loader()))
         measure, collapse = task.collapse_measure(batch)
-        watch, device = Look(collapse), task.device.type
-        with watched(task, watch), torch.autocast(device, self.half, enabled=bool(self.half)):
+        watch, half = Look(collapse), self.half
+        foreign = not any(isinstance(part, Connection) for part in task.modules())
+        with (
+            watched(task, watch, sums=foreign),
+            torch.autocast(task.device.type, half, enabled=half is not None),
+        ):
             torch.manual_seed(self.seed)  # of dropout
             task.train()
             task.loss(batch).backward()
@@ -89,7 +93,7 @@ class Why(FastCallback):
 
 
 class Look(Sizes):
-    """Sizes and gradients by depth, and how alike what the stream holds has become.
+    """Sizes and gradients by depth, and how alike what the stream holds has become; no cosine.
 
     Args:
         collapse: measures a value of the stream.
@@ -98,6 +102,12 @@ class Look(Sizes):
     def __init__(self, collapse: Callable[[Tensor], Tensor]):
         super().__init__()
         self.collapse = collapse
+
+    def reads(self, write: Write, x: Tensor) -> Tensor:
+        return x
+
+    def compare(self, write: Write, value: Tensor, branch: Tensor) -> None:
+        pass
 
     def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
         self.keep("collapse", write, self.collapse(write.value(state).detach()))

@@ -32,7 +32,7 @@ from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
 UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror",
-           "dir", "dry_run", "max_cells", "engine", "why", "logger")  # leave it the same  # fmt: skip
+           "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 

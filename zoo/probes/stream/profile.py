@@ -125,11 +125,15 @@ class Sizes(Watch):
         self.modules.append(write.module)
         self.keep("stream", write, size(value))
         self.keep("branch", write, size(branch))
-        if value.shape == branch.shape:
-            x, y = value.double().flatten(1), branch.detach().double().flatten(1)
-            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
+        self.compare(write, value, branch.detach())
         self.on_gradient(tensors_in(state), lambda g: self.reached(write, g))
         return state, branch
+
+    def compare(self, write: Write, value: Tensor, branch: Tensor) -> None:
+        """Notes the cosine of a stream and what is written to it."""
+        if value.shape == branch.shape:
+            x, y = value.double().flatten(1), branch.double().flatten(1)
+            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
 
     def after(self, write: Write, state: State) -> State:
         self.keep("stream", write, size(write.value(state)), 1)
