@@ -18,6 +18,7 @@ ENDED = ("done", "diverged")  # statuses of a run that is a result
 BEGUN = "# fit "  # before the words of a command
 OUTCOMES = "outcomes.npz"  # what each test example adds to the primary metric, of compared runs:
 # `test` [examples], and `items` [examples], their numbers in a set of which runs have other splits
+STREAM = "stream.json"  # what the stream does by depth, of compared runs that are probed
 AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/loss
 
 

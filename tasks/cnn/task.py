@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
@@ -19,6 +19,7 @@ from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
 from zoo.config.sizes import Pixels
 from zoo.models.layers.conv import by_batch
+from zoo.probes.profiles import class_separation
 from zoo.shard import WHOLE, Shard, set_shard
 
 if TYPE_CHECKING:
@@ -162,6 +163,11 @@ class ImageClassification(ImageTask):
         model = by_batch(self.model)
         values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}
+
+    def collapse_measure(self, batch: tuple[int, Tensor]) -> tuple[str, Callable[[Tensor], Tensor]]:
+        """Gives the class separation of images, each the mean of its positions `[B, C, H, W]`."""
+        labels = self.targets[batch[1]]
+        return "class_separation", lambda value: class_separation(value.mean((2, 3)), labels)
 
     def figures(self, title: str) -> dict[str, Figure]:
         """Draws a training batch, the confusion matrix and the worst mistakes on test images."""

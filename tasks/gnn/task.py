@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -148,5 +148,10 @@ class NodeClassification(Task):
         """Gives the normalised Dirichlet energy of the stream, edges taken in both directions."""
         model = self.model
         values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
+        _, energy = self.collapse_measure()
+        return {"dirichlet_energy": [energy(value).item() for value in values]}
+
+    def collapse_measure(self, batch: Any = None) -> tuple[str, Callable[[Tensor], Tensor]]:
+        """Gives the normalised Dirichlet energy of nodes `[N, C]`, over all edges."""
         edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
-        return {"dirichlet_energy": [dirichlet_energy(v, edge_index).item() for v in values]}
+        return "dirichlet_energy", lambda value: dirichlet_energy(value, edge_index)

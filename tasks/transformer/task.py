@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import torch
@@ -175,3 +175,10 @@ class LanguageModelling(Task):
         if self.context > 1:
             curves["token_similarity"] = [token_similarity(value).item() for value in values]
         return curves
+
+    def collapse_measure(self, batch: Tensor) -> tuple[str, Callable[[Tensor], Tensor]]:
+        """Gives the mean cosine between tokens `[B, T, C]` of a window, where it has several."""
+        several = self.context > 1
+        return (
+            ("token_similarity", token_similarity) if several else super().collapse_measure(batch)
+        )

@@ -15,6 +15,7 @@ from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
 from tasks.training.outcomes import contributions
 from tasks.training.train import train
+from tasks.worker.why import Why
 from zoo.config import registry
 from zoo.config.compose import from_plain
 from zoo.config.config import Config
@@ -77,10 +78,18 @@ def step(task: Task, batch: Any) -> None:
     task.loss(batch).backward()
 
 
-def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
-    """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not."""
+def run_cell(plain: dict[str, Any], path: str, why: bool = False) -> dict[str, Any]:
+    """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not.
+
+    Args:
+        plain: configuration of the run.
+        path: of its folder.
+        why: whether its stream is probed, at the start and at the end.
+    """
     config = cell_config(plain)
     training, task = build_trainer_options(config), build_task(config, load_once)
+    look = Why(config.seed, training.precision) if why else None
+    training.extra_callbacks += [look] if look else []
     folder = RunFolder(Path(path))
     folder.create()
     folder.write_config(config.plain(), config.overrides)
@@ -88,6 +97,10 @@ def run_cell(plain: dict[str, Any], path: str) -> dict[str, Any]:
         train(config, training, task, folder, None, figures=False)
         source = registry.resolve("data", config.choices["data"])
         write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")
+        if look:
+            look.probe(task, "end")
+    if look:
+        look.write(folder)
     return {"status": folder.result()["status"]}
 
 

@@ -22,7 +22,7 @@ def act(request: dict[str, Any]) -> dict[str, Any]:
 
     if request["do"] == "measure":
         return jobs.measure(request["config"])
-    return jobs.run_cell(request["config"], request["folder"])
+    return jobs.run_cell(request["config"], request["folder"], request["why"])
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from zoo.report import Report
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
-UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror", "dir",
-           "dry_run", "max_cells", "engine", "logger")  # words that leave it the same  # fmt: skip
+UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror",
+           "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 

@@ -81,6 +81,7 @@ class Underway:
         """The runs that can begin: those of kinds whose cost is known, and those of commands."""
         seconds = {kind: cost.seconds for kind, cost in costs.items()}
         usual = self.seconds_of_ended(runs) if self.plan.scripts else None
+        deepest, first = self.plan.deepest, self.plan.pairs[0]
         return [
             Job(
                 cell=run.id,
@@ -89,6 +90,7 @@ class Underway:
                 pair=run.pair,
                 estimate=seconds.get(cell.kind, usual),
                 do=cell.do,
+                why=self.options.why and cell.place in deepest and cell.pair == first,
             )
             for run, cell in zip(runs, self.plan.cells, strict=True)
             if cell.do != "cell" or cell.kind in costs

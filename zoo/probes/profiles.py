@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 ROUNDING = 1e-12  # of a cosine in double precision
+TINY = 1e-100  # a norm that is taken for one
 PAIRS = 2**24  # distances that are kept at once
 
 
@@ -57,7 +58,7 @@ def mean_average_distance(x: Tensor, edge_index: Tensor | None = None) -> Tensor
     >>> mean_average_distance(x).item(), mean_average_distance(x, torch.tensor([[1], [2]])).item()
     (1.0, 0.0)
     """
-    unit = nn.functional.normalize(x.detach().double(), dim=-1)
+    unit = directions(x)
     if unit.ndim == 3:
         each = [mean_average_distance(example, edge_index) for example in unit]
         return torch.stack(each).mean()
@@ -79,6 +80,11 @@ def mean_average_distance(x: Tensor, edge_index: Tensor | None = None) -> Tensor
     return (total[known] / pairs[known]).mean().float() if known.any() else total.sum().float()
 
 
+def directions(x: Tensor) -> Tensor:
+    """Features `[..., C]` at length 1, however small they were; zeros stay."""
+    return nn.functional.normalize(x.detach().double(), dim=-1, eps=TINY)
+
+
 def far(distance: Tensor) -> Tensor:
     """Distances of which those within rounding are 0; numbers that are not finite stay."""
     return distance.masked_fill(distance <= ROUNDING, 0)
@@ -97,7 +103,7 @@ def token_similarity(x: Tensor) -> Tensor:
     >>> token_similarity(torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]]])).item()
     0.3333333333333333
     """
-    unit = nn.functional.normalize(x.detach().double(), dim=-1)
+    unit = directions(x)
     count = x.shape[1]
     squared = unit.square().sum((1, 2))
     return ((unit.sum(1).square().sum(1) - squared) / (count * (count - 1))).mean()
@@ -140,7 +146,7 @@ def class_separation(x: Tensor, labels: Tensor) -> Tensor:
     >>> class_separation(x, torch.tensor([0, 0, 1])).item()
     1.0
     """
-    unit = nn.functional.normalize(x.detach().double(), dim=-1)
+    unit = directions(x)
     number = torch.bincount(labels)
     sums = unit.new_zeros(len(number), unit.shape[1]).index_add(0, labels, unit)
     means = sums[number > 0] / number[number > 0, None]

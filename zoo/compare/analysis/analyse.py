@@ -21,6 +21,7 @@ from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.score_shares import Shares, shares_of
 from zoo.compare.analysis.signs import TESTS
 from zoo.compare.analysis.slopes import growth_of_gaps
+from zoo.compare.analysis.streams import streams_of
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
 from zoo.compare.analysis.tuned import gaps_beside
 from zoo.compare.analysis.verdict import EXPLORING, at_best, corrected, failures, verdict
@@ -56,6 +57,7 @@ def analysed(record: Record, folders: Sequence[Path]) -> Record:
         overall=task_averages(places, runs, declared.baselines, declared.references),
         noise=noise_floors(places, primary, test, scores) if declared.null else [],
         mixing=mixing_of_arms(runs, folders),
+        streams=streams_of(places, runs, folders),
         homes=[],
     )
 

@@ -16,6 +16,7 @@ from zoo.compare.analysis.noise import NoiseFloor
 from zoo.compare.analysis.over_tasks import Average
 from zoo.compare.analysis.runs import Number, Run
 from zoo.compare.analysis.slopes import Slope
+from zoo.compare.analysis.streams import StreamOfRun
 from zoo.compare.analysis.summaries import PlaceSummary
 from zoo.compare.analysis.tuned import Tuning
 
@@ -101,6 +102,7 @@ class Record:
         overall: averages over tasks.
         noise: of every place where an arm is compared with itself.
         mixing: for each arm what its connection mixes.
+        streams: what the streams of one pair do by depth, at the deepest places.
         cells: its runs.
         tuning: what was tuned, and the runs without it; None where nothing was.
         homes: folders that hold the runs, where these lie in other comparisons.
@@ -118,6 +120,7 @@ class Record:
     overall: list[Average] = field(default_factory=list)
     noise: list[NoiseFloor] = field(default_factory=list)
     mixing: dict[str, Mixing] = field(default_factory=dict)
+    streams: list[StreamOfRun] = field(default_factory=list)
     cells: list[Run]
     tuning: Tuning | None = None
     homes: list[str] = field(default_factory=list)

@@ -40,6 +40,7 @@ class Comparison:
             A finite set keeps one split for all pairs where something is tuned.
         tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
         tune_seeds: seeds of tuning, which no pair has.
+        why: probe the stream of the first pair at every deepest place, at the start and at the end.
         max_cells: more runs are refused.
         engine: what runs them.
         workers: processes; None: one for each GPU or core.
@@ -64,6 +65,7 @@ class Comparison:
         vary: Literal["data", "nothing"] = "data",
         tune: list[str] = [],  # noqa: B006
         tune_seeds: Count = 2,
+        why: bool = True,
         max_cells: Count = 2000,
         engine: Literal["local"] = "local",
         workers: Count | None = None,
@@ -78,7 +80,7 @@ class Comparison:
         self.effects, self.references, self.noise = effects, references, noise
         self.vary = vary
         self.published = with_text_keys(published)
-        self.tune, self.tune_seeds = tune, tune_seeds
+        self.tune, self.tune_seeds, self.why = tune, tune_seeds, why
         self.max_cells, self.engine = max_cells, engine
         self.workers, self.per_gpu = workers, per_gpu
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror

@@ -27,6 +27,7 @@ class Job:
         pair: its number; the runs of a pair come before those of the next.
         estimate: of the seconds that it takes; None: not known.
         do: what the worker is asked for.
+        why: whether the worker probes the stream of the net.
         folder: in which it runs, once it has begun.
         began: when it began, in seconds of the monotonic clock; None while it does not run.
         losses: number of times that it was lost.
@@ -38,6 +39,7 @@ class Job:
     pair: int = 0
     estimate: float | None = None
     do: str = "cell"
+    why: bool = False
     folder: Path = Path()
     began: float | None = None
     losses: int = 0
@@ -126,7 +128,7 @@ def run_all(
                 job.folder, job.began = store.empty_folder(job.cell), time.monotonic()
                 in_flight[job.cell] = job
                 request = {"do": job.do, "config": job.config, "folder": str(job.folder)}
-                engine.submit(job.cell, request)
+                engine.submit(job.cell, {**request, "why": job.why})
             else:
                 waiting.append(job)
                 if not engine.free:

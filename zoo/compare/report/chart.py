@@ -24,6 +24,7 @@ class Axis:
         names: of the ticks.
         range: first and last value; None: they follow from the series.
         from_zero: whether the axis begins at zero.
+        logarithmic: whether it is; values that are not above zero are then not drawn.
     """
 
     title: str = ""
@@ -31,6 +32,7 @@ class Axis:
     names: Sequence[str] = ()
     range: tuple[float, float] | None = None
     from_zero: bool = False
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Series:
 
     Args:
         kind: `runs`, marks of runs; `mean`, a line of means; `chosen`, a ring around the best mean;
-            `curve`, lines of runs; `end`, where runs diverged; `spike`, `skip` and `rollback`,
-            events; `pairs`, differences; `gap`, their median with its interval; `effect`, the
-            corners of a box as wide as the smallest effect; `published`, a line of a paper.
+            `curve`, lines of runs; `before` and `after`, of one run as training begins and ends;
+            `end`, where runs diverged; `spike`, `skip` and `rollback`, events; `pairs`,
+            differences; `gap`, their median with its interval; `effect`, the corners of a box as
+            wide as the smallest effect; `published`, a line of a paper.
         x: of the points; None separates two lines.
         y: of the points; None separates two lines.
         texts: shown at the points.
@@ -105,6 +108,7 @@ class Chart:
         matrix: that is drawn instead of series.
         logarithmic: measures whose y axis is logarithmic.
         height: in pixels.
+        meaning: a sentence on what is shown and what is normal.
     """
 
     title: str
@@ -121,6 +125,7 @@ class Chart:
     matrix: Matrix | None = None
     logarithmic: list[str] = field(default_factory=list)
     height: int = 320
+    meaning: str = ""
 
 
 def isolated(name: str) -> str:

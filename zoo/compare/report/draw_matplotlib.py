@@ -20,6 +20,10 @@ CHANCE: dict[str, Any] = {"color": "0.4", "linewidth": 0.8, "linestyle": ":"}
 PUBLISHED: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": "--"}
 EFFECT: dict[str, Any] = {"color": "0.88"}
 EVENT_MARKERS = {"end": "x", "chosen": "o", **{kind: marker for kind, (marker, _) in MARKS.items()}}
+STREAMS: dict[str, Any] = {
+    "before": {"linestyle": ":", "linewidth": 1.0, "fillstyle": "none"},
+    "after": {"linestyle": "-", "linewidth": 1.4},
+}
 LONG_TICKS = 40  # letters of all ticks above which they are turned
 
 
@@ -45,6 +49,8 @@ def draw(axis: Axes, chart: Chart, title: str = "", measure: str = "", most: int
     axis.set_xlabel(plain(chart.x.title, most))
     axis.set_ylabel(plain(measure or chart.y.title))
     axis.grid(alpha=0.3)
+    if chart.y.logarithmic:
+        axis.set_yscale("log")
     if chart.x.at:
         axis.set_xticks(chart.x.at, [plain(text, 16) for text in chart.x.names])
         if max(map(len, chart.x.names)) * len(chart.x.names) > LONG_TICKS:
@@ -89,6 +95,8 @@ def draw_series(axis: Axes, s: Series) -> None:
         axis.plot(x, y, **PUBLISHED, zorder=1)
         axis.annotate(plain(s.name, 20), (x[-1], y[-1]), xytext=(14, 0), va="center", fontsize=6.5,
                       textcoords="offset points", color="0.35")  # fmt: skip
+    elif s.kind in STREAMS:
+        axis.plot(x, y, **style, **STREAMS[s.kind], markersize=3)
     elif s.kind in EVENT_MARKERS:
         size = 13 if s.kind == "chosen" else 7
         axis.plot(x, y, **style | {"marker": EVENT_MARKERS[s.kind]}, markersize=size,
@@ -115,19 +123,24 @@ def legend(figure: Figure, arms: Sequence[str], charts: Sequence[Chart]) -> None
     """
     from matplotlib.lines import Line2D
 
-    dashes = [DASHES[look(i).dash] for i in range(len(arms))]
+    series = [s for chart in charts for s in chart.series]
+    by_depth = any(s.kind in STREAMS for s in series)
+    dashes = ["none" if by_depth else DASHES[look(i).dash] for i in range(len(arms))]
     looks = [{**style_of(i), "markersize": 5, "linestyle": dash} for i, dash in enumerate(dashes)]
     names = [f" {plain(arm, 24)}" for arm in arms]  # a name with a leading _ would be left out
     if any(chart.level is not None for chart in charts):
         looks.append(CHANCE)
         names.append("chance")
-    series = [s for chart in charts for s in chart.series]
     if any(s.kind == "published" for s in series):
         looks.append(PUBLISHED)
         names.append("published")
     if any(s.kind == "gap" and any(s.hollow) for s in series):
         looks.append({"color": "0.3", "marker": "o", "fillstyle": "none", "linestyle": "none"})
         names.append("exploratory")
+    for kind, name in (("before", "at the start"), ("after", "at the end")):
+        if any(s.kind == kind for s in series):
+            looks.append({"color": "0.3", **STREAMS[kind]})
+            names.append(name)
     if any(s.kind == "effect" for s in series):
         looks.append(EFFECT | {"linewidth": 8})
         names.append("smallest effect")

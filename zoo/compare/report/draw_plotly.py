@@ -16,6 +16,7 @@ from zoo.html.document import visible
 JSON = dict[str, Any]
 EVENT_SYMBOLS = {"end": "x-thin-open", "spike": "triangle-up-open", "skip": "square-open",
           "rollback": "triangle-left-open", "chosen": "circle-open"}  # fmt: skip
+STREAMS = {"before": "dot", "after": "solid"}
 SIZES = {"end": 10, "chosen": 20}  # of marks that stand for no run, and that ring a mean
 MARKED = 4  # points of a curve up to which they are marked
 
@@ -67,6 +68,8 @@ def arm_style(s: Series) -> JSON:
     if s.kind in EVENT_SYMBOLS:
         symbol = {"symbol": EVENT_SYMBOLS[s.kind], "size": SIZES.get(s.kind, 9)}
         return {"mode": "markers", "marker": mark | symbol}
+    if s.kind in STREAMS:
+        return stream_style(s)
     lengths = "".join("." if x is not None else " " for x in s.x).split()
     few = max(map(len, lengths)) <= MARKED
     return {
@@ -76,6 +79,22 @@ def arm_style(s: Series) -> JSON:
         "marker": mark | {"size": 6},
         "opacity": 0.8,
         "hoverinfo": "x+y+name",
+    }
+
+
+def stream_style(s: Series) -> JSON:
+    """A line by depth: dotted as training begins, solid as it ends."""
+    style = look(s.arm)
+    start = s.kind == "before"
+    return {
+        "mode": "lines+markers",
+        "y": [None if y is None else float(f"{y:.4g}") for y in s.y],
+        "line": {"color": style.color, "dash": STREAMS[s.kind], "width": 1.5 if start else 2},
+        "marker": {
+            "color": style.color,
+            "symbol": f"{style.symbol}{'-open' if start else ''}",
+            "size": 5,
+        },
     }
 
 
@@ -161,4 +180,6 @@ def axis(chart_axis: Axis) -> JSON:
         result["range"] = list(chart_axis.range)
     if chart_axis.from_zero:
         result["rangemode"] = "tozero"
+    if chart_axis.logarithmic:
+        result |= {"type": "log", "exponentformat": "power"}
     return result

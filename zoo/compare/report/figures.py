@@ -1,4 +1,4 @@
-"""Figures of a record for papers, as PNG and SVG: verdicts, scores, gaps, tasks and curves."""
+"""Figures of a record for papers, as PNG and SVG: verdicts, scores, gaps, curves and streams."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from zoo.compare.report.chart_scores import scores_of
 from zoo.compare.report.chart_tasks import task_charts
 from zoo.compare.report.chart_tuning import sensitivity_charts
 from zoo.compare.report.chart_verdicts import verdict_chart
+from zoo.compare.report.chart_why import why_charts
 from zoo.compare.report.draw_matplotlib import draw, legend
 from zoo.compare.report.formats import PARTS
-from zoo.probes.plots import new_figure
+from zoo.probes.plots import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +54,7 @@ def draw_all(record: Record, curves: Curves, folder: Path) -> None:
         "gaps": gap_figures(record),
         "curves": () if record.declared.scripts and not curves else curve_figures(record, curves),
         "tuning": tuning_figures(record),
+        "why": why_figures(record),
     }
     for name, kind in itertools.product(figures, ("png", "svg")):
         for old in (folder / f"{name}.{kind}", *folder.glob(f"{name}-[0-9]*.{kind}")):
@@ -171,6 +173,21 @@ def tuning_figures(record: Record) -> Iterator[Figure]:
             else:
                 axis.set_visible(False)
         legend(figure, list(record.declared.arms), part)
+        yield figure
+
+
+def why_figures(record: Record) -> Iterator[Figure]:
+    """Figures of the streams by depth, with a row for every place."""
+    places = [*dict.fromkeys(stream.place for stream in record.streams)]
+    for part in chunks(places, ROWS):
+        figure = new_figure(10.8, 2.4 * len(part) + 0.4)
+        panels = figure.subplots(len(part), 4, squeeze=False)
+        charts = [why_charts(record, place) for place in part]
+        for row, place, four in zip(panels, part, charts, strict=True):
+            for axis, chart in zip(row, four, strict=True):
+                draw(axis, chart)
+            row[0].set_ylabel(plain(place, 32))
+        legend(figure, list(record.declared.arms), [*itertools.chain(*charts)])
         yield figure
 
 

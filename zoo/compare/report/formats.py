@@ -31,6 +31,18 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{min(decimals, 6)}f}"
 
 
+def scientific(value: float | None, digits: int = 3) -> str:
+    """A number of any size with some significant digits; empty for None.
+
+    >>> scientific(0.98765), scientific(123456.0), scientific(2.5e-7, 2), scientific(None)
+    ('0.988', '1.23e5', '2.5e-7', '')
+    """
+    if value is None:
+        return ""
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def probability(p: float | None) -> str:
     """A p value; one that is tiny never as zero, and words where pairs are too few for one.
 

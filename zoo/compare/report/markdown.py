@@ -22,6 +22,7 @@ from zoo.compare.report.sentences import caveats, headlines, warnings_first
 from zoo.compare.report.tables import Table
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
+from zoo.compare.report.why_words import whys
 from zoo.errors import shown
 
 GAPS = """\
@@ -58,6 +59,9 @@ def markdown(record: Record) -> str:
     verdicts = verdict_table(record)
     lines = [f"# {title(record)}", "", *(f"* {it}" for it in warnings_first(record)), ""]
     lines += [*table_lines(verdicts), "", *headlines(record)]
+    lines += [
+        line for place, said in whys(record) for line in ("", f"Why, {place}: {' '.join(said)}")
+    ]
     lines += ["", f"{len(record.cells)} runs, {duration(total)} of training and evaluation.", ""]
     lines += GAPS.splitlines()
     lines += ["", *table_lines(tables.gaps(record))]

@@ -31,6 +31,7 @@ from zoo.compare.report.plan_words import plan_facts
 from zoo.compare.report.style import SHAPES, look
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
+from zoo.compare.report.why_words import whys
 from zoo.html.document import bdi, policy, script, style, templates, text_of
 
 HERE = "zoo.compare.report"
@@ -66,6 +67,7 @@ def page(record: Record, curves: Curves) -> str:
         title=title(record),
         subtitle=subtitle(record),
         verdicts=verdict_table(record),
+        whys=whys(record),
         methods=methods(record),
         facts=provenance(record),
         ended=sum(run.ended for run in record.cells),

@@ -17,6 +17,7 @@ from zoo.compare.report.chart_scores import costs_of, scores_of
 from zoo.compare.report.chart_tasks import task_charts
 from zoo.compare.report.chart_tuning import sensitivity_charts
 from zoo.compare.report.chart_verdicts import verdict_chart
+from zoo.compare.report.chart_why import why_charts
 from zoo.compare.report.draw_plotly import to_plotly
 from zoo.compare.report.formats import measure_label
 
@@ -72,6 +73,8 @@ class Panels:
         self.tuning = self.add(sensitivity_charts(record))
         (self.verdicts,) = self.add([verdict_chart(record)])
         self.tasks = self.add(task_charts(record))
+        probed = dict.fromkeys(stream.place for stream in record.streams)
+        self.why = {place: self.add(why_charts(record, place)) for place in probed}
 
     def add(self, charts: Iterable[Chart], group: str = "") -> list[PageFigure]:
         """Adds charts to `plain` and returns them with their ids."""

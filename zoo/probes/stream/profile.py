@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
+from torch.linalg import vector_norm
 from torch.nn.functional import cosine_similarity
 from torch.utils._pytree import tree_map_only
 
@@ -97,12 +99,12 @@ def dense(x: Tensor) -> bool:
 
 def size(x: Tensor) -> Tensor:
     """The root mean square of a tensor."""
-    return x.detach().double().square().mean().sqrt()
+    return vector_norm(x.detach(), dtype=torch.double) / math.sqrt(x.numel())
 
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return torch.stack([x.detach().double().square().sum() for x in tensors]).sum().sqrt()
+    return vector_norm(torch.stack([vector_norm(x.detach(), dtype=torch.double) for x in tensors]))
 
 
 class Sizes(Watch):
@@ -123,11 +125,15 @@ class Sizes(Watch):
         self.modules.append(write.module)
         self.keep("stream", write, size(value))
         self.keep("branch", write, size(branch))
-        if value.shape == branch.shape:
-            x, y = value.double().flatten(1), branch.detach().double().flatten(1)
-            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
+        self.compare(write, value, branch.detach())
         self.on_gradient(tensors_in(state), lambda g: self.reached(write, g))
         return state, branch
+
+    def compare(self, write: Write, value: Tensor, branch: Tensor) -> None:
+        """Notes the cosine of a stream and what is written to it."""
+        if value.shape == branch.shape:
+            x, y = value.double().flatten(1), branch.double().flatten(1)
+            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
 
     def after(self, write: Write, state: State) -> State:
         self.keep("stream", write, size(write.value(state)), 1)

@@ -22,7 +22,7 @@ PROJECTION = 2  # functions with weights that a skip may have: a convolution and
 
 
 @contextmanager
-def watched(module: nn.Module, watch: Watch) -> Iterator[Watched]:
+def watched(module: nn.Module, watch: Watch, sums: bool = True) -> Iterator[Watched]:
     """Calls a watch at every write of the forward passes of a net inside the block.
 
     In nets of this project the writes are those of every `Connection`. Elsewhere a sum is a write
@@ -33,17 +33,20 @@ def watched(module: nn.Module, watch: Watch) -> Iterator[Watched]:
         module: the net; compiled parts of it run uncompiled, and nothing is computed twice to save
             memory.
         watch: called at every write.
+        sums: whether sums are followed; without them the writes are those of connections alone, a
+            write does not know its calls, and a pass takes less time.
     """
     following = Watched(watch)
     with ExitStack() as stack:
         stack.enter_context(untouched(module))
         for name, part in module.named_modules():
-            for handle in following.hooks(name, part):
+            for handle in following.hooks(name, part) if sums else ():
                 stack.callback(handle.remove)
             for method, value in following.replacements(name, part).items():
                 stack.enter_context(replaced(part, method, value))
         stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(following)
+        if sums:
+            stack.enter_context(following)
         yield following
 
 
