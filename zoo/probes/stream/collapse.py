@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.profiles import (
     class_separation,
     dirichlet_energy,
@@ -169,9 +169,10 @@ def collapse_figure(result: Collapse | Mapping[str, Collapse]) -> Figure:
 def draw(axis: Any, name: str, by_label: Mapping[str, Sequence[float]]) -> None:
     """Draws one measure by depth for every label."""
     title, sign = SHOWN[name]
-    for label, values in by_label.items():
+    for number, (label, values) in enumerate(by_label.items()):
         shown = [max(v, FLOOR) for v in values] if name in LOGARITHMIC else values
-        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=plain(label))
+        axis.plot(range(len(values)), shown, "o-", markersize=3, color=color(number),
+                  label=plain(label))  # fmt: skip
     if name in LOGARITHMIC:
         axis.set_yscale("log")
     elif name != "effective_rank":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,12 +30,12 @@ def stream_figure(profiles: Mapping[str, StreamProfile]) -> Figure:
     figure = new_figure(9, 6.4)
     size, share, cosine, gradient = figure.subplots(2, 2).flat
     for number, (label, profile) in enumerate(profiles.items()):
-        color = f"C{number}"
-        logarithmic(size, profile.stream, label, color)
-        logarithmic(share, profile.ratio, label, color)
-        cosine.plot(profile.cosine, color=color, marker=".", label=plain(label))
-        logarithmic(gradient, profile.gradient, label, color)
-        logarithmic(gradient, profile.branch_gradient, "", color, dashed=True)
+        shade = color(number)
+        logarithmic(size, profile.stream, label, shade)
+        logarithmic(share, profile.ratio, label, shade)
+        cosine.plot(profile.cosine, color=shade, marker=".", label=plain(label))
+        logarithmic(gradient, profile.gradient, label, shade)
+        logarithmic(gradient, profile.branch_gradient, "", shade, dashed=True)
     cosine.set_ylim(-1.05, 1.05)
     cosine.axhline(0, color="0.7", linewidth=0.8)
     titles = {
@@ -60,8 +60,8 @@ def lesion_figure(lesions: Mapping[str, Lesions], title: str = "loss without one
     figure = new_figure(5.6, 3.4)
     axis = figure.subplots()
     for number, (label, found) in enumerate(lesions.items()):
-        axis.plot(found.losses, marker="o", markersize=3, color=f"C{number}", label=plain(label))
-        axis.axhline(float(found.intact), linestyle="--", linewidth=0.9, color=f"C{number}")
+        axis.plot(found.losses, marker="o", markersize=3, color=color(number), label=plain(label))
+        axis.axhline(float(found.intact), linestyle="--", linewidth=0.9, color=color(number))
     finished(axis, title, "removed branch")
     axis.legend(frameon=False)
     return figure
@@ -76,11 +76,11 @@ def paths_figure(paths: Mapping[str, Paths]) -> Figure:
     figure = new_figure(10, 3.2)
     count, one, share = figure.subplots(1, 3)
     for number, (label, found) in enumerate(paths.items()):
-        color = f"C{number}"
-        count.plot(found.count / found.count.sum(), color=color)
-        logarithmic(one, found.gradient, label, color)
-        share.plot(found.share, marker=".", color=color, label=plain(label))
-        share.axvline(found.effective_length, linestyle=":", color=color, linewidth=0.9)
+        shade = color(number)
+        count.plot(found.count / found.count.sum(), color=shade)
+        logarithmic(one, found.gradient, label, shade)
+        share.plot(found.share, marker=".", color=shade, label=plain(label))
+        share.axvline(found.effective_length, linestyle=":", color=shade, linewidth=0.9)
     finished(count, "share of all paths", "length: branches passed")
     finished(one, "gradient through one path", "length")
     finished(share, "share of the gradient (dotted: mean)", "length")
@@ -88,11 +88,11 @@ def paths_figure(paths: Mapping[str, Paths]) -> Figure:
     return figure
 
 
-def logarithmic(axis: Axes, values: Tensor, label: str, color: str, dashed: bool = False) -> None:
+def logarithmic(axis: Axes, values: Tensor, label: str, shade: str, dashed: bool = False) -> None:
     """Draws positive values by depth on a logarithmic axis; zeros lie at its lower end."""
     y = np.maximum(values.numpy(), SMALLEST)
     style = {"linestyle": "--", "linewidth": 0.9} if dashed else {"marker": "."}
-    axis.plot(y, color=color, label=plain(label) or None, **style)
+    axis.plot(y, color=shade, label=plain(label) or None, **style)
     axis.set_yscale("log")
 
 
