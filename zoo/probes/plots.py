@@ -12,6 +12,7 @@ import numpy as np
 from zoo.errors import cut
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -43,6 +44,32 @@ def plain(text: object, most: int = 40) -> str:
     ('\\$x\\$ and…', '\\x1b[1m')
     """
     return cut(text, most).replace("$", r"\$")
+
+
+def scale(axis: Axes) -> None:
+    """Makes the y-axis of positive values logarithmic where they span ten times or more.
+
+    Elsewhere it begins at 0.
+    """
+    from matplotlib.ticker import LogLocator
+
+    low, high = axis.dataLim.intervaly
+    if not high >= 10 * low > 0:
+        axis.set_ylim(bottom=0)
+        return
+    axis.set_yscale("log")
+    if high < 100 * low:
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            formatter("{x:g}")
+
+
+def legend_below(figure: Figure, axis: Axes) -> None:
+    """Draws the legend of one axis below all of them."""
+    handles, labels = axis.get_legend_handles_labels()
+    if labels:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)),
+                      frameon=False, fontsize=9)  # fmt: skip
 
 
 def save(figure: Figure, path: Path) -> None:

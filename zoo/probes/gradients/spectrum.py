@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.functional import jacobian
 
-from zoo.probes.plots import color, new_figure, plain
+from zoo.probes.plots import color, new_figure, plain, scale
 from zoo.probes.watch.untouched import untouched
 from zoo.stack import Stack
 
@@ -111,7 +111,7 @@ def spectrum_figure(result: Spectrum | Mapping[str, Spectrum]) -> Figure:
     left.set_xlabel("real part")
     left.set_ylabel("imaginary part")
     right.axhline(1, color="0.5", linewidth=0.8)
-    right.set_yscale("log")
+    scale(right)
     right.set_title("eigenvalues of the product", fontsize=9)
     right.set_xlabel("layers so far")
     right.set_ylabel("size: middle, smallest to largest")

@@ -70,14 +70,14 @@ def test_products_are_the_jacobian_of_all_writes(name):
 
 
 def test_random_layers_lie_in_discs_and_products_collapse_without_skips():
-    x = torch.zeros(100, dtype=torch.float64)
-    stacks = {k: cell(30, k, 100, 0.01, "identity").double() for k in (0, 30)}
+    x = torch.zeros(64, dtype=torch.float64)
+    stacks = {k: cell(20, k, 64, 0.01, "identity").double() for k in (0, 20)}
     plain, residual = (spectrum(stack, x) for stack in stacks.values())
     assert plain.layers.abs().max() < 0.13
     assert (residual.layers - 1).abs().max() < 0.13
     # the trace, which is the sum of the eigenvalues, tells A from I + A
-    torch.testing.assert_close(residual.layers.sum(1) - 100, plain.layers.sum(1))
-    assert plain.product[-1].abs().max() < 1e-25
+    torch.testing.assert_close(residual.layers.sum(1) - 64, plain.layers.sum(1))
+    assert plain.product[-1].abs().max() < 1e-17
     assert 0.3 < residual.product[-1].abs().min() < residual.product[-1].abs().max() < 3
 
 
