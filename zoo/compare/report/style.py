@@ -5,10 +5,8 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from zoo.probes.plots import COLORS
-
-LIGHT = COLORS
-# lightened for dark paper; contrast over 3
+# Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
+LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
 DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
 SHAPES = {  # of markers, as paths of SVG, 14 wide and high
     "circle": "M1,7a6,6 0 1,0 12,0a6,6 0 1,0 -12,0z", "square": "M2,2h10v10h-10z",
