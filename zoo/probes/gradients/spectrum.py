@@ -18,7 +18,7 @@ from zoo.stack import Stack
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMALLEST = 1e-30  # that the figure shows
+SMALLEST = 1e-40  # that the figure shows
 
 
 @dataclass(frozen=True)
