@@ -12,10 +12,12 @@ import numpy as np
 from zoo.errors import cut
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
-
+# of arms and nets: Okabe and Ito 2008, darkened for white paper; contrast over 3
+COLORS = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
 MARKS = {  # of events
     "spike": ("v", "loss above 10x the usual"),
     "skip": ("x", "not finite, left out"),
@@ -30,6 +32,11 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", dpi=120)
 
 
+def color(number: int) -> str:
+    """The colour of a net in a figure by its number, as of an arm in a report."""
+    return COLORS[number % len(COLORS)]
+
+
 def plain(text: object, most: int = 40) -> str:
     r"""A user's text for a figure: on one line, without formulas, cut to a length.
 
@@ -37,6 +44,32 @@ def plain(text: object, most: int = 40) -> str:
     ('\\$x\\$ and…', '\\x1b[1m')
     """
     return cut(text, most).replace("$", r"\$")
+
+
+def scale(axis: Axes) -> None:
+    """Makes the y-axis of positive values logarithmic where they span ten times or more.
+
+    Elsewhere it begins at 0.
+    """
+    from matplotlib.ticker import LogLocator
+
+    low, high = axis.dataLim.intervaly
+    if not high >= 10 * low > 0:
+        axis.set_ylim(bottom=0)
+        return
+    axis.set_yscale("log")
+    if high < 100 * low:
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for formatter in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            formatter("{x:g}")
+
+
+def legend_below(figure: Figure, axis: Axes) -> None:
+    """Draws the legend of one axis below all of them."""
+    handles, labels = axis.get_legend_handles_labels()
+    if labels:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)),
+                      frameon=False, fontsize=9)  # fmt: skip
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -129,9 +162,10 @@ def depth_figure(name: str, lines: Mapping[str, Sequence[float]], title: str) ->
     figure = new_figure(5, 3.4)
     axis = figure.subplots()
     similarity = name.endswith("similarity")
-    for label, values in lines.items():
+    for number, (label, values) in enumerate(lines.items()):
         shown = values if similarity else [max(value, 1e-6) for value in values]
-        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=plain(label))
+        axis.plot(range(len(values)), shown, "o-", markersize=3, color=color(number),
+                  label=plain(label))  # fmt: skip
     if similarity:
         axis.set_ylim(min(0, *(min(values) for values in lines.values())), 1.03)
     else:
@@ -163,13 +197,13 @@ def curves_figure(
     axes = figure.subplots(1, max(1, len(metrics)), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=False):
         highest: list[float] = []
-        for part, color in (("train", "C0"), ("val", "C1")):
+        for part, shade in (("train", "C0"), ("val", "C1")):
             name = f"{part}/{metric}"
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
                 highest.append(max(value for _, value in points))
                 axis.plot(
-                    *zip(*points, strict=True), label=part, linewidth=1.2, marker=".", color=color
+                    *zip(*points, strict=True), label=part, linewidth=1.2, marker=".", color=shade
                 )
         axis.set_ylim(0, 1 if metric == "accuracy" else 1.1 * max(highest, default=1.0))
         for kind, (mark, label) in MARKS.items() if metric == "loss" else ():

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.probes.echoes.linear_probe import linear_probe
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.cut_net import accuracy, cross_entropy, only_stack
 from zoo.probes.watch.followed import BlockPath, StackPath
 from zoo.probes.watch.untouched import untouched
@@ -142,12 +142,12 @@ def boosting_figure(result: Boosting | Mapping[str, Boosting]) -> Figure:
     left, right = figure.subplots(1, 2)
     left.axhline(0, color="0.6", linewidth=0.8)
     for number, (label, one) in enumerate(results.items()):
-        color, name = f"C{number}", f"{plain(label)}: " if label else ""
-        left.plot(range(len(one.cosine)), one.cosine, "o-", markersize=3, color=color,
+        shade, name = color(number), f"{plain(label)}: " if label else ""
+        left.plot(range(len(one.cosine)), one.cosine, "o-", markersize=3, color=shade,
                   label=plain(label))  # fmt: skip
         depth = range(len(one.lens))
-        right.plot(depth, one.lens, "o-", markersize=3, color=color, label=f"{name}head")
-        right.plot(depth, one.probe, "s--", markersize=3, color=color, label=f"{name}linear probe")
+        right.plot(depth, one.lens, "o-", markersize=3, color=shade, label=f"{name}head")
+        right.plot(depth, one.probe, "s--", markersize=3, color=shade, label=f"{name}linear probe")
     left.set_title("above 0: the block lowers the loss", fontsize=9)
     left.set_xlabel("block")
     left.set_ylabel("cos(F, -gradient)")

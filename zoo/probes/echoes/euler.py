@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.probes.echoes.flow import EXACT, Field, Weights
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.cut_net import accuracy, only_stack
 from zoo.probes.watch.untouched import replaced, untouched
 
@@ -150,16 +150,16 @@ def euler_figure(result: Euler | Mapping[str, Euler]) -> Figure:
     figure = new_figure(8.4, 3.5)
     left, right = figure.subplots(1, 2)
     for number, (label, one) in enumerate(results.items()):
-        color, name = f"C{number}", f"{plain(label)}: " if label else ""
-        left.plot(one.steps, one.score, "o-", markersize=3, color=color,
+        shade, name = color(number), f"{plain(label)}: " if label else ""
+        left.plot(one.steps, one.score, "o-", markersize=3, color=shade,
                   label=f"{name}order {one.order:.2f}")  # fmt: skip
-        left.axhline(one.flow, linestyle="--", linewidth=0.8, color=color)
-        right.plot(one.steps, one.contraction, "-", color=color)
+        left.axhline(one.flow, linestyle="--", linewidth=0.8, color=shade)
+        right.plot(one.steps, one.contraction, "-", color=shade)
         for index, count in enumerate(one.steps):
             mark = "o" if one.inverted[index] else "x"
-            right.plot(count, one.contraction[index], mark, markersize=5, color=color)
+            right.plot(count, one.contraction[index], mark, markersize=5, color=shade)
             if count == one.blocks:
-                left.plot(count, one.score[index], "o", markersize=8, color=color)
+                left.plot(count, one.score[index], "o", markersize=8, color=shade)
     left.set_title("large: as trained; dashed: the exact flow", fontsize=9)
     left.set_ylabel("score")
     left.set_ylim(0, 1.03)

@@ -17,7 +17,7 @@ from zoo.models.layers.level import Level
 from zoo.models.layers.time import Downsample
 from zoo.models.unet import UNet
 from zoo.norm import Pre
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.untouched import untouched
 from zoo.seeding import generator
 from zoo.stack import Stack
@@ -221,9 +221,10 @@ def multigrid_figure(result: Multigrid | Mapping[str, Multigrid]) -> Figure:
     results = {"": result} if isinstance(result, Multigrid) else result
     figure = new_figure(5.2, 3.6)
     axis = figure.subplots()
-    for label, one in results.items():
+    for number, (label, one) in enumerate(results.items()):
         name = f"{plain(label)}: " if label else ""
-        axis.semilogy(one.residuals, "o-", markersize=3, label=f"{name}{one.factor:.3f} a cycle")
+        axis.semilogy(one.residuals, "o-", markersize=3, color=color(number),
+                      label=f"{name}{one.factor:.3f} a cycle")  # fmt: skip
     axis.set_xlabel("cycles (passes of the net)")
     axis.set_ylabel("|f - A u| / |f|")
     axis.set_title("a U-Net as a V-cycle: the long skip keeps the fine solution", fontsize=9)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zoo.connection import Connect, Site
 from zoo.connections.additive import Plain
 from zoo.errors import ConfigError
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.moved import value
 from zoo.probes.watch.untouched import Loss, untouched
 from zoo.seeding import generator
@@ -193,12 +193,12 @@ def shattering_figure(results: Shattering | Mapping[str, Shattering]) -> Figure:
     right = figure.add_subplot(grid[:, 1])
     for row, (label, result) in enumerate(named.items()):
         axis = figure.add_subplot(grid[row, 0])
-        axis.plot(result.slope / result.slope.abs().max(), linewidth=0.7, color=f"C{row}")
+        axis.plot(result.slope / result.slope.abs().max(), linewidth=0.7, color=color(row))
         axis.set_title(plain(label), fontsize=9)
         axis.set_yticks([])
         axis.set_xticks([0, len(result.slope) - 1] if row == len(named) - 1 else [])
         shown = f"{plain(label)} ({result.neighbours:.2f})".strip()
-        right.plot(result.autocorrelation, marker=".", label=shown, color=f"C{row}")
+        right.plot(result.autocorrelation, marker=".", label=shown, color=color(row))
     axis.set_xlabel("point of the line; height: slope, scaled")
     right.axhline(0, color="0.5", linewidth=0.8)
     right.set_xlabel("distance in points (in brackets: that of neighbours)")

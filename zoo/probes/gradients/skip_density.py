@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo.connection import Connection, Site
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
-from zoo.probes.plots import new_figure
+from zoo.probes.plots import color, new_figure
 from zoo.probes.watch.untouched import untouched
 from zoo.seeding import generator
 from zoo.stack import Stack
@@ -203,19 +203,20 @@ def skip_density_figure(result: SkipDensity) -> Figure:
     figure = new_figure(4.6 * panels, 3.4)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     share = [k / result.layers for k in result.skips]
-    axes[0].plot(share, result.predicted, label="predicted")
-    axes[0].plot(share, result.measured, "o", label="measured")
+    axes[0].plot(share, result.predicted, color=color(0), label="predicted")
+    axes[0].plot(share, result.measured, "o", color=color(1), label="measured")
     axes[0].set_ylabel("log of the growth of |gradient|$^2$")
     axes[0].axhline(0, color="0.5", linewidth=0.8)
-    axes[0].legend(frameon=False)
     if result.accuracy is not None:
-        axes[1].plot(share, result.accuracy.mean(1), color="C2", label="mean")
-        axes[1].plot(share, result.accuracy, ".", color="C2", alpha=0.6)
+        axes[1].plot(share, result.accuracy.mean(1), color=color(1), label="mean")
+        axes[1].plot(share, result.accuracy, ".", color=color(1), alpha=0.6)
         axes[1].set_ylim(0, 1)
         axes[1].set_ylabel("accuracy after training")
         axes[1].set_title(f"rank correlation {result.rank_correlation:.2f}", fontsize=10)
     for axis in axes:
-        axis.axvline(neutral_density(result.variance), color="C3", linestyle="--", linewidth=1)
+        neutral = neutral_density(result.variance)
+        axis.axvline(neutral, color=color(2), linestyle="--", linewidth=1, label="neutral share")
         axis.set_xlabel(f"share of the {result.layers} layers with a skip")
         axis.grid(alpha=0.3)
+    axes[0].legend(frameon=False)
     return figure

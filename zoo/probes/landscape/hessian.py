@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.moved import differentiable, value
 from zoo.probes.watch.untouched import Loss, untouched
 from zoo.seeding import generator
@@ -214,8 +214,12 @@ def curvature_figure(ends: Mapping[str, Curvature]) -> Figure:
     figure = new_figure(5, 1.1 + 0.35 * len(ends))
     axis = figure.subplots()
     rows = range(len(ends))
-    axis.plot([positive(e.largest) for e in ends.values()], rows, "o", label="largest")
-    axis.plot([positive(-e.smallest) for e in ends.values()], rows, "v", label="-smallest")
+    axis.plot(
+        [positive(e.largest) for e in ends.values()], rows, "o", color=color(1), label="largest"
+    )
+    axis.plot(
+        [positive(-e.smallest) for e in ends.values()], rows, "v", color=color(2), label="-smallest"
+    )
     axis.set_yticks(rows, [plain(label) for label in ends])
     axis.set_ylim(len(ends) - 0.5, -0.5)
     axis.set_xscale("log")

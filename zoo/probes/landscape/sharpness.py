@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.moved import differentiable, moving, value
 from zoo.probes.watch.untouched import Loss
 from zoo.seeding import generator
@@ -103,7 +103,8 @@ def sharpness_figure(rises: Mapping[str, float]) -> Figure:
     """
     figure = new_figure(4.5, 0.8 + 0.35 * len(rises))
     axis = figure.subplots()
-    axis.barh([plain(label) for label in rises], list(rises.values()))
+    axis.barh([plain(label) for label in rises], list(rises.values()),
+              color=[color(number) for number in range(len(rises))])  # fmt: skip
     axis.invert_yaxis()
     axis.set_xlabel("largest rise of the loss nearby")
     axis.grid(alpha=0.3, axis="x")

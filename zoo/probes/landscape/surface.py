@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, new_figure, plain
 from zoo.probes.watch.moved import moving, value
 from zoo.probes.watch.untouched import Loss
 from zoo.seeding import generator
@@ -141,8 +141,9 @@ def curves(surfaces: Mapping[str, Surface]) -> Figure:
     """A figure of slices along one direction, logarithmic where losses differ in size."""
     figure = new_figure(5, 3.4)
     axis = figure.subplots()
-    for label, s in surfaces.items():
-        axis.plot(s.steps, s.loss, marker="o", markersize=3, label=plain(label) or None)
+    for number, (label, s) in enumerate(surfaces.items()):
+        axis.plot(s.steps, s.loss, "o-", markersize=3, color=color(number),
+                  label=plain(label) or None)  # fmt: skip
     low, high = limits(surfaces)
     if high > 30 * low > 0:
         axis.set_yscale("log")

@@ -164,5 +164,5 @@ def toy_figure(targets: Sequence[float] = (1.0, 0.0)) -> Figure:
         row[0].set_ylabel(f"target $t = {target:g}$\nsecond weight $w$")
     for axis in axes[-1]:
         axis.set_xlabel("first weight $v$")
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label="loss")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="loss", ticks=[0, 0.5, 1, 1.5, 2, 2.5])
     return figure

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, legend_below, new_figure, plain, scale
 from zoo.probes.profiles import (
     class_separation,
     dirichlet_energy,
@@ -162,18 +162,19 @@ def collapse_figure(result: Collapse | Mapping[str, Collapse]) -> Figure:
     for axis in axes[len(known) :]:
         axis.remove()
     if "" not in results and known:
-        axes[0].legend(frameon=False, fontsize=8)
+        legend_below(figure, axes[0])
     return figure
 
 
 def draw(axis: Any, name: str, by_label: Mapping[str, Sequence[float]]) -> None:
     """Draws one measure by depth for every label."""
     title, sign = SHOWN[name]
-    for label, values in by_label.items():
+    for number, (label, values) in enumerate(by_label.items()):
         shown = [max(v, FLOOR) for v in values] if name in LOGARITHMIC else values
-        axis.plot(range(len(values)), shown, marker="o", markersize=3, label=plain(label))
+        axis.plot(range(len(values)), shown, "o-", markersize=3, color=color(number),
+                  label=plain(label))  # fmt: skip
     if name in LOGARITHMIC:
-        axis.set_yscale("log")
+        scale(axis)
     elif name != "effective_rank":
         axis.set_ylim(min(0, axis.get_ylim()[0]), 1.03)
     else:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from zoo.probes.plots import new_figure, plain
+from zoo.probes.plots import color, legend_below, new_figure, plain, scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,12 +31,14 @@ def stream_figure(profiles: Mapping[str, StreamProfile]) -> Figure:
     figure = new_figure(9, 6.4)
     size, share, cosine, gradient = figure.subplots(2, 2).flat
     for number, (label, profile) in enumerate(profiles.items()):
-        color = f"C{number}"
-        logarithmic(size, profile.stream, label, color)
-        logarithmic(share, profile.ratio, label, color)
-        cosine.plot(profile.cosine, color=color, marker=".", label=plain(label))
-        logarithmic(gradient, profile.gradient, label, color)
-        logarithmic(gradient, profile.branch_gradient, "", color, dashed=True)
+        shade = color(number)
+        draw(size, profile.stream, label, shade)
+        draw(share, profile.ratio, label, shade)
+        cosine.plot(profile.cosine, color=shade, marker=".", label=plain(label))
+        draw(gradient, profile.gradient, label, shade)
+        draw(gradient, profile.branch_gradient, "", shade, dashed=True)
+    for axis in (size, share, gradient):
+        scale(axis)
     cosine.set_ylim(-1.05, 1.05)
     cosine.axhline(0, color="0.7", linewidth=0.8)
     titles = {
@@ -46,7 +49,7 @@ def stream_figure(profiles: Mapping[str, StreamProfile]) -> Figure:
     }
     for axis, title in titles.items():
         finished(axis, title, "write")
-    size.legend(frameon=False)
+    legend_below(figure, size)
     return figure
 
 
@@ -60,8 +63,9 @@ def lesion_figure(lesions: Mapping[str, Lesions], title: str = "loss without one
     figure = new_figure(5.6, 3.4)
     axis = figure.subplots()
     for number, (label, found) in enumerate(lesions.items()):
-        axis.plot(found.losses, marker="o", markersize=3, color=f"C{number}", label=plain(label))
-        axis.axhline(float(found.intact), linestyle="--", linewidth=0.9, color=f"C{number}")
+        axis.plot(found.losses, marker="o", markersize=3, color=color(number), label=plain(label))
+        axis.axhline(float(found.intact), linestyle="--", linewidth=0.9, color=color(number))
+    axis.set_ylim(bottom=min(0, axis.get_ylim()[0]))
     finished(axis, title, "removed branch")
     axis.legend(frameon=False)
     return figure
@@ -70,30 +74,32 @@ def lesion_figure(lesions: Mapping[str, Lesions], title: str = "loss without one
 def paths_figure(paths: Mapping[str, Paths]) -> Figure:
     """A figure of the paths' number, their gradient, and its sum, by length.
 
+    Paths without a gradient, of a net without skips all but the longest, have no point.
+
     Args:
         paths: of nets, for each label.
     """
-    figure = new_figure(10, 3.2)
+    figure = new_figure(10, 3.4)
     count, one, share = figure.subplots(1, 3)
     for number, (label, found) in enumerate(paths.items()):
-        color = f"C{number}"
-        count.plot(found.count / found.count.sum(), color=color)
-        logarithmic(one, found.gradient, label, color)
-        share.plot(found.share, marker=".", color=color, label=plain(label))
-        share.axvline(found.effective_length, linestyle=":", color=color, linewidth=0.9)
+        shade = color(number)
+        count.plot(found.count / found.count.sum(), color=shade)
+        one.plot(found.gradient.where(found.gradient > 0, torch.nan), ".-", color=shade)
+        share.plot(found.share, marker=".", color=shade, label=plain(label))
+        share.axvline(found.effective_length, linestyle=":", color=shade, linewidth=0.9)
+    scale(one)
     finished(count, "share of all paths", "length: branches passed")
     finished(one, "gradient through one path", "length")
     finished(share, "share of the gradient (dotted: mean)", "length")
-    share.legend(frameon=False)
+    legend_below(figure, share)
     return figure
 
 
-def logarithmic(axis: Axes, values: Tensor, label: str, color: str, dashed: bool = False) -> None:
-    """Draws positive values by depth on a logarithmic axis; zeros lie at its lower end."""
+def draw(axis: Axes, values: Tensor, label: str, shade: str, dashed: bool = False) -> None:
+    """Draws values by depth that a logarithmic axis can show; zeros lie at its lower end."""
     y = np.maximum(values.numpy(), SMALLEST)
     style = {"linestyle": "--", "linewidth": 0.9} if dashed else {"marker": "."}
-    axis.plot(y, color=color, label=plain(label) or None, **style)
-    axis.set_yscale("log")
+    axis.plot(y, color=shade, label=plain(label) or None, **style)
 
 
 def finished(axis: Axes, title: str, across: str) -> None:
