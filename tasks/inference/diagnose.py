@@ -45,7 +45,9 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
         where: folder of the run; None: the net is built anew.
     """
     words = config.overrides if where is None else RunFolder(Path(where)).words_with(["from="])
-    words = [word for word in words if not word.startswith(("from=", "run.", "logger"))]
+    words = [
+        word for word in words if not word.startswith(("from=", "run.", "logger", "diagnostics"))
+    ]
     training = build_trainer_options(config)
     with logged(None):
         torch.manual_seed(config.seed)
