@@ -91,7 +91,8 @@ class Health(NoDiagnostics):
         task.alive()  # for the watchdog
         try:
             with trainer.precision_plugin.forward_context():
-                found = diagnose(task, batch, loss_of_share, trainer.optimizers[0])
+                optimizer, clip = trainer.optimizers[0], trainer.gradient_clip_val
+                found = diagnose(task, batch, loss_of_share, optimizer, clip)
             if self.folder:
                 self.note(step, found, self.folder)
         except Exception as error:

@@ -43,6 +43,8 @@ def update_ratio(seen: Examination) -> float | None:
     optimizer = copy.deepcopy(seen.optimizer, memo)
     for name, p in after.items():
         p.grad = seen.gradients[name].clone() if name in seen.gradients else None
+    if seen.clip:
+        nn.utils.clip_grad_norm_(after.values(), seen.clip)
     optimizer.step()
     ratios = [
         (after[name] - p).detach().norm() / p.detach().norm()
