@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tasks.recovery.loading import load_last
-from tasks.training.build import build_task, build_trainer_options, load_weights
+from tasks.training.build import build_optimizer, build_task, build_trainer_options, load_weights
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.run import refuse_changes, same_data
@@ -51,14 +51,16 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
     training = build_trainer_options(config)
     with logged(None):
         torch.manual_seed(config.seed)
-        task = fresh(config) if where is None else trained(config, RunFolder(Path(where)))
+        task, last = fresh(config) if where is None else trained(config, RunFolder(Path(where)))
         device = torch.device("cpu") if training.accelerator == "cpu" else task.compute_device
         task.to(device)
         task.setup("fit")
         task.train()
         half = HALVES.get(training.precision)
         with torch.autocast(device.type, half, enabled=half is not None):
-            found = diagnose(task, next(iter(task.train_loader())), loss)
+            batch = next(iter(task.train_loader()))
+            optimizer = build_optimizer(task, training, last)
+            found = diagnose(task, batch, loss, optimizer, training.clip)
     trials = [command(finding, config, words) for finding in found.findings]
     commands = list(dict.fromkeys(filter(None, trials)))
     record = {
@@ -69,21 +71,21 @@ def diagnosed(config: Config, where: str | None = None) -> Report:
     return Report(record, "\n".join(lines(found, commands)))
 
 
-def fresh(config: Config) -> Task:
+def fresh(config: Config) -> tuple[Task, None]:
     """The task of a configuration with the weights with which its training begins."""
     task = build_task(config)
     redraw(task.model, config.seed)
     config.factory("init")().apply(task.model, config.seed)
-    return task
+    return task, None
 
 
-def trained(config: Config, folder: RunFolder) -> Task:
-    """The task of a run with its data and its last weights."""
+def trained(config: Config, folder: RunFolder) -> tuple[Task, dict[str, Any]]:
+    """The task of a run with its data and its last weights, and its last checkpoint."""
     refuse_changes(config, folder, ("data.path", "trainer.accelerator", "trainer.devices"))
     checkpoint, _ = load_last(folder.checkpoints)
     task = same_data(build_task(config), checkpoint, folder)
     load_weights(task, checkpoint, folder)
-    return task
+    return task, checkpoint
 
 
 def loss(task: Any, batch: Any) -> Tensor:
