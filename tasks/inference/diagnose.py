@@ -17,7 +17,7 @@ from tasks.inference.diagnosis_words import facts, lines, plain, title
 from tasks.inference.further import Further
 from tasks.inference.trials import command, trials_of, tried
 from tasks.recovery.loading import load_last
-from tasks.training.build import build_task, build_trainer_options, load_weights
+from tasks.training.build import build_optimizer, build_task, build_trainer_options, load_weights
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.run import refuse_changes, same_data
@@ -122,7 +122,7 @@ def diagnosed(config: Config, where: str | None = None, full: bool | None = Fals
     training = build_trainer_options(config)
     with logged(None):
         torch.manual_seed(config.seed)
-        task = fresh(config) if where is None else trained(config, RunFolder(Path(where)))
+        task, last = fresh(config) if where is None else trained(config, RunFolder(Path(where)))
         device = torch.device("cpu") if training.accelerator == "cpu" else task.compute_device
         task.to(device)
         task.setup("fit")
@@ -130,28 +130,29 @@ def diagnosed(config: Config, where: str | None = None, full: bool | None = Fals
         half = HALVES.get(training.precision)
         with torch.autocast(device.type, half, enabled=half is not None):
             batch = next(iter(task.train_loader()))
-            found = diagnose(task, batch, loss)
+            optimizer = build_optimizer(task, training, last)
+            found = diagnose(task, batch, loss, optimizer, training.clip)
             if full is False or any(it.cause == "non_finite" for it in found.findings):
                 return found
             further = Further(task, batch, loss, math.inf if full else None)
             return replace(found, profiles=found.profiles | further.profiles(where is not None))
 
 
-def fresh(config: Config) -> Task:
+def fresh(config: Config) -> tuple[Task, None]:
     """The task of a configuration with the weights with which its training begins."""
     task = build_task(config)
     redraw(task.model, config.seed)
     config.factory("init")().apply(task.model, config.seed)
-    return task
+    return task, None
 
 
-def trained(config: Config, folder: RunFolder) -> Task:
-    """The task of a run with its data and its last weights."""
+def trained(config: Config, folder: RunFolder) -> tuple[Task, dict[str, Any]]:
+    """The task of a run with its data and its last weights, and its last checkpoint."""
     refuse_changes(config, folder, ("data.path", "trainer.accelerator", "trainer.devices"))
     checkpoint, _ = load_last(folder.checkpoints)
     task = same_data(build_task(config), checkpoint, folder)
     load_weights(task, checkpoint, folder)
-    return task
+    return task, checkpoint
 
 
 def loss(task: Any, batch: Any) -> Tensor:

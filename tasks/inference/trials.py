@@ -23,7 +23,7 @@ from zoo.report import Report
 Cure = str | Callable[[Any, Finding], Any]  # a value, or one made of the present one
 USUAL = 1e-3  # an update's size over that of its weights, of nets that train
 LEAST = 1e-9  # such a size, where updates change nothing at all
-FREE = ("seed", "run.", "logger.")  # keys that change no result, or that pairs set
+FREE = ("seed", "run.", "logger.", "diagnostics")  # keys that change no result, or that pairs set
 
 
 def tenth(present: float, finding: Finding) -> float:

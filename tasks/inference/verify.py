@@ -101,9 +101,10 @@ class Verify:
 
 
 def repeat(config: Config, folder: RunFolder | None, stop: StopAt) -> None:
-    """Trains a run from its start to a step, silently and without a logger."""
-    config.choices["logger"] = "none"
-    config.sections["logger"] = registry.options("logger", "none")
+    """Trains a run from its start to a step, silently: without logger and diagnostics."""
+    for group in ("logger", "diagnostics"):
+        config.choices[group] = "none"
+        config.sections[group] = registry.options(group, "none")
     training, task = build_trainer_options(config), build_task(config)
     training.extra_callbacks.append(stop)
     log.disabled = True

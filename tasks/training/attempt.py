@@ -21,6 +21,7 @@ from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory
 from tasks.training.best_weights import BestWeights
 from tasks.training.deterministic import deterministic
+from tasks.training.diagnostics import NoDiagnostics
 from tasks.training.loggers import NoLogger, identity
 from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
@@ -93,6 +94,8 @@ def attempt(
         )
         minutes, anchors = training.save_minutes, policy == "rollback"
         checkpointer = Checkpointer(last, minutes, interrupts, every, anchors)
+        diagnostics: NoDiagnostics = config.factory("diagnostics")()
+        diagnostics.begin(folder, logger, every, figures)
         result["events"] = guard.losses.events
 
         def hung(what: str) -> None:
@@ -102,7 +105,7 @@ def attempt(
                 (folder.path / WRITER).unlink(missing_ok=True)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
-        callbacks = [guard, metrics_logger, best, checkpointer, watchdog]
+        callbacks = [guard, metrics_logger, best, checkpointer, watchdog, diagnostics]
         trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
         if folder:
             logger.start(folder.path, config.plain(), identity(config))
@@ -115,6 +118,7 @@ def attempt(
             metrics_logger.close()
             result["steps"] = trainer.global_step
             result["lost_steps"] = guard.count
+            result |= diagnostics.record()
             result["epochs"] = training.epochs(task, trainer.global_step)
             result["seconds_per_step"] = metrics_logger.seconds_per_step()
             result["peak_memory_bytes"] = peak_memory_bytes()

@@ -71,6 +71,25 @@ def build_trainer_options(config: Config) -> TrainerOptions:
     return options
 
 
+def build_optimizer(
+    task: Task, training: TrainerOptions, checkpoint: dict[str, Any] | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser of a task before the first step, or before the one that follows a checkpoint.
+
+    Args:
+        task: that is trained.
+        training: options of the training.
+        checkpoint: with the state of the optimiser.
+    """
+    trainer = task.trainer = training.trainer(task, [])
+    trainer.strategy.connect(task)
+    trainer.strategy.setup_optimizers(trainer)
+    optimizer: torch.optim.Optimizer = trainer.optimizers[0]
+    if checkpoint:
+        optimizer.load_state_dict(checkpoint["optimizer_states"][0])
+    return optimizer
+
+
 def load_weights(module: nn.Module, checkpoint: dict[str, Any], folder: RunFolder) -> None:
     """Gives a task or model the weights of a checkpoint; CheckpointError where they do not fit."""
     try:

@@ -39,6 +39,11 @@ class ChainedOptimizer(Optimizer):
             count = len(optimizer.param_groups)
             optimizer.param_groups = list(itertools.islice(groups, count))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: beside groups and states the optimisers."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "optimizers": self.optimizers}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes the states and groups of all optimisers from a checkpoint."""
         super().load_state_dict(state_dict)

@@ -27,6 +27,7 @@ BESIDE: dict[str, type] = {
     "init": protocols.Init,
     "optimizer": protocols.OptimizerOptions,
     "logger": protocols.Logger,
+    "diagnostics": protocols.Diagnostics,
 }  # kinds that a run chooses beside task, data and model
 
 

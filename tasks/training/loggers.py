@@ -21,6 +21,9 @@ class NoLogger:
     def figure(self, name: str, path: Path, step: int) -> None:
         """Receives a figure that was drawn on the way."""
 
+    def alert(self, title: str, text: str) -> None:
+        """Receives what someone should look at while the run goes on."""
+
     def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""
 

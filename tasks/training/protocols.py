@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from zoo.connection import State, TensorFunction
+from zoo.run_folder import RunFolder
 from zoo.shard import WHOLE, Shard
 
 Make = Callable[[], nn.Module]
@@ -174,5 +175,21 @@ class Logger(Protocol):
     def figure(self, name: str, path: Path, step: int) -> None:
         """Receives a figure that was drawn on the way."""
 
+    def alert(self, title: str, text: str) -> None:
+        """Receives what someone should look at while the run goes on."""
+
     def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""
+
+
+class Diagnostics(Protocol):
+    """A class in `configs/diagnostics`; `tasks.training.diagnostics.NoDiagnostics` brings it along.
+
+    It is a callback of Lightning.
+    """
+
+    def begin(self, folder: RunFolder | None, logger: Any, every: int, figures: bool) -> None:
+        """Begins a run."""
+
+    def record(self) -> dict[str, Any]:
+        """Returns what the result says of it."""

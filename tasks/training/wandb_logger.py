@@ -141,6 +141,10 @@ class WandB(NoLogger):
             key = f"figures/{numbered(name)[0]}"  # one row of pictures
             self.guarded(lambda: self.run.log({key: wandb.Image(str(path))}, step=step))
 
+    def alert(self, title: str, text: str) -> None:
+        if self.run is not None:
+            self.guarded(lambda: self.run.alert(title, text, level="WARN"))
+
     def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         if self.run is None:
             return

@@ -123,6 +123,7 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "model.checkpoint": "memory and time of the backward pass; the numbers stay",
     "long.attention.block": "a long skip is a stream of one write",
     "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
+    "diagnostics.health": "which steps are looked at; see test_health",
     "logger.wandb": "what W&B shows of the run beside it",
     "trainer.hang_seconds": "when a run that hangs is ended; see test_watchdog",
     "trainer.on_nonfinite": "what follows a step that is not finite; see test_nonfinite",

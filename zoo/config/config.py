@@ -14,6 +14,7 @@ from zoo.errors import ConfigError
 
 CHANGEABLE = (
     *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
+    "diagnostics",
     *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
     *("trainer.hang_seconds", "trainer.save_minutes"),
 )

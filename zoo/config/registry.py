@@ -26,6 +26,7 @@ ZOO = Path(__file__).parents[1]
 GROUPS = (
     "connection",
     "data",
+    "diagnostics",
     "init",
     "logger",
     "long",

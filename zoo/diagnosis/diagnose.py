@@ -72,7 +72,11 @@ class Diagnosis:
 
 
 def diagnose(
-    module: nn.Module, batch: Any, loss: Loss, optimizer: torch.optim.Optimizer | None = None
+    module: nn.Module,
+    batch: Any,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer | None = None,
+    clip: float | None = None,
 ) -> Diagnosis:
     """What is wrong with a net, found in one forward and backward pass.
 
@@ -84,6 +88,7 @@ def diagnose(
         batch: what `loss` takes.
         loss: gives a scalar, of the net and the batch.
         optimizer: of the net, for causes that lie in its steps.
+        clip: largest norm of the gradient with which it steps; None: any.
 
     >>> from torch.nn import functional as F
     >>> net = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
@@ -91,7 +96,7 @@ def diagnose(
     >>> print(diagnose(net, batch, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1])))
     nothing is found
     """
-    seen = examine(module, batch, loss, optimizer)
+    seen = examine(module, batch, loss, optimizer, clip)
     lost = list(CHECKS["non_finite"](seen))
     known = [name for name in CAUSES if optimizer is not None or name not in OF_STEPS]
     names = ["fp16_overflow"] if lost else known[1:]

@@ -81,6 +81,7 @@ class Examination:
         shapes: of the first input and of the first output of every module that ran, by path.
         final: number of the call that made the loss.
         optimizer: of the net, if one is given.
+        clip: largest norm of the gradient with which it steps; None: any.
         flows: size of the gradient at what each call with weights made, by its number.
     """
 
@@ -96,4 +97,5 @@ class Examination:
     shapes: dict[str, tuple[Any, Any]]
     final: int
     optimizer: torch.optim.Optimizer | None = None
+    clip: float | None = None
     flows: dict[int, Tensor] = field(default_factory=dict)

@@ -87,7 +87,11 @@ class Examiner(Sizes):
 
 
 def examine(
-    module: nn.Module, batch: Any, loss: Loss, optimizer: torch.optim.Optimizer | None = None
+    module: nn.Module,
+    batch: Any,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer | None = None,
+    clip: float | None = None,
 ) -> Examination:
     """One pass of a net, forward and backward, with all that is seen of it.
 
@@ -96,6 +100,7 @@ def examine(
         batch: what `loss` takes.
         loss: gives a scalar, of the net and the batch.
         optimizer: of the net.
+        clip: largest norm of the gradient with which it steps; None: any.
     """
     examiner = Examiner(module)
     shapes: dict[str, tuple[Any, Any]] = {}
@@ -129,6 +134,7 @@ def examine(
                 shapes=shapes,
                 final=final,
                 optimizer=optimizer,
+                clip=clip,
                 flows=examiner.flows,
             )
     finally:

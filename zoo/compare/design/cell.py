@@ -13,7 +13,9 @@ from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.run_folder import SCHEMA
 
-NO_EFFECT = ("run", "logger", "choices.logger")  # beginnings of keys that cannot change a result
+NO_EFFECT = (  # beginnings of keys that cannot change a result
+    *("run", "logger", "choices.logger", "diagnostics", "choices.diagnostics"),
+)
 
 SEEDS: Values = {"seed": None, "data.seed": None}  # that tell the runs of an arm at a place apart
 

@@ -19,8 +19,8 @@ def untouched(module: nn.Module) -> Iterator[None]:
     """Leaves a net and the random states as they were, whatever happens inside the block.
 
     Restored are the buffers, the gradients, the mode of every module, which parameters need a
-    gradient, and the random states of Python, NumPy, PyTorch and of generators that modules hold.
-    Inside, no parameter has a gradient yet.
+    gradient, and the random states of Python, NumPy, PyTorch and of generators that modules hold,
+    as they are or in a dictionary. Inside, no parameter has a gradient yet.
 
     Args:
         module: the net. Its parameters are not copied: nothing inside may change them.
@@ -32,7 +32,8 @@ def untouched(module: nn.Module) -> Iterator[None]:
     generators = [
         (value, value.get_state())
         for part in module.modules()
-        for value in vars(part).values()
+        for held in vars(part).values()
+        for value in (held.values() if isinstance(held, dict) else [held])
         if isinstance(value, torch.Generator)
     ]
     python, numpy = random.getstate(), np.random.get_state()
