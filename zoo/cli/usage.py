@@ -59,7 +59,9 @@ USAGES = {
         "the answers of a run for files", ("from=FOLDER path=IMAGES", "from=FOLDER path=a.png"), RUN
     ),
     "export": Usage(
-        "a run in another format", ("from=FOLDER", "from=FOLDER format=diffusers"), RUN
+        "a trained net as a file of another program, checked; or whether such a file is the net",
+        ("from=FOLDER format=onnx", "from=FOLDER format=diffusers", "from=FOLDER check=FILE"),
+        RUN,
     ),
     "diagnose": Usage(
         "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",

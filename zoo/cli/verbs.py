@@ -62,6 +62,14 @@ def verify(words: Sequence[str]) -> Act:
     return partial(act, config, str(general["from"]))
 
 
+def export(words: Sequence[str]) -> Act:
+    named = run_named("export", words)
+    _, general = configured(named)
+    use, verb = (import_module(f"tasks.inference.{name}") for name in ("use", "export.verb"))
+    options = use.parse_options(verb.Export, [word for word in words if word not in named])
+    return partial(use.made(verb.Export, options, "export"), str(general["from"]))
+
+
 def using(verb: str) -> Verb:
     """A verb that uses a trained run: `from=` names it, other words are the verb's options."""
 
@@ -136,7 +144,7 @@ VERBS: dict[str, Verb] = {
     "verify": verify,
     "sample": using("sample"),
     "predict": using("predict"),
-    "export": using("export"),
+    "export": export,
     "diagnose": diagnose,
     "compare": compare,
     "report": report,
