@@ -65,8 +65,13 @@ USAGES = {
     ),
     "diagnose": Usage(
         "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",
-        ("task=cnn connection=plain model.depth=56", "from=FOLDER"),
-        {"from": "the folder of a run, which is only read", **FILE},
+        ("task=cnn connection=plain model.depth=56", "from=FOLDER", "from=FOLDER fix=batchnorm"),
+        {
+            "from": "the folder of a run, which is only read",
+            "fix": "batchnorm: running statistics are counted again on the training part, or on "
+            "that of data.path=; a new run folder (run.dir=) has them; both are compared",
+            **FILE,
+        },
     ),
     "compare": Usage(
         "a matrix of runs with statistics and a report; several values of a key are an axis",

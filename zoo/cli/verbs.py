@@ -84,9 +84,21 @@ def using(verb: str) -> Verb:
 
 
 def diagnose(words: Sequence[str]) -> Act:
+    if any(word.startswith("fix=") for word in words):
+        return fix(words)
     config, general = configured(words)
     where = str(general["from"]) if "from" in general else None
     return partial(import_module("tasks.inference.diagnose").diagnosed, config, where)
+
+
+def fix(words: Sequence[str]) -> Act:
+    for word in words:
+        if word.startswith("fix=") and word != "fix=batchnorm":
+            raise ConfigError(f"{word} is refused", "diagnose", "write fix=batchnorm")
+    run_named("diagnose fix=batchnorm", words)
+    config, general = configured([word for word in words if word != "fix=batchnorm"])
+    target = import_module("tasks.inference.batchnorm").recalibrated
+    return partial(target, config, str(general["from"]))
 
 
 def compare(words: Sequence[str]) -> Act:
