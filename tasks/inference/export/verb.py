@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -80,7 +81,8 @@ class Export:
         if self.dir is not None and file.exists():
             raise ConfigError("something lies there", shown(file), "name another folder by dir=")
         signature = net.signature()
-        content = target.written(signature, net.module, about(net, self.weights))
+        mine = copy.deepcopy(net.module)  # an exporter may change what it is given
+        content = target.written(signature, mine, about(net, self.weights))
         with writing(file, "dir"):
             file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_replace(file, content) as fresh:
