@@ -64,10 +64,10 @@ def verify(words: Sequence[str]) -> Act:
 
 def export(words: Sequence[str]) -> Act:
     named = run_named("export", words)
-    _, general = configured(named)
+    config, general = configured(named)
     use, verb = (import_module(f"tasks.inference.{name}") for name in ("use", "export.verb"))
     options = use.parse_options(verb.Export, [word for word in words if word not in named])
-    return partial(use.made(verb.Export, options, "export"), str(general["from"]))
+    return partial(use.made(verb.Export, options, "export"), config, str(general["from"]))
 
 
 def using(verb: str) -> Verb:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +14,17 @@ from torch.export import Dim, ExportedProgram
 from tasks.inference.export.program import KEY, Program, coarsest
 from tasks.inference.export.saying import carried, quiet, readable
 from tasks.inference.signature import Inputs, Signature
-from zoo.errors import ConfigError
 
 EXAMPLE = 3  # the number of whose sizes a net is traced
 
 
-@dataclass(frozen=True)
 class TorchExport:
-    """A graph of `torch.export`, which `torch.export.load` reads; reading one can run code.
+    """A graph of `torch.export`, which `torch.export.load` reads.
 
-    Args:
-        trusted: whether files may be read that could hold code.
+    Reading runs code that a file can hold: pickled objects, operators of any module, expressions
+    of sympy, compiled libraries. Only files of known origin may be read.
     """
 
-    trusted: bool = True
     suffix = ".pt2"
 
     def written(self, signature: Signature, net: nn.Module, about: dict[str, Any]) -> bytes:
@@ -40,9 +36,6 @@ class TorchExport:
         return buffer.getvalue()
 
     def read(self, path: Path, signature: Signature, net: nn.Module) -> Program:
-        if not self.trusted:
-            what = "a .pt2 file can hold code, which would run when it is read"
-            raise ConfigError(what, str(path), "add trust=true if you know where it comes from")
         with readable(path), quiet():
             graph = torch.export.load(io.BytesIO(path.read_bytes()))
             module = graph.module()

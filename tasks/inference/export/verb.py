@@ -17,6 +17,7 @@ from tasks.inference.files import output_file, writing
 from tasks.inference.restored import Weights
 from tasks.inference.trained_module import Trained, load
 from tasks.training.process import logged
+from zoo.config.config import Config
 from zoo.errors import ConfigError, DataError
 from zoo.report import DIFFERS, Report
 from zoo.system.atomic import atomic_replace
@@ -55,22 +56,24 @@ class Export:
         self.format, self.weights, self.dir = format, weights, dir
         self.check, self.trust = check, trust
 
-    def __call__(self, where: str) -> Report:
-        net = load(where, self.weights, "cpu")
-        kind = self.format or ("diffusers" if net.task == "diffusion" else "safetensors")
+    def __call__(self, config: Config, where: str) -> Report:
         if self.check is not None:
-            return self.checked(net, folder_at(self.check))
-        if kind == "diffusers":
-            return self.pipeline(net)
-        return self.written(net, kind, FORMATS[kind])
+            file = folder_at(self.check)
+            reader = self.reader(file)
+            return self.checked(load(where, self.weights, "cpu"), file, reader)
+        task = config.choices["task"]
+        kind = self.format or ("diffusers" if task == "diffusion" else "safetensors")
+        if kind != "diffusers":
+            return self.written(load(where, self.weights, "cpu"), kind, FORMATS[kind])
+        if task != "diffusion":
+            what = f"format=diffusers is for runs of task=diffusion, not of task={task}"
+            raise ConfigError(what, "export", f"choose from {', '.join(FORMATS)}")
+        return self.pipeline(load(where, self.weights, "cpu"))
 
     def pipeline(self, net: Trained) -> Report:
         """Writes a folder of diffusers."""
         from tasks.diffusion.export import ExportDiffusers
 
-        if net.task != "diffusion":
-            what = f"format=diffusers is for runs of task=diffusion, not of task={net.task}"
-            raise ConfigError(what, "export", f"choose from {', '.join(FORMATS)}")
         with logged(None), net.learned.evaluating():
             return ExportDiffusers(self.dir)(net.learned, net.folder)
 
@@ -95,16 +98,27 @@ class Export:
         record = {"export": shown(file), "format": kind, **described(largest)}
         return Report(record, f"{shown(file)}: {largest[0]}")
 
-    def checked(self, net: Trained, file: Path) -> Report:
-        """Compares a file from elsewhere with the net."""
-        kinds = {target.suffix: target for target in FORMATS.values()}
-        kinds[TorchExport.suffix] = TorchExport(self.trust)
-        if file.suffix not in kinds:
-            known = ", ".join(kinds)
-            raise ConfigError(f"{file.suffix or 'no suffix'} is no format", shown(file), known)
+    def reader(self, file: Path) -> Format:
+        """The format of a file from elsewhere, by its suffix.
+
+        Errors:
+            ConfigError: there is no such format, or reading it could run code.
+            DataError: there is no such file.
+        """
+        known = {target.suffix: target for target in FORMATS.values()}
+        if file.suffix not in known:
+            what = f"{file.suffix or 'no suffix'} is no format"
+            raise ConfigError(what, shown(file), f"choose from {', '.join(known)}")
         if not file.is_file():
             raise DataError("no such file", shown(file), "give check=FILE")
-        program = kinds[file.suffix].read(file, net.signature(), net.module)
+        if file.suffix == TorchExport.suffix and not self.trust:
+            what = "a .pt2 file can hold code, which would run when it is read"
+            raise ConfigError(what, shown(file), "add trust=true if you know where it comes from")
+        return known[file.suffix]
+
+    def checked(self, net: Trained, file: Path, reader: Format) -> Report:
+        """Compares a file from elsewhere with the net."""
+        program = reader.read(file, net.signature(), net.module)
         largest = differences(net.signature(), net.module, program, shown(file))
         agrees = all(each.agrees for each in largest)
         verdict = "agrees" if agrees else "DOES NOT AGREE"
