@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from zoo.config.registry import build, names, register
     from zoo.connection import Connection, Pointwise, Site
     from zoo.diagnosis.diagnose import diagnose
-    from zoo.loading import load
+    from zoo.loading import load, load_net
     from zoo.probes.mixing import mixing
     from zoo.probes.profiles import (
         class_separation,
@@ -36,6 +36,7 @@ __all__ = [
     "effective_rank",
     "generator",
     "load",
+    "load_net",
     "mean_average_distance",
     "mixing",
     "names",
@@ -57,7 +58,7 @@ HOMES = {
     ),
     "zoo.config.registry": ("build", "names", "register"),
     "zoo.stack": ("Stack",),
-    "zoo.loading": ("load",),
+    "zoo.loading": ("load", "load_net"),
 }
 
 

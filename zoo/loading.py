@@ -1,4 +1,4 @@
-"""`zoo.load`: a trained net from the folder of its run."""
+"""`zoo.load` and `zoo.load_net`: a trained net from the folder of its run, or from its file."""
 
 from __future__ import annotations
 
@@ -37,3 +37,19 @@ def load(
         ConfigError: the machine has no such device.
     """
     return import_module("tasks.inference.trained_module").load(folder, weights, device)
+
+
+def load_net(file: str | os.PathLike[str]) -> Any:
+    """The net of a `.safetensors` file that `export` wrote, in evaluation, on the CPU.
+
+    The run folder is not needed: the file says how the net is built. `zoo.load` gives more, with
+    what the net needs to be fed.
+
+    Args:
+        file: that `python -m zoo export from=FOLDER format=safetensors` wrote.
+
+    Errors:
+        DataError: it is no such file.
+        ConfigError: this version of the zoo cannot build the net.
+    """
+    return import_module("tasks.inference.export.weights_file").load_net(file)

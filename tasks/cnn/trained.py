@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tasks.cnn.predict import probabilities
-from tasks.inference.images import Pictures, batch_of
+from tasks.inference.images import Pictures, batch_of, image_signature
+from tasks.inference.signature import Signature
 from tasks.inference.trained_module import Trained
 
 
@@ -25,6 +26,9 @@ class TrainedLabels(Trained):
         """The images as one batch `[B, C, H, W]` uint8, scaled and cut to the training's size."""
         channels, *size = self.learned.images.shape[1:]
         return batch_of(images, channels, (size[0], size[1]))
+
+    def signature(self) -> Signature:
+        return image_signature(self.learned)
 
     @torch.no_grad()
     def forward(self, images: Pictures) -> Tensor:

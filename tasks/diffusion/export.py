@@ -1,4 +1,4 @@
-"""The verb `export` of diffusion runs: a pipeline folder of diffusers."""
+"""The export of diffusion runs to diffusers: a pipeline folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -34,12 +34,11 @@ class ExportDiffusers:
     `use_clipped_model_output=True`.
 
     Args:
-        format: of the export.
         dir: a new folder for it; None: `export/diffusers` in the run folder, written again.
     """
 
-    def __init__(self, format: Literal["diffusers"] = "diffusers", dir: str | None = None):
-        self.format, self.dir = format, dir
+    def __init__(self, dir: str | None = None):
+        self.dir = dir
 
     def __call__(self, task: Denoising, folder: RunFolder) -> Report:
         target = output_folder(self.dir, folder.path / "export" / "diffusers", "dir")

@@ -70,10 +70,7 @@ class Denoising(ImageTask):
     primary = ("loss", False)
     asks = ("conditional",)
     trained = "tasks.diffusion.trained.TrainedImages"
-    verbs: ClassVar[dict[str, str]] = {
-        "sample": "tasks.diffusion.sample.SampleImages",
-        "export": "tasks.diffusion.export.ExportDiffusers",
-    }
+    verbs: ClassVar[dict[str, str]] = {"sample": "tasks.diffusion.sample.SampleImages"}
 
     def __init__(
         self,

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from tasks.data.graphs.dataset import check_nodes
+from tasks.gnn.edges import OfEdges
 from tasks.gnn.predict import model_inputs, node_probabilities
 from tasks.inference.restored import training_data
+from tasks.inference.signature import Inputs, Signature, Sizes
 from tasks.inference.trained_module import Trained
 from zoo.errors import DataError
 
@@ -37,6 +39,21 @@ class TrainedNodes(Trained):
         x, edges = torch.as_tensor(graph.x).float(), torch.as_tensor(graph.edge_index)
         check_nodes(x, edges, "graph")
         return model_inputs(self.learned, x, edges.long())
+
+    def signature(self) -> Signature:
+        features = self.learned.data.x.shape[1]
+
+        def sizes(number: int) -> Sizes:
+            return {"nodes": 8 * number, "edges": 24 * number + 1}
+
+        def draw(sizes: Sizes, draws: torch.Generator) -> Inputs:
+            nodes, edges = sizes["nodes"], sizes["edges"]
+            x = torch.randn(nodes, features, generator=draws)
+            return x, torch.randint(nodes, (2, edges), generator=draws)
+
+        inputs = {"x": {0: "nodes"}, "edge_index": {1: "edges"}}
+        about = {"classes": [*self.classes]}
+        return Signature(inputs, "logits", sizes, draw, about, OfEdges)
 
     @torch.no_grad()
     def forward(self, graph: Any = None) -> Tensor:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from tasks.data.encoded import Mode, array, converted, upright
+from tasks.inference.signature import Inputs, Signature, Sizes
 from zoo.errors import DataError
 
 Picture = Image.Image | np.ndarray[Any, Any] | Tensor
@@ -60,3 +61,29 @@ def batch_of(images: Pictures, channels: int, size: tuple[int, int] | None) -> T
     if len(shapes) > 1:
         raise DataError(f"images of the shapes {sorted(shapes)}", "images", "give one size a call")
     return torch.stack(pixels)
+
+
+def image_signature(task: Any, step: int = 0) -> Signature:
+    """How other programs call a net of images: normalised `[B, C, H, W]` to logits.
+
+    Args:
+        task: an `ImageTask`, trained.
+        step: height and width may be any multiples of it; 0: they are those of the training.
+    """
+    channels, height, width = task.images.shape[1:]
+    axes = {0: "batch", 2: "height", 3: "width"} if step else {0: "batch"}
+
+    def sizes(number: int) -> Sizes:
+        if not step:
+            return {"batch": number}
+        tall, wide = height // step + number, width // step + 2 * number
+        return {"batch": number, "height": step * tall, "width": step * wide}
+
+    def draw(sizes: Sizes, draws: torch.Generator) -> Inputs:
+        size = sizes["batch"], channels, sizes.get("height", height), sizes.get("width", width)
+        return (task.normalised(torch.randint(256, size, generator=draws, dtype=torch.uint8)),)
+
+    scale = {"mean": [*task.data.mean], "std": [*task.data.std]}  # of values between 0 and 1
+    about: dict[str, Any] = {"normalised": scale, "classes": [*task.data.classes]}
+    about |= {"multiples": {"height": step, "width": step}} if step else {}
+    return Signature({"images": axes}, "logits", sizes, draw, about)

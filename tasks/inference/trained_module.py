@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tasks.inference.restored import Weights, config_of, restored_task
+from tasks.inference.signature import Signature
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
 from zoo.system.paths import expanded
@@ -52,6 +53,12 @@ class Trained(nn.Module):
     def prepare(self, *inputs: Any) -> tuple[Any, ...]:
         """Returns what the module takes, on its device: `module(*prepare(inputs))`."""
         raise NotImplementedError(f"task={self.task} does not say how its net is called")
+
+    def signature(self) -> Signature:
+        """How other programs call the net; `export` writes and checks it by this."""
+        what = f"task={self.task} does not say how other programs call its net"
+        fix = f"give {type(self).__name__} a method signature"
+        raise ConfigError(what, "export", fix)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The answer of the net."""

@@ -37,16 +37,20 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
         raise ConfigError(f"task={name} knows no {verb}", f"from={where}", fix)
     module, _, attribute = verbs[verb].rpartition(".")
     target = getattr(import_module(module), attribute)
-    options = checked(target, parse_options(target, words), verb)
-    try:
-        act = target(**options)
-    except ValueError as error:
-        raise ConfigError(str(error), verb, "give another value") from None
+    act = made(target, parse_options(target, words), verb)
     folder = RunFolder(Path(where))
     task = restored_task(config, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report
+
+
+def made(target: type, options: dict[str, Any], verb: str) -> Any:
+    """The class that does a verb with its options; ConfigError where one is wrong."""
+    try:
+        return target(**checked(target, options, verb))
+    except ValueError as error:
+        raise ConfigError(str(error), verb, "give another value") from None
 
 
 def parse_options(target: type, words: Sequence[str]) -> dict[str, Any]:

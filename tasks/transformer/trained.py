@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.inference.signature import Inputs, Signature, Sizes
 from tasks.inference.trained_module import CALL, Trained
 from tasks.transformer.sample import SampleText
 from zoo.config.options import checked
@@ -29,6 +30,18 @@ class TrainedText(Trained):
         """
         numbers = SampleText(text).prompt_tokens(self.learned)[-self.learned.context :]
         return (torch.tensor([numbers], device=self.learned.device),)
+
+    def signature(self) -> Signature:
+        vocabulary, context = len(self.learned.data.tokenizer), self.learned.context
+
+        def sizes(number: int) -> Sizes:
+            return {"batch": number, "length": min(context, 4 * number)}
+
+        def draw(sizes: Sizes, draws: torch.Generator) -> Inputs:
+            return (torch.randint(vocabulary, (*sizes.values(),), generator=draws),)
+
+        inputs, about = {"tokens": {0: "batch", 1: "length"}}, {"context": context}
+        return Signature(inputs, "logits", sizes, draw, about)
 
     @torch.no_grad()
     def forward(self, text: str = "", tokens: int = 200, **options: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks.inference.images import Pictures, batch_of
+from tasks.inference.images import Pictures, batch_of, image_signature
+from tasks.inference.signature import Signature
 from tasks.inference.trained_module import Trained
 from tasks.unet.predict import mask_probabilities
 
@@ -24,6 +25,9 @@ class TrainedMasks(Trained):
     def pixels(self, images: Pictures) -> Tensor:
         """The images as one batch `[B, C, H, W]` uint8 with the channels of the training's."""
         return batch_of(images, self.learned.images.shape[1], None)
+
+    def signature(self) -> Signature:
+        return image_signature(self.learned, 2**self.learned.model.depth)
 
     @torch.no_grad()
     def forward(self, images: Pictures) -> Tensor:

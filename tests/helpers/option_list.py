@@ -164,7 +164,6 @@ VERBS = {  # words that a verb needs, and other values of its options where the 
         {"path": "{}/shown-second", "out": "{run}/out", "size": 32},
     ),
     "transformer.sample": (["tokens=20"], {"prompt": "the", **HERE}),
-    "diffusion.export": ([], {"dir": "{run}/elsewhere"}),
     "diffusion.sample": (["count=2", "steps=4"], {"label": "red", "steps": 5, **HERE}),
     "gnn.predict": ([], {"path": "{}/nodes.npz", "out": "{run}/out.csv"}),
 }

@@ -34,6 +34,8 @@ def page(verb: str, words: Sequence[str]) -> str:
     lines += heading("keys", (entry(key, text) for key, text in usage.keys.items()))
     if verb == "verify":
         lines += described("tasks.inference.verify.Verify")
+    if verb == "export":
+        lines += described("tasks.inference.export.verb.Export")
     if verb == "bench":
         kinds = BENCHES.items()
         lines += [entry(f"of={kind}", source_code.about(module)) for kind, module in kinds]

@@ -59,12 +59,19 @@ USAGES = {
         "the answers of a run for files", ("from=FOLDER path=IMAGES", "from=FOLDER path=a.png"), RUN
     ),
     "export": Usage(
-        "a run in another format", ("from=FOLDER", "from=FOLDER format=diffusers"), RUN
+        "a trained net as a file of another program, checked; or whether such a file is the net",
+        ("from=FOLDER format=onnx", "from=FOLDER format=diffusers", "from=FOLDER check=FILE"),
+        RUN,
     ),
     "diagnose": Usage(
         "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",
-        ("task=cnn connection=plain model.depth=56", "from=FOLDER"),
-        {"from": "the folder of a run, which is only read", **FILE},
+        ("task=cnn connection=plain model.depth=56", "from=FOLDER", "from=FOLDER fix=batchnorm"),
+        {
+            "from": "the folder of a run, which is only read",
+            "fix": "batchnorm: running statistics are counted again on the training part, or on "
+            "that of data.path=; a new run folder (run.dir=) has them; both are compared",
+            **FILE,
+        },
     ),
     "compare": Usage(
         "a matrix of runs with statistics and a report; several values of a key are an axis",

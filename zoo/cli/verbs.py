@@ -62,6 +62,14 @@ def verify(words: Sequence[str]) -> Act:
     return partial(act, config, str(general["from"]))
 
 
+def export(words: Sequence[str]) -> Act:
+    named = run_named("export", words)
+    config, general = configured(named)
+    use, verb = (import_module(f"tasks.inference.{name}") for name in ("use", "export.verb"))
+    options = use.parse_options(verb.Export, [word for word in words if word not in named])
+    return partial(use.made(verb.Export, options, "export"), config, str(general["from"]))
+
+
 def using(verb: str) -> Verb:
     """A verb that uses a trained run: `from=` names it, other words are the verb's options."""
 
@@ -76,6 +84,8 @@ def using(verb: str) -> Verb:
 
 
 def diagnose(words: Sequence[str]) -> Act:
+    if any(word.startswith("fix=") for word in words):
+        return fix(words)
     own = {word: word.partition("=")[0] for word in words}
     options = parse([word for word in words if own[word] in ("dir", "full", "try")])
     trial = options.pop("try", False)
@@ -88,6 +98,16 @@ def diagnose(words: Sequence[str]) -> Act:
     target = import_module("tasks.inference.diagnose").Diagnose
     act = target(**checked(target, options, "diagnose"), trial=trial)
     return partial(act, config, str(general["from"]) if "from" in general else None, tests)
+
+
+def fix(words: Sequence[str]) -> Act:
+    for word in words:
+        if word.startswith("fix=") and word != "fix=batchnorm":
+            raise ConfigError(f"{word} is refused", "diagnose", "write fix=batchnorm")
+    run_named("diagnose fix=batchnorm", words)
+    config, general = configured([word for word in words if word != "fix=batchnorm"])
+    target = import_module("tasks.inference.batchnorm").recalibrated
+    return partial(target, config, str(general["from"]))
 
 
 def compare(words: Sequence[str]) -> Act:
@@ -149,7 +169,7 @@ VERBS: dict[str, Verb] = {
     "verify": verify,
     "sample": using("sample"),
     "predict": using("predict"),
-    "export": using("export"),
+    "export": export,
     "diagnose": diagnose,
     "compare": compare,
     "report": report,

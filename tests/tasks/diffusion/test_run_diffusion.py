@@ -207,7 +207,7 @@ def test_a_large_training_part_is_evaluated_in_part(tmp_path, monkeypatch):
         (["sample", "count=0"], "count=0 is refused"),
         (["sample", "count=1", "steps=100", "scheduler=dpm"], "give fewer steps"),
         (["sample", "scheduler=none"], "scheduler='none' is refused"),
-        (["export", "format=onnx"], "format='onnx' is refused"),
+        (["export", "format=tflite"], "format='tflite' is refused"),
         (["predict"], "task=diffusion knows no predict"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Trained nets as files of other programs, each one checked against the net."""

@@ -1,0 +1,82 @@
+"""Graphs of `torch.export`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from tasks.inference.export.program import KEY, Program, coarsest
+from tasks.inference.export.saying import carried, quiet, readable
+from tasks.inference.signature import Inputs, Signature
+
+EXAMPLE = 3  # the number of whose sizes a net is traced
+
+
+class TorchExport:
+    """A graph of `torch.export`, which `torch.export.load` reads.
+
+    Reading runs code that a file can hold: pickled objects, operators of any module, expressions
+    of sympy, compiled libraries. Only files of known origin may be read.
+    """
+
+    suffix = ".pt2"
+
+    def written(self, signature: Signature, net: nn.Module, about: dict[str, Any]) -> bytes:
+        buffer = io.BytesIO()
+        with carried("torch_export"), quiet():
+            graph = traced(signature, net)
+            named = about | {"inputs": axes(signature, graph)}
+            torch.export.save(graph, buffer, extra_files={KEY: json.dumps(named)})
+        return buffer.getvalue()
+
+    def read(self, path: Path, signature: Signature, net: nn.Module) -> Program:
+        with readable(path), quiet():
+            graph = torch.export.load(io.BytesIO(path.read_bytes()))
+            module = graph.module()
+            dtypes = [value.dtype for value in graph.state_dict.values()]
+        inputs = placeholders(graph)
+
+        def call(values: Inputs) -> Tensor:
+            output: Any = module(*values)
+            return output[0] if isinstance(output, tuple | list) else output
+
+        kinds = [each.dtype for each in inputs]
+        return Program(call, list(map(free, inputs)), kinds, coarsest(dtypes))
+
+
+def traced(signature: Signature, net: nn.Module) -> ExportedProgram:
+    """The graph of a net, with every axis free that may vary and can."""
+    asked = tuple(dict.fromkeys(axes, Dim.AUTO) for axes in signature.inputs.values())
+    example = signature.drawn(signature.sizes(EXAMPLE))
+    with torch.no_grad():
+        return torch.export.export(signature.of(net), example, dynamic_shapes=asked)
+
+
+def placeholders(graph: ExportedProgram) -> list[Tensor]:
+    """The inputs of a graph, without values."""
+    users = {*graph.graph_signature.user_inputs}
+    nodes = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    return [node.meta["val"] for node in nodes if node.name in users]
+
+
+def free(tensor: Tensor) -> list[int | None]:
+    """A shape, with None for every axis that may vary."""
+    return [size if isinstance(size, int) else None for size in tensor.shape]
+
+
+def axes(signature: Signature, graph: ExportedProgram) -> dict[str, list[int | str]]:
+    """The shape of every input, with names of the axes that may vary."""
+    pairs = zip(signature.inputs.items(), placeholders(graph), strict=True)
+    return {
+        name: [
+            size if size is not None else names.get(axis, "any")
+            for axis, size in enumerate(free(tensor))
+        ]
+        for (name, names), tensor in pairs
+    }

@@ -1,0 +1,154 @@
+"""The verb `export`: a trained net as a file of another program, checked before it is there."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tasks.data.folders import folder_at
+from tasks.data.phrases import shown
+from tasks.inference.export.formats import FORMATS, Format, TorchExport
+from tasks.inference.export.program import Difference, differences
+from tasks.inference.files import output_file, writing
+from tasks.inference.restored import Weights
+from tasks.inference.trained_module import Trained, load
+from tasks.training.process import logged
+from zoo.config.config import Config
+from zoo.errors import ConfigError, DataError
+from zoo.report import DIFFERS, Report
+from zoo.system.atomic import atomic_replace
+
+
+class Export:
+    """Writes a trained net as a file, once it is read again and gives what the net gives.
+
+    Files of the net alone take what `zoo.load(FOLDER).prepare` gives. Their metadata say under
+    `zoo`, as JSON, what that is, with all options of the run. Known inputs of several sizes are
+    drawn for the comparison, which is done on the CPU in float32.
+
+    Args:
+        format: `safetensors` (weights, of which `zoo.load_net` builds the net), `torch_export`
+            (a graph for PyTorch), `onnx` (a graph for other programs) or `diffusers` (a pipeline
+            folder, of task=diffusion); None: diffusers for task=diffusion, else safetensors.
+        weights: of the last step, or of the one with the lowest validation loss.
+        dir: the folder of the file, or a new one for a pipeline; None: `export` in the run folder.
+        check: a file from elsewhere, `.safetensors`, `.pt2` or `.onnx`: nothing is written, it is
+            compared with the run; exit code 7 where it is not the same net.
+        trust: whether `check` may read a `.pt2` file, which runs what code is in it.
+    """
+
+    def __init__(
+        self,
+        format: Literal["safetensors", "torch_export", "onnx", "diffusers"] | None = None,
+        weights: Weights = "last",
+        dir: str | None = None,
+        check: str | None = None,
+        trust: bool = False,
+    ):
+        if check is not None and (format or dir):
+            raise ValueError("check=FILE compares and writes nothing, so leave out format and dir")
+        if trust and check is None:
+            raise ValueError("trust=true is an option of check=FILE")
+        self.format, self.weights, self.dir = format, weights, dir
+        self.check, self.trust = check, trust
+
+    def __call__(self, config: Config, where: str) -> Report:
+        if self.check is not None:
+            file = folder_at(self.check)
+            reader = self.reader(file)
+            return self.checked(load(where, self.weights, "cpu"), file, reader)
+        task = config.choices["task"]
+        kind = self.format or ("diffusers" if task == "diffusion" else "safetensors")
+        if kind != "diffusers":
+            return self.written(load(where, self.weights, "cpu"), kind, FORMATS[kind])
+        if task != "diffusion":
+            what = f"format=diffusers is for runs of task=diffusion, not of task={task}"
+            raise ConfigError(what, "export", f"choose from {', '.join(FORMATS)}")
+        return self.pipeline(load(where, self.weights, "cpu"))
+
+    def pipeline(self, net: Trained) -> Report:
+        """Writes a folder of diffusers."""
+        from tasks.diffusion.export import ExportDiffusers
+
+        with logged(None), net.learned.evaluating():
+            return ExportDiffusers(self.dir)(net.learned, net.folder)
+
+    def written(self, net: Trained, kind: str, target: Format) -> Report:
+        """Writes a file of the net, if it gives what the net gives."""
+        file = Path(self.dir or net.folder.path / "export") / f"{self.weights}{target.suffix}"
+        file = output_file(str(file), file, "dir")
+        if self.dir is not None and file.exists():
+            raise ConfigError("something lies there", shown(file), "name another folder by dir=")
+        signature = net.signature()
+        mine = copy.deepcopy(net.module)  # an exporter may change what it is given
+        content = target.written(signature, mine, about(net, self.weights))
+        with writing(file, "dir"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_replace(file, content) as fresh:
+                program = target.read(fresh, signature, net.module)
+                largest = differences(signature, net.module, program, shown(file))
+                wrong = [each for each in largest if not each.agrees]
+                if wrong:
+                    what = f"what was exported has {wrong[0]}; it is not kept"
+                    raise ConfigError(what, shown(file), "report this, with the run's config.yaml")
+        record = {"export": shown(file), "format": kind, **described(largest)}
+        return Report(record, f"{shown(file)}: {largest[0]}")
+
+    def reader(self, file: Path) -> Format:
+        """The format of a file from elsewhere, by its suffix.
+
+        Errors:
+            ConfigError: there is no such format, or reading it could run code.
+            DataError: there is no such file.
+        """
+        known = {target.suffix: target for target in FORMATS.values()}
+        if file.suffix not in known:
+            what = f"{file.suffix or 'no suffix'} is no format"
+            raise ConfigError(what, shown(file), f"choose from {', '.join(known)}")
+        if not file.is_file():
+            raise DataError("no such file", shown(file), "give check=FILE")
+        if file.suffix == TorchExport.suffix and not self.trust:
+            what = "a .pt2 file can hold code, which would run when it is read"
+            raise ConfigError(what, shown(file), "add trust=true if you know where it comes from")
+        return known[file.suffix]
+
+    def checked(self, net: Trained, file: Path, reader: Format) -> Report:
+        """Compares a file from elsewhere with the net."""
+        program = reader.read(file, net.signature(), net.module)
+        largest = differences(net.signature(), net.module, program, shown(file))
+        agrees = all(each.agrees for each in largest)
+        verdict = "agrees" if agrees else "DOES NOT AGREE"
+        lines = [f"{shown(file)} {verdict} with the {self.weights} weights of {net.folder.path}"]
+        lines += [f"  {each}" for each in largest]
+        record = {"check": shown(file), "agrees": agrees, **described(largest)}
+        return Report(record, "\n".join(lines), 0 if agrees else DIFFERS)
+
+
+def described(largest: list[Difference]) -> dict[str, Any]:
+    """The largest differences, for JSON."""
+    return {"differences": [asdict(each) for each in largest]}
+
+
+def about(net: Trained, weights: str) -> dict[str, Any]:
+    """What other programs, and `zoo.load_net`, must know of a net."""
+    signature = net.signature()
+    axes = {
+        name: [axes.get(axis, size) for axis, size in enumerate(drawn.shape)]
+        for (name, axes), drawn in zip(
+            signature.inputs.items(), signature.drawn(signature.sizes(1)), strict=True
+        )
+    }
+    return {
+        "task": net.task,
+        "config": net.config,
+        "model_args": net.learned.model_args(net.learned.data),
+        "weights": weights,
+        "inputs": axes,
+        "output": signature.output,
+        **signature.about,
+        "torch": torch.__version__,
+    }
