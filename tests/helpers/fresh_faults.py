@@ -81,7 +81,7 @@ def logarithm_of_zero(name):
 
 @fresh_case("non_finite", "mixer", "gin", "preact")
 def root_of_a_distance(name):
-    net, batch, loss = made(name)
+    net, batch, _ = made(name)
 
     def distant(net, batch):
         out = net(*batch[:-1])

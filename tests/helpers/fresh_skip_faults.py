@@ -245,7 +245,7 @@ def smoothed(name):
     """Nodes are averaged with their neighbours until they are one."""
     from torch_geometric.nn import GATConv, GCNConv
 
-    net, batch, loss = fresh("sage")
+    _, batch, loss = fresh("sage")
     make = GCNConv if name == "gcn" else GATConv
     stack = GraphStack(16, [make(16, 16) for _ in range(40)], lambda _, y: y)
     return stack, batch, loss, None, None
@@ -271,7 +271,7 @@ def mean_of_all(name):
 @fresh_case("collapsed_features", "gnn", "transformer")
 def deep_without_skips(name):
     words = {
-        "gnn": ["model.conv=gatv2", "model.depth=32", "model.heads=2"],
+        "gnn": ["model.depth=48", "model.width=24", "model.dropout=0.1"],
         "transformer": ["model.depth=20", "model.width=24", "model.heads=2", "model.norm=rms"],
     }
     return *ours(name, "connection=plain", *words[name]), None, None
