@@ -16,11 +16,11 @@ from zoo.connections.additive import Plain
 CASES = []  # of cause, name, function
 
 
-def case(cause, *names):
+def case(cause, *names, cases=CASES):
     """Registers a function, once for each net that it spoils."""
 
     def register(function):
-        CASES.extend((cause, name, function) for name in names)
+        cases.extend((cause, name, function) for name in names)
         return function
 
     return register

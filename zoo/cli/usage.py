@@ -87,9 +87,9 @@ USAGES = {
         "FOLDER ... [dir=FOLDER]",
     ),
     "bench": Usage(
-        "what training costs on this machine",
-        ("task=gnn", "of=rules task=cnn"),
-        {"of": "what is measured, one of the four below", **FILE},
+        "what training costs on this machine, or how well nets are diagnosed",
+        ("task=gnn", "of=rules task=cnn", "of=diagnose"),
+        {"of": "what is measured, one of the five below", **FILE},
     ),
     "new": Usage(
         "a skeleton of your own that runs as it is: its class, its options in YAML, a test",

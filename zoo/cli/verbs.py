@@ -123,7 +123,10 @@ def bench(words: Sequence[str]) -> Act:
     kind = kinds[-1]
     if kind not in BENCHES:
         raise ConfigError(f"bench knows no {kind!r}", f"of={kind}", suggest(kind, BENCHES))
-    config, general = configured([word for word in words if not word.startswith("of=")])
+    words = [word for word in words if not word.startswith("of=")]
+    if kind == "diagnose":
+        return partial(import_module(BENCHES[kind]).bench, words)
+    config, general = configured(words)
     if "from" in general:
         raise ConfigError("bench takes no run", "from=...", "use config=FOLDER/config.yaml")
     return partial(import_module(BENCHES[kind]).bench, config)
@@ -162,6 +165,7 @@ BENCHES = {
     "rules": "tasks.bench.rules",
     "memory": "tasks.bench.activations",
     "twin": "tasks.bench.reference",
+    "diagnose": "tasks.bench.diagnose",
 }
 VERBS: dict[str, Verb] = {
     "fit": fit,

@@ -1,0 +1,177 @@
+"""Nets that nothing is wrong with: at their start, and after some steps in which they learned.
+
+Those of the first half were looked at when limits were set. Those of the second half count once
+they have learned, at their start and then: their loss has fallen well below that of the best
+answer that is the same for all inputs.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from fresh_nets import FRESH, fresh
+from sick_nets import ours
+from small_domains import SMALL
+from torch import nn
+
+from tasks.inference.diagnose import fresh as at_its_start
+from zoo.config import registry
+from zoo.config.compose import load
+
+RULES = registry.names("connection")
+DEPTHS = {"cnn": (8, 20), "unet": (2, 3), "transformer": (2, 6), "gnn": (4, 8), "diffusion": (2, 3)}
+SICK = {("transformer", "concat", 6)}  # six blocks without a skip: its tokens do collapse
+STARTS = [
+    (task, rule, depth)
+    for task, depths in DEPTHS.items()
+    for rule in RULES
+    for depth in (depths[:1] if rule == "plain" else depths)
+    if (task, rule, depth) not in SICK
+]
+STEPS, LEARNED = 60, 0.9  # steps, after which the loss is less than so much of a constant answer's
+
+
+class State(NamedTuple):
+    """A net as it is given to a diagnosis."""
+
+    name: str
+    net: nn.Module
+    batch: Any
+    loss: Callable[..., torch.Tensor]
+    optimizer: torch.optim.Optimizer | None = None
+
+
+class Healthy(NamedTuple):
+    """A net with a function that gives its states, none where it has not learned."""
+
+    half: str
+    name: str
+    library: str
+    states: Callable[[], Iterator[State]]
+
+
+def first_states(task, rule, depth):
+    words = f"connection={rule}", f"model.depth={depth}", "model.width=16"
+    yield State("start", *ours(task, *words))
+
+
+def constant_loss(batch):
+    """The loss of the best answer that is the same for all inputs: an entropy, or a variance."""
+    target = batch[-1]
+    if target.is_floating_point():
+        return float(target.var())
+    shares = target.flatten().bincount().double() / target.numel()
+    return float(torch.special.entr(shares).sum())
+
+
+def trained(net, batches, loss, optimizer, chance):
+    """A net at its start, and again after training, if it has learned."""
+    batch = next(batches)
+    start = State("start", net, batch, loss, optimizer)
+    yield start
+    net.train()
+    losses = []
+    for _ in range(STEPS):
+        value = loss(net, batch)
+        optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        losses.append(value.item())
+        batch = next(batches)
+    optimizer.zero_grad()
+    if sum(losses[-8:]) / 8 < LEARNED * chance:
+        yield State("trained", net.eval(), batch, loss, optimizer)
+
+
+KINDS = {  # of norms and starts, taken in turn
+    "cnn": ("batch", "group", "layer"),
+    "unet": ("batch", "group", "layer"),
+    "transformer": ("layer", "rms"),
+    "gnn": ("layer", "batch", "rms", "graph", "pair"),
+    "diffusion": (),
+}
+PLACEMENTS = ("post", "pre", "sandwich", "none")
+INITS = ("default", "zero_last", "default", "gpt2")
+WORDS = ["optimizer.warmup=0", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
+
+
+def combined(turn, number, rule):
+    """The task and the words of one of our nets: all that can be chosen is taken in turn."""
+    task = [*DEPTHS][(number + 2 * turn) % 5]
+    at = number + turn
+    norm = PLACEMENTS[at % 4]
+    words = [f"connection={rule}", f"norm={norm}", f"model.depth={DEPTHS[task][at % 2]}"]
+    if KINDS[task]:
+        words.append(f"model.norm={KINDS[task][at % len(KINDS[task])]}")
+    init = INITS[(at // 2) % 4] if norm != "none" or task == "gnn" else "default"
+    if init != "gpt2" or task == "transformer":
+        words.append(f"init={init}")
+    return task, words
+
+
+OURS = [
+    combined(turn, number, rule)
+    for turn in range(3)
+    for number, rule in enumerate(RULES)
+    if rule != "plain"
+]
+
+
+def our_states(task, words):
+    config, _ = load([f"task={task}", *SMALL[task], *WORDS, "model.width=16", *words])
+    net = at_its_start(config)
+    net.setup("fit")
+    optimizer = net.options.build(net.model, 10**6, True, net.batch_size)["optimizer"]
+    batches = iter(net.train_loader())
+    chances = {"cnn": math.log(10), "gnn": math.log(2), "diffusion": 1.0}
+    chance = chances.get(task) or constant_loss(next(batches))
+    yield from trained(net, batches, lambda net, batch: net.loss(batch), optimizer, chance)
+
+
+VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation
+    "preact": {"width": 16, "blocks": 8, "act": nn.ELU},
+    "vgg": {"width": 12, "layers": 3, "act": nn.LeakyReLU, "norm": lambda c: nn.GroupNorm(3, c)},
+    "mixer": {"width": 24, "blocks": 2, "act": nn.SiLU},
+    "vit": {"width": 24, "blocks": 6},
+    "convnext": {"width": 16, "blocks": 6, "gamma": 0.1},
+    "mobile": {"width": 16, "blocks": 2},
+    "gru": {"width": 40},
+    "lstm": {"width": 40},
+    "dense": {"width": 16, "layers": 6},
+    "perceptron": {"width": 64, "layers": 2, "act": nn.ReLU},
+    "hand_unet": {"width": 24},
+    "torch_encoder": {"layers": 4, "norm_first": False, "activation": "relu"},
+    "gpt2": {"n_embd": 48, "n_layer": 6, "activation_function": "relu"},
+    "llama": {"hidden_size": 48, "num_hidden_layers": 5},
+    "gat": {"width": 24, "layers": 6},
+    "sage": {"width": 24, "layers": 3, "act": torch.tanh},
+    "gin": {"width": 24, "layers": 4},
+    "deep_layers": {"width": 16, "layers": 10, "block": "res"},
+    "unet2d": {"layers_per_block": 1, "block_out_channels": (16, 24), "act_fn": "gelu"},
+}
+
+
+def fresh_states(name, options):
+    net, batch, loss = fresh(name, **options)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    batches = iter(FRESH[name][1], None)  # a new one each time
+    yield from trained(net, batches, loss, optimizer, constant_loss(batch))
+
+
+def healthy():
+    """All healthy nets."""
+    for case in STARTS:
+        yield Healthy("first", ", ".join(map(str, case)), "", lambda case=case: first_states(*case))
+    for task, words in OURS:
+        name = " ".join([f"task={task}", *words])
+        yield Healthy("second", name, "", lambda c=(task, words): our_states(*c))
+    for name in FRESH:
+        for options in ({}, VARIANTS[name]):
+            yield Healthy(
+                "second",
+                f"{name} {'larger' if options else ''}".strip(),
+                FRESH[name][3],
+                lambda c=(name, options): fresh_states(*c),
+            )
