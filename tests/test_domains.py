@@ -52,9 +52,12 @@ class Domain:
         return found
 
 
-@pytest.fixture(scope="module", params=TASKS)
+domain_of = functools.cache(Domain)
+
+
+@pytest.fixture(params=TASKS)
 def domain(request):
-    return Domain(request.param)
+    return domain_of(request.param)
 
 
 @pytest.mark.parametrize("name", registry.names("connection"))
