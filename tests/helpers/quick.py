@@ -28,13 +28,12 @@ def composed_once():
     They stay as they are while the tests run. Files of other folders are read every time.
     """
     compose, known = hydra.compose, {}
-    shipped = f"file://{next(iter(registry.homes())).resolve()}"
+    shipped = str(next(iter(registry.homes())).resolve())
 
     def again(name, words, **options):
         loader = GlobalHydra.instance().config_loader()
         homes = [source.path for source in loader.get_search_path().get_path()]
-        own = shipped in homes and not any("searchpath" in word for word in words)
-        if not own:
+        if shipped not in homes or any("searchpath" in word for word in words):
             return compose(name, words, **options)
         if (name, *words) not in known:
             known[name, *words] = compose(name, words, **options)
