@@ -139,12 +139,22 @@ def zero_branches(stack: Stack) -> Stack:
     return stack
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Figures that are made and not drawn."""
-    from tiny_runs import undraw
+@pytest.fixture(autouse=True, scope="session")
+def quickly():
+    """Figures are made and not drawn; Hydra reads each choice of the project's files once."""
+    from quick import quick
 
-    undraw(monkeypatch)
+    with quick():
+        yield
+
+
+@pytest.fixture
+def drawn():
+    """Figures are drawn after all."""
+    from quick import drawn
+
+    with drawn():
+        yield
 
 
 @pytest.fixture

@@ -52,9 +52,12 @@ class Domain:
         return found
 
 
-@pytest.fixture(scope="module", params=TASKS)
+domain_of = functools.cache(Domain)
+
+
+@pytest.fixture(params=TASKS)
 def domain(request):
-    return Domain(request.param)
+    return domain_of(request.param)
 
 
 @pytest.mark.parametrize("name", registry.names("connection"))
@@ -88,7 +91,6 @@ def test_every_init_rule_gives_every_connection_the_same_branches(domain, name):
         assert domain.starts(slot, name) == domain.started, slot
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("task", TASKS)
 def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path, capsys):
     more = ["trainer.precision=bf16-mixed", "model.dropout=0.1"]

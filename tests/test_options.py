@@ -101,9 +101,14 @@ def home(group, name, files):
     pytest.fail(f"no task takes {group}={name}: {lost}")
 
 
-@functools.cache
-def base(words, place):
-    return Run(words, place)
+SOUND = {}  # runs by their words, with which others are compared
+
+
+def sound(words, fresh):
+    """The run of some words, taken once for all tests."""
+    if words not in SOUND:
+        SOUND[words] = Run(words, fresh())
+    return SOUND[words]
 
 
 def tried(group, name, option, files, fresh):
@@ -116,7 +121,7 @@ def tried(group, name, option, files, fresh):
     target = registry.resolve(group, name)
     needed = [word.format(files) for word in entry(NEEDS, group, name, option) or []]
     words = (*home(group, name, files), *needed)
-    one = base(words, fresh())
+    one = sound(words, fresh)
     annotation = fields(target)[option][0]
     given = entry(VALUES, group, name, option)
     default = one.config.sections[group][option]
@@ -140,7 +145,7 @@ def alone(group, name, option, files, fresh):
     for value in values if choice(kind) else values[:1]:
         value = value.format(files) if isinstance(value, str) else value
         changed = Run(words, fresh(), **{f"{group}.{option}": value})
-        yield difference(base(tuple(words), fresh()), changed, ("start", "training"))
+        yield difference(sound(tuple(words), fresh), changed, ("start", "training"))
 
 
 @pytest.fixture
@@ -207,7 +212,7 @@ def test_every_name_counts(group, files, fresh):
 
 def test_the_seed_counts(files, fresh):
     words = home("task", "gnn", files)
-    assert difference(base((*words,), fresh()), Run(words, fresh(), seed=1), ["start"])
+    assert difference(sound((*words,), fresh), Run(words, fresh(), seed=1), ["start"])
 
 
 @pytest.mark.parametrize("word", ["run.id=mine", "run.dir=runs/gnn-residual-mine"])

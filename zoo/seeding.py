@@ -40,7 +40,7 @@ def redraw(model: nn.Module, seed: int) -> None:
         for name, module in reversed(list(model.named_modules())):
             reset = getattr(module, "reset_parameters", None)
             if reset is not None:
-                torch.manual_seed(keyed_seed(seed, "init", name))
+                torch.default_generator.manual_seed(keyed_seed(seed, "init", name))  # CPU's alone
                 reset()
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import torch
+from quick import drawn
 from small_runs import rows
 from torch._dynamo.utils import counters
 from torch.utils._pytree import tree_leaves
@@ -126,7 +127,8 @@ class Run:
     @functools.cached_property
     def figures(self):
         """Names and content of its figures too."""
-        return self.trained("figures", True)
+        with drawn():
+            return self.trained("figures", True)
 
     def trained(self, name, pictures):
         training, task = self.task()

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from small_runs import weights
 
@@ -58,14 +57,8 @@ OPTIONS = [  # of each task, those that reach other code
 ]
 
 
-def undraw(monkeypatch):
-    """Figures that are made and not drawn."""
-    monkeypatch.setattr(Figure, "savefig", lambda self, path: path.touch())
-
-
 def shrink(monkeypatch):
-    """Few images, few steps of what is no part of the task, figures that are made and not drawn."""
-    undraw(monkeypatch)
+    """Few images, and few steps of what is no part of the task."""
     load = Digits.load
 
     def few(self) -> ImageSet:

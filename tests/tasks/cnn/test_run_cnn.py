@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import DATA
+from quick import drawn
 from small_runs import weights
 
 from zoo.cli.main import main
@@ -26,7 +27,8 @@ def fit(folder, *words, code=0):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cnn") / "run"
-    return folder, fit(folder, "trainer.max_steps=20")
+    with drawn():
+        return folder, fit(folder, "trainer.max_steps=20")
 
 
 def test_a_run_and_its_figures(run):

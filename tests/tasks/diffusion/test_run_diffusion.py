@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from quick import drawn
 from small_runs import rows, weights
 
 from tasks.diffusion import export as export_diffusers
@@ -35,7 +36,8 @@ def fit(folder, *words, code=0):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("diffusion") / "run"
-    return folder, fit(folder, "task.frechet_samples=20", "task.sample_every=3")
+    with drawn():
+        return folder, fit(folder, "task.frechet_samples=20", "task.sample_every=3")
 
 
 def test_a_run_and_its_figures(run):

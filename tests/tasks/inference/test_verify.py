@@ -11,8 +11,6 @@ from tiny_runs import words
 from zoo.cli.main import main
 from zoo.config import registry
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
 MORE = {  # draws of every kind, and a log that goes on between validations
     "cnn": "task.mixup=0.2 trainer.accumulate=2",
     "unet": "model.dropout=0.2 task.flip=true",

@@ -35,6 +35,7 @@ from zoo.config.compose import load
 from zoo.run_folder import RunFolder
 
 
+@pytest.mark.usefixtures("drawn")
 def test_run_folder(tmp_path, capsys):
     result = fit(tmp_path / "run")
     printed = capsys.readouterr()
@@ -404,6 +405,7 @@ def test_a_signal_to_one_process_ends_all(tmp_path):
     assert RunFolder(run).result()["status"] == "interrupted"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
@@ -419,6 +421,7 @@ def test_wandb_offline_by_default(tmp_path, monkeypatch, capsys):
     assert wandb.run is None
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.fault(36)
 def test_wandb_out_of_reach_is_one_warning(tmp_path, monkeypatch, capsys):
     key = "0123456789" * 4

@@ -20,6 +20,9 @@ GIVEN = words("diffusion", "task.sample_every=2", "trainer.save_minutes=0")
 GIVEN.remove("logger=none")
 
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
+
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import DATA
+from quick import drawn
 
 from zoo.cli.main import main
 from zoo.run_folder import RunFolder
@@ -24,7 +25,8 @@ def fit(folder, *words, code=0):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
-    fit(folder)
+    with drawn():
+        fit(folder)
     return folder
 
 

@@ -12,6 +12,7 @@ from conftest import DATA
 from image_files import photo
 from mask_files import write_masks
 from PIL import Image
+from quick import drawn
 from small_runs import rows
 
 from zoo.cli.main import main
@@ -35,7 +36,7 @@ def fit(folder, *words, code=0, data=CELLS):
 def run(tmp_path_factory):
     """A folder, its result, and what was printed."""
     folder, out = tmp_path_factory.mktemp("unet") / "run", io.StringIO()
-    with redirect_stdout(out):
+    with redirect_stdout(out), drawn():
         result = fit(folder)
     return folder, result, out.getvalue()
 
@@ -58,7 +59,6 @@ def test_a_run_and_its_figures(run):
     assert rows(folder)[-1]["val/iou/cell"] >= 0
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "words",
     [
@@ -79,7 +79,6 @@ def streets(folder, size=(19, 13)):
     return ["data=masks", f"data.path={folder}", "data.ignore=[9]"]
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_images_of_odd_size(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     result = fit(tmp_path / "run", data=streets(tmp_path / "streets"))
@@ -114,7 +113,6 @@ def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
     assert not folder.exists()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_quarter_turns_need_square_windows(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data = streets(tmp_path / "streets")

@@ -131,6 +131,7 @@ def test_files_of_a_run_hold_no_steering_letters(run):
 
 
 @pytest.mark.fault(40)
+@pytest.mark.usefixtures("drawn")
 def test_figures_show_names_as_text(tmp_path):
     count, title = len(HOSTILE), "".join(HOSTILE)
     images = torch.zeros(count, 3, 8, 8, dtype=torch.uint8)

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from made_comparison import made
 from matplotlib.collections import PathCollection
+from quick import drawn
 from read_page import Page
 
 from zoo.cli.main import main
@@ -41,7 +42,8 @@ def plain_page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "here"
     places = [("cnn", 32), ("cnn", 8), ("gnn", None)]
     made(folder, ["plain", "residual"], places, 8, ["plain", "residual"], status)
-    return folder, reported(folder)
+    with drawn():
+        return folder, reported(folder)
 
 
 def test_the_page_tells_all_that_a_comparison_must_tell(plain_page):
@@ -85,6 +87,7 @@ def test_the_page_needs_nothing_and_can_be_read_by_ear(plain_page):
     assert set(wanted) <= set(ids)
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.fault(40)
 def test_hostile_names_are_only_text(tmp_path):
     arms = ["plain", *HOSTILE, "=1+1"]
@@ -109,6 +112,7 @@ def test_hostile_names_are_only_text(tmp_path):
     assert "<img" not in (folder / "report.md").read_text().rpartition("Made by")[0]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_comparison_without_scores_has_a_report(tmp_path):
     folder = made(tmp_path / "here", ["plain", "x"], [("cnn", 2)], 1, status=lambda _: "failed")
     page = reported(folder)
@@ -153,6 +157,7 @@ def test_the_page_and_the_figures_draw_the_same_points(plain_page):
     assert hollow == 1
 
 
+@pytest.mark.usefixtures("drawn")
 def test_what_is_written_of_runs_is_read_again(plain_page):
     folder, _ = plain_page
     reported(folder)
@@ -169,6 +174,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in files}
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_report_is_the_same_again(plain_page, tmp_path, capsys):
     folder, _ = plain_page
     there = tmp_path / "there"

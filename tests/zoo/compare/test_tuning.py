@@ -13,6 +13,7 @@ from statistics import fmean
 import pytest
 from conftest import until
 from invented_engine import gap_of, install
+from quick import drawn
 from read_wandb import uploaded
 
 from zoo.cli.main import main
@@ -309,7 +310,8 @@ def test_mistakes_are_one_line(words, said, capsys, tmp_path):
 def compared(tmp_path_factory):
     """A folder in which both arms were tuned and compared."""
     folder = tmp_path_factory.mktemp("tuned") / "here"
-    assert main(["compare", *SMALL, "tune=lr", "tune_seeds=1", f"dir={folder}"]) == 0
+    with drawn():
+        assert main(["compare", *SMALL, "tune=lr", "tune_seeds=1", f"dir={folder}"]) == 0
     return folder
 
 

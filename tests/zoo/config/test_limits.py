@@ -28,9 +28,6 @@ def limits(*typed):
     return tuple(trainer[key] for key in LIMITS)
 
 
-pytestmark = pytest.mark.usefixtures("undrawn")
-
-
 @pytest.mark.parametrize("task", registry.names("task"))
 def test_a_limit_of_the_command_line_takes_the_place_of_the_default(task):
     assert limits(f"task={task}", "trainer.max_steps=5000") == (5000, None)
