@@ -167,7 +167,7 @@ def bench(config: Config) -> Report:
         if training.compile:
             eager = nets["this project"]
             model = copy.deepcopy(eager.model)
-            model.compile()
+            training.compile_model(model)
             nets["this project, compiled"] = TimedNet(model, ours, eager.x, eager.y)
         times = np.array(timed_rounds(list(nets.values())))
         for column, name in enumerate(nets):

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from tasks.bench.conditions import one_process
-from tasks.training.build import build_task
+from tasks.training.build import build_task, build_trainer_options
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
@@ -70,9 +70,8 @@ class TimedRule:
         self.optimizer = steps["optimizer"]
         self.step()
         self.peak = peak_bytes(lambda: self.task.loss(self.batch))
-        if config.sections["trainer"]["compile"]:
-            self.task.model.compile()
-            self.step()
+        build_trainer_options(config).compile_model(self.task.model)
+        self.step()
 
     def step(self) -> float:
         """Takes one training step; returns its milliseconds of process time."""

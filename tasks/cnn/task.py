@@ -106,10 +106,11 @@ class ImageClassification(ImageTask):
         draws = self.augment.draw(self.seed, number, len(examples), height, width)
 
         def changed(which: Tensor) -> Tensor:
-            images = self.augment.crop_and_flip(self.images[examples[which]], draws, which)
+            images = self.images[self.sent(examples[which])]
+            images = self.augment.crop_and_flip(images, draws, which)
             return self.augment.blank_square(self.normalised(images), draws, which)
 
-        x, y = changed(mine), self.targets[examples[mine]]
+        x, y = changed(mine), self.targets[self.sent(examples[mine])]
         if draws.share == 1.0:
             return x, y, y, 1.0
         other = draws.partner[mine]
@@ -117,7 +118,7 @@ class ImageClassification(ImageTask):
             x = torch.lerp(changed(other), x, draws.share)
         else:
             x[:, :, *draws.box] = changed(other)[:, :, *draws.box]
-        return x, y, self.targets[examples[other]], draws.share
+        return x, y, self.targets[self.sent(examples[other])], draws.share
 
     def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
         """Computes the cross-entropy `[]` of the number of a batch and its examples `[B]` long."""
@@ -136,19 +137,19 @@ class ImageClassification(ImageTask):
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
-        return self.model(self.normalised(self.images[examples])).float()
+        return self.model(self.normalised(self.images[self.sent(examples)])).float()
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
-        return Outcomes(batch, self.logits(batch).argmax(1) == self.targets[batch])
+        return Outcomes(batch, self.logits(batch).argmax(1) == self.targets[self.sent(batch)])
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over examples `[B]` long."""
-        logits, y = self.logits(batch), self.targets[batch]
+        logits, y = self.logits(batch), self.targets[self.sent(batch)]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.tensor(len(batch), device=self.device),
+            "count": torch.full((), len(batch), device=self.device),
         }
 
     def chance_metrics(self) -> dict[str, float]:

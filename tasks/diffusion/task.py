@@ -130,12 +130,12 @@ class Denoising(ImageTask):
         count, device = len(examples), self.device
         rows = shard.of(count)
         set_shard(rows)
-        mine = rows.index()
-        chosen = examples[mine]
+        mine = slice(rows.rank, None, rows.world)
+        chosen = self.sent(examples[mine])
         images, labels = self.images[chosen], self.targets[chosen]
         if self.augment.flip:
             flips = self.augment.draw(self.seed, number, count, *images.shape[2:])
-            images = self.augment.crop_and_flip(images, flips, mine)
+            images = self.augment.crop_and_flip(images, flips, rows.index())
         draws = torch.Generator(device)
         draws.manual_seed(keyed_seed(self.seed, "noise", str(number)))
         t = torch.randint(self.noise.timesteps, (count,), generator=draws, device=device)
@@ -151,18 +151,19 @@ class Denoising(ImageTask):
 
     def eval_errors(self, batch: EvalBatch) -> Tensor:
         """Computes the mean squared error `[B]` of each image of a batch at its timestep."""
-        images = self.images[batch.examples]
-        t, noise = batch.t.to(self.device), batch.noise(images.shape).to(self.device)
-        return self.errors(images, self.targets[batch.examples], t, noise)
+        examples, t = self.sent(batch.examples), self.sent(batch.t)
+        images = self.images[examples]
+        noise = self.sent(batch.noise(images.shape))
+        return self.errors(images, self.targets[examples], t, noise)
 
     def eval_sums(self, batch: EvalBatch) -> Totals:
         """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
-        errors, t = self.eval_errors(batch), batch.t.to(self.device)
+        errors, t = self.eval_errors(batch), self.sent(batch.t)
         sums = {"loss": errors.sum()}
         for name in BANDS:
             inside = in_band(t, name, self.noise.timesteps)
             sums[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
-        return sums | {"count": torch.tensor(len(t), device=self.device)}
+        return sums | {"count": torch.full((), len(t), device=self.device)}
 
     def chance_metrics(self) -> dict[str, float]:
         """Gives the loss of predicting zero, which is about the mean of noise and of images."""

@@ -112,7 +112,7 @@ class NodeClassification(Task):
         edge_index = self.data.edge_index
         kept = torch.rand(edge_index.shape[1], generator=self.generators["edges"]) >= self.drop_edge
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
-        return tuple(edge.to(self.device) for edge in edges)
+        return tuple(edge.to(self.device, non_blocking=True) for edge in edges)
 
     def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
         """Computes the weighted cross-entropy `[]` of the training nodes, numbers `[n]` long."""
@@ -135,7 +135,7 @@ class NodeClassification(Task):
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.tensor(len(batch), device=self.device),
+            "count": torch.full((), len(batch), device=self.device),
         }
 
     def chance_metrics(self) -> dict[str, float]:

@@ -52,16 +52,15 @@ def undisturbed(task: Any) -> Iterator[None]:
     """Within, a step can be taken again; afterwards buffers and random states are as before."""
     buffers = {name: value.clone() for name, value in task.model.named_buffers()}
     states = {name: generator.get_state() for name, generator in task.generators.items()}
-    compiled, task.model._compiled_call_impl = task.model._compiled_call_impl, None
     training = task.model.training
     task.model.train()
     devices = [task.device] if task.device.type == "cuda" else []
     try:
-        with torch.enable_grad(), torch.random.fork_rng(devices):
+        eager = torch.compiler.set_stance("force_eager")
+        with eager, torch.enable_grad(), torch.random.fork_rng(devices):
             yield
     finally:
         task.model.train(training)
-        task.model._compiled_call_impl = compiled
         for name, generator in task.generators.items():
             generator.set_state(states[name])
         for name, value in task.model.named_buffers():

@@ -78,9 +78,7 @@ def attempt(
     result["start_digest"] = branch_digest(task.model)
     if folder:
         result["seconds"] = folder.result().get("seconds", 0.0)  # of the run until here
-    if training.compile:
-        torch.compiler.reset()  # another run in this process would count as a recompilation
-        task.model.compile()
+    training.compile_model(task.model)
     repeating = deterministic(training.deterministic)
     with SignalHandler() as interrupts, repeating as unrepeatable:
         logger: NoLogger = config.factory("logger")() if folder else NoLogger()

@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
+from torch import nn
 
 from tasks.recovery.nonfinite import OnNonFinite
+from zoo.compiled import compile_writes
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
 
@@ -35,7 +37,8 @@ class TrainerOptions:
         accumulate: batches a step.
         ema: decay of a running average of the weights, and of the running statistics of batch
             norms, that evaluation uses.
-        compile: whether the model is compiled.
+        compile: whether every write is compiled, those of one kind once, so that it takes as long
+            for a deep net; `whole`: the model as one, which can be faster and takes longer.
         deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
             the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
@@ -71,7 +74,7 @@ class TrainerOptions:
         clip: Annotated[float, Gt(0)] | None = None,
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
-        compile: bool = False,
+        compile: bool | Literal["whole"] = False,
         deterministic: bool = False,
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
@@ -103,6 +106,14 @@ class TrainerOptions:
                 "trainer.devices",
                 f"give at most {available}" if available else "give trainer.accelerator=cpu",
             )
+
+    def compile_model(self, model: nn.Module) -> None:
+        """Compiles a model in place as the options say."""
+        if self.compile == "whole":
+            torch.compiler.reset()  # of another run in this process, of which it has no use
+            model.compile()
+        elif self.compile:
+            compile_writes(model)
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""

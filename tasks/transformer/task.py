@@ -111,8 +111,9 @@ class LanguageModelling(Task):
 
     def windows(self, starts: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Reads tokens `[B, length]` from positions `[B]` on, and the one after each of them."""
-        positions = starts.to(self.tokens.device)[:, None] + self.offsets[: length + 1]
-        tokens = self.tokens[positions].to(self.device).long()
+        starts = starts.to(self.tokens.device, non_blocking=True)
+        positions = starts[:, None] + self.offsets[: length + 1]
+        tokens = self.tokens[positions].to(self.device, non_blocking=True).long()
         return tokens[:, :-1], tokens[:, 1:]
 
     def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
@@ -137,7 +138,7 @@ class LanguageModelling(Task):
         return {
             "loss": F.cross_entropy(logits, y.flatten(), reduction="sum"),
             "characters": self.lengths[y].sum(),
-            "count": torch.tensor(y.numel(), device=self.device),
+            "count": torch.full((), y.numel(), device=self.device),
         }
 
     def metrics(self) -> dict[str, float]:

@@ -97,7 +97,8 @@ class AugmentMasks:
             which: `[n]` long, the positions of the images in the batch.
         """
         device, (height, width) = images.device, masks.shape[1:]
-        rows, columns = draws.rows[which].to(device), draws.columns[which].to(device)
+        rows = draws.rows[which].to(device, non_blocking=True)
+        columns = draws.columns[which].to(device, non_blocking=True)
         if self.scale == 1:
             batch = torch.arange(len(images), device=device)[:, None, None]
             where = rows.long()[:, :, None], columns.long()[:, None]
@@ -131,7 +132,8 @@ class AugmentMasks:
         if not (self.brightness or self.contrast):
             return images
         brightness, contrast = (
-            x[which].to(images)[:, None, None, None] for x in (draws.brightness, draws.contrast)
+            x[which].to(images, non_blocking=True)[:, None, None, None]
+            for x in (draws.brightness, draws.contrast)
         )
         mean = images.mean((1, 2, 3), keepdim=True)
         return mean + (images - mean) * contrast + brightness / std

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.data.masks.dataset import UNLABELLED, MaskSet
+from tasks.unet.metrics import histogram
 from zoo.errors import ConfigError
 from zoo.shard import sum_over_processes
 
@@ -65,8 +66,8 @@ class SegmentationLoss:
             class at all pixels (`guessed`) and at its own (`shared`); `[]` for the other losses.
         """
         target, size = y.long(), logits.shape[1]
-        self.classes = self.classes.to(y.device)
-        true = torch.bincount(target.flatten(), minlength=256)[:size].float()
+        self.classes = self.classes.to(y.device, non_blocking=True)
+        true = histogram(y, size).sum(0).float()
         log = F.log_softmax(logits.float(), 1)
         sums = {"true": true}
         if "cross_entropy" in self.kinds:

@@ -14,16 +14,29 @@ OUTSIDE = 256  # beyond the image: unlike every class
 DILATION = 0.02  # of the image's diagonal
 
 
-def confusion(y: Tensor, guess: Tensor, size: int) -> Tensor:
-    """How many pixels of each class (row) are taken for each class (column), `[size, size]` long.
+def histogram(values: Tensor, size: int) -> Tensor:
+    """How often each number below `size` occurs in each row, `[B, size]` long.
+
+    `bincount` waits for the device, since the largest value decides its shape.
 
     Args:
-        y: uint8 of any shape, classes or `UNLABELLED`, which does not count.
+        values: `[B, ...]` integers from 0; larger ones than `size` allows do not count.
+        size: of the histogram.
+    """
+    rows = values.flatten(1).long().clamp(max=size)
+    return rows.new_zeros(len(rows), size + 1).scatter_add_(1, rows, torch.ones_like(rows))[:, :-1]
+
+
+def confusions(y: Tensor, guess: Tensor, size: int) -> Tensor:
+    """How many pixels of each class (row) are taken for each (column), `[B, size, size]` long.
+
+    Args:
+        y: `[B, ...]` uint8, classes or `UNLABELLED`, which does not count.
         guess: the predicted classes, of the same shape.
         size: number of classes.
     """
-    pairs = y.long() * size + guess
-    return torch.bincount(pairs[y != UNLABELLED], minlength=size * size).view(size, size)
+    pairs = (y.long() * size + guess).where(y != UNLABELLED, size * size)
+    return histogram(pairs, size * size).view(-1, size, size)
 
 
 def overlaps(y: Tensor, guess: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -34,7 +47,7 @@ def overlaps(y: Tensor, guess: Tensor, size: int) -> tuple[Tensor, Tensor]:
         guess: `[B, H, W]`, the predicted classes.
         size: number of classes.
     """
-    counts = torch.stack([confusion(*each, size) for each in zip(y, guess, strict=True)])
+    counts = confusions(y, guess, size)
     both = counts.diagonal(dim1=1, dim2=2)
     return both, counts.sum(1) + counts.sum(2) - both
 
@@ -93,8 +106,9 @@ def rim_counts(y: Tensor, guess: Tensor, size: int) -> Tensor:
     width = rim_width(*y.shape[1:])
     guess = guess.to(torch.uint8).where(y != UNLABELLED, UNLABELLED)
     true, predicted = rims(y, width), rims(guess, width)
-    counted = (y[true & predicted & (y == guess)], y[true], guess[predicted])
-    return torch.stack([torch.bincount(classes.int(), minlength=size) for classes in counted])
+    counted = ((y, true & predicted & (y == guess)), (y, true), (guess, predicted))
+    each = [histogram(classes.where(which, UNLABELLED), size).sum(0) for classes, which in counted]
+    return torch.stack(each)
 
 
 def overlap_metrics(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[str, float]:
@@ -108,7 +122,7 @@ def overlap_metrics(counts: Tensor, rim: Tensor, names: Sequence[str]) -> dict[s
     iou/NAME: TP / (TP + FP + FN) of one class
 
     Args:
-        counts: `[K, K]`, sums of `confusion`.
+        counts: `[K, K]`, sums of `confusions`.
         rim: `[3, K]`, sums of `rim_counts`.
         names: of the classes.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tasks.data.masks.dataset import UNLABELLED, MaskSet
 from tasks.data.masks.palette import palette
-from tasks.unet.metrics import confusion
+from tasks.unet.metrics import confusions
 from zoo.probes.plots import new_figure, plain
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def image_iou(mask: Tensor, guess: Tensor, size: int) -> float:
         guess: `[H, W]`, the predicted classes.
         size: number of classes.
     """
-    counts = confusion(mask, guess, size).double()
+    counts = confusions(mask, guess, size).sum(0).double()
     both, all_ = counts.diagonal(), counts.sum(0) + counts.sum(1)
     return (both / (all_ - both))[all_ > 0].mean().nan_to_num(1.0).item()
 

@@ -17,7 +17,7 @@ from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
-from tasks.unet.metrics import confusion, overlap_metrics, overlaps, rim_counts
+from tasks.unet.metrics import confusions, overlap_metrics, overlaps, rim_counts
 from zoo.config.sizes import Pixels
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import refuse_single_values
@@ -119,7 +119,8 @@ class Segmentation(ImageTask):
         """
         which = shard.of(len(examples)).index()
         draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
-        images, masks = self.images[examples[which]], self.targets[examples[which]]
+        mine = self.sent(examples[which])
+        images, masks = self.images[mine], self.targets[mine]
         x, y = self.augment.geometric(self.normalised(images), masks, draws, which)
         return self.augment.colour_jitter(x, self.std, draws, which), y
 
@@ -133,12 +134,12 @@ class Segmentation(ImageTask):
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
-        return self.model(self.normalised(self.images[examples]))
+        return self.model(self.normalised(self.images[self.sent(examples)]))
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives examples, `[B]` long, with the pixels whose sums make mean IoU."""
         logits = self.logits(batch)
-        counts = overlaps(self.targets[batch], logits.argmax(1), logits.shape[1])
+        counts = overlaps(self.targets[self.sent(batch)], logits.argmax(1), logits.shape[1])
         return Outcomes(batch, *counts)
 
     def eval_sums(self, batch: Tensor) -> Totals:
@@ -146,12 +147,12 @@ class Segmentation(ImageTask):
 
         Counts are `confusion` `[classes, classes]`, truth by guess, and `rims` `[3, classes]`.
         """
-        logits, y = self.logits(batch), self.targets[batch]
+        logits, y = self.logits(batch), self.targets[self.sent(batch)]
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
         return {
             **{name: value.double() for name, value in sums.items()},
-            "confusion": confusion(y, guess, size),
+            "confusion": confusions(y, guess, size).sum(0),
             "rims": rim_counts(y, guess, size),
         }
 

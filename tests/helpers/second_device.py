@@ -18,6 +18,7 @@ CUDA's kernels round, or refuse beyond this list; streams, memory, several GPUs,
 
 import contextlib
 import ctypes
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -137,6 +138,8 @@ def compute(call, args, kwargs):
                 found = call.decompose(*args, **kwargs)
             return compute(call, args, kwargs) if found is NotImplemented else found
     refuse(call, args, tensors)
+    if State.waits is not None:
+        note_wait(call, args, kwargs)
     near_args, near_kwargs = tree_map_only(Far, lambda far: far.near, (args, kwargs))
     if asked:
         near_kwargs["device"] = CPU
@@ -155,9 +158,47 @@ def compute(call, args, kwargs):
 
 
 class State:
-    """The device's random state."""
+    """The device's random state, and what waited for the device, where that is counted."""
 
     now = None
+    waits = None
+    busy = False  # whether it was given work since something waited for it
+
+
+def waits_for_device(call, args, kwargs):
+    """Whether an operation waits until the device has done what it was given before."""
+    if call in COPIES:
+        place, late = placed(kwargs.get("device")), kwargs.get("non_blocking", False)
+        ends = args[:2] if call is aten.copy_.default else (args[0],)
+        far = {is_far(end) for end in ends} | ({place == HERE} if place else set())
+        back = is_far(ends[-1]) and len(far) > 1
+        return back or (len(far) > 1 and not (late or args[2:3] == (True,)))
+    if call.overloadpacket in BY_INDEX:
+        return any(v is not None and (v.dtype == torch.bool or not is_far(v)) for v in args[1])
+    told = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+    return bool(told & {*call.tags})
+
+
+def note_wait(call, args, kwargs):
+    """Notes where an operation waits for a device that has something to do."""
+    if not waits_for_device(call, args, kwargs):
+        State.busy = State.busy or not call.is_view
+    elif State.busy:
+        State.busy = False
+        State.waits.append((str(call), traceback.extract_stack()))
+
+
+@contextlib.contextmanager
+def counted_waits():
+    """A list of the operations that wait for the device inside the block, each with its stack.
+
+    Of several that follow each other without work between them the first alone waits.
+    """
+    before, State.waits, State.busy = State.waits, [], True
+    try:
+        yield State.waits
+    finally:
+        State.waits = before
 
 
 @contextlib.contextmanager
@@ -191,7 +232,7 @@ class Calls(TorchFunctionMode):
         if draws is not None and draws.device != (HERE if any(map(is_far, args)) else place):
             raise RuntimeError(f"{call.__name__}: the generator is on {draws.device}")
         if call is torch.Tensor.tolist and is_far(args[0]):
-            return args[0].near.tolist()
+            return args[0].cpu().tolist()
         if call is torch.Tensor.cuda:
             return args[0].to(HERE)
         given = (*args[1:], *kwargs.values())

@@ -73,10 +73,11 @@ class Augment:
             return images
         height, width = images.shape[2:]
         device = images.device
-        top, left = draws.window[:, which].to(device)
+        top, left = draws.window[:, which].to(device, non_blocking=True)
         rows = top[:, None] + torch.arange(height, device=device)
         columns = torch.arange(width, device=device).expand(len(images), -1)
-        columns = torch.where(draws.flipped[which].to(device)[:, None], columns.flip(1), columns)
+        flipped = draws.flipped[which].to(device, non_blocking=True)[:, None]
+        columns = torch.where(flipped, columns.flip(1), columns)
         columns = left[:, None] + columns
         padded = F.pad(images, (self.crop,) * 4)
         batch = torch.arange(len(images), device=device)[:, None, None]
@@ -90,7 +91,8 @@ class Augment:
         if not self.cutout:
             return images
         height, width = images.shape[2:]
-        top, left = (draws.hole[:, which] - self.cutout // 2).to(images.device)[..., None]
+        corner = draws.hole[:, which] - self.cutout // 2
+        top, left = corner.to(images.device, non_blocking=True)[..., None]
         rows = torch.arange(height, device=images.device) - top
         columns = torch.arange(width, device=images.device) - left
         inside = ((rows >= 0) & (rows < self.cutout))[:, :, None]

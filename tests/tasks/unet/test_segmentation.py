@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score, jaccard_score
 from tasks.data.masks.dataset import UNLABELLED
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import SegmentationLoss, weights_of
-from tasks.unet.metrics import confusion, overlap_metrics, rim_counts, rim_width, rims
+from tasks.unet.metrics import confusions, overlap_metrics, rim_counts, rim_width, rims
 
 
 def drawn(shape=(3, 6, 5), size=4, seed=0, unlabelled=0.2):
@@ -101,7 +101,7 @@ def test_losses_of_parts_of_a_batch_are_that_of_the_whole(kind):
 def test_iou_and_dice_are_scikit_learns():
     logits, y = drawn((4, 9, 8), 5)
     guess = logits.argmax(1)
-    counts = sum(confusion(a[None], b[None], 5) for a, b in zip(y, guess, strict=True))
+    counts = sum(confusions(a[None], b[None], 5).sum(0) for a, b in zip(y, guess, strict=True))
     metrics = overlap_metrics(counts, rim_counts(y, guess, 5), "abcde")
     known = y != UNLABELLED
     true, answer = y[known].numpy(), guess[known].numpy()
@@ -115,7 +115,7 @@ def test_iou_and_dice_are_scikit_learns():
 def test_classes_that_nobody_has_are_left_out():
     y = torch.tensor([[[0, 0], [1, 1]]], dtype=torch.uint8)
     guess = torch.tensor([[[0, 2], [1, 1]]])
-    metrics = overlap_metrics(confusion(y, guess, 5), rim_counts(y, guess, 5), "abcde")
+    metrics = overlap_metrics(confusions(y, guess, 5).sum(0), rim_counts(y, guess, 5), "abcde")
     assert metrics["mean_iou"] == pytest.approx((0.5 + 1 + 0) / 3)
     assert [name for name in metrics if "/" in name] == ["iou/a", "iou/b", "iou/c"]
 
@@ -141,7 +141,7 @@ def test_boundary_iou_is_that_of_its_definition(shape):
     rim = rim_counts(*tensors, 3)
     shared, first, second = rim.double()
     assert (shared / (first + second - shared)).tolist() == pytest.approx(expected)
-    metrics = overlap_metrics(confusion(*tensors, 3), rim, "abc")
+    metrics = overlap_metrics(confusions(*tensors, 3).sum(0), rim, "abc")
     assert metrics["boundary_iou"] == pytest.approx(np.mean(expected))
 
 

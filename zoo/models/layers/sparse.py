@@ -72,9 +72,10 @@ class Sparse:
         value = dropout(self.value, p, training)
         return self if value is self.value else Sparse(self.rows, self.columns, self.order, value)
 
-    def to(self, device: torch.device) -> Sparse:
-        rows, columns = ((a.to(device), b.to(device)) for a, b in (self.rows, self.columns))
-        return Sparse(rows, columns, self.order.to(device), self.value.to(device))
+    def to(self, device: torch.device, non_blocking: bool = False) -> Sparse:
+        parts = (*self.rows, *self.columns, self.order, self.value)
+        a, b, c, d, order, value = (x.to(device, non_blocking=non_blocking) for x in parts)
+        return Sparse((a, b), (c, d), order, value)
 
 
 class Product(torch.autograd.Function):

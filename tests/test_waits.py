@@ -1,0 +1,83 @@
+"""How often a run waits for its device: once a row of the log and once a validation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from second_device import HERE, counted_waits, second_device
+from tiny_runs import words
+
+from tasks.training.run import fit
+from zoo.config.compose import load
+
+ROOT = Path(__file__).parents[1]
+RUNS = [  # every way in which a batch is made
+    "gnn task.drop_edge=0.3 trainer.clip=1.0",
+    "cnn task.crop=1 task.flip=true task.cutout=2 task.mixup=0.2 task.cutmix=1.0 trainer.ema=0.9",
+    "unet task.loss=[cross_entropy,dice,focal] task.flip_vertical=true task.rotate=true "
+    "task.crop=8 task.scale=1.3 task.brightness=0.1 task.contrast=0.2 trainer.accumulate=2",
+    "transformer trainer.clip=1.0 trainer.ema=0.9 trainer.accumulate=2",
+    "diffusion model.conditional=true task.flip=true trainer.clip=1.0",
+]
+WAITS = [
+    ("tasks/recovery/nonfinite.py", "leave_out"),  # of the first step, whose momentum begins
+    ("tasks/recovery/nonfinite.py", "look"),  # row 2, where loss and norm are read
+    ("tasks/recovery/nonfinite.py", "look"),  # row 4
+    ("tasks/training/hooks.py", "metrics"),  # of the validation
+    ("tasks/recovery/nonfinite.py", "look"),  # the end, and its checkpoint
+    ("tasks/recovery/checkpoints.py", "refuse_lost_numbers"),
+]
+
+
+@pytest.fixture
+def device():
+    with second_device():
+        yield
+
+
+def place(stack):
+    """The last file and function of the project in a stack; of a comprehension the function."""
+    rooms = (f"{ROOT / 'tasks'}/", f"{ROOT / 'zoo'}/")
+    ours = [f for f in stack if f.filename.startswith(rooms) and not f.name.startswith("<")]
+    return str(Path(ours[-1].filename).relative_to(ROOT)), ours[-1].name
+
+
+@pytest.mark.parametrize("options", RUNS)
+def test_a_step_never_waits_for_the_device(options, device, tmp_path):
+    task, *more = options.split()
+    given = [*words(task, *more), "trainer.max_steps=5", f"run.dir={tmp_path / 'run'}"]
+    config, _ = load([*given, "trainer.log_every=2", "trainer.validate_every=4"])
+    with counted_waits() as waits:
+        fit(config)
+    steps = [stack for _, stack in waits if any(f.name == "advance" for f in stack)]
+    assert [place(stack) for stack in steps] == WAITS
+
+
+def far(*values):
+    return torch.tensor(values, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("call", "waits"),
+    [
+        (lambda x: x.sum().item(), 1),
+        (lambda x: x.tolist(), 1),
+        (lambda x: x.cpu(), 1),
+        (lambda x: float(x[0]) + float(x[1]), 1),  # nothing to do in between
+        (lambda x: float(x[0]) + float(x.sum()), 2),
+        (lambda x: x.nonzero(), 1),
+        (lambda x: x[x > 1], 1),
+        (lambda x: x[torch.tensor([0, 1])], 1),  # the index is copied
+        (lambda x: x[torch.tensor([0, 1]).to(HERE, non_blocking=True)], 0),
+        (lambda x: x + torch.ones(2).to(HERE), 1),
+        (lambda x: x + torch.ones(2).to(HERE, non_blocking=True), 0),
+        (lambda x: torch.bincount(x.long(), minlength=4), 1),
+        (lambda x: x.where(x > 1, 0).sum(), 0),
+        (lambda x: x.clone().copy_(torch.ones(2)), 1),
+    ],
+)
+def test_what_waits_is_counted(call, waits, device):
+    x = far(1.0, 2.0) * 2
+    with counted_waits() as seen:
+        call(x)
+    assert len(seen) == waits
