@@ -155,7 +155,9 @@ def test_the_page_answers_why_in_numbers_of_one_pair(reported):
         "2e-6 at the start in plain; 3 at the start and 2 at the end in residual."
     ) in page.text
     assert "the median branch writes 38 % at the start in plain; 38 % at the" in page.text
-    assert "One pair (seed 0), each net in training mode on the same training batch" in page.text
+    last = "each net in training mode on the same training batch: a look, no test."
+    cost = "The probes took 25 % of the time."  # 0.5 of 2 seconds each
+    assert f"One pair (seed 0), {last} {cost}" in page.text
     assert "plain: it diverged, so that only its start was probed." in page.text
     assert "plain: stream.json cannot be read" in page.text
     assert "residual: its run was not probed." in page.text

@@ -67,6 +67,7 @@ class StreamOfRun:
         seed: of all its random draws.
         id: its address.
         data: digest of its data.
+        seconds: that it took, without the probe of its end.
         seen: at the start and at the end.
     """
 
@@ -76,6 +77,7 @@ class StreamOfRun:
     seed: int
     id: str
     data: str | None = None
+    seconds: Number | None = None
     seen: Seen = field(default_factory=Seen)
 
 
@@ -106,6 +108,7 @@ def streams_of(
                         seed=run.seed,
                         id=run.id,
                         data=run.data_digest,
+                        seconds=run.seconds,
                         seen=seen or Seen(reason=UNPROBED),
                     )
                     for run, seen in zip(pair, known, strict=True)

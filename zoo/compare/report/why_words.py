@@ -96,6 +96,9 @@ def basis(streams: Sequence[StreamOfRun]) -> str:
     batches = {(s.data, s.seen.batch) for s in streams if s.seen.batch}
     batch = "the same training batch" if len(batches) < 2 else "a training batch of its own"
     plural = "s" if ", " in seeds or " and " in seeds else ""
+    probes, runs = sum(s.seen.seconds for s in streams), sum(s.seconds or 0 for s in streams)
+    cost = f" The probes took {scientific(100 * probes / runs, 2)} % of the time." if runs else ""
     return (
         f"One pair (seed{plural} {seeds}), each net in training mode on {batch}: a look, no test."
+        f"{cost}"
     )
