@@ -22,6 +22,8 @@ class InventedEngine:
         self.outcomes = []
         self.began = []  # the seeds of runs, in order
         self.configs = []  # of these runs
+        self.probed = []  # whether each of them is to be probed
+        self.steps = 1
         self.before_run = lambda: None
 
     @property
@@ -31,13 +33,20 @@ class InventedEngine:
     def submit(self, job, request):
         config = request["config"]
         if request["do"] == "measure":
-            cost = {"data_digest": "d", "flops": 1, "parameters": 1, "steps": 1, "seconds": 1.0}
+            cost = {
+                "data_digest": "d",
+                "flops": 1,
+                "parameters": 1,
+                "steps": self.steps,
+                "seconds": 1.0,
+            }
             self.outcomes.append(Outcome(job, cost))
             return
         self.before_run()
         seed, rule = config["seed"], config["choices"]["connection"]
         self.began.append(seed)
         self.configs.append(config)
+        self.probed.append(request["why"])
         value = self.score(rule, seed)
         if value is None:
             self.outcomes.append(Outcome(job, {"error": "it is bad", "code": 3}))

@@ -27,6 +27,8 @@ from zoo.config.options import as_word
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
 
+LONG = 150  # steps of a run of which probes take about 3 % at most
+
 
 @dataclass
 class Underway:
@@ -90,11 +92,18 @@ class Underway:
                 pair=run.pair,
                 estimate=seconds.get(cell.kind, usual),
                 do=cell.do,
-                why=self.options.why and cell.place in deepest and cell.pair == first,
+                why=cell.place in deepest
+                and cell.pair == first
+                and self.looks(costs.get(cell.kind)),
             )
             for run, cell in zip(runs, self.plan.cells, strict=True)
             if cell.do != "cell" or cell.kind in costs
         ]
+
+    def looks(self, cost: Cost | None) -> bool:
+        """Whether the stream of a run with some cost is probed."""
+        long = cost is not None and cost.steps >= LONG
+        return long if self.options.why is None else self.options.why
 
     def seconds_of_ended(self, runs: Sequence[Run]) -> float | None:
         """The mean time of the runs that have ended; None before the first one has."""

@@ -71,6 +71,15 @@ def test_every_cell_is_a_run_folder_and_the_arms_are_paired(compared):
     assert len((compared / "cells.csv").read_text().splitlines()) == 9
 
 
+def test_the_first_pair_is_probed_at_the_deepest_place(compared):
+    record = record_of(compared)
+    cells = {row["id"]: (row["depth"], row["pair"]) for row in record["cells"]}
+    files = sorted((compared / "cells").glob("*/stream.json"))
+    assert [cells[file.parent.name] for file in files] == [(3, 0), (3, 0)]
+    arms = [(stream["arm"], stream["seen"]["reason"]) for stream in record["streams"]]
+    assert arms == [("plain", ""), ("residual", "")]
+
+
 def test_a_second_time_runs_nothing_and_more_pairs_run_only_those(compared, capsys):
     times = {p: p.stat().st_mtime_ns for p in compared.glob("cells/*/result.json")}
     words = [word for word in SMALL if word != "pairs=2"]

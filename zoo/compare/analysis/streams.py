@@ -40,7 +40,7 @@ class Seen:
     """What `stream.json` of a run holds.
 
     Args:
-        batch: digest of the training batch, and of its data.
+        batch: digest of the numbers of the training batch and of its examples.
         measure: name of the measure of collapse.
         start: as training begins; None where it was not probed.
         end: with the weights of the last step; None where it was not probed.
@@ -66,6 +66,8 @@ class StreamOfRun:
         pair: number of its pair.
         seed: of all its random draws.
         id: its address.
+        data: digest of its data.
+        seconds: that it took, without the probe of its end.
         seen: at the start and at the end.
     """
 
@@ -74,6 +76,8 @@ class StreamOfRun:
     pair: int
     seed: int
     id: str
+    data: str | None = None
+    seconds: Number | None = None
     seen: Seen = field(default_factory=Seen)
 
 
@@ -103,6 +107,8 @@ def streams_of(
                         pair=run.pair,
                         seed=run.seed,
                         id=run.id,
+                        data=run.data_digest,
+                        seconds=run.seconds,
                         seen=seen or Seen(reason=UNPROBED),
                     )
                     for run, seen in zip(pair, known, strict=True)

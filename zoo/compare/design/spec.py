@@ -40,7 +40,8 @@ class Comparison:
             A finite set keeps one split for all pairs where something is tuned.
         tune: options of which every arm gets its own best value on validation; lr: optimizer.lr.
         tune_seeds: seeds of tuning, which no pair has.
-        why: probe the stream of the first pair at every deepest place, at the start and at the end.
+        why: whether the streams of the first pair are probed at every deepest place, at the start
+            and at the end; None: where its runs are so long that this takes about 3 % at most.
         max_cells: more runs are refused.
         engine: what runs them.
         workers: processes; None: one for each GPU or core.
@@ -65,7 +66,7 @@ class Comparison:
         vary: Literal["data", "nothing"] = "data",
         tune: list[str] = [],  # noqa: B006
         tune_seeds: Count = 2,
-        why: bool = True,
+        why: bool | None = None,
         max_cells: Count = 2000,
         engine: Literal["local"] = "local",
         workers: Count | None = None,

@@ -46,15 +46,15 @@ STREAM = Quantity(
 GRADIENT = Quantity(
     "gradient at the stream",
     "How much of the error signal arrives at each depth; it travels from right to left. Within a "
-    "factor of a hundred of the right end all branches learn; far below it, the first ones stand "
-    "still.",
+    "factor of a hundred of the right end is usual; much less leaves the first branches as they "
+    "were drawn, much more throws them about.",
     lambda seen: seen["gradient"],
 )
 SHARE = Quantity(
     "share of the branch",
-    "Size of what a branch writes over that of the stream it writes to. With a skip it is below 1 "
-    "and falls with depth: each branch corrects a little; without one all is written anew, at "
-    "about 1.",
+    "Size of what a branch writes over that of the stream it writes to. With a skip it is usually "
+    "below 1 and falls with depth: each branch corrects a little. Without one it writes the stream "
+    "anew, near 1.",
     lambda seen: seen["share"],
     first=1,
 )

@@ -23,6 +23,7 @@ def methods(record: Record) -> list[str]:
         " ".join([compared(record), *data(record)]),
         " ".join(planned(record)),
         " ".join(tuned(record)),
+        probed(record),
         *tested(record),
         ran_on(record),
     ]
@@ -86,6 +87,19 @@ def data(record: Record) -> Iterator[str]:
         yield f"Each pair had data of its own in {listed(kinds['own'])}."
     if "shared" in kinds:
         yield f"All pairs shared one data set and its split in {listed(kinds['shared'])}."
+
+
+def probed(record: Record) -> str:
+    """What was looked at inside the nets of one pair; empty where nothing was."""
+    if not record.streams:
+        return ""
+    places = listed([*dict.fromkeys(stream.place for stream in record.streams)])
+    return (
+        f"In one pair each (at {places}) the nets were probed before the first and after the last "
+        "step, in training mode on one training batch: root mean square of the stream, norm of the "
+        "gradient of the loss at it, size of each branch over that of the stream, and a measure of "
+        "collapse. This describes one pair and tests nothing."
+    )
 
 
 def planned(record: Record) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from zoo.run_folder import RunFolder
 from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
+WHY = ("place", "arm", "when", "writes so far", "stream", "gradient", "share of the branch",
+       "collapse", "measure of collapse")  # fmt: skip
 AXES = ("place", "task", "depth", "arm", "pair", "seed")
 SENT = "mirrored.json"  # addresses of the runs that were sent before
 
@@ -124,6 +126,8 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
     ]
     head = ["place", "arm", "mean", "sd", "done", "diverged"]
     entries["arms"] = wandb.Table(columns=[*head], data=arms)
+    if record.streams:
+        entries["why"] = wandb.Table(columns=[*WHY], data=[*rows_of_streams(record)])
     for figure in sorted((path / "figures").glob("*.png")):
         entries[f"figures/{figure.stem}"] = wandb.Image(str(figure))
     run.log(entries)
@@ -135,6 +139,18 @@ def log_comparison(run: Any, record: Record, path: Path) -> None:
         if (path / name).is_dir():
             artifact.add_dir(str(path / name), name=name)
     run.log_artifact(artifact)
+
+
+def rows_of_streams(record: Record) -> Iterator[list[Any]]:
+    """What the streams of one pair do, with a row for every depth."""
+    for stream in record.streams:
+        for when, seen in (("start", stream.seen.start), ("end", stream.seen.end)):
+            if not seen:
+                continue
+            for depth in range(len(seen["stream"])):
+                lists = (seen["stream"], seen["gradient"], [None, *seen["share"]], seen["collapse"])
+                here = [values[depth] if depth < len(values) else None for values in lists]
+                yield [stream.place, stream.arm, when, depth, *here, stream.seen.measure]
 
 
 def numbers(interval: Interval | None) -> list[float | None]:

@@ -14,8 +14,8 @@ from zoo.errors import listed
 
 Number = Callable[[ByDepth], float | None]
 UNPROBED = (
-    "No run was probed here: an earlier version trained them, why=false was given, or none of the "
-    "first pair has ended."
+    "No run was probed here. Where runs are short, why=true has the first pair probed; runs that "
+    "were trained without it stay as they are."
 )
 
 
@@ -93,9 +93,12 @@ def last_collapse(seen: ByDepth) -> float | None:
 def basis(streams: Sequence[StreamOfRun]) -> str:
     """On what these sentences are based."""
     seeds = listed([str(seed) for seed in dict.fromkeys(s.seed for s in streams)], 3)
-    batches = {s.seen.batch for s in streams if s.seen.batch}
+    batches = {(s.data, s.seen.batch) for s in streams if s.seen.batch}
     batch = "the same training batch" if len(batches) < 2 else "a training batch of its own"
     plural = "s" if ", " in seeds or " and " in seeds else ""
+    probes, runs = sum(s.seen.seconds for s in streams), sum(s.seconds or 0 for s in streams)
+    cost = f" The probes took {scientific(100 * probes / runs, 2)} % of the time." if runs else ""
     return (
         f"One pair (seed{plural} {seeds}), each net in training mode on {batch}: a look, no test."
+        f"{cost}"
     )
