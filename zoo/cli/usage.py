@@ -63,8 +63,17 @@ USAGES = {
     ),
     "diagnose": Usage(
         "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",
-        ("task=cnn connection=plain model.depth=56", "from=FOLDER"),
-        {"from": "the folder of a run, which is only read", **FILE},
+        ("task=cnn connection=plain model.depth=56", "from=FOLDER", "from=FOLDER try=true pairs=3"),
+        {
+            "from": "the folder of a run, which is only read, but gets the page diagnosis.html",
+            **FILE,
+            "try": "true: run the comparisons that test the cures, and add what they show",
+            "dir": "where the page is written; null: in the run, or runs/diagnosis-TASK-CONNECTION",
+            "full": "true: also measure what takes longer than half a minute; false: never measure "
+            "the gradient's ways, nor the loss of a run without each branch",
+            "pairs": "of those comparisons; so are limit, vary, tune, tune_seeds, effects, "
+            "workers, per_gpu, minutes, max_cells, mirror: see compare --help",
+        },
     ),
     "compare": Usage(
         "a matrix of runs with statistics and a report; several values of a key are an axis",

@@ -1,11 +1,12 @@
 """The comparisons that a diagnosis prints are ones that `compare` takes."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tasks.inference.trials import TRIALS, command, knows, trials_of, verdicts
+from tasks.inference.trials import TRIALS, command, fitted, knows, tenth, trials_of, verdicts
 from zoo.compare.design.command import as_word
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
@@ -14,6 +15,8 @@ from zoo.config.compose import load
 from zoo.diagnosis.finding import CAUSES, Finding
 
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
+ROOT = Path(__file__).parents[3]
+SAID = {tenth: "a tenth", fitted: "fitted to the updates"}
 NONE = {"bias_before_norm", "unused_parameters"}  # which no option of the zoo cures
 
 
@@ -141,3 +144,16 @@ def test_names_of_cures_exist():
     for key, cure in {pair for pairs in TRIALS.values() for pair in pairs}:
         if key in ("connection", "norm", "init"):
             assert cure in registry.names(key)
+
+
+def test_the_page_of_the_causes_has_them_with_what_tries_their_cures():
+    text = (ROOT / "zoo/diagnosis/README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- causes -->\n")[2].partition("<!-- /causes -->")[0]
+    rows = ["| cause | meaning | tried by |", "| --- | --- | --- |"]
+    for cause, meaning in CAUSES.items():
+        cures = [
+            f"`{key}={cure}`" if isinstance(cure, str) else f"`{key}` {SAID[cure]}"
+            for key, cure in TRIALS.get(cause, ())
+        ]
+        rows.append(f"| `{cause}` | {meaning} | {', '.join(cures)} |")
+    assert table.splitlines() == rows
