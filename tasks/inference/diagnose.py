@@ -72,7 +72,7 @@ class Diagnose:
         write()
         text, code, compared = lines(found, [each.command for each in shown]), 0, []
         if self.trial:
-            say(f"{len(found.findings)} findings in {page}; comparisons that follow: {len(shown)}")
+            say(f"the findings stand in {page}; comparisons that follow: {len(shown)}")
             text += [] if trials else ["", "No axis of the zoo tests a cure."]
         for number, (words, causes) in enumerate(trials.items() if self.trial else ()):
             shown[number], report = tried(words, causes, folder)

@@ -119,12 +119,14 @@ def test_the_figure_has_a_panel_for_each_measure(skips):
     assert high / low >= 99.9  # so that a flat line looks flat
 
 
-def test_zeros_are_said_where_a_logarithm_cannot_show_them():
-    lines = {"a": [0.0, 1.0, float("nan")]}
-    profile = Profile("", "", "", lines, ["x", "y", "z"])
-    assert profile.note == "1 of its 2 values are zero."
-    assert Profile("", "", "", {"a": [0.0, 0.0]}, ["x", "y"]).note.startswith("All its 2")
-    assert Profile("", "", "", lines, ["x", "y", "z"], logarithmic=False).note == ""
+def test_what_a_picture_cannot_show_is_said():
+    def note(*values, **options):
+        return Profile("", "", "", {"a": values}, list("xyz"), **options).note
+
+    assert note(0.0, 1.0, 2.0) == "1 of its 3 values are zero, which are not drawn."
+    assert note(0.0, 1.0, 2.0, logarithmic=False) == note(1.0, 2.0) == ""
+    assert note(0.0, 0.0).startswith("It is zero everywhere")
+    assert note(1.0, float("nan")).startswith("In gaps it is not known")
 
 
 def test_the_example_of_the_readme_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
