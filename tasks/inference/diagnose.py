@@ -34,6 +34,7 @@ from zoo.system.console import say
 
 HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
 PAGE = "diagnosis.html"
+CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
 
 
 class Diagnose:
@@ -147,7 +148,7 @@ def fresh(config: Config) -> Task:
 
 def trained(config: Config, folder: RunFolder) -> Task:
     """The task of a run with its data and its last weights."""
-    refuse_changes(config, folder, ("data.path", "trainer.accelerator", "trainer.devices"))
+    refuse_changes(config, folder, CHANGEABLE)
     checkpoint, _ = load_last(folder.checkpoints)
     task = same_data(build_task(config), checkpoint, folder)
     load_weights(task, checkpoint, folder)

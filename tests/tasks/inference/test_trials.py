@@ -138,9 +138,9 @@ def test_verdicts_are_those_of_the_record():
          "gap": {"value": 0.25, "low": None, "high": None}},
         {"arm": "d", "baseline": "a", "pairs": 0, "verdict": "no pairs", "gap": None}]}  # fmt: skip
     assert [*verdicts({"places": [place]})] == [
-        ["gnn, depth 8", "b against a", "8", "0.25 (0.125 to 0.5)", "b better"],
-        ["gnn, depth 8", "c against a", "3", "0.25", "c ahead in 3 of 3"],
-        ["gnn, depth 8", "d against a", "0", "", "no pairs"],
+        ["b against a", "b better", "0.25 (0.125 to 0.5)", "8", "gnn, depth 8"],
+        ["c against a", "c ahead in 3 of 3", "0.25", "3", "gnn, depth 8"],
+        ["d against a", "no pairs", "", "0", "gnn, depth 8"],
     ]
 
 
