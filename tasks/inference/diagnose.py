@@ -34,6 +34,7 @@ from zoo.system.console import say
 
 HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
 PAGE = "diagnosis.html"
+CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
 
 
 class Diagnose:
@@ -72,7 +73,7 @@ class Diagnose:
         write()
         text, code, compared = lines(found, [each.command for each in shown]), 0, []
         if self.trial:
-            say(f"{len(found.findings)} findings in {page}; comparisons that follow: {len(shown)}")
+            say(f"the findings stand in {page}; comparisons that follow: {len(shown)}")
             text += [] if trials else ["", "No axis of the zoo tests a cure."]
         for number, (words, causes) in enumerate(trials.items() if self.trial else ()):
             shown[number], report = tried(words, causes, folder)
@@ -148,7 +149,7 @@ def fresh(config: Config) -> tuple[Task, None]:
 
 def trained(config: Config, folder: RunFolder) -> tuple[Task, dict[str, Any]]:
     """The task of a run with its data and its last weights, and its last checkpoint."""
-    refuse_changes(config, folder, ("data.path", "trainer.accelerator", "trainer.devices"))
+    refuse_changes(config, folder, CHANGEABLE)
     checkpoint, _ = load_last(folder.checkpoints)
     task = same_data(build_task(config), checkpoint, folder)
     load_weights(task, checkpoint, folder)

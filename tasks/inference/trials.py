@@ -157,7 +157,7 @@ def command(words: Sequence[str]) -> str:
 
 
 def verdicts(record: Any) -> Iterator[list[str]]:
-    """Of each contrast the place, the arms, the number of pairs, the gap and the verdict."""
+    """Of each contrast the arms, the verdict, the gap, the number of pairs and the place."""
     for place in record["places"]:
         for it in place["contrasts"]:
             gap = it["gap"] or {"value": None, "low": None}
@@ -165,4 +165,4 @@ def verdicts(record: Any) -> Iterator[list[str]]:
             if gap["low"] is not None:
                 said += f" ({gap['low']:.3g} to {gap['high']:.3g})"
             arms = f"{it['arm']} against {it['baseline']}"
-            yield [place["title"], arms, str(it["pairs"]), said, it["verdict"]]
+            yield [arms, it["verdict"], said, str(it["pairs"]), place["title"]]

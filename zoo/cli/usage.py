@@ -65,12 +65,23 @@ USAGES = {
     ),
     "diagnose": Usage(
         "what keeps a net from training, fresh or of a run, and the comparison that tests a cure",
-        ("task=cnn connection=plain model.depth=56", "from=FOLDER", "from=FOLDER fix=batchnorm"),
+        (
+            "task=cnn connection=plain model.depth=56",
+            "from=FOLDER",
+            "from=FOLDER try=true pairs=3",
+            "from=FOLDER fix=batchnorm",
+        ),
         {
-            "from": "the folder of a run, which is only read",
+            "from": "the folder of a run, which is only read, but gets the page diagnosis.html",
+            **FILE,
+            "try": "true: run the comparisons that test the cures, and add what they show",
+            "dir": "where the page is written; null: in the run, or runs/diagnosis-TASK-CONNECTION",
+            "full": "true: also measure what takes longer than half a minute; false: never measure "
+            "the gradient's ways, nor the loss of a run without each branch",
+            "pairs": "of those comparisons; so are limit, vary, tune, tune_seeds, effects, "
+            "workers, per_gpu, minutes, max_cells, mirror: see compare --help",
             "fix": "batchnorm: running statistics are counted again on the training part, or on "
             "that of data.path=; a new run folder (run.dir=) has them; both are compared",
-            **FILE,
         },
     ),
     "compare": Usage(

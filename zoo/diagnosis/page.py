@@ -27,7 +27,7 @@ class Trial:
     Args:
         command: that runs it.
         causes: of the findings whose cure it tests.
-        verdicts: a row for each place and arm: place, arms, pairs, gap, verdict; none before it
+        verdicts: a row for each place and arm: arms, verdict, gap, pairs, place; none before it
             has run.
         report: path of its report, as seen from the page.
     """
@@ -61,7 +61,7 @@ def html(
         checked=found.checked,
         facts=dict(facts or {}),
         trials=trials,
-        heads=("place", "arms", "pairs", "gap", "verdict"),
+        heads=("arms", "verdict", "gap", "pairs", "place"),
         profiles=[
             (name, each, svg(each, name, marked), marked & {*each.places}, rows(each))
             for name, each in found.profiles.items()

@@ -53,12 +53,13 @@ def figure_of(profiles: Sequence[Profile], marked: Collection[str] = ()) -> Figu
 
 
 def draw(axis: Axes, profile: Profile, marked: Collection[str]) -> None:
-    """Draws a measure by depth; zeros of a logarithmic one are left out."""
-    for (label, values), style, color in zip(profile.lines.items(), STYLES, COLORS, strict=False):
-        shown = [v if v > 0 or not profile.logarithmic else math.nan for v in values]
-        axis.plot(shown, color=color, label=label, **style)
+    """Draws a measure by depth; on a logarithmic axis zeros are left out."""
     positive = [v for line in profile.lines.values() for v in line if v > 0]
-    if profile.logarithmic and positive:
+    logarithmic = profile.logarithmic and bool(positive)
+    for (label, values), style, color in zip(profile.lines.items(), STYLES, COLORS, strict=False):
+        shown = [v if v > 0 or not logarithmic else math.nan for v in values]
+        axis.plot(shown, color=color, label=label, **style)
+    if logarithmic:
         axis.set_yscale("log")
         low, high = min(positive), max(positive)
         if high < low * LEAST:

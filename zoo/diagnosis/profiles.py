@@ -42,14 +42,17 @@ class Profile:
 
     @property
     def note(self) -> str:
-        """A sentence on zeros, which a logarithmic picture cannot show; empty without any."""
-        values = [value for line in self.lines.values() for value in line if not math.isnan(value)]
-        zeros = values.count(0)
-        if not self.logarithmic or not zeros:
-            return ""
-        return (
-            f"{'All' if zeros == len(values) else f'{zeros} of'} its {len(values)} values are zero."
-        )
+        """Sentences on what a picture cannot show: zeros on a logarithmic axis, and gaps."""
+        every = [value for line in self.lines.values() for value in line]
+        known = [value for value in every if not math.isnan(value)]
+        zeros, notes = known.count(0), []
+        if zeros and zeros == len(known):
+            notes.append("It is zero everywhere, as behind a layer that starts at zero.")
+        elif zeros and self.logarithmic:
+            notes.append(f"{zeros} of its {len(known)} values are zero, which are not drawn.")
+        if len(known) < len(every):
+            notes.append("In gaps it is not known, such as where shapes differ.")
+        return " ".join(notes)
 
 
 def profiles_of(seen: Examination) -> dict[str, Profile]:
@@ -69,8 +72,8 @@ def of_stream(seen: Examination) -> dict[str, Profile]:
             "Size of stream and branch",
             "How large the numbers are that travel along the skips (the stream), and those that "
             "each branch adds to them: root mean squares.",
-            "The stream keeps its size or grows slowly, like the root of the number of writes, and "
-            "no branch towers above the others.",
+            "The stream keeps its size or grows slowly, like the root of the number of writes; "
+            "without norms it may grow a hundredfold. No branch towers above the others.",
             {"stream": plain(it.stream), "branch": plain(it.branch)},
             ends,
         ),

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from zoo.probes.plots import COLORS
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# Okabe and Ito 2008, darkened for white paper and lightened for a dark one; contrast over 3
-LIGHT = ("#4a4a4a", "#0072b2", "#c94f00", "#00805c", "#a6508a", "#8a6d00", "#2f7fb8")
+LIGHT = COLORS
+# lightened for a dark page; contrast over 3
 DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
 
 

@@ -114,7 +114,7 @@ def test_try_runs_the_comparison_and_adds_its_verdict(capsys):
     (trial,) = record["trials"]
     assert trial["command"] == record["commands"][0]
     assert trial["code"] == 0
-    ((place, arms, pairs, _, verdict),) = trial["verdicts"]
+    ((arms, verdict, _, pairs, place),) = trial["verdicts"]
     assert (place, arms, pairs) == ("gnn, depth 32", "residual against plain", "1")
     path = Path(record["page"])
     assert verdict in Page(path).text

@@ -1,11 +1,12 @@
 """The comparisons that a diagnosis prints are ones that `compare` takes."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tasks.inference.trials import TRIALS, command, knows, trials_of, verdicts
+from tasks.inference.trials import TRIALS, command, fitted, knows, tenth, trials_of, verdicts
 from zoo.compare.design.command import as_word
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
@@ -14,6 +15,8 @@ from zoo.config.compose import load
 from zoo.diagnosis.finding import CAUSES, Finding
 
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
+ROOT = Path(__file__).parents[3]
+SAID = {tenth: "a tenth", fitted: "fitted to the updates"}
 NONE = {"bias_before_norm", "unused_parameters"}  # which no option of the zoo cures
 
 
@@ -67,7 +70,11 @@ def test_so_is_every_second_choice(task):
     for key, cure in {pair for pairs in TRIALS.values() for pair in pairs}:
         group, _, option = key.partition(".")
         present = config.sections[group].get(option) if option else config.choices[group]
-        if isinstance(cure, str) and present != cure and knows(config, group, option, cure):
+        if (
+            isinstance(cure, str)
+            and as_word(present) != cure
+            and knows(config, group, option, cure)
+        ):
             (_, cured), _ = planned(
                 [
                     f"task={task}",
@@ -131,9 +138,9 @@ def test_verdicts_are_those_of_the_record():
          "gap": {"value": 0.25, "low": None, "high": None}},
         {"arm": "d", "baseline": "a", "pairs": 0, "verdict": "no pairs", "gap": None}]}  # fmt: skip
     assert [*verdicts({"places": [place]})] == [
-        ["gnn, depth 8", "b against a", "8", "0.25 (0.125 to 0.5)", "b better"],
-        ["gnn, depth 8", "c against a", "3", "0.25", "c ahead in 3 of 3"],
-        ["gnn, depth 8", "d against a", "0", "", "no pairs"],
+        ["b against a", "b better", "0.25 (0.125 to 0.5)", "8", "gnn, depth 8"],
+        ["c against a", "c ahead in 3 of 3", "0.25", "3", "gnn, depth 8"],
+        ["d against a", "no pairs", "", "0", "gnn, depth 8"],
     ]
 
 
@@ -141,3 +148,16 @@ def test_names_of_cures_exist():
     for key, cure in {pair for pairs in TRIALS.values() for pair in pairs}:
         if key in ("connection", "norm", "init"):
             assert cure in registry.names(key)
+
+
+def test_the_page_of_the_causes_has_them_with_what_tries_their_cures():
+    text = (ROOT / "zoo/diagnosis/README.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- causes -->\n")[2].partition("<!-- /causes -->")[0]
+    rows = ["| cause | meaning | tried by |", "| --- | --- | --- |"]
+    for cause, meaning in CAUSES.items():
+        cures = [
+            f"`{key}={cure}`" if isinstance(cure, str) else f"`{key}` {SAID[cure]}"
+            for key, cure in TRIALS.get(cause, ())
+        ]
+        rows.append(f"| `{cause}` | {meaning} | {', '.join(cures)} |")
+    assert table.splitlines() == rows

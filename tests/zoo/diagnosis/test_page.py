@@ -1,6 +1,8 @@
 """The page and the figure of a diagnosis, of nets that are not ours."""
 
 import re
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from zoo.diagnosis.finding import CAUSES, Finding
 from zoo.diagnosis.page import Trial, html
 from zoo.diagnosis.profiles import Profile
 
+ROOT = Path(__file__).parents[3]
 HOSTILE = "<img src=http://example.org/x onerror=alert(1)>"
 
 
@@ -116,9 +119,22 @@ def test_the_figure_has_a_panel_for_each_measure(skips):
     assert high / low >= 99.9  # so that a flat line looks flat
 
 
-def test_zeros_are_said_where_a_logarithm_cannot_show_them():
-    lines = {"a": [0.0, 1.0, float("nan")]}
-    profile = Profile("", "", "", lines, ["x", "y", "z"])
-    assert profile.note == "1 of its 2 values are zero."
-    assert Profile("", "", "", {"a": [0.0, 0.0]}, ["x", "y"]).note.startswith("All its 2")
-    assert Profile("", "", "", lines, ["x", "y", "z"], logarithmic=False).note == ""
+def test_what_a_picture_cannot_show_is_said():
+    def note(*values, **options):
+        return Profile("", "", "", {"a": values}, list("xyz"), **options).note
+
+    assert note(0.0, 1.0, 2.0) == "1 of its 3 values are zero, which are not drawn."
+    assert note(0.0, 1.0, 2.0, logarithmic=False) == note(1.0, 2.0) == ""
+    assert note(0.0, 0.0).startswith("It is zero everywhere")
+    assert note(1.0, float("nan")).startswith("In gaps it is not known")
+
+
+def test_the_example_of_the_readme_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "zoo/diagnosis/README.md").read_text(encoding="utf-8")
+    code, _, rest = text.partition("which prints")
+    exec(textwrap.dedent("\n".join(re.findall("^(?: {4}.*)?$", code, re.MULTILINE))), {})
+    printed = re.findall("^ {4}(.+)$", rest.partition("The loss is yours")[0], re.MULTILINE)
+    found = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in found] == [p.partition(":")[0] for p in printed]
+    assert "vanishing gradients" in Page(tmp_path / "diagnosis.html").text
