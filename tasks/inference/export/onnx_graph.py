@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.inference.export.program import KEY, Program, coarsest
+from tasks.inference.export.program import KEY, Program, coarsest, named_shapes
 from tasks.inference.export.saying import carried, quiet, readable
-from tasks.inference.export.torch_graph import axes, traced
+from tasks.inference.export.torch_graph import shapes, traced
 from tasks.inference.signature import Inputs, Signature
 from zoo.errors import ConfigError, DataError
 
@@ -42,7 +42,7 @@ class Onnx:
                 output_names=[signature.output],
                 dynamic_shapes=tuple(signature.inputs.values()),
             ).model_proto  # type: ignore[union-attr]
-            named = about | {"inputs": axes(signature, graph)}
+            named = about | {"inputs": named_shapes(signature, shapes(graph))}
             model.metadata_props.add(key=KEY, value=json.dumps(named))
             content: bytes = model.SerializeToString()
         return content

@@ -122,6 +122,27 @@ def fixed_sizes(signature: Signature, program: Program, where: str) -> Sizes:
     return fixed
 
 
+def named_shapes(
+    signature: Signature, shapes: Sequence[Sequence[int | None]] | None = None
+) -> dict[str, list[int | str]]:
+    """The shape of every input, with the names of the axes that may vary.
+
+    Args:
+        signature: of the net.
+        shapes: of a file's inputs; None: every axis varies that may.
+    """
+    drawn = signature.drawn(signature.sizes(1))
+    shapes = shapes or [[None] * each.ndim for each in drawn]
+
+    def named(axes: dict[int, str], shape: Sequence[int | None], usual: Tensor) -> list[int | str]:
+        return [
+            axes.get(i, usual.shape[i]) if size is None else size for i, size in enumerate(shape)
+        ]
+
+    rows = zip(signature.inputs.items(), shapes, drawn, strict=True)
+    return {name: named(axes, shape, usual) for (name, axes), shape, usual in rows}
+
+
 @torch.no_grad()
 def of_output(
     signature: Signature, module: nn.Module, program: Program, sizes: Sizes, where: str

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from tasks.inference.export.program import KEY, Program, coarsest
+from tasks.inference.export.program import KEY, Program, coarsest, named_shapes
 from tasks.inference.export.saying import carried, quiet, readable
 from tasks.inference.signature import Inputs, Signature
 
@@ -31,7 +31,7 @@ class TorchExport:
         buffer = io.BytesIO()
         with carried("torch_export"), quiet():
             graph = traced(signature, net)
-            named = about | {"inputs": axes(signature, graph)}
+            named = about | {"inputs": named_shapes(signature, shapes(graph))}
             torch.export.save(graph, buffer, extra_files={KEY: json.dumps(named)})
         return buffer.getvalue()
 
@@ -47,7 +47,7 @@ class TorchExport:
             return output[0] if isinstance(output, tuple | list) else output
 
         kinds = [each.dtype for each in inputs]
-        return Program(call, list(map(free, inputs)), kinds, coarsest(dtypes))
+        return Program(call, shapes(graph), kinds, coarsest(dtypes))
 
 
 def traced(signature: Signature, net: nn.Module) -> ExportedProgram:
@@ -65,18 +65,9 @@ def placeholders(graph: ExportedProgram) -> list[Tensor]:
     return [node.meta["val"] for node in nodes if node.name in users]
 
 
-def free(tensor: Tensor) -> list[int | None]:
-    """A shape, with None for every axis that may vary."""
-    return [size if isinstance(size, int) else None for size in tensor.shape]
-
-
-def axes(signature: Signature, graph: ExportedProgram) -> dict[str, list[int | str]]:
-    """The shape of every input, with names of the axes that may vary."""
-    pairs = zip(signature.inputs.items(), placeholders(graph), strict=True)
-    return {
-        name: [
-            size if size is not None else names.get(axis, "any")
-            for axis, size in enumerate(free(tensor))
-        ]
-        for (name, names), tensor in pairs
-    }
+def shapes(graph: ExportedProgram) -> list[list[int | None]]:
+    """The shape of every input of a graph, with None for an axis that may vary."""
+    return [
+        [size if isinstance(size, int) else None for size in each.shape]
+        for each in placeholders(graph)
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict
+from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ import torch
 from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
 from tasks.inference.export.formats import FORMATS, Format, TorchExport
-from tasks.inference.export.program import Difference, differences
+from tasks.inference.export.program import Difference, differences, named_shapes
 from tasks.inference.files import output_file, writing
 from tasks.inference.restored import Weights
 from tasks.inference.trained_module import Trained, load
@@ -72,10 +74,10 @@ class Export:
 
     def pipeline(self, net: Trained) -> Report:
         """Writes a folder of diffusers."""
-        from tasks.diffusion.export import ExportDiffusers
-
+        act = import_module("tasks.diffusion.export").ExportDiffusers(self.dir)
         with logged(None), net.learned.evaluating():
-            return ExportDiffusers(self.dir)(net.learned, net.folder)
+            report: Report = act(net.learned, net.folder)
+        return report
 
     def written(self, net: Trained, kind: str, target: Format) -> Report:
         """Writes a file of the net, if it gives what the net gives."""
@@ -95,8 +97,10 @@ class Export:
                 if wrong:
                     what = f"what was exported has {wrong[0]}; it is not kept"
                     raise ConfigError(what, shown(file), "report this, with the run's config.yaml")
-        record = {"export": shown(file), "format": kind, **described(largest)}
-        return Report(record, f"{shown(file)}: {largest[0]}")
+        inputs = named_shapes(signature, program.shapes)
+        record = {"export": shown(file), "format": kind, "inputs": inputs, **described(largest)}
+        takes = ", ".join(f"{name} [{', '.join(map(str, of))}]" for name, of in inputs.items())
+        return Report(record, f"{shown(file)}: {largest[0]}; takes {takes}")
 
     def reader(self, file: Path) -> Format:
         """The format of a file from elsewhere, by its suffix.
@@ -129,25 +133,23 @@ class Export:
 
 
 def described(largest: list[Difference]) -> dict[str, Any]:
-    """The largest differences, for JSON."""
-    return {"differences": [asdict(each) for each in largest]}
+    """The largest differences, for JSON, which has no numbers that are not finite."""
+    rows = [asdict(each) for each in largest]
+    finite = [
+        {k: v if v not in (inf, -inf) and v == v else None for k, v in r.items()} for r in rows
+    ]
+    return {"differences": finite}
 
 
 def about(net: Trained, weights: str) -> dict[str, Any]:
     """What other programs, and `zoo.load_net`, must know of a net."""
     signature = net.signature()
-    axes = {
-        name: [axes.get(axis, size) for axis, size in enumerate(drawn.shape)]
-        for (name, axes), drawn in zip(
-            signature.inputs.items(), signature.drawn(signature.sizes(1)), strict=True
-        )
-    }
     return {
         "task": net.task,
         "config": net.config,
         "model_args": net.learned.model_args(net.learned.data),
         "weights": weights,
-        "inputs": axes,
+        "inputs": named_shapes(signature),
         "output": signature.output,
         **signature.about,
         "torch": torch.__version__,

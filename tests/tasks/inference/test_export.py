@@ -103,7 +103,7 @@ RULES = [
     "unet long=concat model.depth=2",
     "transformer connection=mhc model.position=rotary model.value_residual=learned",
     *(f"gnn model.conv={conv}" for conv in ("gcn2", "sage", "gatv2", "gin", "gen")),
-    "gnn model.jump=lstm",
+    "gnn model.jump=lstm norm=post model.norm=graph",
     "diffusion model.conditional=true connection=attention model.depth=2",
 ]
 
