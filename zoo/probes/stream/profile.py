@@ -13,6 +13,7 @@ from torch.nn.functional import cosine_similarity
 from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
+from zoo.probes.pieces import pieces, square_sum
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -97,12 +98,12 @@ def dense(x: Tensor) -> bool:
 
 def size(x: Tensor) -> Tensor:
     """The root mean square of a tensor."""
-    return x.detach().double().square().mean().sqrt()
+    return (square_sum(x) / x.numel()).sqrt()
 
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return torch.stack([x.detach().double().square().sum() for x in tensors]).sum().sqrt()
+    return torch.stack([square_sum(x) for x in tensors]).sum().sqrt()
 
 
 class Sizes(Watch):
@@ -124,8 +125,12 @@ class Sizes(Watch):
         self.keep("stream", write, size(value))
         self.keep("branch", write, size(branch))
         if value.shape == branch.shape:
-            x, y = value.double().flatten(1), branch.detach().double().flatten(1)
-            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
+            parts = zip(pieces(value), pieces(branch), strict=True)
+            cosines = [
+                cosine_similarity(x.double().flatten(1), y.double().flatten(1), dim=1)
+                for x, y in parts
+            ]
+            self.keep("cosine", write, torch.cat(cosines).mean())
         self.on_gradient(tensors_in(state), lambda g: self.reached(write, g))
         return state, branch
 
