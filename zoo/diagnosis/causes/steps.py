@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zoo.diagnosis.examination import Examination
@@ -47,29 +47,41 @@ def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
     """
     if seen.optimizer is None or needs_closure(seen.optimizer):
         return None
-    weights = {
+    gradients = {
         p: seen.gradients[name]
         for name, p in seen.module.named_parameters()
         if p.ndim > 1 and name in seen.gradients and p.detach().norm() > 0
     }
     size = norm([*seen.gradients.values()])
     factor = min(1.0, seen.clip / float(size)) if seen.clip and size > 0 else 1.0
-    ratios = []
-    for few in portions([*weights]):
-        copies = [nn.Parameter(p.detach().clone()) for p in few]
-        for p, copied in zip(few, copies, strict=True):
-            copied.grad = weights[p] * factor
-        optimizer_of(seen.optimizer, few, copies, rate).step()
-        ratios += [
-            (copied.detach() - p.detach()).norm() / p.detach().norm()
-            for p, copied in zip(few, copies, strict=True)
-        ]
+    ratios = [
+        ratio
+        for few in portions([*gradients])
+        for ratio in ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
+    ]
     return float(torch.stack(ratios).median()) if ratios else None
+
+
+def ratios_of(
+    optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], rate: str
+) -> list[Tensor]:
+    """For some weights the size `[]` of an optimiser's next step over their own size."""
+    copies = [nn.Parameter(p.detach().clone()) for p in gradients]
+    for copied, gradient in zip(copies, gradients.values(), strict=True):
+        copied.grad = gradient
+    stepping = optimizer_of(optimizer, [*gradients], copies, rate)
+    stepping.step()
+    stepping.state.clear()  # it lies in a circle of references
+    return [
+        copied.detach().sub_(p.detach()).norm() / p.detach().norm()
+        for p, copied in zip(gradients, copies, strict=True)
+    ]
 
 
 def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
     """Some weights in lists of at most a sixteenth of all numbers, or of one weight."""
-    most, few = sum(p.numel() for p in weights) / PORTIONS, []
+    most = sum(p.numel() for p in weights) / PORTIONS
+    few: list[nn.Parameter] = []
     for p in weights:
         if few and sum(each.numel() for each in few) + p.numel() > most:
             yield few
@@ -88,7 +100,7 @@ def optimizer_of(
     for p in (p for group in optimizer.param_groups for p in group["params"]):
         if id(p) not in chosen:
             memo[id(p)] = nothing
-            memo[id(optimizer.state.get(p))] = {}
+            memo |= {id(optimizer.state[p]): {}} if p in optimizer.state else {}
     copied = copy.deepcopy(optimizer, memo)
     for group in copied.param_groups:
         group["lr"] = group.get(rate, group["lr"])
