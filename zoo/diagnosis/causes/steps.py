@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils._pytree import tree_map_only
 
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
@@ -98,9 +99,10 @@ def optimizer_of(
     chosen, nothing = {id(p) for p in few}, nn.Parameter(torch.empty(0))
     memo: dict[int, Any] = {id(p): copied for p, copied in zip(few, copies, strict=True)}
     for p in (p for group in optimizer.param_groups for p in group["params"]):
-        if id(p) not in chosen:
-            memo[id(p)] = nothing
-            memo |= {id(optimizer.state[p]): {}} if p in optimizer.state else {}
+        memo.setdefault(id(p), nothing)
+        if p in optimizer.state:
+            known = optimizer.state[p] if id(p) in chosen else {}
+            memo[id(optimizer.state[p])] = tree_map_only(Tensor, Tensor.clone, known)
     copied = copy.deepcopy(optimizer, memo)
     for group in copied.param_groups:
         group["lr"] = group.get(rate, group["lr"])
