@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
+from zoo.probes.pieces import moments, products
 from zoo.probes.stream.profile import Sizes, size, with_gradients
 from zoo.probes.watch.calls import Call
 from zoo.probes.watch.untouched import Loss
@@ -69,7 +70,7 @@ class Examiner(Sizes):
                 dtype=x.dtype,
                 shape=x.shape,
                 finite=(x.isfinite().all(), finite.bool()),
-                largest=x.abs().amax(),
+                largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
                 flat=flat_share(x, call.name),
             )
@@ -117,9 +118,7 @@ def examine(
             if value.requires_grad:
                 value.backward()
             gradients = {
-                name: p.grad.detach().clone()
-                for name, p in module.named_parameters()
-                if p.grad is not None
+                name: p.grad.detach() for name, p in module.named_parameters() if p.grad is not None
             }
             return Examination(
                 module=module,
@@ -148,21 +147,20 @@ def shape(values: Any) -> Any:
     return next((x.shape for x in leaves if isinstance(x, Tensor)), None)
 
 
-def units_last(x: Tensor) -> Tensor:
-    """A tensor `[positions, units]`: images have their channels second, all others last."""
-    units = x.movedim(1, -1) if x.ndim == 4 else x
-    return units.reshape(-1, units.shape[-1])
-
-
 def flat_share(x: Tensor, name: str) -> Tensor | None:
-    """The share of units that stand at a flat end of their activation for every example."""
+    """The share of units that stand at a flat end of their activation for every example.
+
+    Units are the channels of images, which are second, and the last axis of all else.
+    """
     if name not in ACTIVATIONS or x.ndim < 2:
         return None
     low, high = ACTIVATIONS[name]
-    units = units_last(x)
-    ends = [units <= low + (NEAR if high is not None else 0)] if low is not None else []
-    ends += [units >= high - NEAR] if high is not None else []
-    return torch.stack([end.all(0) for end in ends]).any(0).double().mean()
+    channel = 1 if x.ndim == 4 else x.ndim - 1
+    axes = [axis for axis in range(x.ndim) if axis != channel]
+    flat = x.amax(axes) <= low + (NEAR if high is not None else 0)
+    if high is not None:
+        flat |= x.amin(axes) >= high - NEAR
+    return flat.double().mean()
 
 
 def spread(x: Tensor) -> Tensor:
@@ -171,18 +169,17 @@ def spread(x: Tensor) -> Tensor:
     Equation: 1 - sigma_1^2 / ||X||_F^2, sigma_1 the largest singular value; rows are nodes, the
         tokens of a text (mean over texts), or whole images
     """
-    rows = (x if x.ndim == 3 else x.flatten(1)[None]).double()
-    gram = rows @ rows.mT if rows.shape[1] < rows.shape[2] else rows.mT @ rows
-    if not gram.isfinite().all():
-        return gram.new_tensor(torch.nan)
-    energies = torch.linalg.eigvalsh(gram)
+    matrices = products(x)
+    if not matrices.isfinite().all():
+        return matrices.new_tensor(torch.nan)
+    energies = torch.linalg.eigvalsh(matrices)
     return (1 - energies[:, -1] / energies.sum(-1).clamp(min=1e-300)).mean()
 
 
 def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: str) -> Norm:
     """What a batch norm was given."""
-    x = inputs[0].detach().double().movedim(1, -1).flatten(0, -2)
-    mean, variance = x.mean(0), x.var(0, unbiased=False)
+    x = inputs[0]
+    mean, variance = moments(x)
     running = getattr(part, "running_mean", None), getattr(part, "running_var", None)
     shift = stretch = None
     if running[0] is not None and running[1] is not None:
@@ -191,8 +188,8 @@ def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: 
     seen = getattr(part, "num_batches_tracked", None)
     return Norm(
         module=call.module,
-        values=len(x),
-        examples=len(inputs[0]),
+        values=x.numel() // x.shape[1],
+        examples=len(x),
         shift=shift,
         stretch=stretch,
         seen=int(seen) if seen is not None else 0,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils._pytree import tree_map_only
 
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
+from zoo.probes.stream.profile import norm
 
 LARGE, SMALL = 0.1, 1e-7  # median over matrices of the update's size over the weights'
+PORTIONS = 16  # in which a step is taken
 
 
 def step_too_large(seen: Examination) -> Iterator[Finding]:
@@ -34,35 +39,77 @@ def step_too_small(seen: Examination) -> Iterator[Finding]:
 def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
     """The median over matrices of the size of the optimiser's next step over their own size.
 
-    The step is taken by a copy of the weights and of the optimiser. None without an optimiser, and
-    for one that computes the loss again.
+    The step is taken by copies of a few weights at a time. None without an optimiser, and for one
+    that computes the loss again.
 
     Args:
         seen: of the net.
         rate: option of the optimiser's groups that has the learning rate, where they have it.
     """
-    optimizer = seen.optimizer
-    if optimizer is None or needs_closure(optimizer):
+    if seen.optimizer is None or needs_closure(seen.optimizer):
         return None
-    before = dict(seen.module.named_parameters())
-    after = {name: nn.Parameter(p.detach().clone()) for name, p in before.items()}
-    copied = copy.deepcopy(optimizer, {id(p): after[name] for name, p in before.items()})
-    for group in copied.param_groups:
-        group["lr"] = group.get(rate, group["lr"])
-    for name, p in after.items():
-        p.grad = seen.gradients[name].clone() if name in seen.gradients else None
-    if seen.clip:
-        nn.utils.clip_grad_norm_(after.values(), seen.clip)
-    copied.step()
-    ratios = [
-        (after[name] - p).detach().norm() / p.detach().norm()
-        for name, p in before.items()
+    gradients = {
+        p: seen.gradients[name]
+        for name, p in seen.module.named_parameters()
         if p.ndim > 1 and name in seen.gradients and p.detach().norm() > 0
+    }
+    size = norm([*seen.gradients.values()])
+    factor = min(1.0, seen.clip / float(size)) if seen.clip and size > 0 else 1.0
+    ratios = [
+        ratio
+        for few in portions([*gradients])
+        for ratio in ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
     ]
     return float(torch.stack(ratios).median()) if ratios else None
 
 
-def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+def ratios_of(
+    optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], rate: str
+) -> list[Tensor]:
+    """For some weights the size `[]` of an optimiser's next step over their own size."""
+    copies = [nn.Parameter(p.detach().clone()) for p in gradients]
+    for copied, gradient in zip(copies, gradients.values(), strict=True):
+        copied.grad = gradient
+    stepping = optimizer_of(optimizer, [*gradients], copies, rate)
+    stepping.step()
+    stepping.state.clear()  # it lies in a circle of references
+    return [
+        copied.detach().sub_(p.detach()).norm() / p.detach().norm()
+        for p, copied in zip(gradients, copies, strict=True)
+    ]
+
+
+def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Some weights in lists of at most a sixteenth of all numbers, or of one weight."""
+    most = sum(p.numel() for p in weights) / PORTIONS
+    few: list[nn.Parameter] = []
+    for p in weights:
+        if few and sum(each.numel() for each in few) + p.numel() > most:
+            yield few
+            few = []
+        few.append(p)
+    if few:
+        yield few
+
+
+def optimizer_of(
+    optimizer: Optimizer, few: Sequence[nn.Parameter], copies: Sequence[nn.Parameter], rate: str
+) -> Optimizer:
+    """A copy of an optimiser that has copies of a few weights, with its memory of them."""
+    chosen, nothing = {id(p) for p in few}, nn.Parameter(torch.empty(0))
+    memo: dict[int, Any] = {id(p): copied for p, copied in zip(few, copies, strict=True)}
+    for p in (p for group in optimizer.param_groups for p in group["params"]):
+        memo.setdefault(id(p), nothing)
+        if p in optimizer.state:
+            known = optimizer.state[p] if id(p) in chosen else {}
+            memo[id(optimizer.state[p])] = tree_map_only(Tensor, Tensor.clone, known)
+    copied = copy.deepcopy(optimizer, memo)
+    for group in copied.param_groups:
+        group["lr"] = group.get(rate, group["lr"])
+    return copied
+
+
+def needs_closure(optimizer: Optimizer) -> bool:
     """Whether a step computes the loss again, as that of L-BFGS does."""
     _, *parameters = inspect.signature(type(optimizer).step).parameters.values()
     return any(p.name == "closure" and p.default is p.empty for p in parameters)

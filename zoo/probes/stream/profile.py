@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
-from torch.linalg import vector_norm
 from torch.nn.functional import cosine_similarity
 from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
+from zoo.probes.pieces import pieces, square_sum
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -99,12 +98,12 @@ def dense(x: Tensor) -> bool:
 
 def size(x: Tensor) -> Tensor:
     """The root mean square of a tensor."""
-    return vector_norm(x.detach(), dtype=torch.double) / math.sqrt(x.numel())
+    return (square_sum(x) / x.numel()).sqrt()
 
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return vector_norm(torch.stack([vector_norm(x.detach(), dtype=torch.double) for x in tensors]))
+    return torch.stack([square_sum(x) for x in tensors]).sum().sqrt()
 
 
 class Sizes(Watch):
@@ -132,8 +131,12 @@ class Sizes(Watch):
     def compare(self, write: Write, value: Tensor, branch: Tensor) -> None:
         """Notes the cosine of a stream and what is written to it."""
         if value.shape == branch.shape:
-            x, y = value.double().flatten(1), branch.double().flatten(1)
-            self.keep("cosine", write, cosine_similarity(x, y, dim=1).mean())
+            parts = zip(pieces(value), pieces(branch), strict=True)
+            cosines = [
+                cosine_similarity(x.double().flatten(1), y.double().flatten(1), dim=1)
+                for x, y in parts
+            ]
+            self.keep("cosine", write, torch.cat(cosines).mean())
 
     def after(self, write: Write, state: State) -> State:
         self.keep("stream", write, size(write.value(state)), 1)

@@ -1,0 +1,49 @@
+"""Sums over large tensors in double precision, piece by piece, so that no copy of one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+MOST = 2**18  # numbers of a piece
+
+
+def pieces(x: Tensor, axis: int = 0) -> Sequence[Tensor]:
+    """The parts of a tensor along an axis, each of about as many numbers as a piece may have."""
+    if not x.ndim or not x.numel():
+        return [x.detach()]
+    return x.detach().split(max(1, MOST * x.shape[axis] // x.numel()), axis)
+
+
+def square_sum(x: Tensor) -> Tensor:
+    """The sum `[]` double of the squares of a tensor."""
+    norms = [torch.linalg.vector_norm(part, dtype=torch.double) for part in pieces(x)]
+    return torch.stack(norms).square().sum()
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance `[C]` double of each channel, the second axis of a tensor."""
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    shape = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
+    count = x.numel() // x.shape[1]
+    mean = torch.stack([part.double().sum(axes) for part in pieces(x)]).sum(0) / count
+    apart = (part.double().sub_(mean.view(shape)).square_().sum(axes) for part in pieces(x))
+    return mean, torch.stack([*apart]).sum(0) / count
+
+
+def products(x: Tensor) -> Tensor:
+    """The inner products of the rows or of the columns of matrices, whichever are fewer.
+
+    Args:
+        x: `[B, n, C]`, or one matrix `[n, ...]`, whose rows are flattened.
+
+    Returns:
+        `[B, m, m]` double, m the smaller of n and C; of one matrix B is 1.
+    """
+    rows = x if x.ndim == 3 else x.flatten(1)
+    wide = rows.shape[-2] < rows.shape[-1]
+    parts = (part.double() for part in pieces(rows, 0 if x.ndim == 3 or not wide else 1))
+    each = [part @ part.mT if wide else part.mT @ part for part in parts]
+    return torch.cat(each) if x.ndim == 3 else torch.stack(each).sum(0, keepdim=True)
