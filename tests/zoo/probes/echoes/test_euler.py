@@ -87,7 +87,7 @@ def test_weights_are_kept_or_interpolated_between_blocks():
     results = {}
     for weights in ("shared", "interpolated"):
         score, kept = ends()
-        euler(stack, x, [2, 8], weights, score)
+        assert euler(stack, x, [2, 8], weights, score).inverted == (True, True)
         results[weights] = [(end / x).mean().item() for end in kept[:2]]
     half = (1 + 2 * a) * (1 + 2 * c)
     shared = math.prod((1 + one / 2) ** 2 for one in (a, b, c, d))

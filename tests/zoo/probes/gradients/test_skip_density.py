@@ -129,6 +129,15 @@ def test_accuracy_of_a_net_that_lost_its_numbers_is_that_of_one_class():
     assert value == 0.5
 
 
+def test_every_rate_begins_with_the_weights_that_the_body_has():
+    torch.manual_seed(0)
+    part, body = (torch.randn(8, 2), torch.arange(8) % 2), nn.Linear(2, 2)
+    before = [p.detach().clone() for p in body.parameters()]
+    data = dict.fromkeys(("train", "val", "test"), part)
+    trained_accuracy(body, data, 2, rates=[0.1, 1.0], epochs=1)
+    assert all(map(torch.equal, body.parameters(), before))
+
+
 def test_a_rate_is_chosen_on_the_validation_part():
     torch.manual_seed(0)
     inputs = torch.randn(64, 2)

@@ -44,6 +44,14 @@ def test_one_weight_by_hand():
     assert sharpness(Quadratic([2.0], [[1.0]], [1.0]), None, loss, radius=0.5) == pytest.approx(1.5)
 
 
+def test_the_largest_rise_counts_wherever_the_ascent_goes_on():
+    # loss -(w - 2.6)^2 / 2 around weight 2: the ascent goes to 3, and from there to 1
+    hill = [2.0], [[-1.0]], [2.6]
+    for steps in (1, 2):
+        rise = sharpness(Quadratic(*hill), None, loss, radius=0.5, steps=steps)
+        assert rise == pytest.approx((0.6**2 - 0.4**2) / 2)
+
+
 def test_the_first_step_is_that_of_the_authors():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1)).double()

@@ -16,6 +16,7 @@ from zoo.connection import Connection, Site
 from zoo.connections.additive import Residual
 from zoo.probes.stream.lesion import writes_of
 from zoo.probes.stream.profile import stream_profile
+from zoo.probes.watch.untouched import untouched
 from zoo.probes.watch.watched import watched
 from zoo.probes.watch.writes import Watch
 from zoo.stack import Stack
@@ -133,6 +134,15 @@ def test_a_net_is_as_it_was_after_a_probe():
     assert torch.get_rng_state().equal(states[0])
     assert random.getstate() == states[1]
     assert (np.random.get_state()[1] == states[2]).all()
+
+
+def test_a_generator_that_a_module_holds_goes_on_as_if_nothing_had_been_drawn():
+    net = nn.Linear(4, 4)
+    net.draws = torch.Generator().manual_seed(0)
+    state = net.draws.get_state()
+    with untouched(net):
+        torch.rand(1, generator=net.draws)
+    assert net.draws.get_state().equal(state)
 
 
 def test_a_net_is_as_it_was_after_an_error():

@@ -1,0 +1,31 @@
+"""Numbers that a diagnosis is made of, by hand."""
+
+import pytest
+import torch
+
+from zoo.diagnosis.causes.gradients import ratio_of
+from zoo.diagnosis.examine import flat_share, spread
+
+
+def test_units_are_channels_of_images_and_the_last_axis_of_all_others():
+    images = torch.ones(3, 8, 2, 5)
+    images[:, :2] = 0
+    assert flat_share(images, "relu") == 2 / 8
+    assert flat_share(images.movedim(1, -1).flatten(1, 2), "relu") == 2 / 8
+
+
+def test_a_unit_is_flat_where_it_is_so_for_every_example():
+    units = torch.ones(3, 4)
+    units[:2, 0] = units[:, 1] = 0
+    assert flat_share(units, "relu") == 1 / 4
+    assert flat_share(torch.tensor([[-1.0, -1.0], [1.0, -1.0]]), "tanh") == 1 / 2
+
+
+def test_the_spread_of_rows_is_what_their_first_direction_leaves():
+    assert spread(torch.ones(4, 3)) == pytest.approx(0, abs=1e-12)
+    assert spread(torch.eye(4)) == pytest.approx(3 / 4)
+    assert spread(torch.stack([torch.eye(4), torch.ones(4, 4)])) == pytest.approx(3 / 8)
+
+
+def test_a_gradient_is_that_of_the_start_over_that_of_the_end():
+    assert ratio_of(torch.tensor([1.0, 2.0, torch.nan, 4.0, 8.0])) == 1 / 8
