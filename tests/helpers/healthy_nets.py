@@ -65,24 +65,23 @@ def constant_loss(batch):
     return float(torch.special.entr(shares).sum())
 
 
-def trained(net, batches, loss, optimizer, chance):
-    """A net at its start, and again after training, if it has learned."""
+def trained(net, batches, loss, optimizer, chance, steps=STEPS):
+    """A net at its start, and if it has learned, again after training and in evaluation."""
     batch = next(batches)
-    start = State("start", net, batch, loss, optimizer)
-    yield start
+    yield State("start", net, batch, loss, optimizer)
     net.train()
     losses = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         value = loss(net, batch)
         optimizer.zero_grad()
         value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         losses.append(value.item())
         batch = next(batches)
     optimizer.zero_grad()
     if sum(losses[-8:]) / 8 < LEARNED * chance:
-        yield State("trained", net.eval(), batch, loss, optimizer)
+        yield State("trained", net, batch, loss, optimizer)
+        yield State("in evaluation", net.eval(), batch, loss)
 
 
 KINDS = {  # of norms and starts, taken in turn
@@ -94,6 +93,7 @@ KINDS = {  # of norms and starts, taken in turn
 }
 PLACEMENTS = ("post", "pre", "sandwich", "none")
 INITS = ("default", "zero_last", "default", "gpt2")
+FAST = {"transformer": ["optimizer.lr=0.01"]}
 WORDS = ["optimizer.warmup=0", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
 
 
@@ -105,7 +105,7 @@ def combined(turn, number, rule):
     words = [f"connection={rule}", f"norm={norm}", f"model.depth={DEPTHS[task][at % 2]}"]
     if KINDS[task]:
         words.append(f"model.norm={KINDS[task][at % len(KINDS[task])]}")
-    init = INITS[(at // 2) % 4] if norm != "none" or task == "gnn" else "default"
+    init = INITS[(at // 2) % 4] if norm != "none" else "default"
     if init != "gpt2" or task == "transformer":
         words.append(f"init={init}")
     return task, words
@@ -120,14 +120,17 @@ OURS = [
 
 
 def our_states(task, words):
-    config, _ = load([f"task={task}", *SMALL[task], *WORDS, "model.width=16", *words])
+    config, _ = load(
+        [f"task={task}", *SMALL[task], *WORDS, *FAST.get(task, []), "model.width=16", *words]
+    )
     net = at_its_start(config)
     net.setup("fit")
     optimizer = net.options.build(net.model, 10**6, True, net.batch_size)["optimizer"]
     batches = iter(net.train_loader())
     chances = {"cnn": math.log(10), "gnn": math.log(2), "diffusion": 1.0}
     chance = chances.get(task) or constant_loss(next(batches))
-    yield from trained(net, batches, lambda net, batch: net.loss(batch), optimizer, chance)
+    steps = 3 * STEPS if task == "transformer" else STEPS
+    yield from trained(net, batches, lambda net, batch: net.loss(batch), optimizer, chance, steps)
 
 
 VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation

@@ -19,8 +19,10 @@ from sick_nets import CASES
 HALVES = {"first": CASES, "second": FRESH_CASES}
 LATER = (fresh_skip_faults, fresh_step_faults)  # that add to the second half
 LIBRARIES = {
-    **dict.fromkeys(("deepgcn", "gcn", "attention_gcn"), "torch_geometric"),
-    **{"diffusers": "diffusers", "encoder": "torch", **{name: FRESH[name][3] for name in FRESH}},
+    **dict.fromkeys(("deepgcn", "gcn"), "torch_geometric"),
+    "diffusers": "diffusers",
+    "encoder": "torch",
+    **{name: FRESH[name][3] for name in FRESH},
 }
 
 

@@ -6,12 +6,12 @@ import copy
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
 
-LARGE, SMALL = 0.1, 1e-7  # median over matrices of the update's size over the weights'
+LARGE, SMALL = 0.1, 1e-7  # of the update's size over the weights', median of a group's matrices
 
 
 def step_too_large(seen: Examination) -> Iterator[Finding]:
@@ -31,9 +31,11 @@ def step_too_small(seen: Examination) -> Iterator[Finding]:
 
 
 def update_ratio(seen: Examination) -> float | None:
-    """The median over matrices of the size of the optimiser's next step over their own size.
+    """The size of the optimiser's next step over that of the weights.
 
-    The step is taken by a copy of the weights and of the optimiser. None without an optimiser.
+    It is the median over the matrices of a group of parameters that have a gradient, of the group
+    where it is largest. The step is taken by a copy of the weights and of the optimiser. None
+    without an optimiser.
     """
     if seen.optimizer is None:
         return None
@@ -44,9 +46,20 @@ def update_ratio(seen: Examination) -> float | None:
     for name, p in after.items():
         p.grad = seen.gradients[name].clone() if name in seen.gradients else None
     optimizer.step()
-    ratios = [
-        (after[name] - p).detach().norm() / p.detach().norm()
+    ratios = {
+        id(after[name]): (after[name] - p).detach().norm() / usual_size(p)
         for name, p in before.items()
-        if p.ndim > 1 and name in seen.gradients and p.detach().norm() > 0
+        if p.ndim > 1 and name in seen.gradients and seen.gradients[name].any()
+    }
+    groups = [
+        [ratios[id(p)] for p in group["params"] if id(p) in ratios]
+        for group in optimizer.param_groups
     ]
-    return float(torch.stack(ratios).median()) if ratios else None
+    medians = [float(torch.stack(group).median()) for group in groups if group]
+    return max(medians, default=None)
+
+
+def usual_size(p: Tensor) -> Tensor:
+    """The norm of a matrix; of one that is zero, that of a random start."""
+    norm = p.detach().norm()
+    return norm if norm > 0 else norm.new_tensor(len(p)).sqrt()
