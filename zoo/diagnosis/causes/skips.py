@@ -17,9 +17,9 @@ IDLE = 1e-3  # what a branch adds over the stream, and its gradient over that of
 SMALL = 1e-2  # root mean square of weights
 GROWTH = 150.0  # times the growth of a sum of as many independent writes
 ALIKE = 1e-4  # spread of the rows of a stream over their size
-STOPS = ("detach", "data")  # without a change of the values
+DROPS = ("dropout", "dropout_", "dropout2d")
 BARRIERS = {
-    **dict.fromkeys(STOPS, "stops the gradient"),
+    **dict.fromkeys(("detach", "data"), "stops the gradient"),
     **dict.fromkeys(
         ("relu", "relu_", "gelu", "silu", "silu_", "tanh", "sigmoid", "elu", "leaky_relu"),
         "cuts the stream",
@@ -28,7 +28,7 @@ BARRIERS = {
         ("relu6", "hardtanh", "hardtanh_", "clamp", "clamp_", "clamp_min", "clip", "softmax"),
         "cuts the stream",
     ),
-    **dict.fromkeys(("dropout", "dropout_", "dropout2d"), "drops parts of the stream"),
+    **dict.fromkeys(DROPS, "drops parts of the stream"),
     **dict.fromkeys(
         ("layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm", "normalize"),
         "norms the stream",
@@ -43,7 +43,10 @@ def idle_branch(seen: Examination) -> Iterator[Finding]:
         return
     gradients = [branch_gradient(seen, write) for write in seen.writes]
     usual = float(torch.tensor([g for g in gradients if g is not None] or [0.0]).median())
-    sizes = torch.minimum(seen.profile.ratio, torch.stack(seen.added).cpu())
+    sizes = seen.profile.ratio.clone()
+    for i, write in enumerate(seen.writes):
+        if write.rule is not None and any(True for _ in write.rule.parameters()):
+            sizes[i] = min(sizes[i], seen.added[i].cpu())  # its own factors may silence the branch
     for write, ratio, gradient in zip(seen.writes, sizes, gradients, strict=True):
         if gradient is not None and ratio < IDLE and gradient <= IDLE * usual:
             said = f"it adds {float(ratio):.2g} of the stream's size, with hardly a gradient"
@@ -92,7 +95,7 @@ def broken_identity(seen: Examination) -> Iterator[Finding]:
         barriers = [
             call.name
             for call in write.skip
-            if call.name in BARRIERS and (call.name in STOPS or call.number not in unchanged)
+            if call.name in BARRIERS and not (call.name in DROPS and call.number in unchanged)
         ]
         meant = any(call.name in PROJECTIONS for call in write.skip)
         said = ""

@@ -67,7 +67,8 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
             rows, count = p.detach()[moving], int(moving.sum())
             different = distinct(rows, gradient[moving])
         else:
-            count, different = len(p), distinct(p.detach(), gradient) if module in reached else 2
+            fed_zeros = module in reached and distinct(p.detach(), gradient) == 1
+            count, different = len(p), 1 if fed_zeros else len(p)
         if count > 1 and (different == 1 or 2 * different <= count):
             said = f"{count} units have {different} different weights and gradients"
             cure = "draw the weights at random; a constant start cannot be left"
