@@ -65,7 +65,7 @@ def constant_loss(batch):
     return float(torch.special.entr(shares).sum())
 
 
-def trained(net, batches, loss, optimizer, chance, steps=STEPS):
+def trained(net, batches, loss, optimizer, chance, steps=STEPS, schedule=None):
     """A net at its start, and if it has learned, again after training and in evaluation."""
     batch = next(batches)
     yield State("start", net, batch, loss, optimizer)
@@ -76,6 +76,8 @@ def trained(net, batches, loss, optimizer, chance, steps=STEPS):
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
+        if schedule is not None:
+            schedule.step()
         losses.append(value.item())
         batch = next(batches)
     optimizer.zero_grad()
@@ -93,8 +95,8 @@ KINDS = {  # of norms and starts, taken in turn
 }
 PLACEMENTS = ("post", "pre", "sandwich", "none")
 INITS = ("default", "zero_last", "default", "gpt2")
-FAST = {"transformer": ["optimizer.lr=0.01"]}
-WORDS = ["optimizer.warmup=0", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
+FAST = {"transformer": ["optimizer.lr=0.003"]}
+WORDS = ["optimizer.warmup=20", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
 
 
 def combined(turn, number, rule):
@@ -125,12 +127,17 @@ def our_states(task, words):
     )
     net = at_its_start(config)
     net.setup("fit")
-    optimizer = net.options.build(net.model, 10**6, True, net.batch_size)["optimizer"]
+    built = net.options.build(net.model, 10**6, True, net.batch_size)
+    optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
     batches = iter(net.train_loader())
     chances = {"cnn": math.log(10), "gnn": math.log(2), "diffusion": 1.0}
     chance = chances.get(task) or constant_loss(next(batches))
-    steps = 3 * STEPS if task == "transformer" else STEPS
-    yield from trained(net, batches, lambda net, batch: net.loss(batch), optimizer, chance, steps)
+    steps = 4 * STEPS if task == "transformer" else STEPS
+
+    def loss(net, batch):
+        return net.loss(batch)
+
+    yield from trained(net, batches, loss, optimizer, chance, steps, schedule)
 
 
 VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation
