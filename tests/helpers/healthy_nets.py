@@ -83,7 +83,10 @@ def trained(net, batches, loss, optimizer, chance, steps=STEPS, schedule=None):
     optimizer.zero_grad()
     if sum(losses[-8:]) / 8 < LEARNED * chance:
         yield State("trained", net, batch, loss, optimizer)
-        yield State("in evaluation", net.eval(), batch, loss)
+        with torch.no_grad():
+            evaluated = float(loss(net.eval(), batch))
+        if evaluated < LEARNED * chance:  # else its running statistics are not there yet
+            yield State("in evaluation", net, batch, loss)
 
 
 KINDS = {  # of norms and starts, taken in turn
