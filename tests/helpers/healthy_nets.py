@@ -168,9 +168,11 @@ VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth,
 
 def fresh_states(name, options):
     net, batch, loss = fresh(name, **options)
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    words = name in ("gpt2", "llama")  # whose weights begin small, and learn for longer
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3 if words else 3e-3)
     batches = iter(FRESH[name][1], None)  # a new one each time
-    yield from trained(net, batches, loss, optimizer, constant_loss(batch))
+    steps = 5 * STEPS if words else STEPS
+    yield from trained(net, batches, loss, optimizer, constant_loss(batch), steps)
 
 
 def healthy():

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 @fresh_case("non_finite", "perceptron")
 def exponential(name):
     _, batch, loss = fresh(name)
-    return perceptron(act=lambda: Apply(lambda x: torch.exp(60 * x))), batch, loss, None, "2"
+    return perceptron(act=lambda: Apply(lambda x: torch.exp(60 * x))), batch, loss, None, "4"
 
 
 @fresh_case("exploding_activations", "llama")

@@ -54,6 +54,7 @@ class Norm:
         seen: number of batches in the running statistics.
         training: whether it takes the statistics of the batch.
         bias: path of the layer before, if that has a bias.
+        source: number of the call that made what it was given.
     """
 
     module: str
@@ -64,6 +65,7 @@ class Norm:
     seen: int
     training: bool
     bias: str
+    source: int
 
 
 @dataclass

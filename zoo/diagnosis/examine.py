@@ -260,4 +260,5 @@ def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: 
         seen=int(seen) if seen is not None else 0,
         training=part.training if part is not None else False,
         bias=bias,
+        source=min(call.inputs, default=-1),
     )

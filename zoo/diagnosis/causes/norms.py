@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from torch import nn
@@ -49,8 +50,9 @@ def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
 
 
 def bias_before_norm(seen: Examination) -> Iterator[Finding]:
-    """Layers with a bias that the batch norm after them takes out again."""
-    layers = [norm.bias for norm in seen.norms if norm.bias]
+    """Layers with a bias that the batch norm after them, which alone reads them, takes out again."""
+    readers = Counter(number for call in seen.calls for number in call.inputs)
+    layers = [norm.bias for norm in seen.norms if norm.bias and readers[norm.source] == 1]
     if layers:
         said = f"{len(layers)} layers have a bias that the mean of the batch takes out"
         yield Finding("bias_before_norm", layers[0], len(layers), 0, said, "bias=False there")
