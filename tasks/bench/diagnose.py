@@ -75,7 +75,7 @@ def score(nets: Any, planted: list[Any], healthy: list[Any]) -> dict[str, Any]:
             bar.update()
         for net in healthy:
             states = list(of_healthy(net))
-            learned = net.half == "first" or len(states) == 2
+            learned = net.half == "first" or len(states) > 1
             record["healthy" if learned else "not_learned"] += states
             bar.update()
     return record

@@ -271,7 +271,7 @@ def mean_of_all(name):
 @fresh_case("collapsed_features", "gnn", "transformer")
 def deep_without_skips(name):
     words = {
-        "gnn": ["model.depth=48", "model.width=24", "model.dropout=0.1"],
+        "gnn": ["model.depth=40", "model.width=32", "model.dropout=0"],
         "transformer": ["model.depth=20", "model.width=24", "model.heads=2", "model.norm=rms"],
     }
     return *ours(name, "connection=plain", *words[name]), None, None

@@ -65,24 +65,28 @@ def constant_loss(batch):
     return float(torch.special.entr(shares).sum())
 
 
-def trained(net, batches, loss, optimizer, chance):
-    """A net at its start, and again after training, if it has learned."""
+def trained(net, batches, loss, optimizer, chance, steps=STEPS, schedule=None):
+    """A net at its start, and if it has learned, again after training and in evaluation."""
     batch = next(batches)
-    start = State("start", net, batch, loss, optimizer)
-    yield start
+    yield State("start", net, batch, loss, optimizer)
     net.train()
     losses = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         value = loss(net, batch)
         optimizer.zero_grad()
         value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
+        if schedule is not None:
+            schedule.step()
         losses.append(value.item())
         batch = next(batches)
     optimizer.zero_grad()
     if sum(losses[-8:]) / 8 < LEARNED * chance:
-        yield State("trained", net.eval(), batch, loss, optimizer)
+        yield State("trained", net, batch, loss, optimizer)
+        with torch.no_grad():
+            evaluated = float(loss(net.eval(), batch))
+        if evaluated < LEARNED * chance:  # else its running statistics are not there yet
+            yield State("in evaluation", net, batch, loss)
 
 
 KINDS = {  # of norms and starts, taken in turn
@@ -94,7 +98,8 @@ KINDS = {  # of norms and starts, taken in turn
 }
 PLACEMENTS = ("post", "pre", "sandwich", "none")
 INITS = ("default", "zero_last", "default", "gpt2")
-WORDS = ["optimizer.warmup=0", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
+FAST = {"transformer": ["optimizer.lr=0.003"]}
+WORDS = ["optimizer.warmup=20", "optimizer.schedule=constant", "trainer.accelerator=cpu"]
 
 
 def combined(turn, number, rule):
@@ -105,7 +110,7 @@ def combined(turn, number, rule):
     words = [f"connection={rule}", f"norm={norm}", f"model.depth={DEPTHS[task][at % 2]}"]
     if KINDS[task]:
         words.append(f"model.norm={KINDS[task][at % len(KINDS[task])]}")
-    init = INITS[(at // 2) % 4] if norm != "none" or task == "gnn" else "default"
+    init = INITS[(at // 2) % 4] if norm != "none" else "default"
     if init != "gpt2" or task == "transformer":
         words.append(f"init={init}")
     return task, words
@@ -120,14 +125,22 @@ OURS = [
 
 
 def our_states(task, words):
-    config, _ = load([f"task={task}", *SMALL[task], *WORDS, "model.width=16", *words])
+    config, _ = load(
+        [f"task={task}", *SMALL[task], *WORDS, *FAST.get(task, []), "model.width=16", *words]
+    )
     net = at_its_start(config)
     net.setup("fit")
-    optimizer = net.options.build(net.model, 10**6, True, net.batch_size)["optimizer"]
+    built = net.options.build(net.model, 10**6, True, net.batch_size)
+    optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
     batches = iter(net.train_loader())
     chances = {"cnn": math.log(10), "gnn": math.log(2), "diffusion": 1.0}
     chance = chances.get(task) or constant_loss(next(batches))
-    yield from trained(net, batches, lambda net, batch: net.loss(batch), optimizer, chance)
+    steps = 4 * STEPS if task == "transformer" else STEPS
+
+    def loss(net, batch):
+        return net.loss(batch)
+
+    yield from trained(net, batches, loss, optimizer, chance, steps, schedule)
 
 
 VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation
@@ -155,9 +168,11 @@ VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth,
 
 def fresh_states(name, options):
     net, batch, loss = fresh(name, **options)
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    words = name in ("gpt2", "llama")  # whose weights begin small, and learn for longer
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3 if words else 3e-3)
     batches = iter(FRESH[name][1], None)  # a new one each time
-    yield from trained(net, batches, loss, optimizer, constant_loss(batch))
+    steps = 5 * STEPS if words else STEPS
+    yield from trained(net, batches, loss, optimizer, constant_loss(batch), steps)
 
 
 def healthy():

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import fresh_skip_faults
 import fresh_step_faults
+import later_faults
 from fresh_faults import FRESH_CASES
 from fresh_nets import FRESH
 from healthy_nets import DEPTHS, healthy
 from sick_nets import CASES
 
 HALVES = {"first": CASES, "second": FRESH_CASES}
-LATER = (fresh_skip_faults, fresh_step_faults)  # that add to the second half
+LATER = (fresh_skip_faults, fresh_step_faults, later_faults)  # that add to the second half
 LIBRARIES = {
-    **dict.fromkeys(("deepgcn", "gcn", "attention_gcn"), "torch_geometric"),
+    **dict.fromkeys(("deepgcn", "gcn"), "torch_geometric"),
     "diffusers": "diffusers",
     "encoder": "torch",
     **{name: FRESH[name][3] for name in FRESH},

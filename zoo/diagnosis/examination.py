@@ -24,8 +24,9 @@ class Output:
         finite: whether all of it is, and whether all that it was computed of is.
         largest: absolute value.
         size: root mean square.
-        flat: share of its units that stand at a flat end for every example; None of other
-            functions.
+        dead: share of the units of a rectifier that are zero for every example; None of others.
+        flat: share of the values of a bounded activation that stand at an end; None of others.
+        same: whether it is equal to the only tensor that it was computed of; None of others.
     """
 
     call: Call
@@ -34,7 +35,9 @@ class Output:
     finite: tuple[Tensor, Tensor]
     largest: Tensor
     size: Tensor
+    dead: Tensor | None
     flat: Tensor | None
+    same: Tensor | None
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Norm:
         seen: number of batches in the running statistics.
         training: whether it takes the statistics of the batch.
         bias: path of the layer before, if that has a bias.
+        source: number of the call that made what it was given.
     """
 
     module: str
@@ -61,6 +65,7 @@ class Norm:
     seen: int
     training: bool
     bias: str
+    source: int
 
 
 @dataclass
@@ -76,6 +81,13 @@ class Examination:
         profile: of the stream; None without a write.
         spreads: for each write the share of the stream's energy outside of its first direction,
             which is 0 where all rows are one.
+        alike: the same by depth, over the rows of examples and over the examples `[2]`, with paths:
+            of the first function with weights and every write, or of all functions with weights
+            but the last, the head, in a net without skips.
+        added: for each write the size of what it changes, over that of the stream.
+        stopped: numbers of the writes whose skip has no gradient, though what it brings had one.
+        in_place: numbers of the calls that gave the tensor that they took.
+        overwritten: numbers of the writes whose branch changes in place what the skip brings.
         norms: what every batch norm was given.
         gradients: of the parameters, by name, where there is one.
         shapes: of the first input and of the first output of every module that ran, by path.
@@ -92,6 +104,11 @@ class Examination:
     writes: list[Write]
     profile: StreamProfile | None
     spreads: list[Tensor]
+    alike: list[tuple[str, Tensor]]
+    added: list[Tensor]
+    stopped: set[int]
+    in_place: set[int]
+    overwritten: set[int]
     norms: list[Norm]
     gradients: dict[str, Tensor]
     shapes: dict[str, tuple[Any, Any]]

@@ -12,23 +12,21 @@ from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
 from zoo.probes.pieces import moments, products
 from zoo.probes.stream.profile import Sizes, size, with_gradients
-from zoo.probes.watch.calls import Call
+from zoo.probes.watch.calls import Call, tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
 from zoo.probes.watch.writes import Write
 
-ACTIVATIONS = {  # functions, with the values at which they are flat
-    "relu": (0.0, None),
-    "relu_": (0.0, None),
-    "relu6": (0.0, 6.0),
-    "hardtanh": (-1.0, 1.0),
-    "tanh": (-1.0, 1.0),
-    "tanh_": (-1.0, 1.0),
-    "sigmoid": (0.0, 1.0),
-    "sigmoid_": (0.0, 1.0),
-    "hardsigmoid": (0.0, 1.0),
+RECTIFIERS = ("relu", "relu_", "relu6")
+BOUNDED = {  # functions with their ends, and whose module has others
+    **dict.fromkeys(("tanh", "tanh_", "hardtanh", "hardtanh_"), (-1.0, 1.0)),
+    **dict.fromkeys(("sigmoid", "sigmoid_", "hardsigmoid"), (0.0, 1.0)),
 }
-NEAR = 1e-3  # of a flat value
+NEAR = 1e-3  # of an end
+LAYERS = (
+    *("linear", "conv1d", "conv2d", "conv3d", "add", "add_"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+)  # the last function of layers with a bias
 
 
 class Examiner(Sizes):
@@ -44,21 +42,52 @@ class Examiner(Sizes):
         self.outputs: list[Output] = []
         self.writes: list[Write] = []
         self.spreads: list[Tensor] = []
+        self.depths: list[tuple[str, Tensor]] = []  # of functions with weights
+        self.alike: list[tuple[str, Tensor]] = []  # of writes
+        self.added: list[Tensor] = []
+        self.stopped: set[int] = set()
+        self.in_place: set[int] = set()
+        self.overwritten: set[int] = set()
+        self.read: dict[int, tuple[Tensor, int]] = {}  # what branches read, and its version
+        self.before: dict[int, Tensor] = {}  # the stream before a write
+        self.free: set[int] = set()  # numbers of calls whose result has no gradient
         self.norms: list[Norm] = []
         self.flows: dict[int, Tensor] = {}  # norm of the gradient at what a weighted call made
 
+    def reads(self, write: Write, x: Tensor) -> Tensor:
+        alias = super().reads(write, x)
+        self.read[write.index] = alias, alias._version
+        return alias
+
     def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
-        self.spreads.append(spread(write.value(state).detach()))
+        value = write.value(state)
+        came_with = write.source not in self.free and branch.requires_grad
+        if write.rule is None and write.skip and came_with and not value.requires_grad:
+            self.stopped.add(write.index)
+        value = value.detach()
+        self.spreads.append(spread(value))
+        self.alike.append((write.module, spans(value)))
+        self.before[write.index] = value
+        x, version = self.read.pop(write.index, (branch, branch._version))
+        if x._version > version and x.data_ptr() in [t.data_ptr() for t in tensors_in(state)]:
+            self.overwritten.add(write.index)
         return super().terms(write, state, branch)
 
     def after(self, write: Write, state: State) -> State:
         self.writes.append(write)
+        before, value = self.before.pop(write.index), write.value(state).detach()
+        same = before.shape == value.shape
+        self.added.append(size(value - before) / size(before) if same else size(value))
         return super().after(write, state)
 
     def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:
         if call.name == "batch_norm":
             self.norms.append(norm_of(call, inputs, self.parts.get(call.module), self.bias(call)))
         x = made[0]
+        if any(x is taken for taken in inputs):
+            self.in_place.add(call.number)
+        if not x.requires_grad:
+            self.free.add(call.number)
         if not x.is_floating_point() or x.layout != torch.strided or not x.numel() or call.fixed:
             return
         x = x.detach()
@@ -72,16 +101,38 @@ class Examiner(Sizes):
                 finite=(x.isfinite().all(), finite.bool()),
                 largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
-                flat=flat_share(x, call.name),
+                dead=dead_share(x) if self.rectifies(call) else None,
+                flat=flat_share(x, self.ends(call)),
+                same=(x == fed[0]).all() if unary(x, fed) else None,
             )
         )
+        if call.weighted:
+            self.depths.append((call.module, spans(x)))
         if call.weighted and made[0].requires_grad:
             made[0].register_hook(lambda g: self.flows.__setitem__(call.number, size(g)))
+
+    def ends(self, call: Call) -> tuple[float, float] | None:
+        """The ends of a bounded activation; None of other functions."""
+        ends, part = BOUNDED.get(call.name), self.parts.get(call.module)
+        if ends and isinstance(part, nn.Hardtanh):
+            ends = part.min_val, part.max_val
+        return ends
+
+    def rectifies(self, call: Call) -> bool:
+        """Whether a function is zero at its lower end."""
+        part = self.parts.get(call.module)
+        return call.name in RECTIFIERS or (call.name in BOUNDED and isinstance(part, nn.ReLU6))
+
+    def likeness(self) -> list[tuple[str, Tensor]]:
+        """How alike rows and examples are by depth."""
+        if len(self.alike) < 2:
+            return self.depths[:-1]
+        return [*self.depths[:1], *self.alike]
 
     def bias(self, call: Call) -> str:
         """The path of the layer with a bias whose output a batch norm takes, or nothing."""
         before = self.outputs[-1].call if self.outputs else call
-        if before.number not in call.inputs or before.name not in ("linear", "conv1d", "conv2d"):
+        if before.number not in call.inputs or before.name not in LAYERS:
             return ""
         layer = self.parts.get(before.module)
         return before.module if getattr(layer, "bias", None) is not None else ""
@@ -128,6 +179,11 @@ def examine(
                 writes=examiner.writes,
                 profile=examiner.profile() if examiner.writes else None,
                 spreads=examiner.spreads,
+                alike=examiner.likeness(),
+                added=examiner.added,
+                stopped=examiner.stopped,
+                in_place=examiner.in_place,
+                overwritten=examiner.overwritten,
                 norms=examiner.norms,
                 gradients=gradients,
                 shapes=shapes,
@@ -147,20 +203,32 @@ def shape(values: Any) -> Any:
     return next((x.shape for x in leaves if isinstance(x, Tensor)), None)
 
 
-def flat_share(x: Tensor, name: str) -> Tensor | None:
-    """The share of units that stand at a flat end of their activation for every example.
+def dead_share(x: Tensor) -> Tensor:
+    """The share of units that are not positive for any example.
 
     Units are the channels of images, which are second, and the last axis of all else.
     """
-    if name not in ACTIVATIONS or x.ndim < 2:
+    unit = 1 if x.ndim == 4 else x.ndim - 1
+    axes = [axis for axis in range(x.ndim) if axis != unit]
+    return ((x.amax(axes) if axes else x) <= 0).double().mean()
+
+
+def flat_share(x: Tensor, ends: tuple[float, float] | None) -> Tensor | None:
+    """The share of values that stand at one of two ends."""
+    if ends is None or x.ndim < 2:
         return None
-    low, high = ACTIVATIONS[name]
-    channel = 1 if x.ndim == 4 else x.ndim - 1
-    axes = [axis for axis in range(x.ndim) if axis != channel]
-    flat = x.amax(axes) <= low + (NEAR if high is not None else 0)
-    if high is not None:
-        flat |= x.amin(axes) >= high - NEAR
-    return flat.double().mean()
+    return ((x <= ends[0] + NEAR) | (x >= ends[1] - NEAR)).double().mean()
+
+
+def unary(x: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether a tensor was computed of one other of its shape."""
+    return len(inputs) == 1 and inputs[0].shape == x.shape and inputs[0].data_ptr() != x.data_ptr()
+
+
+def spans(x: Tensor) -> Tensor:
+    """The spread of the rows of examples, and of the examples `[2]`."""
+    over = spread(x)
+    return torch.stack([over, spread(x.flatten(1)) if x.ndim == 3 else over])
 
 
 def spread(x: Tensor) -> Tensor:
@@ -195,4 +263,5 @@ def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: 
         seen=int(seen) if seen is not None else 0,
         training=part.training if part is not None else False,
         bias=bias,
+        source=min(call.inputs, default=-1),
     )

@@ -10,6 +10,7 @@ from small_domains import SMALL, TASKS
 from torch import nn
 
 from tasks.bench import activations as bench_memory
+from tasks.bench import diagnose as bench_diagnose
 from tasks.bench import fit as bench
 from tasks.bench import reference as bench_twin
 from tasks.bench import rules as bench_rules
@@ -145,9 +146,36 @@ def test_twins_train_as_the_run_does(task, word):
     assert all(run[0][name] == value for name, value in plain.items() if name not in apart)
 
 
+def test_diagnoses_are_scored_by_cause_and_half(monkeypatch, capsys):
+    nets = bench_diagnose.scored_nets()
+    chosen = [net for net in nets.PLANTED if net.cause == "tiny_batch_norm" and "n" in net.net]
+    healthy = [net for net in nets.HEALTHY if net.name in ("gnn, residual, 4", "sage")]
+    monkeypatch.setattr(nets, "PLANTED", chosen)
+    monkeypatch.setattr(nets, "HEALTHY", healthy)
+    assert main(["--json", "bench", "of=diagnose"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [row["named"] for row in record["planted"]] == [True] * len(chosen)
+    states = [(row["half"], row["state"]) for row in record["healthy"]]
+    trained = [("second", state) for state in ("start", "trained", "in evaluation")]
+    assert states == [("first", "start"), *trained]
+    record["planted"][0] |= {"named": False, "found": False, "reason": "of old age"}
+    record["healthy"][0] |= {"causes": ["dead_units"], "findings": ["a word"]}
+    text = bench_diagnose.table(record)
+    assert "| dead_units | 0 / 0 | 1 | 0 / 0 | 0 |" in text
+    assert "of old age" in text
+    assert "accused: gnn, residual, 4, start: a word" in text
+
+
+def test_without_the_tests_of_the_project_there_is_no_score(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(bench_diagnose, "TESTS", tmp_path)
+    assert main(["bench", "of=diagnose"]) == 2
+    assert "run it in a clone of the project" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["of=diagnose", "task=gnn"], "nets of its own"),
         (["of=twn"], "did you mean twin"),
         (["of=twin", "task=unet"], "use task=cnn or task=transformer"),
         (["of=memory", "task=gnn"], "add task=cnn norm=pre"),

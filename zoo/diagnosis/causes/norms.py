@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from torch import nn
 
-from zoo.diagnosis.examination import Examination
+from zoo.diagnosis.examination import Examination, Norm
 from zoo.diagnosis.finding import Finding
 
 SHIFT, STRETCH = 1.0, 4.0  # of a batch, in running deviations, and in running variances
@@ -19,7 +20,7 @@ def stale_batchnorm(seen: Examination) -> Iterator[Finding]:
     """Batch norms whose running statistics are not those of the batch."""
     rows = []
     for norm in seen.norms:
-        if norm.shift is not None and norm.stretch is not None and norm.seen >= SETTLED:
+        if norm.shift is not None and norm.stretch is not None and settled(norm):
             shift = float(norm.shift.median())
             stretch = float(norm.stretch.log().abs().median().exp())
             rows.append((max(shift / SHIFT, stretch / STRETCH), norm.module, shift, stretch))
@@ -33,6 +34,11 @@ def stale_batchnorm(seen: Examination) -> Iterator[Finding]:
         yield Finding("stale_batchnorm", module, worst, 1.0, said, cure)
 
 
+def settled(norm: Norm) -> bool:
+    """Whether running statistics should mean something: after many batches, or in use."""
+    return norm.seen >= SETTLED or not norm.training
+
+
 def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
     """Batch norms in training that see too few values, or too few examples."""
     for norm in seen.norms:
@@ -44,8 +50,9 @@ def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
 
 
 def bias_before_norm(seen: Examination) -> Iterator[Finding]:
-    """Layers with a bias that the batch norm after them takes out again."""
-    layers = [norm.bias for norm in seen.norms if norm.bias]
+    """Layers with a bias that the batch norm after them, which alone reads them, takes out again."""
+    readers = Counter(number for call in seen.calls for number in call.inputs)
+    layers = [norm.bias for norm in seen.norms if norm.bias and readers[norm.source] == 1]
     if layers:
         said = f"{len(layers)} layers have a bias that the mean of the batch takes out"
         yield Finding("bias_before_norm", layers[0], len(layers), 0, said, "bias=False there")
@@ -62,7 +69,7 @@ def decayed_norms(seen: Examination) -> Iterator[Finding]:
     names = [
         name
         for name, p in seen.module.named_parameters()
-        if id(p) in decayed and (name.endswith("bias") or of_norm(seen.module, name))
+        if id(p) in decayed and (name.endswith("bias") or p.ndim == 1 or of_norm(seen.module, name))
     ]
     if names:
         said = f"{len(names)} norms and biases decay, such as {names[0]}"

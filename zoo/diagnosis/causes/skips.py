@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -14,8 +14,10 @@ from zoo.diagnosis.finding import Finding
 from zoo.probes.watch.writes import Write
 
 IDLE = 1e-3  # what a branch adds over the stream, and its gradient over that of other branches
+SMALL = 1e-2  # root mean square of weights
 GROWTH = 150.0  # times the growth of a sum of as many independent writes
 ALIKE = 1e-4  # spread of the rows of a stream over their size
+DROPS = ("dropout", "dropout_", "dropout2d")
 BARRIERS = {
     **dict.fromkeys(("detach", "data"), "stops the gradient"),
     **dict.fromkeys(
@@ -23,7 +25,13 @@ BARRIERS = {
         "cuts the stream",
     ),
     **dict.fromkeys(
-        ("layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm"), "norms the stream"
+        ("relu6", "hardtanh", "hardtanh_", "clamp", "clamp_", "clamp_min", "clip", "softmax"),
+        "cuts the stream",
+    ),
+    **dict.fromkeys(DROPS, "drops parts of the stream"),
+    **dict.fromkeys(
+        ("layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm", "normalize"),
+        "norms the stream",
     ),
 }
 PROJECTIONS = ("linear", "conv1d", "conv2d", "conv3d")
@@ -35,7 +43,11 @@ def idle_branch(seen: Examination) -> Iterator[Finding]:
         return
     gradients = [branch_gradient(seen, write) for write in seen.writes]
     usual = float(torch.tensor([g for g in gradients if g is not None] or [0.0]).median())
-    for write, ratio, gradient in zip(seen.writes, seen.profile.ratio, gradients, strict=True):
+    sizes = seen.profile.ratio.clone()
+    for i, write in enumerate(seen.writes):
+        if write.rule is not None and any(True for _ in write.rule.parameters()):
+            sizes[i] = min(sizes[i], seen.added[i].cpu())  # its own factors may silence the branch
+    for write, ratio, gradient in zip(seen.writes, sizes, gradients, strict=True):
         if gradient is not None and ratio < IDLE and gradient <= IDLE * usual:
             said = f"it adds {float(ratio):.2g} of the stream's size, with hardly a gradient"
             cure = "look for a detach, a frozen layer or a scale that is not learned"
@@ -43,15 +55,19 @@ def idle_branch(seen: Examination) -> Iterator[Finding]:
 
 
 def branch_gradient(seen: Examination, write: Write) -> float | None:
-    """The largest size of a gradient over that of its weights in a branch; None without any."""
+    """The largest size of a gradient over that of its weights in a branch; None without any.
+
+    Weights smaller than `SMALL`, such as biases of zero, count as if they were of that size.
+    """
     names = {call.module for call in write.branch if call.weighted}
     names |= {write.module} if write.rule is not None else set()
     sizes = []
     for name in names:
         for key, p in seen.module.get_submodule(name).named_parameters(name, recurse=False):
             gradient = seen.gradients.get(key)
+            least = SMALL * math.sqrt(p.numel())
             sizes.append(
-                0.0 if gradient is None else float(gradient.norm() / p.detach().norm().clamp(1e-9))
+                0.0 if gradient is None else float(gradient.norm() / p.detach().norm().clamp(least))
             )
     return max(sizes) if sizes else None
 
@@ -70,18 +86,45 @@ def stream_growth(seen: Examination) -> Iterator[Finding]:
 
 
 def broken_identity(seen: Examination) -> Iterator[Finding]:
-    """Skips with an activation, a norm or a detach on them, and no projection.
+    """Skips that do not bring the stream as it was, or stop its gradient, without a projection.
 
-    A rule that is declared not to be linear in its stream may have them.
+    A rule that is declared not to be linear in its stream may have an activation or a norm there.
     """
+    unchanged = {out.call.number for out in seen.outputs if out.same is not None and out.same}
     for write in seen.writes:
-        names = [call.name for call in write.skip]
-        barrier = next((name for name in names if name in BARRIERS), None)
-        meant = any(name in PROJECTIONS for name in names) or (write.rule and not write.rule.linear)
-        if barrier and not meant:
-            said = f"{barrier} on the skip {BARRIERS[barrier]}"
+        barriers = [
+            call.name
+            for call in write.skip
+            if call.name in BARRIERS and not (call.name in DROPS and call.number in unchanged)
+        ]
+        meant = any(call.name in PROJECTIONS for call in write.skip)
+        said = ""
+        if write.index in seen.overwritten or overwrites(seen, write):
+            said = "the branch changes in place what the skip brings"
+        elif meant or (write.rule and not write.rule.linear):
+            continue
+        elif barriers:
+            said = f"{barriers[0]} on the skip {BARRIERS[barriers[0]]}"
+        elif write.index in seen.stopped:
+            said = "the skip has no gradient"
+        if said:
             cure = "add the stream as it is: x + branch(x)"
             yield Finding("broken_identity", write.module, 1, 0, said, cure)
+
+
+def overwrites(seen: Examination, write: Write) -> bool:
+    """Whether a stream was changed in place within the module that goes on as the branch."""
+    source = seen.calls[write.source]
+    if write.rule is not None or source.name not in BARRIERS or source.number not in seen.in_place:
+        return False
+    inside = f"{write.module}." if write.module else ""
+    parts = {
+        call.module.removeprefix(inside).partition(".")[0]
+        for call in (source, *write.branch)
+        if call.module.startswith(inside) and call.module != write.module
+    }
+    strangers = any(not call.module.startswith(inside) for call in (source, *write.branch))
+    return not strangers and len(parts) == 1 and source.module != write.module
 
 
 def double_add(seen: Examination) -> Iterator[Finding]:
@@ -117,23 +160,23 @@ def sums_of(seen: Examination) -> dict[int, int]:
 
 
 def missing_add(seen: Examination) -> Iterator[Finding]:
-    """Blocks without a write among siblings of their class that have one."""
+    """Blocks with fewer writes than most of their siblings of the same class."""
     yield from missing_rule(seen)
-    have = {unit_of(write) for write in seen.writes if write.rule is None}
+    places = [unit_of(write) for write in seen.writes if write.rule is None]
     families = defaultdict(list)
     for name, part in seen.module.named_modules():
         if name in seen.shapes and any(True for _ in part.parameters()):
             families[name.rpartition(".")[0], type(part)].append(name)
     for names in families.values():
-        covered = [name for name in names if covers(name, have)]
-        lacking = [name for name in names if name not in covered]
-        if len(covered) < 2 or len(covered) <= len(lacking):
+        counts = {name: sum(covers(name, place) for place in places) for name in names}
+        usual, many = Counter(counts.values()).most_common(1)[0]
+        if many < 2 or 2 * many <= len(names):
             continue
-        for name in lacking:
+        for name, count in counts.items():
             taken, given = seen.shapes[name]
-            if taken == given:
-                said = f"{len(covered)} blocks of its kind have a skip, and it has none"
-                yield Finding("missing_add", name, 0, 1, said, "add the stream: x + branch(x)")
+            if count < usual and taken == given:
+                said = f"{many} blocks of its kind add to the stream {usual} times, it {count}"
+                yield Finding("missing_add", name, count, usual, said, "add it: x + branch(x)")
 
 
 def missing_rule(seen: Examination) -> Iterator[Finding]:
@@ -150,9 +193,9 @@ def missing_rule(seen: Examination) -> Iterator[Finding]:
                 yield Finding("missing_add", write.module, 0, 1, said, "one rule for all sites")
 
 
-def covers(name: str, units: set[str]) -> bool:
-    """Whether one of some units is a block, or lies in it."""
-    return any(unit == name or unit.startswith(f"{name}.") for unit in units)
+def covers(name: str, unit: str) -> bool:
+    """Whether a unit is a block, or lies in it."""
+    return unit == name or unit.startswith(f"{name}.")
 
 
 def unit_of(write: Write) -> str:
@@ -178,13 +221,22 @@ def common_path(names: Sequence[str]) -> str:
 
 
 def collapsed_features(seen: Examination) -> Iterator[Finding]:
-    """A stream whose rows have become alike, though they were not at its start."""
-    spreads = [float(spread) for spread in seen.spreads]
-    if len(spreads) < 2 or spreads[0] < 100 * ALIKE:
+    """A stream whose rows, or whose examples, have become alike, though they were not at its start.
+
+    In a net without skips it is the last function with weights before the head that counts.
+    """
+    if len(seen.alike) < 2:
         return
-    for write, spread in zip(seen.writes, spreads, strict=True):
-        if spread < ALIKE:
-            said = f"their spread is {spread:.2g} of their size, {spreads[0]:.2g} at the start"
+    streams = seen.alike if len(seen.writes) > 1 else seen.alike[-1:]
+    table = torch.stack([spread for _, spread in streams]).cpu()
+    start = seen.alike[0][1].cpu()
+    for (module, _), spreads in zip(streams, table, strict=True):
+        small = (spreads < ALIKE) & (start >= 100 * ALIKE)
+        if small.any():
+            kind = int(small.nonzero()[0])
+            spread, first = float(spreads[kind]), float(start[kind])
+            what = ("their rows", "the examples")[kind]
+            said = f"the spread of {what} is {spread:.2g} of their size, {first:.2g} at the start"
             cure = "a skip from the start keeps them apart: connection=residual, or initial"
-            yield Finding("collapsed_features", write.module, spread, ALIKE, said, cure)
+            yield Finding("collapsed_features", module, spread, ALIKE, said, cure)
             return

@@ -16,7 +16,7 @@ from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
 from zoo.probes.stream.profile import norm
 
-LARGE, SMALL = 0.1, 1e-7  # median over matrices of the update's size over the weights'
+LARGE, SMALL = 0.1, 1e-7  # of the update's size over the weights', median of a group's matrices
 PORTIONS = 16  # in which a step is taken
 
 
@@ -37,10 +37,11 @@ def step_too_small(seen: Examination) -> Iterator[Finding]:
 
 
 def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
-    """The median over matrices of the size of the optimiser's next step over their own size.
+    """The size of the optimiser's next step over that of the weights.
 
-    The step is taken by copies of a few weights at a time. None without an optimiser, and for one
-    that computes the loss again.
+    It is the median over the matrices of a group of parameters that have a gradient, of the group
+    where it is largest. The step is taken by copies of a few weights at a time. None without an
+    optimiser, and for one that computes the loss again.
 
     Args:
         seen: of the net.
@@ -51,21 +52,23 @@ def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
     gradients = {
         p: seen.gradients[name]
         for name, p in seen.module.named_parameters()
-        if p.ndim > 1 and name in seen.gradients and p.detach().norm() > 0
+        if p.ndim > 1 and name in seen.gradients and seen.gradients[name].any()
     }
     size = norm([*seen.gradients.values()])
     factor = min(1.0, seen.clip / float(size)) if seen.clip and size > 0 else 1.0
-    ratios = [
-        ratio
-        for few in portions([*gradients])
-        for ratio in ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
+    ratios: dict[nn.Parameter, Tensor] = {}
+    for few in portions([*gradients]):
+        ratios |= ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
+    groups = [
+        [ratios[p] for p in group["params"] if p in ratios] for group in seen.optimizer.param_groups
     ]
-    return float(torch.stack(ratios).median()) if ratios else None
+    medians = [float(torch.stack(group).median()) for group in groups if group]
+    return max(medians, default=None)
 
 
 def ratios_of(
     optimizer: Optimizer, gradients: Mapping[nn.Parameter, Tensor], rate: str
-) -> list[Tensor]:
+) -> dict[nn.Parameter, Tensor]:
     """For some weights the size `[]` of an optimiser's next step over their own size."""
     copies = [nn.Parameter(p.detach().clone()) for p in gradients]
     for copied, gradient in zip(copies, gradients.values(), strict=True):
@@ -73,10 +76,16 @@ def ratios_of(
     stepping = optimizer_of(optimizer, [*gradients], copies, rate)
     stepping.step()
     stepping.state.clear()  # it lies in a circle of references
-    return [
-        copied.detach().sub_(p.detach()).norm() / p.detach().norm()
+    return {
+        p: copied.detach().sub_(p.detach()).norm() / usual_size(p)
         for p, copied in zip(gradients, copies, strict=True)
-    ]
+    }
+
+
+def usual_size(p: Tensor) -> Tensor:
+    """The norm of a matrix; of one that is zero, that of a random start."""
+    norm = p.detach().norm()
+    return norm if norm > 0 else norm.new_tensor(len(p)).sqrt()
 
 
 def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

@@ -7,41 +7,42 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.diagnosis.examination import Examination
+from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
 
-FLAT = 0.5  # share of a layer's units
+FLAT = 0.5  # share of a layer's units, or of its values
+SAME = 1e-5  # what rows may differ by, of the largest
 FEWEST = 8  # units, and values of each, of which a share says something
 
 
 def dead_units(seen: Examination) -> Iterator[Finding]:
     """Layers half of whose rectified units answer zero to all examples."""
     cure = "lower the rate, or start with zero biases and a smaller first step (warm-up)"
-    yield from flat(seen, "dead_units", ("relu", "relu_", "relu6"), "are zero everywhere", cure)
+    rows = [(float(out.dead), out) for out in seen.outputs if out.dead is not None]
+    yield from worst("dead_units", rows, "units", "are zero everywhere", cure)
 
 
 def saturated_units(seen: Examination) -> Iterator[Finding]:
-    """Layers half of whose bounded units stand at an end for all examples."""
+    """Layers half of whose bounded values stand at an end."""
     cure = "shrink what they read: a norm before them, smaller weights, inputs of size one"
-    names = ("tanh", "tanh_", "sigmoid", "sigmoid_", "hardtanh", "hardsigmoid")
-    yield from flat(seen, "saturated_units", names, "never leave an end", cure)
-
-
-def flat(
-    seen: Examination, cause: str, names: tuple[str, ...], what: str, cure: str
-) -> Iterator[Finding]:
-    """One finding for the layer with the most flat units of some activations."""
     rows = [
-        (float(out.flat), out)
-        for out in seen.outputs
-        if out.flat is not None
-        and out.call.name in names
-        and units_of(out.shape) >= FEWEST
-        and out.shape.numel() >= FEWEST * units_of(out.shape)
+        (float(out.flat), out) for out in seen.outputs if out.flat is not None and out.dead is None
     ]
-    share, out = max(rows, key=lambda row: row[0], default=(0.0, None))
+    yield from worst("saturated_units", rows, "values", "stand at an end", cure)
+
+
+def worst(
+    cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
+) -> Iterator[Finding]:
+    """One finding for the layer with the largest share."""
+    large = [
+        (share, out)
+        for share, out in rows
+        if units_of(out.shape) >= FEWEST and out.shape.numel() >= FEWEST * units_of(out.shape)
+    ]
+    share, out = max(large, key=lambda row: row[0], default=(0.0, None))
     if out and share > FLAT:
-        said = f"{100 * share:.0f} % of the units of {out.call.name} {what}"
+        said = f"{100 * share:.0f} % of the {what} of {out.call.name} {how}"
         yield Finding(cause, out.call.module, share, FLAT, said, cure)
 
 
@@ -51,22 +52,36 @@ def units_of(shape: torch.Size) -> int:
 
 
 def equal_units(seen: Examination) -> Iterator[Finding]:
-    """Matrices with equal rows that have equal gradients, so that they stay equal."""
+    """Matrices at least half of whose units have a twin with the same weights and gradient.
+
+    A matrix without any gradient, all of whose units are one, counts where a gradient comes to what
+    it makes: it is fed zeros, and nothing behind it can change that.
+    """
+    reached = {seen.calls[number].module for number, flow in seen.flows.items() if flow > 0}
     for name, p in seen.module.named_parameters():
-        gradient = seen.gradients.get(name)
-        if p.ndim < 2 or len(p) < 2 or gradient is None or not gradient.any():
+        gradient, module = seen.gradients.get(name), name.rpartition(".")[0]
+        if p.ndim < 2 or len(p) < 2 or gradient is None:
             continue
-        both = equal_rows(p.detach()), equal_rows(gradient)
-        if all(both):
-            module = name.rpartition(".")[0]
-            said = f"all {len(p)} units have the same weights and the same gradient"
+        moving = gradient.flatten(1).any(1)
+        if moving.any():
+            rows, count = p.detach()[moving], int(moving.sum())
+            different = distinct(rows, gradient[moving])
+        else:
+            fed_zeros = module in reached and distinct(p.detach(), gradient) == 1
+            count, different = len(p), 1 if fed_zeros else len(p)
+        if count > 1 and (different == 1 or 2 * different <= count):
+            said = f"{count} units have {different} different weights and gradients"
             cure = "draw the weights at random; a constant start cannot be left"
-            yield Finding("equal_units", module, len(p), 1, said, cure)
+            yield Finding("equal_units", module, count / different, 2, said, cure)
 
 
-def equal_rows(x: Tensor) -> bool:
-    """Whether all rows are equal up to rounding."""
-    return bool(torch.allclose(x, x[:1].expand_as(x), rtol=1e-4, atol=1e-4 * float(x.abs().max())))
+def distinct(rows: Tensor, gradients: Tensor) -> int:
+    """The number of rows that differ, up to rounding, in themselves or in their gradients."""
+    parts = [x.double().flatten(1) for x in (rows, gradients)]
+    parts = [x / x.abs().amax().clamp(min=1e-300) for x in parts]
+    table = torch.cat(parts, 1)
+    keys = table @ torch.arange(1, table.shape[1] + 1, dtype=table.dtype, device=table.device).cos()
+    return int((keys.sort().values.diff() > SAME * keys.abs().amax()).sum()) + 1
 
 
 def unused_parameters(seen: Examination) -> Iterator[Finding]:
