@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tasks.recovery.checkpoints import AtomicCheckpointIO, Checkpointer
 from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.recovery.rollback import RolledBack
