@@ -13,6 +13,8 @@ from zoo.cli.main import main
 pytestmark = pytest.mark.slow
 WIDTHS, SCHEMES = (360, 800, 1400), ("light", "dark")
 ENDS = {"a": "diverged", "f": "failed"}
+STREAM = {"stream": [1.0, 1.5, 2.0], "gradient": [1e-20, 1e-9, 0.5], "share": [0.5, 0.0],
+          "collapse": [0.1, 0.5, 0.9]}  # fmt: skip
 NAME = "</script><img src=http://example.org/x onerror=\"document.title='taken'\">"
 UNDRAWN = "return document.querySelectorAll('.plot:not(:has(.main-svg))').length"
 OVERLAPS = """
@@ -51,7 +53,11 @@ def folder_of(path, kind):
     if kind == "usual":
         places = [("cnn", 8), ("cnn", 56), ("gnn", 2), ("gnn", 3), ("gnn", 4), ("gnn", 64)]
         arms = ["plain", "residual", "rezero"]
-        return made(path, arms, places, 3, arms, lambda c: ENDS.get(c["id"][-1], "done"))
+        made(path, arms, places, 3, arms, lambda c: ENDS.get(c["id"][-1], "done"))
+        for number in (9, 11):  # plain and rezero at cnn, depth 56
+            seen = {"measure": "class_separation", "start": STREAM, "end": STREAM}
+            (path / "cells" / f"{number:020x}" / "stream.json").write_text(json.dumps(seen))
+        return path
     if kind == "hostile":
         return made(path, ["plain", NAME, "long " * 60], [(NAME, None)], 1, name=NAME, command=NAME)
     return made(path, ["plain", "residual"], [("cnn", 2)], 1, status=lambda _: "failed")
