@@ -145,7 +145,7 @@ def of_lesions(lost: Lesions) -> Profile:
         "What the loss on this batch becomes, in evaluation, where one branch is left out and its "
         "skip is kept; dashed: with all of them.",
         "A deep trained residual net hardly misses a late branch; the first ones count most, and "
-        "those at which the stream changes its shape. A net without skips falls apart by each one.",
+        "those at which the stream changes its shape. A trained plain net loses by each one.",
         {"without the branch": plain(lost.losses), "intact": intact},
         lost.names,
         across="removed branch",
