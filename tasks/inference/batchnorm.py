@@ -68,13 +68,13 @@ def recalibrated(config: Config, where: str) -> Report:
         after = validated(task, training)
     state = {name: value.cpu() for name, value in task.state_dict().items()}
     new.create()
-    stored = config_of(folder)
-    stored.run["dir"], stored.run["id"] = str(new.path), f"{stored.run['id']}-batchnorm"[-64:]
-    new.write_config(stored.plain(), [])
     record = {"norms": len(norms), "batches": len(batches), "before": before, "after": after}
     record["better"] = better(before, after, *task.primary)
     content = {**checkpoint, "state_dict": {**checkpoint["state_dict"], **state}}
     save_checkpoint({**content, "batchnorm": record}, new.checkpoints / "last.ckpt")
+    stored = config_of(folder)
+    stored.run["dir"], stored.run["id"] = str(new.path), f"{stored.run['id']}-batchnorm"[-64:]
+    new.write_config(stored.plain(), [])
     return Report({"run": shown(new.path), **record}, said(record, task.primary[0], new, folder))
 
 

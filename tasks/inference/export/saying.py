@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import ConfigError, DataError, shown
+from zoo.errors import ConfigError, DataError, is_out_of_memory, shown
 
 
 @contextlib.contextmanager
@@ -44,6 +44,8 @@ def carried(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         text = " ".join(str(error).split())
         operation = re.search(r"aten[.:]+[\w.]+", text)
         reason = operation[0] if operation else f"{type(error).__name__}: {text[:160]}"

@@ -11,11 +11,12 @@ from tiny_runs import shrink, words
 
 import zoo
 from tasks.inference.export import torch_graph
+from tasks.inference.export.formats import FORMATS
 from tasks.inference.export.torch_graph import traced
 from zoo.cli.main import main
+from zoo.errors import ConfigError, DataError, ZooError
 
 TASKS = ("cnn", "unet", "transformer", "gnn", "diffusion")
-FORMATS = {"safetensors": ".safetensors", "torch_export": ".pt2", "onnx": ".onnx"}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ FAST = [("cnn", "safetensors"), ("cnn", "torch_export")]  # the others take seco
 def test_a_file_gives_what_the_net_gives(task, kind, run, tmp_path, capsys):
     folder = run(task)
     record = export(capsys, folder, f"format={kind}", f"dir={tmp_path}")
-    path = tmp_path / f"last{FORMATS[kind]}"
+    path = tmp_path / f"last{FORMATS[kind].suffix}"
     assert record["export"] == str(path)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     same_answers(folder, path)
@@ -115,7 +116,7 @@ RULES = [
 def test_every_format_carries_every_kind_of_rule(given, kind, run, tmp_path, capsys):
     folder = run(*given.split())
     export(capsys, folder, f"format={kind}", f"dir={tmp_path}")
-    same_answers(folder, tmp_path / f"last{FORMATS[kind]}")
+    same_answers(folder, tmp_path / f"last{FORMATS[kind].suffix}")
 
 
 def test_the_net_is_built_from_its_file_alone(run, tmp_path, capsys):
@@ -147,6 +148,33 @@ def test_what_differs_is_not_written(run, tmp_path, capsys, monkeypatch):
     assert "a largest difference of" in said
     assert "it is not kept" in said
     assert not list(tmp_path.iterdir())
+
+
+class Branching(torch.nn.Module):
+    """A net whose path depends on values, which no graph holds."""
+
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class Decomposing(torch.nn.Module):
+    """A net with an operation that ONNX lacks."""
+
+    def forward(self, x):
+        return torch.linalg.svd(x).U
+
+
+@pytest.mark.parametrize(
+    ("kind", "net", "said"),
+    [
+        ("torch_export", Branching(), "Could not guard on data-dependent expression"),
+        pytest.param("onnx", Decomposing(), r"\(aten\.\w*linalg_svd", marks=pytest.mark.slow),
+    ],
+)
+def test_what_a_format_cannot_carry_is_said_in_one_line(kind, net, said, run):
+    signature = zoo.load(run("cnn"), device="cpu").signature()
+    with pytest.raises(ConfigError, match=f"format={kind} cannot carry this net .*{said}"):
+        FORMATS[kind].written(signature, net, {})
 
 
 def one_weight_changed(path, net):
@@ -185,7 +213,7 @@ def norms_in_training(path, net):
 )
 def test_a_faulty_file_from_elsewhere_is_seen(kind, fault, run, tmp_path, capsys):
     folder = run("cnn")
-    path = tmp_path / f"last{FORMATS[kind]}"
+    path = tmp_path / f"last{FORMATS[kind].suffix}"
     export(capsys, folder, f"format={kind}", f"dir={tmp_path}")
     fault(path, zoo.load(folder, device="cpu"))
     code = ["trust=true"] if kind == "torch_export" else []
@@ -255,7 +283,7 @@ def test_without_the_libraries_of_onnx_their_extra_is_named(run, capsys, monkeyp
 @pytest.mark.parametrize("about", ["{}", "[1", '{"config": 1, "model_args": 2}'])
 def test_a_file_that_describes_no_net_is_named(about, tmp_path):
     save_file({"w": torch.ones(1)}, tmp_path / "a.safetensors", {"zoo": about})
-    with pytest.raises(zoo.errors.DataError, match=r"a\.safetensors"):
+    with pytest.raises(DataError, match=r"a\.safetensors"):
         zoo.load_net(tmp_path / "a.safetensors")
 
 
@@ -265,5 +293,5 @@ def test_a_file_names_no_class_of_its_own(run, tmp_path, capsys):
         about = json.loads(content.metadata()["zoo"])
     about["config"]["model"]["class"] = "os.system"
     save_file(load_file(path), path, {"zoo": json.dumps(about)})
-    with pytest.raises(zoo.errors.ZooError, match="class"):
+    with pytest.raises(ZooError, match="class"):
         zoo.load_net(path)
