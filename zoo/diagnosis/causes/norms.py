@@ -50,7 +50,7 @@ def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
 
 
 def bias_before_norm(seen: Examination) -> Iterator[Finding]:
-    """Layers whose bias the batch norm that alone reads them takes out again."""
+    """Layers with a bias that their only reader, a batch norm, takes out again."""
     readers = Counter(number for call in seen.calls for number in call.inputs)
     layers = [norm.bias for norm in seen.norms if norm.bias and readers[norm.source] == 1]
     if layers:
