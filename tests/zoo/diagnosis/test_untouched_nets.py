@@ -100,6 +100,7 @@ def test_a_compiled_net_is_seen_and_not_compiled_again(wrapped):
     graphs = counters["stats"]["unique_graphs"]
 
     def looks():
+        same.train(net.training)
         found, plain = (diagnose(each, X, mean_size) for each in (compiled, same))
         torch.testing.assert_close(found.profile.stream, plain.profile.stream)
         names = [name.removeprefix("_orig_mod.") for name in found.profile.modules]
