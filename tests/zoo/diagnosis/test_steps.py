@@ -1,0 +1,83 @@
+"""The step that a diagnosis sees is the one that the optimiser takes."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from tasks.training.chained import ChainedOptimizer
+from zoo.diagnosis.causes.steps import update_ratio
+from zoo.diagnosis.diagnose import diagnose
+from zoo.diagnosis.examine import examine
+
+OPTIMIZERS = {
+    "sgd": lambda net: torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=0.1),
+    "adam": lambda net: torch.optim.Adam(net.parameters(), 0.01, fused=True),
+    "two": lambda net: ChainedOptimizer(
+        torch.optim.SGD(net[0].parameters(), 0.1), torch.optim.AdamW(net[2].parameters(), 0.01)
+    ),
+}
+
+
+def loss(net, batch):
+    return cross_entropy(net(batch[0]), batch[1])
+
+
+def train(net, batch, optimizer, clip, steps=1):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(net, batch).backward()
+        if clip:
+            nn.utils.clip_grad_norm_(net.parameters(), clip)
+        optimizer.step()
+    optimizer.zero_grad()
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(1)
+    return torch.randn(32, 8), torch.randint(3, (32,))
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_it_is_the_size_of_the_next_step(name, clip, net, batch):
+    optimizer = OPTIMIZERS[name](net)
+    train(net, batch, optimizer, clip, steps=3)
+    state = copy.deepcopy(optimizer.state_dict())
+    before = [p.detach().clone() for p in net.parameters()]
+    ratio = update_ratio(examine(net, batch, loss, optimizer, clip))
+    torch.testing.assert_close(optimizer.state_dict(), state, rtol=0, atol=0)
+    torch.testing.assert_close([*net.parameters()], before, rtol=0, atol=0)
+    train(net, batch, optimizer, clip)
+    moved = [
+        float((p.detach() - old).norm() / old.norm())
+        for p, old in zip(net.parameters(), before, strict=True)
+        if p.ndim > 1
+    ]
+    assert ratio == pytest.approx(min(moved), rel=1e-4)  # of two the lower is the median
+
+
+def test_a_rate_that_a_schedule_brought_to_nothing_is_not_too_small(net, batch):
+    optimizer = torch.optim.Adam(net.parameters(), 0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: float(step < 2))
+    for _ in range(3):
+        train(net, batch, optimizer, None)
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0
+    assert diagnose(net, batch, loss, optimizer).findings == []
+    (found,) = diagnose(net, batch, loss, torch.optim.Adam(net.parameters(), 1e-12)).findings
+    assert found.cause == "step_too_small"
+
+
+def test_an_optimiser_that_computes_the_loss_again_is_left_alone(net, batch):
+    optimizer = torch.optim.LBFGS(net.parameters())
+    assert diagnose(net, batch, loss, optimizer).findings == []
