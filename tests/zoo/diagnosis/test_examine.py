@@ -4,21 +4,25 @@ import pytest
 import torch
 
 from zoo.diagnosis.causes.gradients import ratio_of
-from zoo.diagnosis.examine import flat_share, spread
+from zoo.diagnosis.examine import dead_share, flat_share, spread
 
 
 def test_units_are_channels_of_images_and_the_last_axis_of_all_others():
     images = torch.ones(3, 8, 2, 5)
     images[:, :2] = 0
-    assert flat_share(images, "relu") == 2 / 8
-    assert flat_share(images.movedim(1, -1).flatten(1, 2), "relu") == 2 / 8
+    assert dead_share(images) == 2 / 8
+    assert dead_share(images.movedim(1, -1).flatten(1, 2)) == 2 / 8
 
 
-def test_a_unit_is_flat_where_it_is_so_for_every_example():
+def test_a_unit_is_dead_where_it_is_so_for_every_example():
     units = torch.ones(3, 4)
     units[:2, 0] = units[:, 1] = 0
-    assert flat_share(units, "relu") == 1 / 4
-    assert flat_share(torch.tensor([[-1.0, -1.0], [1.0, -1.0]]), "tanh") == 1 / 2
+    assert dead_share(units) == 1 / 4
+
+
+def test_a_value_is_flat_at_either_end_of_its_activation():
+    assert flat_share(torch.tensor([[-1.0, 0.0], [1.0, 0.5]]), (-1.0, 1.0)) == 1 / 2
+    assert flat_share(torch.ones(2, 2), None) is None
 
 
 def test_the_spread_of_rows_is_what_their_first_direction_leaves():
