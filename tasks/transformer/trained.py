@@ -35,7 +35,7 @@ class TrainedText(Trained):
         vocabulary, context = len(self.learned.data.tokenizer), self.learned.context
 
         def sizes(number: int) -> Sizes:
-            return {"batch": number, "length": min(context, 4 * number)}
+            return {"batch": number, "length": min(context, 2 * number + 1)}
 
         def draw(sizes: Sizes, draws: torch.Generator) -> Inputs:
             return (torch.randint(vocabulary, (*sizes.values(),), generator=draws),)

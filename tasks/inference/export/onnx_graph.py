@@ -38,6 +38,7 @@ class Onnx:
                 graph,
                 dynamo=True,
                 verbose=False,
+                optimize=False,  # onnxruntime does it; that of the exporter fails for some rules
                 input_names=[*signature.inputs],
                 output_names=[signature.output],
                 dynamic_shapes=tuple(signature.inputs.values()),

@@ -91,8 +91,12 @@ class Export:
         with writing(file, "dir"):
             file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_replace(file, content) as fresh:
-                program = target.read(fresh, signature, net.module)
-                largest = differences(signature, net.module, program, shown(file))
+                try:
+                    program = target.read(fresh, signature, net.module)
+                    largest = differences(signature, net.module, program, shown(file))
+                except DataError as error:
+                    what = f"format={kind} cannot carry this net ({error.what})"
+                    raise ConfigError(what, shown(file), "choose another format") from None
                 wrong = [each for each in largest if not each.agrees]
                 if wrong:
                     what = f"what was exported has {wrong[0]}; it is not kept"

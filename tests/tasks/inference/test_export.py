@@ -99,7 +99,7 @@ def test_a_file_gives_what_the_net_gives(task, kind, run, tmp_path, capsys):
 RULES = [
     *(
         f"cnn connection={rule} model.depth=10 model.width=[4,8]"
-        for rule in ("plain", "residual", "hyper", "dense", "reversible", "highway", "momentum")
+        for rule in ("plain", "residual", "hyper", "dense", "reversible", "highway", "delta")
     ),
     "unet long=concat model.depth=2",
     "transformer connection=mhc model.position=rotary model.value_residual=learned",
