@@ -56,7 +56,7 @@ def test_a_planted_fault_is_named_where_it_is(cause, net, plant):
         assert any(f.where.startswith(where) or where.startswith(f.where) for f in findings)
 
 
-@pytest.mark.parametrize("net", SECOND[::14], ids=str)
+@pytest.mark.parametrize("net", SECOND[5::20], ids=str)
 def test_a_fault_that_no_limit_was_set_on_is_named_where_it_is(net):
     if missing(net.kind):
         pytest.skip(f"{net.kind} is not installed")
