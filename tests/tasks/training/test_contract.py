@@ -90,8 +90,10 @@ REST = {  # kinds beside those, and a class of each that lacks something
     "init": "class Inert: pass",
     "optimizer": "class Stuck: pass",
     "logger": "class Mute(NoLogger):\n    row = None",
+    "diagnostics": "class Blind(NoDiagnostics):\n    record = None",
 }
 IMPORTS = """
+from tasks.training.diagnostics import NoDiagnostics
 from tasks.training.loggers import NoLogger
 from zoo.connection import Connection
 from zoo.norm import Placement
@@ -140,6 +142,7 @@ LACKS = {
     "an init that does nothing": (["init=inert"], "lab.inits.Inert lacks apply"),
     "an optimiser that builds none": (["optimizer=stuck"], "lab.optimizers.Stuck lacks build"),
     "a logger that takes no rows": (["logger=mute"], "lab.loggers.Mute lacks row"),
+    "diagnostics without a record": (["diagnostics=blind"], "Blind lacks record"),
 }
 
 

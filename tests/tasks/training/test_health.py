@@ -184,3 +184,9 @@ def test_the_page_of_fit_has_it(capsys):
     said = capsys.readouterr().out
     assert "diagnostics=health" in said
     assert "diagnostics.share=0.01" in said
+
+
+@pytest.mark.parametrize(("rate", "said"), [(10, True), (0.01, False)])
+def test_the_verb_sees_the_first_step_of_the_configured_optimiser(rate, said, capsys):
+    assert main(["diagnose", *words("gnn"), f"optimizer.lr={rate}"]) == 0
+    assert ("step_too_large" in capsys.readouterr().out) is said

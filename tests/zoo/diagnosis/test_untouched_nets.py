@@ -124,6 +124,7 @@ def diagnose_wrapped(place):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_a_net_that_processes_share():
     (place,) = places(1)
     process = start(diagnose_wrapped, place)
