@@ -31,19 +31,3 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     mean = torch.stack([part.double().sum(axes) for part in pieces(x)]).sum(0) / count
     apart = (part.double().sub_(mean.view(shape)).square_().sum(axes) for part in pieces(x))
     return mean, torch.stack([*apart]).sum(0) / count
-
-
-def products(x: Tensor) -> Tensor:
-    """The inner products of the rows or of the columns of matrices, whichever are fewer.
-
-    Args:
-        x: `[B, n, C]`, or one matrix `[n, ...]`, whose rows are flattened.
-
-    Returns:
-        `[B, m, m]` double, m the smaller of n and C; of one matrix B is 1.
-    """
-    rows = x if x.ndim == 3 else x.flatten(1)
-    wide = rows.shape[-2] < rows.shape[-1]
-    parts = (part.double() for part in pieces(rows, 0 if x.ndim == 3 or not wide else 1))
-    each = [part @ part.mT if wide else part.mT @ part for part in parts]
-    return torch.cat(each) if x.ndim == 3 else torch.stack(each).sum(0, keepdim=True)

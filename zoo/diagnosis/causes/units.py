@@ -9,6 +9,7 @@ from torch import Tensor
 
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
+from zoo.probes.pieces import pieces
 
 FLAT = 0.5  # share of a layer's units, or of its values
 SAME = 1e-5  # what rows may differ by, of the largest
@@ -62,12 +63,11 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
         gradient, module = seen.gradients.get(name), name.rpartition(".")[0]
         if p.ndim < 2 or len(p) < 2 or gradient is None:
             continue
-        moving = gradient.flatten(1).any(1)
+        moving, keys = gradient.flatten(1).any(1), keys_of(p, gradient)
         if moving.any():
-            rows, count = p.detach()[moving], int(moving.sum())
-            different = distinct(rows, gradient[moving])
+            count, different = int(moving.sum()), distinct(keys[moving])
         else:
-            fed_zeros = module in reached and distinct(p.detach(), gradient) == 1
+            fed_zeros = module in reached and distinct(keys) == 1
             count, different = len(p), 1 if fed_zeros else len(p)
         if count > 1 and (different == 1 or 2 * different <= count):
             said = f"{count} units have {different} different weights and gradients"
@@ -75,12 +75,21 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
             yield Finding("equal_units", module, count / different, 2, said, cure)
 
 
-def distinct(rows: Tensor, gradients: Tensor) -> int:
-    """The number of rows that differ, up to rounding, in themselves or in their gradients."""
-    parts = [x.double().flatten(1) for x in (rows, gradients)]
-    parts = [x / x.abs().amax().clamp(min=1e-300) for x in parts]
-    table = torch.cat(parts, 1)
-    keys = table @ torch.arange(1, table.shape[1] + 1, dtype=table.dtype, device=table.device).cos()
+def keys_of(weights: Tensor, gradients: Tensor) -> Tensor:
+    """A number `[n]` double for each row of weights and of their gradients: equal rows, equal keys.
+
+    Equation: w c / max |w| + g d / max |g|, with fixed vectors c and d
+    """
+    factors = torch.arange(1.0, 2 * weights[0].numel() + 1, dtype=torch.double).cos()
+    keys = []
+    for x, vector in zip((weights, gradients), factors.to(weights.device).chunk(2), strict=True):
+        scale = torch.stack(x.detach().aminmax()).abs().amax().double().clamp(min=1e-300)
+        keys.append(torch.cat([part.flatten(1).double() @ vector for part in pieces(x)]) / scale)
+    return keys[0] + keys[1]
+
+
+def distinct(keys: Tensor) -> int:
+    """How many keys differ beyond rounding."""
     return int((keys.sort().values.diff() > SAME * keys.abs().amax()).sum()) + 1
 
 
