@@ -247,7 +247,7 @@ def spread(x: Tensor) -> Tensor:
         first = torch.nn.functional.normalize(turned(rows, first), dim=-1)
     largest = (turned(rows, first) * first).sum(-1)
     energy = torch.stack([square_sum(each) for each in rows])
-    return (1 - largest / energy.clamp(min=1e-300)).mean()
+    return (1 - largest / energy.clamp(min=1e-300)).clamp(min=0).mean()
 
 
 def turned(rows: Tensor, v: Tensor) -> Tensor:

@@ -78,8 +78,8 @@ def test_every_measure_says_what_it_shows_and_what_is_normal(skips):
 
 def test_findings_stand_with_cause_place_evidence_and_cure(deep):
     found, page = deep
-    (finding,) = found.findings
-    assert finding.cause == "vanishing_gradients"
+    finding, alike = found.findings
+    assert (finding.cause, alike.cause) == ("vanishing_gradients", "collapsed_features")
     for said in (CAUSES[finding.cause], finding.where, finding.evidence, finding.cure):
         assert said in page.text
     assert f"{finding.value:.4g}, where the limit is {finding.limit:.4g}" in page.text

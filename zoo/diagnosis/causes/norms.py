@@ -30,7 +30,10 @@ def stale_batchnorm(seen: Examination) -> Iterator[Finding]:
             f"half of its channels lie {shift:.2g} running deviations off, or their variance "
             f"differs {stretch:.2g} times"
         )
-        cure = "recalibrate: run the training data through the net in training mode, without steps"
+        cure = (
+            "recalibrate: run the training data through the net in training mode, without steps "
+            "(of a run here: diagnose from=FOLDER fix=batchnorm)"
+        )
         yield Finding("stale_batchnorm", module, worst, 1.0, said, cure)
 
 
