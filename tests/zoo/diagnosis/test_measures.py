@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zoo.diagnosis.causes.gradients import ratio_of
-from zoo.diagnosis.examine import dead_share, flat_share, spread
+from zoo.diagnosis.measures import dead_share, flat_share, spread
 
 
 def test_units_are_channels_of_images_and_the_last_axis_of_all_others():
