@@ -31,7 +31,6 @@ RUNS = {  # random draws of every kind, running statistics, and options that sur
 }
 SLOW = ("unet", "transformer", "diffusion")
 DEEP = ["connection=plain", "model.depth=56", "model.width=4", "trainer.validate_every=50"]
-TWO = ["trainer.devices=2", "trainer.accelerator=cpu"]
 
 
 def fit(run, *given, code=0):
@@ -66,9 +65,8 @@ def test_a_run_that_is_looked_at_is_the_same_to_the_last_bit(task, tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [["trainer.compile=true"], [*TWO]])
-def test_a_compiled_run_and_one_of_two_processes_are_so_too(more, tmp_path):
-    given = ["fit", *words("cnn", RUNS["cnn"], "trainer.max_steps=12"), *more]
+def test_a_compiled_run_is_so_too(tmp_path):
+    given = ["fit", *words("cnn", RUNS["cnn"], "trainer.max_steps=12"), "trainer.compile=true"]
     for name in ("none", "health"):
         log = tmp_path / f"{name}.txt"
         process = start(speak, [*given, f"diagnostics={name}", f"run.dir={tmp_path / name}"], log)
