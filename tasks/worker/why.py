@@ -104,6 +104,7 @@ class Look(Sizes):
         self.collapse = collapse
 
     def reads(self, write: Write, x: Tensor) -> Tensor:
+        self.read_alone(write, x)
         return x
 
     def compare(self, write: Write, value: Tensor, branch: Tensor) -> None:
@@ -114,18 +115,21 @@ class Look(Sizes):
         return super().terms(write, state, branch)
 
     def after(self, write: Write, state: State) -> State:
-        self.last = write, write.value(state).detach()
+        self.value = write.value(state).detach()
         return super().after(write, state)
+
+    def posted(self, write: Write, state: State) -> State:
+        self.value = write.value(state).detach()
+        return super().posted(write, state)
 
     def plain(self) -> dict[str, list[float | None]]:
         """The numbers by depth as JSON, None where one is not finite."""
-        self.keep("collapse", self.last[0], self.collapse(self.last[1]), 1)
-        profile, count = self.profile(), len(self.modules)
+        profile, collapse = self.profile(), [*self.row("collapse"), self.collapse(self.value)]
         rows = {
             "stream": profile.stream.tolist(),
             "gradient": profile.gradient.tolist(),
             "share": profile.ratio.tolist(),
-            "collapse": [float(self.numbers["collapse", i]) for i in range(count + 1)],
+            "collapse": [float(value) for value in collapse],
         }
         return {name: [x if math.isfinite(x) else None for x in row] for name, row in rows.items()}
 

@@ -55,7 +55,7 @@ class Examiner(Sizes):
 
     def reads(self, write: Write, x: Tensor) -> Tensor:
         alias = super().reads(write, x)
-        self.read[write.index] = alias, alias._version
+        self.read[write.key] = alias, alias._version
         return alias
 
     def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
@@ -66,15 +66,15 @@ class Examiner(Sizes):
         value = value.detach()
         self.spreads.append(spread(value))
         self.alike.append((write.module, spans(value)))
-        self.before[write.index] = value
-        x, version = self.read.pop(write.index, (branch, branch._version))
+        self.before[write.key] = value
+        x, version = self.read.pop(write.key, (branch, branch._version))
         if x._version > version and x.data_ptr() in [t.data_ptr() for t in tensors_in(state)]:
             self.overwritten.add(write.index)
         return super().terms(write, state, branch)
 
     def after(self, write: Write, state: State) -> State:
         self.writes.append(write)
-        before, value = self.before.pop(write.index), write.value(state).detach()
+        before, value = self.before.pop(write.key), write.value(state).detach()
         same = before.shape == value.shape
         self.added.append(size(value - before) / size(before) if same else size(value))
         return super().after(write, state)

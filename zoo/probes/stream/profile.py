@@ -56,7 +56,9 @@ def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
         arXiv:2002.10444, section 2
 
     Of a stage whose writes change the shape, x_l is taken as the skip brings it; of a rule with
-    several streams it is the closed value, and the gradient is that of the whole state.
+    several streams it is the closed value, and the gradient is that of the whole state. What a
+    stack does after a write, such as a norm, is done in x_{l+1}. Where branches hold writes of
+    their own, as in a U-Net, l counts streams as they are written: inner ones come first.
 
     Args:
         module: the net, in the mode in which it is to be judged.
@@ -111,17 +113,25 @@ class Sizes(Watch):
 
     def __init__(self) -> None:
         self.modules: list[str] = []
+        self.keys: list[int] = []  # of the writes, in the order of `modules`
         self.numbers: dict[tuple[str, int], Tensor] = {}
         self.flowing: dict[int, list[Tensor]] = {}  # gradients after a sum, until its stream's come
 
     def reads(self, write: Write, x: Tensor) -> Tensor:
+        self.read_alone(write, x)
         alias = x.view_as(x)  # has the gradient of the branch alone
         self.on_gradient([alias], lambda g: self.keep("branch_gradient", write, norm(g)))
         return alias
 
+    def read_alone(self, write: Write, x: Tensor) -> None:
+        """Notes the gradient at a stream that goes on by the branch alone."""
+        if write.rule is not None and not write.rule.carries:
+            self.on_gradient([x], lambda g: self.keep("gradient", write, norm(g)))
+
     def terms(self, write: Write, state: State, branch: Tensor) -> tuple[State, Tensor]:
         value = write.value(state).detach()
         self.modules.append(write.module)
+        self.keys.append(write.key)
         self.keep("stream", write, size(value))
         self.keep("branch", write, size(branch))
         self.compare(write, value, branch.detach())
@@ -139,21 +149,27 @@ class Sizes(Watch):
             self.keep("cosine", write, torch.cat(cosines).mean())
 
     def after(self, write: Write, state: State) -> State:
-        self.keep("stream", write, size(write.value(state)), 1)
+        self.last = write
+        self.keep("stream left", write, size(write.value(state)))
         self.on_gradient(tensors_in(state), lambda g: self.left(write, g))
         return state
 
+    def posted(self, write: Write, state: State) -> State:
+        self.keep("stream posted", write, size(write.value(state)))
+        self.on_gradient(tensors_in(state), lambda g: self.keep("gradient posted", write, norm(g)))
+        return state
+
     def left(self, write: Write, gradients: list[Tensor]) -> None:
-        """Notes the gradient at a stream after a write."""
-        self.keep("gradient", write, norm(gradients), 1)
+        """Notes the gradient at a stream right after a write."""
+        self.keep("gradient left", write, norm(gradients))
         if write.identity:
-            self.flowing[write.index] = gradients
+            self.flowing[write.key] = gradients
 
     def reached(self, write: Write, gradients: list[Tensor]) -> None:
         """Notes the gradient at a stream before a write."""
         self.keep("gradient", write, norm(gradients))
-        if write.index in self.flowing:
-            (past,), (whole,) = self.flowing.pop(write.index), gradients
+        if write.key in self.flowing:
+            (past,), (whole,) = self.flowing.pop(write.key), gradients
             self.keep("branch_gradient", write, norm([whole - past]))
 
     def on_gradient(self, tensors: list[Tensor], use: Callable[[list[Tensor]], None]) -> None:
@@ -164,24 +180,30 @@ class Sizes(Watch):
         elif tensors:
             register_multi_grad_hook(tensors, lambda g: use([x for x in g if x is not None]))
 
-    def keep(self, name: str, write: Write, value: Tensor, later: int = 0) -> None:
-        """Keeps a number of a write; one of the stream after it by the next index."""
-        self.numbers[name, write.index + later] = value
+    def keep(self, name: str, write: Write, value: Tensor) -> None:
+        """Keeps a number of a write."""
+        self.numbers[name, write.key] = value
+
+    def row(self, name: str) -> list[Tensor]:
+        """A number of every write, in the order in which streams are written."""
+        first = next(iter(self.numbers.values()))
+        unknown = first.new_tensor(torch.nan)
+        return [self.numbers.get((name, key), unknown) for key in self.keys]
 
     def profile(self) -> StreamProfile:
         """The profile of the pass."""
-        count = len(self.modules)
-        first = next(iter(self.numbers.values()))
-
-        def row(name: str, length: int) -> Tensor:
-            unknown = first.new_tensor(torch.nan)
-            return torch.stack([self.numbers.get((name, i), unknown) for i in range(length)]).cpu()
-
         return StreamProfile(
             self.modules,
-            stream=row("stream", count + 1),
-            branch=row("branch", count),
-            cosine=row("cosine", count),
-            gradient=row("gradient", count + 1),
-            branch_gradient=row("branch_gradient", count),
+            stream=torch.stack([*self.row("stream"), self.end("stream")]).cpu(),
+            branch=torch.stack(self.row("branch")).cpu(),
+            cosine=torch.stack(self.row("cosine")).cpu(),
+            gradient=torch.stack([*self.row("gradient"), self.end("gradient")]).cpu(),
+            branch_gradient=torch.stack(self.row("branch_gradient")).cpu(),
         )
+
+    def end(self, name: str) -> Tensor:
+        """A number of the stream at its end, after what a stack does after the last write."""
+        left = self.numbers["stream left", self.last.key].new_tensor(torch.nan)
+        for when in ("left", "posted"):
+            left = self.numbers.get((f"{name} {when}", self.last.key), left)
+        return left

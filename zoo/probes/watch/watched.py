@@ -58,16 +58,18 @@ class Watched(TorchFunctionMode):
 
     Attributes:
         calls: of all functions so far.
-        count: number of writes so far.
+        count: number of writes that have begun.
+        done: number of writes to streams so far.
     """
 
     def __init__(self, watch: Watch):
         super().__init__()
         self.watch = watch
         self.calls = Calls()
-        self.count = 0
+        self.count = self.done = 0
         self.paths: list[str] = [""]
         self.reading: dict[Connection, tuple[Write, Tensor]] = {}
+        self.written: dict[Connection, Write] = {}
         self.inside = 0  # rules and watches, whose sums are no writes
 
     def hooks(self, name: str, module: nn.Module) -> Iterator[Any]:
@@ -86,6 +88,7 @@ class Watched(TorchFunctionMode):
             "open": functools.partial(self.rule, module.open),
             "read": functools.partial(self.read, name, module, module.read),
             "write": functools.partial(self.write, module, module.write),
+            "post": functools.partial(self.post, module, module.post),
             "close": functools.partial(self.rule, module.close),
         }
 
@@ -93,10 +96,15 @@ class Watched(TorchFunctionMode):
         """Takes the innermost module from the path."""
         self.paths.pop()
 
-    def begun(self, module: str, rule: Connection | None = None, **calls: Any) -> Write:
-        """The next write."""
+    def begun(self, module: str, rule: Connection | None = None) -> Write:
+        """A write whose branch is about to read."""
         self.count += 1
-        return Write(self.count - 1, module, rule, **calls)
+        return Write(-1, self.count - 1, module, rule)
+
+    def ended(self, write: Write, **calls: Any) -> Write:
+        """A write whose branch has ended, with its place in the order of writes."""
+        self.done += 1
+        return replace(write, index=self.done - 1, **calls)
 
     def read(
         self, module: str, rule: Connection, read: Callable[..., Any], state: State
@@ -116,12 +124,17 @@ class Watched(TorchFunctionMode):
         with self.unwatched():
             this, x = self.reading.pop(rule)
             branch = self.calls.between([x], y, stop=[])
-            this = replace(this, branch=tuple(branch), source=self.calls.number(x))
+            this = self.ended(this, branch=tuple(branch), source=self.calls.number(x))
             state, y = self.ask(self.watch.terms, this, Terms(state, y))
             after = write(state, y, mix)
             old, new = tensors_in(state), tensors_in(after)
             skip = [call for end in new[:1] for call in self.calls.between(old, end, stop=[y])]
-            return self.ask(self.watch.after, replace(this, skip=tuple(skip)), after)
+            self.written[rule] = this = replace(this, skip=tuple(skip))
+            return self.ask(self.watch.after, this, after)
+
+    def post(self, rule: Connection, post: Callable[..., State], fn: Any, state: State) -> State:
+        """The state after a function that follows a write."""
+        return self.ask(self.watch.posted, self.written[rule], post(fn, state))
 
     def ask(self, watch: Callable[..., Any], write: Write, value: Any) -> Any:
         """What a watch makes of a value, which counts as that value; its calls are no part of the
@@ -180,7 +193,7 @@ class Watched(TorchFunctionMode):
             "branch": tuple(branch),
             "source": ways.source,
         }
-        return self.begun(self.paths[-1], **calls), stream, y
+        return self.ended(self.begun(self.paths[-1]), **calls), stream, y
 
     def joined(self, write: Write, skip: Tensor, branch: Tensor, in_place: Tensor | None) -> Tensor:
         """The stream after a sum."""

@@ -17,7 +17,9 @@ class Write:
     """Where one branch meets its stream.
 
     Args:
-        index: of the write in the order of the pass.
+        index: of the write in the order in which streams are written; unknown, -1, when its branch
+            reads. A branch that holds writes of its own is written after them.
+        key: the same from the reading to the end of the write.
         module: path of what writes: the connection, or the innermost module around a sum.
         rule: the connection; None of a sum.
         skip: functions on the way from the last common value to the sum, on the skip; of a
@@ -27,6 +29,7 @@ class Write:
     """
 
     index: int
+    key: int
     module: str
     rule: Connection | None = None
     skip: tuple[Call, ...] = ()
@@ -63,6 +66,10 @@ class Watch:
 
     def after(self, write: Write, state: State) -> State:
         """The state with which the net goes on."""
+        return state
+
+    def posted(self, write: Write, state: State) -> State:
+        """The state after what a stack does to it after a write, such as a norm; where it does."""
         return state
 
     def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:

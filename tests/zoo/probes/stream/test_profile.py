@@ -7,8 +7,11 @@ import torch
 from foreign_nets import FOREIGN, SkipMLP, mean_size
 from torch import nn
 
-from zoo.connection import Site
+from tasks.training.build import build_task
+from zoo.config.compose import load
+from zoo.connection import Connection, Site
 from zoo.connections.additive import Plain, Residual
+from zoo.models.unet import UNet
 from zoo.probes.stream.profile import stream_profile
 from zoo.stack import Stack
 
@@ -101,3 +104,45 @@ def test_numbers_do_not_depend_on_the_precision_of_the_sums():
 def test_a_net_without_a_skip_is_refused():
     with pytest.raises(ValueError, match="no skip"):
         stream_profile(nn.Linear(4, 4), torch.ones(2, 4), total)
+
+
+def rms(x):
+    return x.detach().square().mean().sqrt()
+
+
+@pytest.mark.parametrize("rule", ["plain", "residual"])
+def test_what_follows_a_write_belongs_to_the_stream_after_it(rule):
+    """In a ResNet with a ReLU after every write, x_l is what the next branch reads."""
+    task = build_task(load(["task=cnn", "model.depth=8", f"connection={rule}", "model.width=4"])[0])
+    net, images = task.model.double().train(), torch.randn(8, 1, 8, 8, dtype=torch.double)
+    profile = stream_profile(net, images, total)
+    values = net.body.values(net.stem(images))
+    gradients = torch.autograd.grad(net.head(values[-1].mean((2, 3))).square().sum(), values)
+    torch.testing.assert_close(profile.stream, torch.stack([rms(value) for value in values]))
+    torch.testing.assert_close(profile.gradient, torch.stack([g.norm() for g in gradients]))
+    assert (profile.branch_gradient <= profile.gradient[:-1] * 1.0001).all() or rule == "residual"
+
+
+def test_writes_inside_of_branches_come_before_the_write_around_them():
+    """In a U-Net each number stands at the path of its own write."""
+    net = UNet(1, 2, Residual, Residual, "pre", depth=2, width=4).double()
+    images, seen, order = torch.randn(2, 1, 16, 16, dtype=torch.double), {}, []
+
+    def note(name):
+        def hook(connection, args, out):
+            order.append(name)
+            seen[name] = rms(args[0])
+
+        return hook
+
+    handles = [
+        part.register_forward_hook(note(name))
+        for name, part in net.named_modules()
+        if isinstance(part, Connection)
+    ]
+    net(images)
+    for handle in handles:
+        handle.remove()
+    profile = stream_profile(net, images, total)
+    assert profile.modules == order
+    torch.testing.assert_close(profile.stream[:-1], torch.stack([seen[name] for name in order]))
