@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from zoo.connections.history import HistoryConnection
+from zoo.errors import ConfigError
 from zoo.stack import Stack
 
-KINDS = 64  # of writes in one process, each with its shapes and modes; PyTorch stops after 8
+KINDS = 4096  # of writes in one run, each with its shapes and modes; PyTorch stops after 8
 
 
 def compile_writes(model: nn.Module, **options: Any) -> None:
@@ -18,13 +19,18 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
 
     So the time does not grow with depth, where compiling the whole net (`model.compile()`) repeats
     every write. What is compiled is the connection with its branch; of a rule that keeps a history
-    the branch alone, because there each write reads one entry more than the one before. A branch
-    that holds a stack is compiled inside that. What lies outside of stacks, such as stem and head,
-    stays eager.
+    the branch alone, because there each write reads one entry more than the one before; and of one
+    that is undone in the backward pass, which draws dropout again by the eager code, neither. A
+    branch that holds a stack is compiled inside that. What lies outside of stacks, such as stem and
+    head, stays eager. What was compiled before in this process is forgotten, so that a run does not
+    depend on the runs before it.
 
     Args:
         model: the net.
         options: of `torch.compile`.
+
+    Errors:
+        ConfigError: there is no write to compile.
 
     >>> from zoo.connection import Site
     >>> from zoo.connections.additive import Residual
@@ -33,10 +39,16 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     >>> net(torch.zeros(1, 2)).shape
     torch.Size([1, 2])
     """
+    torch.compiler.reset()
     config = torch._dynamo.config
-    config.recompile_limit = max(config.recompile_limit, KINDS)
-    for stack in [module for module in model.modules() if isinstance(module, Stack)]:
-        for connection, branch, *_ in stack.steps():
-            if not any(isinstance(part, Stack) for part in branch.modules()):
-                keeps = isinstance(connection, HistoryConnection)
-                (branch if keeps else connection).compile(**options)
+    config.recompile_limit = config.accumulated_recompile_limit = KINDS
+    stacks = [module for module in model.modules() if isinstance(module, Stack)]
+    steps = [step for stack in stacks for step in stack.steps()]
+    if not steps:
+        what, fix = "the model has no write to compile", "give trainer.compile=whole"
+        raise ConfigError(what, "trainer.compile=true", fix)
+    for connection, branch, *_ in steps:
+        if connection.inverts or any(isinstance(part, Stack) for part in branch.modules()):
+            continue
+        keeps = isinstance(connection, HistoryConnection)
+        (branch if keeps else connection).compile(dynamic=False, **options)

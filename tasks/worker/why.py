@@ -43,6 +43,7 @@ class Why(FastCallback):
     def __init__(self, seed: int, precision: str):
         self.seed, self.half = seed, HALVES.get(precision)
         self.seen: dict[str, Any] = {"reason": "", "seconds": 0.0}
+        self.draws: dict[str, Tensor] = {}  # states of the task's generators at the start
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         if not trainer.global_step:
@@ -60,6 +61,9 @@ class Why(FastCallback):
             return
         began = time.perf_counter()
         draws = {name: each.get_state() for name, each in task.generators.items()}
+        self.draws = self.draws or draws
+        for name, state in self.draws.items():  # both ends draw the same
+            task.generators[name].set_state(state)
         try:
             with task.evaluating(), torch.enable_grad():
                 self.seen |= self.look(task, when)

@@ -47,7 +47,8 @@ def page(verb: str, words: Sequence[str]) -> str:
         lines += ["", "and every key of fit, of which several values are an axis: fit --help"]
         lines += heading("of a program of your own", described("zoo.compare.design.script.Script"))
     if verb == "list":
-        lines += heading("groups", [", ".join((*registry.GROUPS, "compare"))])
+        groups = ", ".join((*registry.GROUPS, "compare"))
+        lines += heading("groups", textwrap.wrap(groups, WIDTH))
     for task in registry.names("task"):
         verbs = source_code.constant(registry.class_path("task", task), "verbs") or {}
         if verb in verbs:

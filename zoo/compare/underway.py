@@ -27,7 +27,7 @@ from zoo.config.options import as_word
 from zoo.errors import quoted
 from zoo.run_folder import SCHEMA
 
-LONG = 150  # steps of a run of which probes take about 3 % at most
+LONG = 300  # steps of a run of which probes take about 3 % at most
 
 
 @dataclass

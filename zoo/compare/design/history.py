@@ -53,5 +53,5 @@ def heads(first: Values, events: Iterable[Event]) -> Iterator[str]:
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time in UTC, to the millisecond: two plans of one folder differ by it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

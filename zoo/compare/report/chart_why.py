@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.streams import ByDepth, StreamOfRun
@@ -11,7 +11,8 @@ from zoo.compare.report.chart import Axis, Chart, Series, isolated
 from zoo.compare.report.chart_curves import LOGARITHMIC
 from zoo.compare.report.formats import scientific
 
-UNDRAWN = " Zeros are not drawn."
+FAINT = 1e-12  # of the largest value; what is less is not drawn on an axis of decades
+UNDRAWN = " Zeros, and what is less than 1e-12 of the largest value, are not drawn."
 Values = Sequence[float | None]
 TIMES = (("before", "start"), ("after", "end"))  # kinds of series and the parts of what was seen
 
@@ -38,9 +39,9 @@ class Quantity:
 
 STREAM = Quantity(
     "size of the stream",
-    "How large the values are that run through the net. With a skip they grow slowly, like the "
-    "root of depth; ten times more every few writes is an explosion, ten times less a signal that "
-    "dies.",
+    "How large the values are that run through the net. Ten times more every few writes is an "
+    "explosion, ten times less a signal that dies; with a skip they usually grow, and the less the "
+    "deeper.",
     lambda seen: seen["stream"],
 )
 GRADIENT = Quantity(
@@ -52,9 +53,9 @@ GRADIENT = Quantity(
 )
 SHARE = Quantity(
     "share of the branch",
-    "Size of what a branch writes over that of the stream it writes to. With a skip it is usually "
-    "below 1 and falls with depth: each branch corrects a little. Without one it writes the stream "
-    "anew, near 1.",
+    "Size of what a branch writes over that of the stream it writes to. With a skip, far below 1 a "
+    "branch corrects a little, and above 1 it outweighs all that came before. Without one it "
+    "writes the stream anew, and this is only how much larger it becomes.",
     lambda seen: seen["share"],
     first=1,
 )
@@ -62,7 +63,8 @@ COLLAPSE = {
     "dirichlet_energy": (
         "difference of neighbours",
         "Dirichlet energy: how much the nodes of the graph differ from their neighbours, whatever "
-        "their size. It falls a little; near 0 all nodes are alike and no class can be told.",
+        "their size. At 0 all nodes are alike; where neighbours mostly have one label, it is small "
+        "in a net that answers well, too.",
         None,
     ),
     "token_similarity": (
@@ -74,7 +76,7 @@ COLLAPSE = {
     "class_separation": (
         "separation of classes",
         "Share of the distance between images that lies between classes: 0 where these are mixed, "
-        "1 where each is one point. Trained nets raise it with depth.",
+        "1 where each is one point. The higher after the last write, the easier for the head.",
         (-0.05, 1.05),
     ),
     "rank_share": (
@@ -131,9 +133,15 @@ def by_depth(quantity: Quantity, streams: Sequence[StreamOfRun], arms: Sequence[
                 x = [quantity.first + i for i in range(len(values))]
                 texts = [f"{name}: {scientific(v)}" for v in values]
                 series.append(Series(kind, x, values, texts, arms.index(stream.arm), stream.arm))
-    positive = [v for s in series for v in s.y if v is not None and v > 0]
-    zeros = any(v is not None and v <= 0 for s in series for v in s.y)
+    known_values = [v for s in series for v in s.y if v is not None]
+    positive = [v for v in known_values if v > 0]
     decades = bool(positive) and max(positive) > LOGARITHMIC * min(positive)
+    least = FAINT * max(positive, default=0.0)
+    faint = decades and any(v < least for v in known_values)
+    if faint:
+        series = [
+            replace(s, y=[None if v is None or v < least else v for v in s.y]) for s in series
+        ]
     longest = max(map(len, columns.values()), default=0)
     rows = [
         [quantity.first + i, *(scientific(v[i]) if i < len(v) else "" for v in columns.values())]
@@ -150,5 +158,5 @@ def by_depth(quantity: Quantity, streams: Sequence[StreamOfRun], arms: Sequence[
         x=Axis("writes so far"),
         y=Axis(range=quantity.range, logarithmic=decades and quantity.range is None),
         height=240,
-        meaning=quantity.meaning + (UNDRAWN if decades and zeros else ""),
+        meaning=quantity.meaning + (UNDRAWN if faint else ""),
     )

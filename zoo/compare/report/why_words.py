@@ -50,7 +50,7 @@ def why(streams: Sequence[StreamOfRun]) -> list[str]:
         f"Of the size of the stream the median branch writes {shares}." if shares else "",
         f"After the last write the {collapse} is {ends}." if ends else "",
         *(f"{s.arm}: {s.seen.reason}." for s in streams if s.seen.reason),
-        basis(streams),
+        basis(streams) if any(s.seen.start or s.seen.end for s in streams) else "",
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -94,7 +94,7 @@ def basis(streams: Sequence[StreamOfRun]) -> str:
     """On what these sentences are based."""
     seeds = listed([str(seed) for seed in dict.fromkeys(s.seed for s in streams)], 3)
     batches = {(s.data, s.seen.batch) for s in streams if s.seen.batch}
-    batch = "the same training batch" if len(batches) < 2 else "a training batch of its own"
+    batch = "the same training examples" if len(batches) < 2 else "training examples of its own"
     plural = "s" if ", " in seeds or " and " in seeds else ""
     probes, runs = sum(s.seen.seconds for s in streams), sum(s.seconds or 0 for s in streams)
     cost = f" The probes took {scientific(100 * probes / runs, 2)} % of the time." if runs else ""
