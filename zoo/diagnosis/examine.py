@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
 from zoo.diagnosis.measures import dead_share, flat_share, norm_of, spans, spread, unary
+from zoo.probes.pieces import together
 from zoo.probes.stream.profile import Sizes, size, with_gradients
 from zoo.probes.watch.calls import Call, tensors_in
 from zoo.probes.watch.untouched import Loss
@@ -91,13 +92,13 @@ class Examiner(Sizes):
             return
         x = x.detach()
         fed = [t for t in inputs if t.is_floating_point() and t.layout == torch.strided]
-        finite = torch.stack([t.isfinite().all() for t in fed]).all() if fed else x.new_ones(())
+        finite = together([t.isfinite().all() for t in fed]).all()
         self.outputs.append(
             Output(
                 call=call,
                 dtype=x.dtype,
                 shape=x.shape,
-                finite=(x.isfinite().all(), finite.bool()),
+                finite=(x.isfinite().all(), finite),
                 largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
                 dead=dead_share(x) if self.rectifies(call) else None,
@@ -124,9 +125,8 @@ class Examiner(Sizes):
 
     def likeness(self) -> list[tuple[str, Tensor]]:
         """How alike rows and examples are by depth."""
-        if len(self.alike) < 2:
-            return self.depths[:-1]
-        return [*self.depths[:1], *self.alike]
+        rows = self.depths[:-1] if len(self.alike) < 2 else [*self.depths[:1], *self.alike]
+        return [(name, value.to(rows[0][1].device)) for name, value in rows]
 
     def bias(self, call: Call) -> str:
         """The path of the layer with a bias whose output a batch norm takes, or nothing."""

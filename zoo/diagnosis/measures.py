@@ -33,8 +33,10 @@ def flat_share(x: Tensor, ends: tuple[float, float] | None) -> Tensor | None:
 
 
 def unary(x: Tensor, inputs: Sequence[Tensor]) -> bool:
-    """Whether a tensor was computed of one other of its shape."""
-    return len(inputs) == 1 and inputs[0].shape == x.shape and inputs[0].data_ptr() != x.data_ptr()
+    """Whether a tensor was computed of one other of its shape, on its device."""
+    if len(inputs) != 1 or (inputs[0].shape, inputs[0].device) != (x.shape, x.device):
+        return False
+    return inputs[0].data_ptr() != x.data_ptr()
 
 
 def spans(x: Tensor) -> Tensor:
@@ -46,11 +48,15 @@ def spans(x: Tensor) -> Tensor:
 def spread(x: Tensor) -> Tensor:
     """The share of a stream's energy outside of its first direction: 0 where all rows are one.
 
+    NaN where there are no two rows, or no two numbers in one, that could differ in direction.
+
     Equation: 1 - sigma_1^2 / ||X||_F^2, sigma_1 the largest singular value; rows are nodes, the
         tokens of a text (mean over texts), or whole images. Power iteration finds sigma_1, which
         is exact soon where one direction rules, and a little too small where none does.
     """
-    rows = x if x.ndim == 3 else x.flatten(1)[None]
+    rows = x if x.ndim == 3 else x.reshape(len(x) if x.ndim > 1 else 1, -1)[None]
+    if min(rows.shape[1:]) < 2:
+        return torch.full((), torch.nan, dtype=torch.double, device=x.device)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(rows.shape[-1], dtype=torch.double, generator=generator).to(x.device)
     first = start.expand(len(rows), -1)

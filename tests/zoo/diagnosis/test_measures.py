@@ -31,5 +31,10 @@ def test_the_spread_of_rows_is_what_their_first_direction_leaves():
     assert spread(torch.stack([torch.eye(4), torch.ones(4, 4)])) == pytest.approx(3 / 8)
 
 
+@pytest.mark.parametrize("shape", [(), (4,), (1, 4), (4, 1), (2, 1, 4)])
+def test_one_row_and_one_column_have_no_spread(shape):
+    assert spread(torch.ones(shape)).isnan()
+
+
 def test_a_gradient_is_that_of_the_start_over_that_of_the_end():
     assert ratio_of(torch.tensor([1.0, 2.0, torch.nan, 4.0, 8.0])) == 1 / 8

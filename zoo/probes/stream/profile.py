@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
-from zoo.probes.pieces import pieces, square_sum
+from zoo.probes.pieces import pieces, square_sum, together
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -103,7 +103,7 @@ def size(x: Tensor) -> Tensor:
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return torch.stack([square_sum(x) for x in tensors]).sum().sqrt()
+    return together([square_sum(x) for x in tensors]).double().sum().sqrt()
 
 
 class Sizes(Watch):
@@ -175,7 +175,7 @@ class Sizes(Watch):
 
         def row(name: str, length: int) -> Tensor:
             unknown = first.new_tensor(torch.nan)
-            return torch.stack([self.numbers.get((name, i), unknown) for i in range(length)]).cpu()
+            return together([self.numbers.get((name, i), unknown) for i in range(length)]).cpu()
 
         return StreamProfile(
             self.modules,

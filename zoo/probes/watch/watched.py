@@ -27,7 +27,8 @@ def watched(module: nn.Module, watch: Watch, sums: bool = True) -> Iterator[Watc
 
     In nets of this project the writes are those of every `Connection`. Elsewhere a sum is a write
     where both of its terms come from one value, one by at most two functions with weights (the
-    skip: nothing, or a projection) and the other by more of them (the branch).
+    skip: nothing, or a projection) and the other by more of them (the branch). Numbers and lists
+    of numbers are no streams, and what is summed outside of every module belongs to the loss.
 
     Args:
         module: the net; compiled parts of it run uncompiled, and nothing is computed twice to save
@@ -166,7 +167,8 @@ class Watched(TorchFunctionMode):
         if len(terms) != 2 or options or not all(isinstance(x, Tensor) for x in terms):
             return None
         a, b = terms
-        if a.shape != b.shape or not a.is_floating_point():
+        outside = len(self.paths) == 1
+        if outside or a.shape != b.shape or a.ndim < 2 or not a.is_floating_point():
             return None
         ways = self.calls.ways(a, b)
         if ways is None:
