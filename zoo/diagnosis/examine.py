@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -12,7 +14,8 @@ from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
 from zoo.diagnosis.measures import dead_share, flat_share, norm_of, spans, spread, unary
 from zoo.probes.pieces import together
-from zoo.probes.stream.profile import Sizes, size, with_gradients
+from zoo.probes.stream.profile import Sizes, size
+from zoo.probes.watch.backward import gradients_of, inputs_with_gradients, scalar
 from zoo.probes.watch.calls import Call, tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -152,48 +155,50 @@ def examine(
         loss: gives a scalar, of the net and the batch.
         optimizer: of the net.
         clip: largest norm of the gradient with which it steps; None: any.
+
+    Errors:
+        ConfigError: the loss is no scalar tensor.
     """
     examiner = Examiner(module)
     shapes: dict[str, tuple[Any, Any]] = {}
-    handles = [
-        part.register_forward_hook(
-            lambda part, args, out, name=name: shapes.__setitem__(name, (shape(args), shape(out)))
+    with ExitStack() as contexts:
+        following = contexts.enter_context(watched(module, examiner))
+        given = contexts.enter_context(inputs_with_gradients(module))
+        contexts.enter_context(torch.enable_grad())
+        for name, part in module.named_modules():
+            note = functools.partial(shapes_of, shapes, name)
+            contexts.callback(part.register_forward_hook(note).remove)
+        value = scalar(loss(module, batch))
+        final = following.calls.number(value)
+        gradients = gradients_of(value, module, given)
+        return Examination(
+            module=module,
+            loss=value.detach(),
+            outputs=examiner.outputs,
+            calls=following.calls.calls,
+            writes=examiner.writes,
+            profile=examiner.profile() if examiner.writes else None,
+            spreads=examiner.spreads,
+            alike=examiner.likeness(),
+            added=examiner.added,
+            stopped=examiner.stopped,
+            in_place=examiner.in_place,
+            overwritten=examiner.overwritten,
+            norms=examiner.norms,
+            gradients=gradients,
+            shapes=shapes,
+            final=final,
+            optimizer=optimizer,
+            clip=clip,
+            flows=examiner.flows,
         )
-        for name, part in module.named_modules()
-    ]
-    try:
-        with watched(module, examiner) as following, torch.enable_grad():
-            value = loss(module, with_gradients(batch))
-            final = following.calls.number(value)
-            if value.requires_grad:
-                value.backward()
-            gradients = {
-                name: p.grad.detach() for name, p in module.named_parameters() if p.grad is not None
-            }
-            return Examination(
-                module=module,
-                loss=value.detach(),
-                outputs=examiner.outputs,
-                calls=following.calls.calls,
-                writes=examiner.writes,
-                profile=examiner.profile() if examiner.writes else None,
-                spreads=examiner.spreads,
-                alike=examiner.likeness(),
-                added=examiner.added,
-                stopped=examiner.stopped,
-                in_place=examiner.in_place,
-                overwritten=examiner.overwritten,
-                norms=examiner.norms,
-                gradients=gradients,
-                shapes=shapes,
-                final=final,
-                optimizer=optimizer,
-                clip=clip,
-                flows=examiner.flows,
-            )
-    finally:
-        for handle in handles:
-            handle.remove()
+
+
+def shapes_of(
+    shapes: dict[str, tuple[Any, Any]], name: str, part: nn.Module, args: Any, out: Any
+) -> None:
+    """Notes the shapes of what a module takes and gives, by its path."""
+    shapes[name] = shape(args), shape(out)
 
 
 def shape(values: Any) -> Any:
