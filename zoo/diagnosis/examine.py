@@ -15,9 +15,9 @@ from zoo.diagnosis.examination import Examination, Norm, Output
 from zoo.diagnosis.measures import dead_share, flat_share, norm_of, spans, spread, unary
 from zoo.probes.pieces import together
 from zoo.probes.stream.profile import Sizes, size
-from zoo.probes.watch.backward import gradients_of, inputs_with_gradients, scalar
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
 from zoo.probes.watch.calls import Call, tensors_in
-from zoo.probes.watch.untouched import Loss
+from zoo.probes.watch.untouched import Loss, parts_of
 from zoo.probes.watch.watched import watched
 from zoo.probes.watch.writes import Write
 
@@ -163,9 +163,8 @@ def examine(
     shapes: dict[str, tuple[Any, Any]] = {}
     with ExitStack() as contexts:
         following = contexts.enter_context(watched(module, examiner))
-        given = contexts.enter_context(inputs_with_gradients(module))
-        contexts.enter_context(torch.enable_grad())
-        for name, part in module.named_modules():
+        given = contexts.enter_context(differentiated(module))
+        for name, part in parts_of(module).items():
             note = functools.partial(shapes_of, shapes, name)
             contexts.callback(part.register_forward_hook(note).remove)
         value = scalar(loss(module, batch))

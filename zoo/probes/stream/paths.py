@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map_only
 from zoo.connection import State
 from zoo.probes.stream.lesion import random_sets, writes_of
 from zoo.probes.stream.profile import norm
-from zoo.probes.watch.backward import gradients_of, inputs_with_gradients, scalar
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -106,6 +106,6 @@ def gradient_through(
 ) -> Tensor:
     """The norm `[]` of the gradient at the first stream through one path."""
     watch = OnePath(branches)
-    with watched(module, watch), inputs_with_gradients(module) as given, torch.enable_grad():
+    with watched(module, watch), differentiated(module) as given:
         gradients_of(scalar(loss(module, batch)), module, given)
     return norm(watch.gradients) if watch.gradients else torch.zeros((), dtype=torch.double)

@@ -13,7 +13,7 @@ from torch.nn.functional import cosine_similarity
 
 from zoo.connection import State
 from zoo.probes.pieces import pieces, square_sum, together
-from zoo.probes.watch.backward import gradients_of, inputs_with_gradients, scalar
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -76,7 +76,7 @@ def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
     ([1.0, 2.0, 4.0, 8.0], [1.0, 1.0, 1.0])
     """
     watch = Sizes()
-    with watched(module, watch), inputs_with_gradients(module) as given, torch.enable_grad():
+    with watched(module, watch), differentiated(module) as given:
         gradients_of(scalar(loss(module, batch)), module, given)
     if not watch.modules:
         raise ValueError("the net has no skip: no connection, and no sum of a value and its branch")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from zoo.errors import ConfigError
+from zoo.probes.watch.untouched import parts_of
 
 
 def scalar(result: Any) -> Tensor:
@@ -66,17 +67,20 @@ class Given:
 
 
 @contextmanager
-def inputs_with_gradients(module: nn.Module) -> Iterator[Given]:
-    """Lets dense floating-point tensors need a gradient as they enter a net.
+def differentiated(module: nn.Module) -> Iterator[Given]:
+    """A context for a pass with gradients, also by dense floating-point tensors that enter a net.
 
     The net gets copies and may change them in place. What the loss alone reads, such as labels,
     needs none.
     """
     given = Given()
-    with ExitStack() as hooks:
-        for part in module.modules():
-            hooks.callback(part.register_forward_pre_hook(given.enter, with_kwargs=True).remove)
-            hooks.callback(part.register_forward_hook(given.leave, always_call=True).remove)
+    with ExitStack() as contexts:
+        if torch.is_inference_mode_enabled():
+            contexts.enter_context(torch.inference_mode(False))
+        contexts.enter_context(torch.enable_grad())
+        for part in parts_of(module).values():
+            contexts.callback(part.register_forward_pre_hook(given.enter, with_kwargs=True).remove)
+            contexts.callback(part.register_forward_hook(given.leave, always_call=True).remove)
         yield given
 
 
