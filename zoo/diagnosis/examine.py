@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
-from zoo.diagnosis.measures import dead_share, flat_share, norm_of, spans, spread, unary
+from zoo.diagnosis.measures import Channels, dead_share, flat_share, norm_of, spans, spread, unary
 from zoo.probes.pieces import together
 from zoo.probes.stream.profile import Sizes, size
 from zoo.probes.watch.backward import differentiated, gradients_of, scalar
@@ -42,6 +42,7 @@ class Examiner(Sizes):
     def __init__(self, module: nn.Module):
         super().__init__()
         self.parts = dict(module.named_modules())
+        self.channels = Channels()
         self.outputs: list[Output] = []
         self.writes: list[Write] = []
         self.spreads: list[Tensor] = []
@@ -67,9 +68,9 @@ class Examiner(Sizes):
         came_with = write.source not in self.free and branch.requires_grad
         if write.rule is None and write.skip and came_with and not value.requires_grad:
             self.stopped.add(write.index)
-        value = value.detach()
-        self.spreads.append(spread(value))
-        self.alike.append((write.module, spans(value)))
+        unit, value = self.channels.axis(value), value.detach()
+        self.spreads.append(spread(value, unit))
+        self.alike.append((write.module, spans(value, unit)))
         self.before[write.index] = value
         x, version = self.read.pop(write.index, (branch, branch._version))
         if x._version > version and x.data_ptr() in [t.data_ptr() for t in tensors_in(state)]:
@@ -87,6 +88,8 @@ class Examiner(Sizes):
         if call.name == "batch_norm":
             self.norms.append(norm_of(call, inputs, self.parts.get(call.module), self.bias(call)))
         x = made[0]
+        self.channels.note(call.name, inputs, x)
+        unit = self.channels.axis(x)
         if any(x is taken for taken in inputs):
             self.in_place.add(call.number)
         if not x.requires_grad:
@@ -101,16 +104,17 @@ class Examiner(Sizes):
                 call=call,
                 dtype=x.dtype,
                 shape=x.shape,
+                units=x.shape[unit] if x.ndim else 1,
                 finite=(x.isfinite().all(), finite),
                 largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
-                dead=dead_share(x) if self.rectifies(call) else None,
+                dead=dead_share(x, unit) if self.rectifies(call) else None,
                 flat=flat_share(x, self.ends(call)),
                 same=(x == fed[0]).all() if unary(x, fed) else None,
             )
         )
         if call.weighted:
-            self.depths.append((call.module, spans(x)))
+            self.depths.append((call.module, spans(x, unit)))
         if call.weighted and made[0].requires_grad:
             made[0].register_hook(lambda g: self.flows.__setitem__(call.number, size(g)))
 
