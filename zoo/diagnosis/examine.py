@@ -16,7 +16,7 @@ from zoo.diagnosis.measures import Channels, dead_share, flat_share, norm_of, sp
 from zoo.probes.pieces import together
 from zoo.probes.stream.profile import Sizes, size
 from zoo.probes.watch.backward import differentiated, gradients_of, scalar
-from zoo.probes.watch.calls import Call, tensors_in
+from zoo.probes.watch.calls import Call, measurable, tensors_in
 from zoo.probes.watch.untouched import Loss, parts_of
 from zoo.probes.watch.watched import watched
 from zoo.probes.watch.writes import Write
@@ -88,16 +88,16 @@ class Examiner(Sizes):
         if call.name == "batch_norm":
             self.norms.append(norm_of(call, inputs, self.parts.get(call.module), self.bias(call)))
         x = made[0]
-        self.channels.note(call.name, inputs, x)
-        unit = self.channels.axis(x)
         if any(x is taken for taken in inputs):
             self.in_place.add(call.number)
         if not x.requires_grad:
             self.free.add(call.number)
-        if not x.is_floating_point() or x.layout != torch.strided or not x.numel() or call.fixed:
+        if not measurable(x) or not x.numel() or call.fixed:
             return
+        self.channels.note(call.name, inputs, x)
+        unit = self.channels.axis(x)
         x = x.detach()
-        fed = [t for t in inputs if t.is_floating_point() and t.layout == torch.strided]
+        fed = [t for t in inputs if measurable(t)]
         finite = together([t.isfinite().all() for t in fed]).all()
         self.outputs.append(
             Output(
@@ -205,6 +205,5 @@ def shapes_of(
 
 
 def shape(values: Any) -> Any:
-    """The shape of the first tensor in a nest of values."""
-    leaves = torch.utils._pytree.tree_leaves(values)
-    return next((x.shape for x in leaves if isinstance(x, Tensor)), None)
+    """The shape of the first tensor in a nest of values; of ragged ones, None."""
+    return next((None if x.is_nested else x.shape for x in tensors_in(values)), None)

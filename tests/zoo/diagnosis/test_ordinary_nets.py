@@ -88,10 +88,42 @@ class Energy(nn.Module):
         return torch.func.vmap(torch.func.grad(lambda x: self.energy(x).tanh().square().sum()))(x)
 
 
+class Rounded(nn.Module):
+    """A layer of numbers of one byte."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.layer(x.to(torch.float8_e4m3fn).float())
+
+
+class Ragged(nn.Module):
+    """A residual block over texts of two lengths."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.one, self.two, self.layout = nn.Linear(4, 4), nn.Linear(4, 4), layout
+
+    def forward(self, x):
+        texts = torch.nested.as_nested_tensor([x[:3], x[3:]], layout=self.layout)
+        texts = texts + self.two(self.one(texts).relu())
+        return torch.nested.to_padded_tensor(texts, 0.0)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
 @pytest.mark.parametrize(
-    "net", [Energy(), nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.Linear(4, 3)))]
+    "net",
+    [
+        Rounded(),
+        Ragged(torch.strided),
+        Ragged(torch.jagged),
+        Energy(),
+        nn.Sequential(nn.Linear(4, 4), torch.jit.script(nn.Linear(4, 3))),
+    ],
 )
-def test_transformed_and_scripted_parts_are_passed_over(net):
+def test_what_has_no_plain_numbers_is_passed_over(net):
     assert str(diagnose(net, X, mean_size)) == "nothing is found"
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from zoo.errors import ConfigError
+from zoo.probes.watch.calls import measurable
 from zoo.probes.watch.untouched import parts_of
 
 
@@ -55,7 +56,7 @@ class Given:
 
     def copy(self, x: Tensor) -> Tensor:
         """A copy that needs a gradient; the tensor itself where it cannot have one, or has one."""
-        if x.requires_grad or not x.is_floating_point() or x.layout != torch.strided:
+        if x.requires_grad or not measurable(x):
             self.leaves += [x] if x.requires_grad and x.is_leaf else []
             return x
         self.leaves.append(x.detach().requires_grad_())

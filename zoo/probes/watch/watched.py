@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.connection import Connection, State
-from zoo.probes.watch.calls import Call, Calls, name_of, tensors_in, values_used
+from zoo.probes.watch.calls import Call, Calls, measurable, name_of, tensors_in, values_used
 from zoo.probes.watch.untouched import parts_of, replaced, untouched
 from zoo.probes.watch.writes import Terms, Watch, Write
 
@@ -188,7 +188,7 @@ class Watched(TorchFunctionMode):
             return None
         a, b = terms
         outside = len(self.paths) == 1
-        if outside or a.shape != b.shape or a.ndim < 2 or not a.is_floating_point():
+        if outside or not measurable(a) or a.shape != b.shape or a.ndim < 2:
             return None
         ways = self.calls.ways(a, b)
         if ways is None:
