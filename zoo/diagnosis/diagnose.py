@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.optim import SparseAdam
 
 from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
 from zoo.diagnosis.examination import Examination
@@ -28,7 +29,8 @@ HOMES = (numbers, gradients, skips, units, norms, steps)
 CHECKS: dict[str, Cause] = {
     name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }
-OF_STEPS = ("decayed_norms", "step_too_large", "step_too_small")  # need an optimiser
+OF_GRADIENTS = ("vanishing_gradients", "exploding_gradients", "idle_branch", "equal_units")
+OF_STEPS = ("step_too_large", "step_too_small")
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,20 @@ def diagnose(
     """
     seen = examine(module, batch, loss, optimizer, clip)
     lost = list(CHECKS["non_finite"](seen))
-    known = [name for name in CAUSES if optimizer is not None or name not in OF_STEPS]
+    known = known_causes(seen)
     names = ["fp16_overflow"] if lost else known[1:]
     findings = [*lost, *itertools.chain(*(CHECKS[name](seen) for name in names))]
     net, checked = type(module).__name__, (known[0], *names)
     return Diagnosis(findings, seen.profile, profiles_of(seen), net, checked)
+
+
+def known_causes(seen: Examination) -> list[str]:
+    """The causes that can be looked for: those of steps need an optimiser and gradients."""
+    unknown: set[str] = set()
+    if seen.optimizer is None:
+        unknown |= {"decayed_norms", *OF_STEPS}
+    elif steps.needs_closure(seen.optimizer) or isinstance(seen.optimizer, SparseAdam):
+        unknown |= {*OF_STEPS}  # which a copy of a weight and its dense gradient do not tell
+    if not seen.gradients:
+        unknown |= {*OF_GRADIENTS, *OF_STEPS}
+    return [name for name in CAUSES if name not in unknown]

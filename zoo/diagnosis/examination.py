@@ -21,6 +21,7 @@ class Output:
         call: of the function.
         dtype: of the tensor.
         shape: of the tensor.
+        units: number of them: channels, or the length of the last axis.
         finite: whether all of it is, and whether all that it was computed of is.
         largest: absolute value.
         size: root mean square.
@@ -32,6 +33,7 @@ class Output:
     call: Call
     dtype: torch.dtype
     shape: torch.Size
+    units: int
     finite: tuple[Tensor, Tensor]
     largest: Tensor
     size: Tensor

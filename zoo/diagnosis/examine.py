@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -10,10 +12,12 @@ from torch import Tensor, nn
 
 from zoo.connection import State
 from zoo.diagnosis.examination import Examination, Norm, Output
-from zoo.diagnosis.measures import dead_share, flat_share, norm_of, spans, spread, unary
-from zoo.probes.stream.profile import Sizes, size, with_gradients
-from zoo.probes.watch.calls import Call, tensors_in
-from zoo.probes.watch.untouched import Loss
+from zoo.diagnosis.measures import Channels, dead_share, flat_share, norm_of, spans, spread, unary
+from zoo.probes.pieces import together
+from zoo.probes.stream.profile import Sizes, size
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
+from zoo.probes.watch.calls import Call, measurable, tensors_in
+from zoo.probes.watch.untouched import Loss, parts_of
 from zoo.probes.watch.watched import watched
 from zoo.probes.watch.writes import Write
 
@@ -38,6 +42,7 @@ class Examiner(Sizes):
     def __init__(self, module: nn.Module):
         super().__init__()
         self.parts = dict(module.named_modules())
+        self.channels = Channels()
         self.outputs: list[Output] = []
         self.writes: list[Write] = []
         self.spreads: list[Tensor] = []
@@ -63,9 +68,9 @@ class Examiner(Sizes):
         came_with = write.source not in self.free and branch.requires_grad
         if write.rule is None and write.skip and came_with and not value.requires_grad:
             self.stopped.add(write.index)
-        value = value.detach()
-        self.spreads.append(spread(value))
-        self.alike.append((write.module, spans(value)))
+        unit, value = self.channels.axis(value), value.detach()
+        self.spreads.append(spread(value, unit))
+        self.alike.append((write.module, spans(value, unit)))
         self.before[write.key] = value
         x, version = self.read.pop(write.key, (branch, branch._version))
         if x._version > version and x.data_ptr() in [t.data_ptr() for t in tensors_in(state)]:
@@ -87,26 +92,29 @@ class Examiner(Sizes):
             self.in_place.add(call.number)
         if not x.requires_grad:
             self.free.add(call.number)
-        if not x.is_floating_point() or x.layout != torch.strided or not x.numel() or call.fixed:
+        if not measurable(x) or not x.numel() or call.fixed:
             return
+        self.channels.note(call.name, inputs, x)
+        unit = self.channels.axis(x)
         x = x.detach()
-        fed = [t for t in inputs if t.is_floating_point() and t.layout == torch.strided]
-        finite = torch.stack([t.isfinite().all() for t in fed]).all() if fed else x.new_ones(())
+        fed = [t for t in inputs if measurable(t)]
+        finite = together([t.isfinite().all() for t in fed]).all()
         self.outputs.append(
             Output(
                 call=call,
                 dtype=x.dtype,
                 shape=x.shape,
-                finite=(x.isfinite().all(), finite.bool()),
+                units=x.shape[unit] if x.ndim else 1,
+                finite=(x.isfinite().all(), finite),
                 largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
-                dead=dead_share(x) if self.rectifies(call) else None,
+                dead=dead_share(x, unit) if self.rectifies(call) else None,
                 flat=flat_share(x, self.ends(call)),
                 same=(x == fed[0]).all() if unary(x, fed) else None,
             )
         )
         if call.weighted:
-            self.depths.append((call.module, spans(x)))
+            self.depths.append((call.module, spans(x, unit)))
         if call.weighted and made[0].requires_grad:
             made[0].register_hook(lambda g: self.flows.__setitem__(call.number, size(g)))
 
@@ -124,9 +132,8 @@ class Examiner(Sizes):
 
     def likeness(self) -> list[tuple[str, Tensor]]:
         """How alike rows and examples are by depth."""
-        if len(self.alike) < 2:
-            return self.depths[:-1]
-        return [*self.depths[:1], *self.alike]
+        rows = self.depths[:-1] if len(self.alike) < 2 else [*self.depths[:1], *self.alike]
+        return [(name, value.to(rows[0][1].device)) for name, value in rows]
 
     def bias(self, call: Call) -> str:
         """The path of the layer with a bias whose output a batch norm takes, or nothing."""
@@ -152,51 +159,51 @@ def examine(
         loss: gives a scalar, of the net and the batch.
         optimizer: of the net.
         clip: largest norm of the gradient with which it steps; None: any.
+
+    Errors:
+        ConfigError: the loss is no scalar tensor.
     """
     examiner = Examiner(module)
     shapes: dict[str, tuple[Any, Any]] = {}
-    handles = [
-        part.register_forward_hook(
-            lambda part, args, out, name=name: shapes.__setitem__(name, (shape(args), shape(out)))
+    with ExitStack() as contexts:
+        following = contexts.enter_context(watched(module, examiner))
+        given = contexts.enter_context(differentiated(module))
+        for name, part in parts_of(module).items():
+            note = functools.partial(shapes_of, shapes, name)
+            contexts.callback(part.register_forward_hook(note).remove)
+        value = scalar(loss(module, batch))
+        final = following.calls.number(value)
+        gradients = gradients_of(value, module, given)
+        return Examination(
+            module=module,
+            loss=value.detach(),
+            outputs=examiner.outputs,
+            calls=following.calls.calls,
+            writes=examiner.writes,
+            profile=examiner.profile() if examiner.writes else None,
+            spreads=examiner.spreads,
+            alike=examiner.likeness(),
+            added=examiner.added,
+            stopped=examiner.stopped,
+            in_place=examiner.in_place,
+            overwritten=examiner.overwritten,
+            norms=examiner.norms,
+            gradients=gradients,
+            shapes=shapes,
+            final=final,
+            optimizer=optimizer,
+            clip=clip,
+            flows=examiner.flows,
         )
-        for name, part in module.named_modules()
-    ]
-    try:
-        with watched(module, examiner) as following, torch.enable_grad():
-            value = loss(module, with_gradients(batch))
-            final = following.calls.number(value)
-            if value.requires_grad:
-                value.backward()
-            gradients = {
-                name: p.grad.detach() for name, p in module.named_parameters() if p.grad is not None
-            }
-            return Examination(
-                module=module,
-                loss=value.detach(),
-                outputs=examiner.outputs,
-                calls=following.calls.calls,
-                writes=examiner.writes,
-                profile=examiner.profile() if examiner.writes else None,
-                spreads=examiner.spreads,
-                alike=examiner.likeness(),
-                added=examiner.added,
-                stopped=examiner.stopped,
-                in_place=examiner.in_place,
-                overwritten=examiner.overwritten,
-                norms=examiner.norms,
-                gradients=gradients,
-                shapes=shapes,
-                final=final,
-                optimizer=optimizer,
-                clip=clip,
-                flows=examiner.flows,
-            )
-    finally:
-        for handle in handles:
-            handle.remove()
+
+
+def shapes_of(
+    shapes: dict[str, tuple[Any, Any]], name: str, part: nn.Module, args: Any, out: Any
+) -> None:
+    """Notes the shapes of what a module takes and gives, by its path."""
+    shapes[name] = shape(args), shape(out)
 
 
 def shape(values: Any) -> Any:
-    """The shape of the first tensor in a nest of values."""
-    leaves = torch.utils._pytree.tree_leaves(values)
-    return next((x.shape for x in leaves if isinstance(x, Tensor)), None)
+    """The shape of the first tensor in a nest of values; of ragged ones, None."""
+    return next((None if x.is_nested else x.shape for x in tensors_in(values)), None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from zoo.diagnosis.examination import Norm
 from zoo.probes.pieces import moments, pieces, square_sum
@@ -13,14 +15,47 @@ from zoo.probes.watch.calls import Call
 
 NEAR = 1e-3  # of an end
 ROUNDS = 8  # of power iteration
+CONVOLUTION = re.compile(r"conv(?:_transpose)?([123])d")
+CHANNEL_NORMS = ("batch_norm", "group_norm", "instance_norm")
+PRODUCTS = ("linear", "matmul", "__matmul__", "bmm", "baddbmm", "einsum", "addmm", "mm")
 
 
-def dead_share(x: Tensor) -> Tensor:
-    """The share of units that are not positive for any example.
+class Channels:
+    """The axis of the units of every tensor of a pass.
 
-    Units are the channels of images, which are second, and the last axis of all else.
+    It is the one where convolutions and norms of channels put them, as long as functions keep it:
+    those by element, and pools. Elsewhere it is the second of four, and the last of all others.
     """
-    unit = 1 if x.ndim == 4 else x.ndim - 1
+
+    def __init__(self) -> None:
+        self.known = WeakIdKeyDictionary()  # for each tensor its axis, if it is that of channels
+
+    def axis(self, x: Tensor) -> int:
+        """The axis of a tensor's units."""
+        return int(self.known.get(x, 1 if x.ndim == 4 else max(x.ndim - 1, 0)))
+
+    def note(self, name: str, inputs: Sequence[Tensor], x: Tensor) -> None:
+        """Notes where a function put the channels of what it made."""
+        convolution = CONVOLUTION.fullmatch(name)
+        kept = [t for t in inputs if t in self.known and keeps(name, t, x)]
+        if convolution:
+            self.known[x] = x.ndim - 1 - int(convolution[1])
+        elif name in CHANNEL_NORMS and x.ndim > 1:
+            self.known[x] = 1
+        elif kept:
+            self.known[x] = self.known[kept[0]]
+
+
+def keeps(name: str, taken: Tensor, made: Tensor) -> bool:
+    """Whether a function leaves the axes of what it takes in their order, and in their meaning."""
+    if "pool" in name:
+        return taken.ndim == made.ndim
+    turned = taken is not made and taken.data_ptr() == made.data_ptr()
+    return taken.shape == made.shape and not turned and name not in PRODUCTS
+
+
+def dead_share(x: Tensor, unit: int) -> Tensor:
+    """The share of units, which lie along an axis, that are not positive for any example."""
     axes = [axis for axis in range(x.ndim) if axis != unit]
     return ((x.amax(axes) if axes else x) <= 0).double().mean()
 
@@ -33,24 +68,31 @@ def flat_share(x: Tensor, ends: tuple[float, float] | None) -> Tensor | None:
 
 
 def unary(x: Tensor, inputs: Sequence[Tensor]) -> bool:
-    """Whether a tensor was computed of one other of its shape."""
-    return len(inputs) == 1 and inputs[0].shape == x.shape and inputs[0].data_ptr() != x.data_ptr()
+    """Whether a tensor was computed of one other of its shape, on its device."""
+    if len(inputs) != 1 or (inputs[0].shape, inputs[0].device) != (x.shape, x.device):
+        return False
+    return inputs[0].data_ptr() != x.data_ptr()
 
 
-def spans(x: Tensor) -> Tensor:
+def spans(x: Tensor, unit: int) -> Tensor:
     """The spread of the rows of examples, and of the examples `[2]`."""
-    over = spread(x)
-    return torch.stack([over, spread(x.flatten(1)) if x.ndim == 3 else over])
+    over = spread(x, unit)
+    return torch.stack([over, spread(x.flatten(1), 1) if x.ndim == 3 else over])
 
 
-def spread(x: Tensor) -> Tensor:
+def spread(x: Tensor, unit: int) -> Tensor:
     """The share of a stream's energy outside of its first direction: 0 where all rows are one.
 
+    NaN where there are no two rows, or no two numbers in one, that could differ in direction.
+
     Equation: 1 - sigma_1^2 / ||X||_F^2, sigma_1 the largest singular value; rows are nodes, the
-        tokens of a text (mean over texts), or whole images. Power iteration finds sigma_1, which
-        is exact soon where one direction rules, and a little too small where none does.
+        tokens of a text (mean over texts), or whole images, whose units are not last. Power
+        iteration finds sigma_1, which is exact soon where one direction rules, and a little too
+        small where none does.
     """
-    rows = x if x.ndim == 3 else x.flatten(1)[None]
+    rows = x if x.ndim == 3 and unit == 2 else x.reshape(len(x) if x.ndim > 1 else 1, -1)[None]
+    if min(rows.shape[1:]) < 2:
+        return torch.full((), torch.nan, dtype=torch.double, device=x.device)
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(rows.shape[-1], dtype=torch.double, generator=generator).to(x.device)
     first = start.expand(len(rows), -1)

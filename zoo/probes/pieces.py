@@ -23,6 +23,11 @@ def square_sum(x: Tensor) -> Tensor:
     return torch.stack(norms).square().sum()
 
 
+def together(numbers: Sequence[Tensor]) -> Tensor:
+    """Some numbers `[]` as one tensor `[n]`, on the device of the first; none: on the CPU."""
+    return torch.stack([x.to(numbers[0].device) for x in numbers]) if numbers else torch.zeros(0)
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance `[C]` double of each channel, the second axis of a tensor."""
     axes = [axis for axis in range(x.ndim) if axis != 1]

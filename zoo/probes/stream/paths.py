@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
 from zoo.probes.stream.lesion import random_sets, writes_of
-from zoo.probes.stream.profile import norm, with_gradients
+from zoo.probes.stream.profile import norm
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -105,8 +106,6 @@ def gradient_through(
 ) -> Tensor:
     """The norm `[]` of the gradient at the first stream through one path."""
     watch = OnePath(branches)
-    with watched(module, watch), torch.enable_grad():
-        value = loss(module, with_gradients(batch))
-        if value.requires_grad:
-            value.backward()
+    with watched(module, watch), differentiated(module) as given:
+        gradients_of(scalar(loss(module, batch)), module, given)
     return norm(watch.gradients) if watch.gradients else torch.zeros((), dtype=torch.double)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import register_multi_grad_hook
 from torch.nn.functional import cosine_similarity
-from torch.utils._pytree import tree_map_only
 
 from zoo.connection import State
-from zoo.probes.pieces import pieces, square_sum
+from zoo.probes.pieces import pieces, square_sum, together
+from zoo.probes.watch.backward import differentiated, gradients_of, scalar
 from zoo.probes.watch.calls import tensors_in
 from zoo.probes.watch.untouched import Loss
 from zoo.probes.watch.watched import watched
@@ -66,6 +66,7 @@ def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
         loss: gives a scalar, of the net and the batch.
 
     Errors:
+        ConfigError: the loss is no scalar tensor.
         ValueError: the net has no write.
 
     >>> from zoo.connection import Site
@@ -77,25 +78,11 @@ def stream_profile(module: nn.Module, batch: Any, loss: Loss) -> StreamProfile:
     ([1.0, 2.0, 4.0, 8.0], [1.0, 1.0, 1.0])
     """
     watch = Sizes()
-    with watched(module, watch), torch.enable_grad():
-        loss(module, with_gradients(batch)).backward()
+    with watched(module, watch), differentiated(module) as given:
+        gradients_of(scalar(loss(module, batch)), module, given)
     if not watch.modules:
         raise ValueError("the net has no skip: no connection, and no sum of a value and its branch")
     return watch.profile()
-
-
-def with_gradients(batch: Any) -> Any:
-    """A batch whose dense floating-point tensors need a gradient."""
-    return tree_map_only(
-        Tensor,
-        lambda x: x.detach().requires_grad_() if x.is_floating_point() and dense(x) else x,
-        batch,
-    )
-
-
-def dense(x: Tensor) -> bool:
-    """Whether a tensor is dense."""
-    return x.layout == torch.strided
 
 
 def size(x: Tensor) -> Tensor:
@@ -105,7 +92,7 @@ def size(x: Tensor) -> Tensor:
 
 def norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of some tensors together."""
-    return torch.stack([square_sum(x) for x in tensors]).sum().sqrt()
+    return together([square_sum(x) for x in tensors]).double().sum().sqrt()
 
 
 class Sizes(Watch):
@@ -194,11 +181,11 @@ class Sizes(Watch):
         """The profile of the pass."""
         return StreamProfile(
             self.modules,
-            stream=torch.stack([*self.row("stream"), self.end("stream")]).cpu(),
-            branch=torch.stack(self.row("branch")).cpu(),
-            cosine=torch.stack(self.row("cosine")).cpu(),
-            gradient=torch.stack([*self.row("gradient"), self.end("gradient")]).cpu(),
-            branch_gradient=torch.stack(self.row("branch_gradient")).cpu(),
+            stream=together([*self.row("stream"), self.end("stream")]).cpu(),
+            branch=together(self.row("branch")).cpu(),
+            cosine=together(self.row("cosine")).cpu(),
+            gradient=together([*self.row("gradient"), self.end("gradient")]).cpu(),
+            branch_gradient=together(self.row("branch_gradient")).cpu(),
         )
 
     def end(self, name: str) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -129,6 +130,12 @@ class Calls:
 def tensors_in(values: Any) -> list[Tensor]:
     """The tensors in a nest of values."""
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def measurable(x: Tensor) -> bool:
+    """Whether a tensor has floating-point numbers in rows and columns, of at least two bytes."""
+    plain = x.layout == torch.strided and not x.is_nested and not x.is_meta
+    return plain and x.is_floating_point() and x.dtype.itemsize > 1
 
 
 def values_used(name: str, inputs: list[Tensor]) -> list[Tensor]:

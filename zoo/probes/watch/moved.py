@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ConfigError
+from zoo.probes.watch.backward import scalar
 from zoo.probes.watch.untouched import Loss, untouched
 from zoo.seeding import keyed_seed
 
@@ -54,11 +55,7 @@ def value(module: nn.Module, batch: Any, loss: Loss, seed: int) -> Tensor:
     torch.default_generator.manual_seed(key)
     for number in {p.get_device() for p in module.parameters() if p.device.type == "cuda"}:
         torch.cuda.default_generators[number].manual_seed(key)
-    result = loss(module, batch)
-    if not isinstance(result, Tensor) or result.numel() != 1:
-        shape = f"shape {tuple(result.shape)}" if isinstance(result, Tensor) else type(result)
-        raise ConfigError(f"a loss of {shape}", "loss", "return a scalar tensor")
-    return result.reshape(())
+    return scalar(loss(module, batch))
 
 
 def differentiable(at: Tensor, weights: Collection[Tensor]) -> None:

@@ -6,17 +6,18 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.connection import Connection, State
-from zoo.probes.watch.calls import Call, Calls, name_of, tensors_in, values_used
-from zoo.probes.watch.untouched import replaced, untouched
+from zoo.probes.watch.calls import Call, Calls, measurable, name_of, tensors_in, values_used
+from zoo.probes.watch.untouched import parts_of, replaced, untouched
 from zoo.probes.watch.writes import Terms, Watch, Write
-from zoo.stack import Stack
 
 PROJECTION = 2  # functions with weights that a skip may have: a convolution and its norm
 
@@ -27,7 +28,8 @@ def watched(module: nn.Module, watch: Watch, sums: bool = True) -> Iterator[Watc
 
     In nets of this project the writes are those of every `Connection`. Elsewhere a sum is a write
     where both of its terms come from one value, one by at most two functions with weights (the
-    skip: nothing, or a projection) and the other by more of them (the branch).
+    skip: nothing, or a projection) and the other by more of them (the branch). Numbers and lists
+    of numbers are no streams, and what is summed outside of every module belongs to the loss.
 
     Args:
         module: the net; compiled parts of it run uncompiled, and nothing is computed twice to save
@@ -39,7 +41,8 @@ def watched(module: nn.Module, watch: Watch, sums: bool = True) -> Iterator[Watc
     following = Watched(watch)
     with ExitStack() as stack:
         stack.enter_context(untouched(module))
-        for name, part in module.named_modules():
+        stack.enter_context(uncheckpointed())
+        for name, part in parts_of(module).items():
             for handle in following.hooks(name, part) if sums else ():
                 stack.callback(handle.remove)
             for method, value in following.replacements(name, part).items():
@@ -48,6 +51,24 @@ def watched(module: nn.Module, watch: Watch, sums: bool = True) -> Iterator[Watc
         if sums:
             stack.enter_context(following)
         yield following
+
+
+@contextmanager
+def uncheckpointed() -> Iterator[None]:
+    """Lets `torch.utils.checkpoint.checkpoint` store activations, whoever has imported it."""
+
+    def stored(*_: Any, **__: Any) -> Iterator[None]:
+        yield
+
+    def applied(function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
+        return function(*args)
+
+    home = torch.utils.checkpoint
+    with (
+        replaced(home, "_checkpoint_without_reentrant_generator", stored),
+        replaced(home, "CheckpointFunction", SimpleNamespace(apply=applied)),
+    ):
+        yield
 
 
 class Watched(TorchFunctionMode):
@@ -79,8 +100,6 @@ class Watched(TorchFunctionMode):
 
     def replacements(self, name: str, module: nn.Module) -> dict[str, Any]:
         """The attributes that a module has instead of its own while it is followed."""
-        if isinstance(module, Stack):
-            return {"checkpoint": False}
         if not isinstance(module, Connection):
             return {}
         return {
@@ -162,6 +181,8 @@ class Watched(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, options = name_of(func), kwargs or {}
+        if torch._C._functorch.peek_interpreter_stack() is not None:  # no values: vmap, grad
+            return func(*args, **options)
         inputs = tensors_in((args, options))
         numbers = [self.calls.number(x) for x in values_used(name, inputs)]
         sum_of = None if self.inside or name not in ("add", "add_") else self.sum(*args, **options)
@@ -179,7 +200,8 @@ class Watched(TorchFunctionMode):
         if len(terms) != 2 or options or not all(isinstance(x, Tensor) for x in terms):
             return None
         a, b = terms
-        if a.shape != b.shape or not a.is_floating_point():
+        outside = len(self.paths) == 1
+        if outside or not measurable(a) or a.shape != b.shape or a.ndim < 2:
             return None
         ways = self.calls.ways(a, b)
         if ways is None:
