@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 CAUSES = {
     "non_finite": "numbers that are not finite arise here",
@@ -49,6 +51,15 @@ class Finding:
     evidence: str
     cure: str
 
+    def plain(self) -> dict[str, Any]:
+        """Its fields for a record; a value that is not finite is None, since JSON has no such."""
+        return {**asdict(self), "value": finite(self.value)}
+
     def __str__(self) -> str:
         at = f" at {self.where}" if self.where else ""
         return f"{self.cause}{at}: {self.evidence} -- {self.cure}"
+
+
+def finite(value: float | None) -> float | None:
+    """A number, or None where it is not finite."""
+    return value if value is not None and math.isfinite(value) else None
