@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
+from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, sums, units
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.examine import examine
 from zoo.diagnosis.finding import CAUSES, Finding
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Cause = Callable[[Examination], Iterator[Finding]]
-HOMES = (numbers, gradients, skips, units, norms, steps)
+HOMES = (numbers, gradients, skips, sums, units, norms, steps)
 CHECKS: dict[str, Cause] = {
     name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }

@@ -45,10 +45,12 @@ def settled(norm: Norm) -> bool:
 def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
     """Batch norms in training that see too few values, or too few examples."""
     for norm in seen.norms:
-        if norm.training and (norm.values < VALUES or norm.examples < EXAMPLES):
+        few = norm.values < VALUES
+        if norm.training and (few or norm.examples < EXAMPLES):
+            value, limit = (norm.values, VALUES) if few else (norm.examples, EXAMPLES)
             said = f"{norm.values} values of {norm.examples} examples for a mean and a variance"
             cure = "a larger batch, or a norm of single examples: model.norm=group"
-            yield Finding("tiny_batch_norm", norm.module, norm.values, VALUES, said, cure)
+            yield Finding("tiny_batch_norm", norm.module, value, limit, said, cure)
             return
 
 

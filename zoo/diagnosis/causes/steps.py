@@ -83,9 +83,11 @@ def ratios_of(
 
 
 def usual_size(p: Tensor) -> Tensor:
-    """The norm of a matrix; of one that is zero, that of a random start."""
-    norm = p.detach().norm()
-    return norm if norm > 0 else norm.new_tensor(len(p)).sqrt()
+    """The norm of a matrix, at least that of PyTorch's start of a layer.
+
+    Equation: sqrt(n / 3), the norm of n rows of uniform numbers up to 1 / sqrt(length of a row)
+    """
+    return p.detach().norm().clamp(min=(len(p) / 3) ** 0.5)
 
 
 def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

@@ -1,0 +1,25 @@
+"""What in a pass comes behind layers, and what comes before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.probes.watch.calls import Call
+
+
+def behind_layers(calls: Sequence[Call]) -> set[int]:
+    """Numbers of the calls with weights, and of those whose result is computed of theirs."""
+    behind: set[int] = set()
+    for call in calls:
+        if call.weighted or behind.intersection(call.inputs):
+            behind.add(call.number)
+    return behind
+
+
+def before_layers(calls: Sequence[Call]) -> set[int]:
+    """Numbers of the calls of whose result a call with weights is computed."""
+    before: set[int] = set()
+    for call in reversed(calls):
+        if call.weighted or call.number in before:
+            before.update(call.inputs)
+    return before
