@@ -175,6 +175,14 @@ def fresh_states(name, options):
     yield from trained(net, batches, loss, optimizer, constant_loss(batch), steps)
 
 
+def usual_states(name):
+    net, batch, loss = USUAL[name]()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    chance = float(loss(net, batch))
+    chance = chance if chance > 0 else math.inf
+    yield from list(trained(net, itertools.repeat(batch), loss, optimizer, chance))[:2]
+
+
 def healthy():
     """All healthy nets."""
     for case in STARTS:

@@ -36,7 +36,7 @@ class Diagnosis:
     """What is wrong with a net, and what its stream does.
 
     Args:
-        findings: in the order of `CAUSES`, which begins with the worst.
+        findings: in the order of `CAUSES`, roots before what follows from them.
         profile: of the stream; None of a net without skips.
         profiles: measures by depth, with words, for the figure and the page.
         net: the name of its class.
