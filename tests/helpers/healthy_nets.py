@@ -5,6 +5,7 @@ they have learned, at their start and then: their loss has fallen well below tha
 answer that is the same for all inputs.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from fresh_nets import FRESH, fresh
 from sick_nets import ours
 from small_domains import SMALL
 from torch import nn
+from usual_nets import USUAL
 
 from tasks.inference.diagnose import fresh as at_its_start
 from zoo.config import registry

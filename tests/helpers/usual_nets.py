@@ -197,19 +197,13 @@ def vocabulary(size):
     return nn.Linear(16, size), rows(16, size, 32), classified
 
 
-class Head(nn.Sequential):
-    """A net whose head begins with zeros."""
-
-    def __init__(self):
-        super().__init__(
-            nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
-        )
-        nn.init.zeros_(self[-1].weight)
-
-
-@usual("head of zeros")
-def zero_head():
-    return Head(), rows(), classified
+@usual("head of zeros", layers=2)
+@usual("deep net with a head of zeros", layers=6)
+def zero_head(layers):
+    parts = [part for _ in range(layers) for part in (nn.Linear(16, 16), nn.LeakyReLU())]
+    net = nn.Sequential(*parts, nn.Linear(16, 3))
+    nn.init.zeros_(net[-1].weight)
+    return net, rows(), classified
 
 
 class Skipped(nn.Module):
@@ -320,7 +314,8 @@ class Parallel(nn.Module):
 @usual("highways", block=Highway)
 @usual("modulated layers", block=Modulated)
 def blocks(block):
-    return nn.Sequential(*[block(16) for _ in range(6)], nn.Linear(16, 3)), rows(), classified
+    count = 4 if block is Modulated else 6
+    return nn.Sequential(*[block(16) for _ in range(count)], nn.Linear(16, 3)), rows(), classified
 
 
 @usual("parallel branches")

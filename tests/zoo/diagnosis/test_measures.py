@@ -31,5 +31,11 @@ def test_the_spread_of_rows_is_what_their_first_direction_leaves():
     assert spread(torch.stack([torch.eye(4), torch.ones(4, 4)])) == pytest.approx(3 / 8)
 
 
+def test_a_spread_has_no_unit():
+    x = torch.randn(16, 5)
+    assert spread(1e-15 * x) == pytest.approx(float(spread(x)), rel=1e-4)
+    assert spread(1e-15 * torch.ones(4, 3)) == pytest.approx(0, abs=1e-12)
+
+
 def test_a_gradient_is_that_of_the_start_over_that_of_the_end():
     assert ratio_of(torch.tensor([1.0, 2.0, torch.nan, 4.0, 8.0])) == 1 / 8

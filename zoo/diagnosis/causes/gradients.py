@@ -50,6 +50,8 @@ def start_over_end(seen: Examination) -> tuple[float, str, str]:
     heads = [number for number in numbers if number not in inner] or numbers[-1:]
     head = max(heads, key=lambda number: float(seen.flows[number]))
     flows = torch.stack([seen.flows[number].cpu() for number in (*numbers, head)])
+    if not any(flow > 0 for number, flow in zip(numbers, flows, strict=False) if number in inner):
+        return math.nan, "", ""  # a head that begins with zeros lets none through
     return ratio_of(flows), seen.calls[numbers[0]].module, "the head"
 
 

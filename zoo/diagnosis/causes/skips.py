@@ -74,8 +74,16 @@ def branch_gradient(seen: Examination, write: Write) -> float | None:
 
 
 def stream_growth(seen: Examination) -> Iterator[Finding]:
-    """A stream that grows much more than a sum of independent writes does."""
+    """A stream that grows much more than a sum of independent writes does.
+
+    Where most skips are projections, there is no stream that goes on.
+    """
     if seen.profile is None or len(seen.profile.modules) < 4:
+        return
+    anew = sum(
+        write.rule is None and any(call.weighted for call in write.skip) for write in seen.writes
+    )
+    if 2 * anew > len(seen.writes):
         return
     stream = seen.profile.stream
     growth = float(stream[-1] / stream[:2].max().clamp(min=1e-30))
