@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.diagnosis.examination import Examination
 from zoo.probes.watch.calls import Call
 
 
@@ -23,3 +24,10 @@ def before_layers(calls: Sequence[Call]) -> set[int]:
         if call.weighted or call.number in before:
             before.update(call.inputs)
     return before
+
+
+def last_call(seen: Examination, parameter: str) -> int:
+    """The number of the last call with weights in the module of a parameter; -1 without any."""
+    module = parameter.rpartition(".")[0]
+    calls = (call.number for call in seen.calls if call.weighted and call.module == module)
+    return max(calls, default=-1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from zoo.diagnosis.causes.graph import behind_layers
+from zoo.diagnosis.causes.graph import behind_layers, last_call
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
 
@@ -38,7 +38,7 @@ def non_finite(seen: Examination) -> Iterator[Finding]:
         yield Finding("non_finite", where, 1, 0, said, cure)
         return
     steep = [name for name, gradient in seen.gradients.items() if not gradient.isfinite().all()]
-    for name in steep[-1:]:
+    for name in steep and [max(steep, key=lambda name: last_call(seen, name))]:
         said = f"the loss is finite, the gradients of {len(steep)} parameters are not"
         cure = "look for a root or a norm at zero after it, whose slope is infinite there"
         yield Finding("non_finite", name, len(steep), 0, said, cure)

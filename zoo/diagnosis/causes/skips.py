@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -118,7 +119,7 @@ def broken_identity(seen: Examination) -> Iterator[Finding]:
             said = "the skip has no gradient"
         if said:
             cure = "add the stream as it is: x + branch(x)"
-            yield Finding("broken_identity", write.module, 1, 0, said, cure)
+            yield Finding("broken_identity", place_of(write), 1, 0, said, cure)
 
 
 def overwrites(seen: Examination, write: Write) -> bool:
@@ -143,6 +144,11 @@ def unit_of(write: Write) -> str:
     return write.module if write.module.startswith(common) and write.module else common
 
 
+def place_of(write: Write) -> str:
+    """The path of what writes, or of its block where that is the net itself."""
+    return write.module or unit_of(write)
+
+
 def common_path(names: Sequence[str]) -> str:
     """The path of the smallest module that holds all of some modules.
 
@@ -159,12 +165,12 @@ def common_path(names: Sequence[str]) -> str:
 
 
 def streams_of(seen: Examination) -> list[tuple[tuple[str, Tensor], torch.Size]]:
-    """How alike the streams are that may collapse, each with its place and the shape."""
+    """How alike the streams are that may collapse, each with what left it so, and the shape."""
     if len(seen.writes) > 1:
         shapes = {out.call.number: out.shape for out in seen.outputs}
         ends = [write.branch[0].number if write.branch else -1 for write in seen.writes]
-        of_writes = zip(seen.alike[-len(ends) :], ends, strict=True)
-        rows = [(alike, shapes[end]) for alike, end in of_writes if end in shapes]
+        steps = zip(itertools.pairwise(seen.alike), ends[1 - len(seen.alike) :], strict=True)
+        rows = [((left[0], here[1]), shapes[end]) for (left, here), end in steps if end in shapes]
         return [(alike, shape) for alike, shape in rows if row_size(shape) > 1]
     layers = [out for out in seen.outputs if out.call.weighted]
     inner = before_layers(seen.calls)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from zoo.diagnosis.causes.skips import unit_of
+from zoo.diagnosis.causes.skips import place_of, unit_of
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
 from zoo.probes.watch.writes import Write
@@ -22,7 +22,7 @@ def double_add(seen: Examination) -> Iterator[Finding]:
     for write in seen.writes:
         if doubled(write, sizes):
             cure = "add the stream once: x + branch(x)"
-            yield Finding("double_add", write.module, 2, 1, "the skip brings it twice", cure)
+            yield Finding("double_add", place_of(write), 2, 1, "the skip brings it twice", cure)
             continue
         if not (write.rule.carries if write.rule else write.identity) or not write.branch:
             continue
@@ -37,7 +37,7 @@ def double_add(seen: Examination) -> Iterator[Finding]:
         else:
             said = "the branch has added the stream before it is added again"
             cure = "leave one of the two sums out"
-            yield Finding("double_add", write.module, 2, 1, said, cure)
+            yield Finding("double_add", place_of(write), 2, 1, said, cure)
 
 
 def doubled(write: Write, sizes: Mapping[int, Tensor]) -> bool:

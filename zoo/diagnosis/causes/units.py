@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from zoo.diagnosis.causes.graph import before_layers
+from zoo.diagnosis.causes.graph import before_layers, last_call
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
 from zoo.probes.pieces import MOST, pieces
+from zoo.probes.watch.calls import Call
 
 FLAT = 0.5  # share of a layer's units, or of its values
 SAME = 1e-5  # what rows may differ by, of the largest
@@ -21,7 +22,7 @@ def dead_units(seen: Examination) -> Iterator[Finding]:
     """Layers half of whose rectified units answer zero to all examples."""
     cure = "lower the rate, or start with zero biases and a smaller first step (warm-up)"
     rows = [(float(out.dead), out) for out in seen.outputs if out.dead is not None]
-    yield from worst("dead_units", rows, "units", "are zero everywhere", cure)
+    yield from worst(seen, "dead_units", rows, "units", "are zero everywhere", cure)
 
 
 def saturated_units(seen: Examination) -> Iterator[Finding]:
@@ -33,11 +34,11 @@ def saturated_units(seen: Examination) -> Iterator[Finding]:
         for out in seen.outputs
         if out.flat is not None and out.dead is None and out.call.number in inner
     ]
-    yield from worst("saturated_units", rows, "values", "stand at an end", cure)
+    yield from worst(seen, "saturated_units", rows, "values", "stand at an end", cure)
 
 
 def worst(
-    cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
+    seen: Examination, cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
 ) -> Iterator[Finding]:
     """One finding for the layer with the largest share."""
     large = [
@@ -48,7 +49,16 @@ def worst(
     share, out = max(large, key=lambda row: row[0], default=(0.0, None))
     if out and share > FLAT:
         said = f"{100 * share:.0f} % of the {what} of {out.call.name} {how}"
-        yield Finding(cause, out.call.module, share, FLAT, said, cure)
+        yield Finding(
+            cause, out.call.module or layer_before(seen, out.call), share, FLAT, said, cure
+        )
+
+
+def layer_before(seen: Examination, call: Call) -> str:
+    """The module of the last call with weights that a call comes from."""
+    while call.inputs and not call.weighted:
+        call = seen.calls[max(call.inputs)]
+    return call.module
 
 
 def units_of(shape: torch.Size) -> int:
@@ -126,4 +136,5 @@ def unused_parameters(seen: Examination) -> Iterator[Finding]:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         said = f"{len(names)} parameters get no gradient in this pass: {shown}"
         cure = "use them in the forward pass, undo a detach, or freeze them: requires_grad_(False)"
-        yield Finding("unused_parameters", names[0].rpartition(".")[0], len(names), 0, said, cure)
+        name = max(names, key=lambda name: last_call(seen, name))  # a detach comes behind it
+        yield Finding("unused_parameters", name.rpartition(".")[0], len(names), 0, said, cure)
