@@ -5,7 +5,6 @@ they have learned, at their start and then: their loss has fallen well below tha
 answer that is the same for all inputs.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -180,9 +179,13 @@ def fresh_states(name, options):
 def usual_states(name):
     net, batch, loss = USUAL[name]()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
-    chance = float(loss(net, batch))
-    chance = chance if chance > 0 else math.inf
-    yield from list(trained(net, itertools.repeat(batch), loss, optimizer, chance))[:2]
+    yield State("start", net, batch, loss, optimizer)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss(net, batch).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    yield State("trained", net, batch, loss, optimizer)
 
 
 def healthy():
@@ -192,6 +195,9 @@ def healthy():
     for task, words in OURS:
         name = " ".join([f"task={task}", *words])
         yield Healthy("second", name, "", lambda c=(task, words): our_states(*c))
+    for name in USUAL:
+        library = "transformers" if "transformers" in name else ""
+        yield Healthy("second", name, library, lambda name=name: usual_states(name))
     for name in FRESH:
         for options in ({}, VARIANTS[name]):
             yield Healthy(

@@ -29,5 +29,5 @@ def before_layers(calls: Sequence[Call]) -> set[int]:
 def last_call(seen: Examination, parameter: str) -> int:
     """The number of the last call with weights in the module of a parameter; -1 without any."""
     module = parameter.rpartition(".")[0]
-    calls = (call.number for call in seen.calls if call.weighted and call.module == module)
-    return max(calls, default=-1)
+    calls = (call for call in seen.calls if call.module == module)
+    return max((call.number for call in calls if call.weighted and call.inputs), default=-1)
