@@ -13,7 +13,7 @@ fresh_case = partial(case, cases=FRESH_CASES)
 
 
 def made(name, *words, **options):
-    """A net of this project under some words, or a fresh one with some options."""
+    """A net of this project under some words, or another with some options."""
     tasks = ("cnn", "unet", "transformer", "gnn", "diffusion")
     return ours(name, *words) if name in tasks else fresh(name, **options)
 

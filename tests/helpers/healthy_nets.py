@@ -1,8 +1,8 @@
 """Nets that nothing is wrong with: at their start, and after some steps in which they learned.
 
-Those of the first half were looked at when limits were set. Those of the second half count once
-they have learned, at their start and then: their loss has fallen well below that of the best
-answer that is the same for all inputs.
+Those of the first half are nets of this project at their start. Those of the second half count
+once they have learned, at their start and then: their loss has fallen well below that of the best
+answer that is the same for all inputs. Usual nets count as they are, and after some steps.
 """
 
 import math
@@ -129,7 +129,7 @@ def our_states(task, words):
     config, _ = load(
         [f"task={task}", *SMALL[task], *WORDS, *FAST.get(task, []), "model.width=16", *words]
     )
-    net = at_its_start(config)
+    net, _ = at_its_start(config)
     net.setup("fit")
     built = net.options.build(net.model, 10**6, True, net.batch_size)
     optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
@@ -144,7 +144,7 @@ def our_states(task, words):
     yield from trained(net, batches, loss, optimizer, chance, steps, schedule)
 
 
-VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation
+VARIANTS = {  # of these nets, beside the plain one: others in width, depth, norm, activation
     "preact": {"width": 16, "blocks": 8, "act": nn.ELU},
     "vgg": {"width": 12, "layers": 3, "act": nn.LeakyReLU, "norm": lambda c: nn.GroupNorm(3, c)},
     "mixer": {"width": 24, "blocks": 2, "act": nn.SiLU},

@@ -1,4 +1,4 @@
-"""One more fault for every cause, planted after the second half had shown what was missed."""
+"""One more fault for every cause."""
 
 import torch
 from fresh_faults import fresh_case, scaled
