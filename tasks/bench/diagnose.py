@@ -82,20 +82,23 @@ def score(nets: Any, planted: list[Any], healthy: list[Any]) -> dict[str, Any]:
 
 
 def of_planted(net: Any) -> dict[str, Any]:
-    """Whether a planted fault is found, and named where it is."""
+    """Whether a planted fault is found, and named where it is; None where that is the whole net."""
     torch.manual_seed(0)
     module, batch, loss, optimizer, where = net.plant()
     findings = diagnose(module, batch, loss, optimizer).findings
     same = [finding for finding in findings if finding.cause == net.cause]
-    named = any(
-        where is None or f.where.startswith(where) or where.startswith(f.where) for f in same
-    )
     keys = ("half", "cause", "fault", "net", "kind")
     return {key: getattr(net, key) for key in keys} | {
         "found": bool(same),
-        "named": named,
+        "named": None if where is None else any(within(f.where, where) for f in same),
         "findings": [str(finding) for finding in same or findings],
     }
+
+
+def within(one: str, other: str) -> bool:
+    """Whether one of two modules lies in the other, and neither is the whole net."""
+    short, long = sorted((one, other), key=len)
+    return short != "" and f"{long}.".startswith(f"{short}.")
 
 
 def of_healthy(net: Any) -> Iterator[dict[str, Any]]:
@@ -115,10 +118,14 @@ def of_healthy(net: Any) -> Iterator[dict[str, Any]]:
 
 
 def table(record: dict[str, Any]) -> str:
-    """The record as a table by cause and half, the misses and the false alarms."""
+    """The record as a table by cause and half, the misses and the false alarms.
+
+    Three columns are of the first half, and three of the second. A fault with a place counts as
+    named there if a finding's module is it, lies in it or holds it, and is not the whole net.
+    """
     lines = [
-        "| cause | first: named / planted | alarms | second: named / planted | alarms |",
-        "| --- | --- | --- | --- | --- |",
+        f"| cause |{' found / planted | named / with a place | alarms |' * len(HALVES)}",
+        f"| --- |{' --- | --- | --- |' * len(HALVES)}",
     ]
     for cause in (*CAUSES, None):
         cells = [cause or "all"]
@@ -127,11 +134,13 @@ def table(record: dict[str, Any]) -> str:
             rows = [row for row in rows if cause in (row["cause"], None)]
             healthy = [row for row in record["healthy"] if row["half"] == half]
             accused = [row for row in healthy if cause in (*row["causes"], None) and row["causes"]]
-            cells.append(f"{sum(row['named'] for row in rows)} / {len(rows)}")
+            placed = [row["named"] for row in rows if row["named"] is not None]
+            cells.append(f"{sum(row['found'] for row in rows)} / {len(rows)}")
+            cells.append(f"{sum(placed)} / {len(placed)}")
             cells.append(f"{len(accused)} / {len(healthy)}" if cause is None else f"{len(accused)}")
         lines.append(f"| {' | '.join(cells)} |")
     for row in record["planted"]:
-        if not row["named"]:
+        if not row["found"] or row["named"] is False:
             how = "named elsewhere" if row["found"] else "not found"
             why = row["reason"] or "; ".join(row["findings"]) or "nothing is said"
             lines.append(f"{how}: {row['cause']}, {row['fault']}, {row['net']}: {why}")

@@ -82,7 +82,7 @@ class Diagnose:
             code = max(code, report.code)
             compared.append({**asdict(shown[number]), "code": report.code})
         record = {
-            "findings": [asdict(finding) for finding in found.findings],
+            "findings": [finding.plain() for finding in found.findings],
             "commands": [each.command for each in shown],
             "profiles": {name: plain(each) for name, each in found.profiles.items()},
             "trials": compared,

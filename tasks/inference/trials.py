@@ -15,7 +15,7 @@ from zoo.config.config import Config
 from zoo.config.overrides import parse
 from zoo.config.tree import flatten
 from zoo.config.yaml_file import read_yaml
-from zoo.diagnosis.finding import Finding
+from zoo.diagnosis.finding import Finding, finite
 from zoo.diagnosis.page import Trial
 from zoo.errors import ConfigError, quoted
 from zoo.report import Report
@@ -32,7 +32,9 @@ def tenth(present: float, finding: Finding) -> float:
 
 
 def fitted(present: float, finding: Finding) -> float:
-    """The value with which updates have their usual size."""
+    """The value with which updates have their usual size; a tenth where theirs is not finite."""
+    if finite(finding.value) is None:
+        return tenth(present, finding)
     return float(f"{present * USUAL / (finding.value or LEAST):.1g}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import torch
@@ -16,6 +15,7 @@ from tasks.training.diagnostics import NoDiagnostics
 from tasks.training.loggers import NoLogger
 from tasks.training.pace import Pace
 from zoo.diagnosis.diagnose import Diagnosis, diagnose
+from zoo.diagnosis.finding import finite
 from zoo.probes.plots import save
 from zoo.probes.stream.plots import stream_figure
 from zoo.probes.stream.profile import StreamProfile
@@ -58,7 +58,7 @@ class Health(NoDiagnostics):
 
     def record(self) -> dict[str, Any]:
         """The steps that were looked at, and the findings in the order in which they came."""
-        findings = [*self.findings.values()]
+        findings = [{**each, "value": finite(each["value"])} for each in self.findings.values()]
         return {"health": {"steps": self.steps, "findings": findings, "failure": self.failure}}
 
     def state_dict(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Health(NoDiagnostics):
         new = [f for f in found.findings if (f.cause, f.where) not in self.findings]
         for finding in found.findings:
             first = self.findings.get((finding.cause, finding.where), {"step": step})["step"]
-            seen = {**asdict(finding), "step": first, "last_step": step}
+            seen = {**finding.plain(), "step": first, "last_step": step}
             self.findings[finding.cause, finding.where] = seen
         for finding in new:
             log.warning("step %d: %s", step, finding)

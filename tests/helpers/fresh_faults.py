@@ -13,7 +13,7 @@ fresh_case = partial(case, cases=FRESH_CASES)
 
 
 def made(name, *words, **options):
-    """A net of this project under some words, or a fresh one with some options."""
+    """A net of this project under some words, or another with some options."""
     tasks = ("cnn", "unet", "transformer", "gnn", "diffusion")
     return ours(name, *words) if name in tasks else fresh(name, **options)
 
@@ -118,7 +118,7 @@ def squares_in_half(name):
     """A norm by hand squares what lies in range; nothing but a zero comes of it."""
     net, (x, labels), loss = made(name)
     net[0].weight.data *= 900
-    return net.half(), (x.half(), labels), loss, None, None
+    return net.half(), (x.half(), labels), loss, None, "2.branch.0"
 
 
 @fresh_case("fp16_overflow", "gpt2")
@@ -127,7 +127,7 @@ def large_embedding(name):
     weight = net.transformer.wte.weight
     weight.data *= 4.5e4 / weight.data[text()[0].unique()].abs().max()
     net.lm_head.weight = nn.Parameter(0.02 * torch.randn(weight.shape))
-    return net.half(), batch, loss, None, None
+    return net.half(), batch, loss, None, "transformer.wte"
 
 
 @fresh_case("fp16_overflow", "transformer", "cnn", "mixer", "torch_encoder")
@@ -142,7 +142,7 @@ def loud_branch_under_autocast(name):
         with torch.autocast("cpu", torch.float16):
             return loss(net, batch)
 
-    return net, batch, half, None, None
+    return net, batch, half, None, path
 
 
 @fresh_case("dead_units", "perceptron", "sage", "vgg")
@@ -172,7 +172,7 @@ def far_below_zero(name):
     net, batch, loss = made(name, **({"activation_function": "relu"} if name == "gpt2" else {}))
     bias = net.get_submodule(SHIFTED[name]).bias
     bias.data[: len(bias) * 3 // 4] = -40.0
-    return net, batch, loss, None, None
+    return net, batch, loss, None, SHIFTED[name].rpartition(".")[0]
 
 
 @fresh_case("saturated_units", "perceptron", "deep_layers", "torch_encoder")
@@ -183,10 +183,10 @@ def loud_tanh(name):
     if name == "torch_encoder":
         net, batch, loss = fresh(name, activation=torch.tanh)
         net[2].layers[1].linear1.weight.data *= 300
-        return net, batch, loss, None, None
+        return net, batch, loss, None, "2.layers.1"
     net, batch, loss = fresh(name, act=nn.Tanh)
     net.convs[2].norm.weight.data *= 1000
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "convs.2"
 
 
 @fresh_case("saturated_units", "mobile", "cnn", "gnn")
@@ -194,11 +194,11 @@ def gates_of_one(name):
     net, batch, loss = made(name, "connection=highway", "model.width=8")
     if name == "mobile":
         net[4].branch[6].two.bias.data.fill_(40.0)
-        return net, batch, loss, None, None
+        return net, batch, loss, None, "4.branch.6"
     for key, p in net.named_parameters():
         if "sites" in key and key.endswith("bias"):
             p.data.fill_(40.0)
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "model.body.sites"
 
 
 @fresh_case("vanishing_gradients", "vgg", "gru", "sage", "gat", "cnn", "transformer", "gnn")
@@ -208,7 +208,7 @@ def lost_on_the_way(name):
     elif name == "gru":
         net, (x, labels), loss = fresh(name)
         net.cell.weight_hh.data *= 0.1
-        return net, (x.repeat(1, 6, 1), labels), loss, None, None
+        return net, (x.repeat(1, 6, 1), labels), loss, None, "cell"
     elif name == "sage":
         net, batch, loss = fresh(name, layers=14, act=torch.sigmoid)
     elif name == "gat":
@@ -251,7 +251,7 @@ def all_zero(name):
     unit = next((m for m in net.modules() if isinstance(m, GatedUnits)), net)
     for p in unit.parameters():
         p.data.zero_()
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "3.branch.1" if name == "vit" else None
 
 
 @fresh_case("equal_units", "gpt2", "gnn", "transformer", "lstm")
@@ -275,4 +275,4 @@ def copied_units(name):
     half = len(one.weight) // 2
     for p in (one.weight, one.bias, two.weight.T):
         p.data[half:] = p.data[:half]
-    return net.eval(), batch, loss, None, None
+    return net.eval(), batch, loss, None, "2.layers.1.linear1" if name == "encoder" else "3"

@@ -93,7 +93,8 @@ def activation_in_place(name):
         net, batch, loss = ours(name, "model.depth=14", "norm=pre")
         path = "model.body.branches.2"
         spoilt(net, path, lambda m: nn.Sequential(nn.ReLU(inplace=True), m))
-    return net, batch, loss, None, None
+    where = {"preact": None, "mixer": "3", "cnn": "model.body.sites.2"}
+    return net, batch, loss, None, where[name]
 
 
 @fresh_case("broken_identity", "gat", "vit", "gnn")
@@ -107,7 +108,8 @@ def dropout_on_skip(name):
     else:
         for site in net.model.body.sites:
             site.write = lambda state, y, mix: F.dropout(state, 0.5) + y
-    return net, batch, loss, None, None
+    where = {"gat": None, "vit": "4", "gnn": "model.body.sites"}
+    return net, batch, loss, None, where[name]
 
 
 @fresh_case("broken_identity", "unet2d", "convnext", "transformer", "deep_layers")
@@ -126,7 +128,7 @@ def bounded_skip(name):
         return net, batch, loss, None, "convs.2"
     for site in net.model.body.sites:
         site.write = lambda state, y, mix: F.normalize(state, dim=-1) + y
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "model.body.sites"
 
 
 @fresh_case("broken_identity", "gpt2", "preact")
@@ -236,7 +238,7 @@ def around_again(name):
         batch,
         loss,
         None,
-        None,
+        path.replace("branches", "sites"),
     )
 
 
@@ -265,7 +267,7 @@ def mean_of_all(name):
     net, batch, loss = made(name)
     path = "mid_block.resnets.0" if name == "unet2d" else "3"
     mean = lambda x: x.mean(0, keepdim=True).expand_as(x)  # noqa: E731
-    return spoilt(net, path, lambda m: After(m, mean)), batch, loss, None, None
+    return spoilt(net, path, lambda m: After(m, mean)), batch, loss, None, path
 
 
 @fresh_case("collapsed_features", "gnn", "transformer")

@@ -1,8 +1,8 @@
 """Nets that nothing is wrong with: at their start, and after some steps in which they learned.
 
-Those of the first half were looked at when limits were set. Those of the second half count once
-they have learned, at their start and then: their loss has fallen well below that of the best
-answer that is the same for all inputs.
+Those of the first half are nets of this project at their start. Those of the second half count
+once they have learned, at their start and then: their loss has fallen well below that of the best
+answer that is the same for all inputs. Usual nets count as they are, and after some steps.
 """
 
 import math
@@ -14,6 +14,7 @@ from fresh_nets import FRESH, fresh
 from sick_nets import ours
 from small_domains import SMALL
 from torch import nn
+from usual_nets import USUAL
 
 from tasks.inference.diagnose import fresh as at_its_start
 from zoo.config import registry
@@ -128,7 +129,7 @@ def our_states(task, words):
     config, _ = load(
         [f"task={task}", *SMALL[task], *WORDS, *FAST.get(task, []), "model.width=16", *words]
     )
-    net = at_its_start(config)
+    net, _ = at_its_start(config)
     net.setup("fit")
     built = net.options.build(net.model, 10**6, True, net.batch_size)
     optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
@@ -143,7 +144,7 @@ def our_states(task, words):
     yield from trained(net, batches, loss, optimizer, chance, steps, schedule)
 
 
-VARIANTS = {  # of the fresh nets, beside the plain one: others in width, depth, norm, activation
+VARIANTS = {  # of these nets, beside the plain one: others in width, depth, norm, activation
     "preact": {"width": 16, "blocks": 8, "act": nn.ELU},
     "vgg": {"width": 12, "layers": 3, "act": nn.LeakyReLU, "norm": lambda c: nn.GroupNorm(3, c)},
     "mixer": {"width": 24, "blocks": 2, "act": nn.SiLU},
@@ -175,6 +176,18 @@ def fresh_states(name, options):
     yield from trained(net, batches, loss, optimizer, constant_loss(batch), steps)
 
 
+def usual_states(name):
+    net, batch, loss = USUAL[name]()
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    yield State("start", net, batch, loss, optimizer)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss(net, batch).backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    yield State("trained", net, batch, loss, optimizer)
+
+
 def healthy():
     """All healthy nets."""
     for case in STARTS:
@@ -182,6 +195,9 @@ def healthy():
     for task, words in OURS:
         name = " ".join([f"task={task}", *words])
         yield Healthy("second", name, "", lambda c=(task, words): our_states(*c))
+    for name in USUAL:
+        library = "transformers" if "transformers" in name else ""
+        yield Healthy("second", name, library, lambda name=name: usual_states(name))
     for name in FRESH:
         for options in ({}, VARIANTS[name]):
             yield Healthy(

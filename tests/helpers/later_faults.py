@@ -1,4 +1,4 @@
-"""One more fault for every cause, planted after the second half had shown what was missed."""
+"""One more fault for every cause."""
 
 import torch
 from fresh_faults import fresh_case, scaled
@@ -17,21 +17,21 @@ def exponential(name):
 def loud_words(name):
     net, batch, loss = fresh(name)
     net.model.embed_tokens.weight.data *= 1e8
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "model.embed_tokens"
 
 
 @fresh_case("fp16_overflow", "torch_encoder")
 def loud_stem(name):
     net, (x, labels), loss = fresh(name)
     net[0].weight.data *= 4e4 / (net[0](x) - net[0].bias).abs().max()
-    return net.half(), (x.half(), labels), loss, None, None
+    return net.half(), (x.half(), labels), loss, None, "0"
 
 
 @fresh_case("dead_units", "sage")
 def low_biases(name):
     net, batch, loss = fresh(name, layers=3)
     net.convs[1].lin_l.bias.data[3:] = -30.0
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "convs.1"
 
 
 @fresh_case("saturated_units", "sage")
@@ -45,7 +45,7 @@ def short_memory(name):
     net = Recurrent(nn.RNNCell)
     net.cell.weight_hh.data *= 0.2
     x, labels = tokens()
-    return net, (x.repeat(1, 5, 1), labels), fresh("gru")[2], None, None
+    return net, (x.repeat(1, 5, 1), labels), fresh("gru")[2], None, "cell"
 
 
 @fresh_case("exploding_gradients", "perceptron")
@@ -92,7 +92,7 @@ def one_sum_forgotten(name):
 def added_by_a_hook(name):
     net, batch, loss = fresh(name)
     net.model.layers[1].register_forward_hook(lambda layer, inputs, out: out + inputs[0])
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "model.layers.1"
 
 
 @fresh_case("collapsed_features", "gin")

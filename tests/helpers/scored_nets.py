@@ -1,8 +1,6 @@
 """The nets on which diagnoses are scored, in two halves, sick and healthy.
 
-The halves are told apart by history, which nobody can bend: a net of the first half was there when
-the limits of the causes were set, and all of it was looked at; those of the second half were
-written, and committed, before any of them was diagnosed.
+The limits of the causes are set on the first half alone.
 """
 
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from healthy_nets import DEPTHS, healthy
 from sick_nets import CASES
 
 HALVES = {"first": CASES, "second": FRESH_CASES}
-LATER = (fresh_skip_faults, fresh_step_faults, later_faults)  # that add to the second half
+ADDED = (fresh_skip_faults, fresh_step_faults, later_faults)  # that add to the second half
 LIBRARIES = {
     **dict.fromkeys(("deepgcn", "gcn"), "torch_geometric"),
     "diffusers": "diffusers",
@@ -28,7 +26,9 @@ LIBRARIES = {
 
 
 class Planted(NamedTuple):
-    """A net with one fault; `plant` gives net, batch, loss, optimiser and where the fault is."""
+    """A net with one fault; `plant` gives net, batch, loss, optimiser and where the fault is:
+    the path of a module, or None for the whole net, its loss, its batch or its optimiser.
+    """
 
     half: str
     cause: str

@@ -123,18 +123,20 @@ def lost_weights(name):
 
 @case("non_finite", "mlp", "encoder", "resnet")
 def steep_root(name):
-    return *with_branch(name, lambda y: y + (y * 0).abs().sqrt())[:4], None
+    return with_branch(name, lambda y: y + (y * 0).abs().sqrt())
 
 
 @case("exploding_activations", *BRANCHES)
 def huge_branch(name):
-    return *with_branch(name, lambda y: 1e8 * y)[:4], None
+    return with_branch(name, lambda y: 1e8 * y)
 
 
 @case("fp16_overflow", "mlp", "encoder", "resnet")
 def half_precision(name):
-    net, batch, loss, *_ = with_branch(name, lambda y: 2e4 * y / y.abs().max().clamp(1e-4) * 2)
-    return net.half(), tuple(x.half() for x in batch), loss, None, None
+    net, batch, loss, _, where = with_branch(
+        name, lambda y: 2e4 * y / y.abs().max().clamp(1e-4) * 2
+    )
+    return net.half(), tuple(x.half() for x in batch), loss, None, where
 
 
 RECTIFIED = {"resnet": "blocks.1.norm1", "encoder": "layers.1.linear1", "cnn": None}
@@ -143,15 +145,15 @@ RECTIFIED = {"resnet": "blocks.1.norm1", "encoder": "layers.1.linear1", "cnn": N
 @case("dead_units", *RECTIFIED)
 def negative_biases(name):
     net, batch, loss = NETS[name]()
-    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
-    layer = net.get_submodule(RECTIFIED[name]) if RECTIFIED[name] else norms[3]
-    layer.bias.data.fill_(-100.0)
-    return net, batch, loss, None, None
+    norms = [path for path, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    path = RECTIFIED[name] or norms[3]
+    net.get_submodule(path).bias.data.fill_(-100.0)
+    return net, batch, loss, None, path.rpartition(".")[0]
 
 
 @case("saturated_units", *BRANCHES)
 def flat_branch(name):
-    return *with_branch(name, lambda y: 1 * (1000 * (y + 1 + y.abs().max())).tanh())[:4], None
+    return with_branch(name, lambda y: 1 * (1000 * (y + 1 + y.abs().max())).tanh())
 
 
 @case("vanishing_gradients", "sigmoids", "gcn", "ours")
@@ -190,7 +192,7 @@ def deep_and_steep(name):
 
 @case("idle_branch", *BRANCHES)
 def silenced_branch(name):
-    return *with_branch(name, lambda y: 1e-8 * y.detach())[:4], None
+    return with_branch(name, lambda y: 1e-8 * y.detach())
 
 
 @case("stream_growth", "gnn", "mlp", "by_hand")
@@ -250,7 +252,7 @@ def bent_skip(name):
     task, batch, loss = ours("gnn", "model.width=8")
     for site in task.model.body.sites:
         site.write = lambda state, y, mix: WAYS[way](state) + y
-    return task, batch, loss, None, None
+    return task, batch, loss, None, "model.body.sites"
 
 
 @case("missing_add", "mlp", "encoder", "deepgcn", "gnn", "transformer")
@@ -284,7 +286,8 @@ def run_without(net, x):
 def twice_added(name):
     net, batch, loss = NETS[name]()
     path = BLOCKS[name]
-    return spoilt(net, path, lambda m: WithInput(m, lambda x, y: x + y)), batch, loss, None, None
+    spoilt(net, path, lambda m: WithInput(m, lambda x, y: x + y))
+    return net, batch, loss, None, path.replace("branches", "sites")
 
 
 @case("collapsed_features", "gnn", "transformer", "encoder")
@@ -295,7 +298,7 @@ def alike(name):
         return *ours("transformer", "connection=plain", "model.depth=16"), None, None
     net, batch, loss = NETS[name]()
     spoilt(net, "layers.1", lambda m: After(m, lambda x: x.mean((0, 1), keepdim=True).expand_as(x)))
-    return net, batch, loss, None, None
+    return net, batch, loss, None, "layers.1"
 
 
 NORMED = ("cnn", "resnet", "sequential")
@@ -320,9 +323,12 @@ def normed(name):
 @case("stale_batchnorm", *NORMED)
 def moved_statistics(name):
     net, batch, loss = normed(name)
-    norm = next(m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    path, norm = next(
+        (path, m) for path, m in net.named_modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm)
+    )  # fmt: skip
     norm.running_mean += 5 * norm.running_var.sqrt()
-    return net, batch, loss, None, None
+    return net, batch, loss, None, path
 
 
 @case("stale_batchnorm", *NORMED)
@@ -377,7 +383,7 @@ def forgotten_layer(name):
 
 @case("unused_parameters", "mlp", "encoder", "transformer")
 def detached_branch(name):
-    return *with_branch(name, torch.detach)[:4], None
+    return with_branch(name, torch.detach)
 
 
 LAYERS = {"mlp": "blocks.1.1", "encoder": "layers.2.linear1", "resnet": "blocks.0.one", "cnn": None}
@@ -399,7 +405,7 @@ def constant_start(name):
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.weight.data.fill_(0.01)
-    return net, batch, loss, None, None
+    return net, batch, loss, None, path if following else None
 
 
 @case("step_too_large", "cnn", "encoder", "gnn", "mlp")

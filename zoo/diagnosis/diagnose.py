@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import SparseAdam
 
-from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
+from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, sums, units
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.examine import examine
 from zoo.diagnosis.finding import CAUSES, Finding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Cause = Callable[[Examination], Iterator[Finding]]
-HOMES = (numbers, gradients, skips, units, norms, steps)
+HOMES = (numbers, gradients, skips, sums, units, norms, steps)
 CHECKS: dict[str, Cause] = {
     name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }
@@ -38,7 +38,7 @@ class Diagnosis:
     """What is wrong with a net, and what its stream does.
 
     Args:
-        findings: in the order of `CAUSES`, which begins with the worst.
+        findings: in the order of `CAUSES`, roots before what follows from them.
         profile: of the stream; None of a net without skips.
         profiles: measures by depth, with words, for the figure and the page.
         net: the name of its class.

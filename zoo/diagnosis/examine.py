@@ -116,7 +116,11 @@ class Examiner(Sizes):
         if call.weighted:
             self.depths.append((call.module, spans(x, unit)))
         if call.weighted and made[0].requires_grad:
-            made[0].register_hook(lambda g: self.flows.__setitem__(call.number, size(g)))
+            made[0].register_hook(lambda g: self.flowed(call.number, size(g)))
+
+    def flowed(self, number: int, size: Tensor) -> None:
+        """Keeps the largest gradient at a call: a loss with a gradient in it sends several."""
+        self.flows[number] = size.maximum(self.flows.get(number, size))
 
     def ends(self, call: Call) -> tuple[float, float] | None:
         """The ends of a bounded activation; None of other functions."""

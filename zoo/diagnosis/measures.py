@@ -97,7 +97,7 @@ def spread(x: Tensor, unit: int) -> Tensor:
     start = torch.randn(rows.shape[-1], dtype=torch.double, generator=generator).to(x.device)
     first = start.expand(len(rows), -1)
     for _ in range(ROUNDS):
-        first = torch.nn.functional.normalize(turned(rows, first), dim=-1)
+        first = torch.nn.functional.normalize(turned(rows, first), dim=-1, eps=1e-300)
     largest = (turned(rows, first) * first).sum(-1)
     energy = torch.stack([square_sum(each) for each in rows])
     return (1 - largest / energy.clamp(min=1e-300)).clamp(min=0).mean()

@@ -74,7 +74,9 @@ def html(
 
 def number(finding: Finding) -> str:
     """The number that shows a finding, beside what it should not pass."""
-    return f"{finding.value:.4g}, where the limit is {finding.limit:.4g}"
+    value = finding.plain()["value"]
+    said = "not finite" if value is None else f"{value:.4g}"
+    return f"{said}, where the limit is {finding.limit:.4g}"
 
 
 def rows(profile: Profile) -> list[list[str]]:

@@ -154,14 +154,15 @@ def test_diagnoses_are_scored_by_cause_and_half(monkeypatch, capsys):
     monkeypatch.setattr(nets, "HEALTHY", healthy)
     assert main(["--json", "bench", "of=diagnose"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert [row["named"] for row in record["planted"]] == [True] * len(chosen)
+    assert [row["found"] for row in record["planted"]] == [True] * len(chosen)
+    assert {row["named"] for row in record["planted"]} == {None}  # the batch is the fault
     states = [(row["half"], row["state"]) for row in record["healthy"]]
     trained = [("second", state) for state in ("start", "trained", "in evaluation")]
     assert states == [("first", "start"), *trained]
     record["planted"][0] |= {"named": False, "found": False, "reason": "of old age"}
     record["healthy"][0] |= {"causes": ["dead_units"], "findings": ["a word"]}
     text = bench_diagnose.table(record)
-    assert "| dead_units | 0 / 0 | 1 | 0 / 0 | 0 |" in text
+    assert "| dead_units | 0 / 0 | 0 / 0 | 1 | 0 / 0 | 0 / 0 | 0 |" in text
     assert "of old age" in text
     assert "accused: gnn, residual, 4, start: a word" in text
 

@@ -1,5 +1,6 @@
 """The comparisons that a diagnosis prints are ones that `compare` takes."""
 
+import math
 import shlex
 from pathlib import Path
 
@@ -107,6 +108,8 @@ def test_a_rate_is_fitted_to_the_updates():
     )
     assert large[-1] == "optimizer.lr=0.1,0.0002"
     assert small[-1] == "optimizer.lr=0.1,10000.0"
+    (lost,) = trials(config, "step_too_large", value=math.inf)
+    assert lost[-1] == "optimizer.lr=0.1,0.01"
 
 
 def test_two_findings_of_one_cure_are_one_trial():

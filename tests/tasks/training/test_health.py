@@ -1,6 +1,8 @@
 """Diagnoses of a run while it trains: what they raise, and that they leave no trace."""
 
 import json
+import math
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -137,6 +139,18 @@ def test_another_place_is_new_and_what_went_away_is_said_at_the_end(check, tmp_p
     again = Health()
     again.load_state_dict(json.loads(json.dumps(check.state_dict())))
     assert again.record() == check.record()
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_not_finite_is_null_in_the_record(value, check, tmp_path):
+    folder, found = RunFolder(tmp_path), replace(FOUND, value=value)
+    check.note(0, Diagnosis([found, LATER], None), folder)
+    folder.write_result(check.record())
+    assert [each["value"] for each in record(tmp_path)["findings"]] == [None, 0.75]
+    again = Health()
+    again.load_state_dict({**check.state_dict(), "findings": [{**asdict(found), "step": 0}]})
+    folder.write_result(again.record())  # of a checkpoint that has it as it was
+    assert record(tmp_path)["findings"][0]["value"] is None
 
 
 def test_a_look_that_fails_is_the_last_and_the_run_goes_on(tmp_path, monkeypatch, capsys):

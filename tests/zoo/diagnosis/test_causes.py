@@ -8,7 +8,7 @@ from healthy_nets import STARTS, State, first_states
 from scored_nets import HEALTHY, PLANTED, missing
 from sick_nets import CASES, NETS
 
-from tasks.bench.diagnose import HALVES, of_planted, score, table
+from tasks.bench.diagnose import HALVES, of_planted, score, table, within
 from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
 from zoo.diagnosis.diagnose import CHECKS, diagnose
 from zoo.diagnosis.finding import CAUSES
@@ -52,15 +52,25 @@ def test_a_planted_fault_is_named_where_it_is(cause, net, plant):
     module, batch, loss, optimizer, where = plant(net)
     findings = [f for f in diagnose(module, batch, loss, optimizer).findings if f.cause == cause]
     assert findings
-    if where is not None:
-        assert any(f.where.startswith(where) or where.startswith(f.where) for f in findings)
+    assert where is None or any(within(f.where, where) for f in findings)
 
 
 @pytest.mark.parametrize("net", SECOND[5::20], ids=str)
 def test_a_fault_that_no_limit_was_set_on_is_named_where_it_is(net):
     if missing(net.kind):
         pytest.skip(f"{net.kind} is not installed")
-    assert of_planted(net)["named"]
+    row = of_planted(net)
+    assert row["found"]
+    assert row["named"] is not False
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [("a.b", "a", True), ("a", "a.b", True), ("a", "a", True), ("a.b", "a.bc", False),
+     ("", "a", False), ("a", "", False), ("a.b", "a.c", False)],
+)  # fmt: skip
+def test_a_place_is_a_module_in_or_around_another_but_not_the_net(one, other, said):
+    assert within(one, other) is said
 
 
 def accused(state: State):
@@ -81,7 +91,8 @@ def test_the_score_of_both_halves():
 
     record = score(scored_nets, PLANTED, HEALTHY)
     for half in HALVES:
-        planted = [row["named"] for row in record["planted"] if row["half"] == half]
+        planted = [row["found"] and row["named"] is not False
+                   for row in record["planted"] if row["half"] == half]  # fmt: skip
         healthy = [row["causes"] for row in record["healthy"] if row["half"] == half]
         assert sum(planted) >= 0.95 * len(planted), table(record)
         assert len(healthy) >= 100
@@ -94,7 +105,7 @@ def test_limits_lie_well_between_the_sick_and_the_healthy_of_the_first_half(fact
     for home, name in LIMITS:
         monkeypatch.setattr(home, name, factor * getattr(home, name))
     for net in PLANTED:
-        assert net.half == "second" or of_planted(net)["named"], str(net)
+        assert net.half == "second" or of_planted(net)["found"], str(net)
     for case in STARTS[::5]:
         torch.manual_seed(0)
         assert accused(*first_states(*case)) == [], case
@@ -117,6 +128,6 @@ def test_a_finding_is_one_line_with_its_number_and_a_cure():
     module, batch, loss, *_ = next(p for c, n, p in CASES if c == "double_add")("mlp")
     (finding,) = diagnose(module, batch, loss).findings
     assert str(finding) == (
-        "double_add: the branch has added the stream before it is added again -- "
+        "double_add at blocks.2.inner: the branch has added the stream before it is added again -- "
         "leave one of the two sums out"
     )

@@ -62,5 +62,11 @@ def test_one_row_and_one_column_have_no_spread(shape):
     assert spread(torch.ones(shape), len(shape) - 1).isnan()
 
 
+def test_a_spread_has_no_unit():
+    x = torch.randn(16, 5)
+    assert spread(1e-15 * x) == pytest.approx(float(spread(x)), rel=1e-4)
+    assert spread(1e-15 * torch.ones(4, 3)) == pytest.approx(0, abs=1e-12)
+
+
 def test_a_gradient_is_that_of_the_start_over_that_of_the_end():
     assert ratio_of(torch.tensor([1.0, 2.0, torch.nan, 4.0, 8.0])) == 1 / 8

@@ -17,24 +17,23 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def stale_batchnorm(seen: Examination) -> Iterator[Finding]:
-    """Batch norms whose running statistics are not those of the batch."""
-    rows = []
+    """The first batch norm whose running statistics are not those of the batch."""
     for norm in seen.norms:
-        if norm.shift is not None and norm.stretch is not None and settled(norm):
-            shift = float(norm.shift.median())
-            stretch = float(norm.stretch.log().abs().median().exp())
-            rows.append((max(shift / SHIFT, stretch / STRETCH), norm.module, shift, stretch))
-    worst, module, shift, stretch = max(rows, default=(0.0, "", 0.0, 0.0))
-    if worst > 1:
-        said = (
-            f"half of its channels lie {shift:.2g} running deviations off, or their variance "
-            f"differs {stretch:.2g} times"
-        )
-        cure = (
-            "recalibrate: run the training data through the net in training mode, without steps "
-            "(of a run here: diagnose from=FOLDER fix=batchnorm)"
-        )
-        yield Finding("stale_batchnorm", module, worst, 1.0, said, cure)
+        if norm.shift is None or norm.stretch is None or not settled(norm):
+            continue
+        shift = float(norm.shift.median())
+        stretch = float(norm.stretch.log().abs().median().exp())
+        if (value := max(shift / SHIFT, stretch / STRETCH)) > 1:
+            said = (
+                f"half of its channels lie {shift:.2g} running deviations off, or their variance "
+                f"differs {stretch:.2g} times"
+            )
+            cure = (
+                "recalibrate: run the training data through the net in training mode, without "
+                "steps (of a run here: diagnose from=FOLDER fix=batchnorm)"
+            )
+            yield Finding("stale_batchnorm", norm.module, value, 1.0, said, cure)
+            return
 
 
 def settled(norm: Norm) -> bool:
@@ -45,10 +44,12 @@ def settled(norm: Norm) -> bool:
 def tiny_batch_norm(seen: Examination) -> Iterator[Finding]:
     """Batch norms in training that see too few values, or too few examples."""
     for norm in seen.norms:
-        if norm.training and (norm.values < VALUES or norm.examples < EXAMPLES):
+        few = norm.values < VALUES
+        if norm.training and (few or norm.examples < EXAMPLES):
+            value, limit = (norm.values, VALUES) if few else (norm.examples, EXAMPLES)
             said = f"{norm.values} values of {norm.examples} examples for a mean and a variance"
             cure = "a larger batch, or a norm of single examples: model.norm=group"
-            yield Finding("tiny_batch_norm", norm.module, norm.values, VALUES, said, cure)
+            yield Finding("tiny_batch_norm", norm.module, value, limit, said, cure)
             return
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import torch
 
+from zoo.diagnosis.causes.graph import behind_layers, last_call
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
 
 LARGE = 1e5  # root mean square of an activation
 HALF = torch.finfo(torch.float16).max
+PRODUCTS = ("matmul", "__matmul__", "bmm", "baddbmm", "einsum", "mul", "mul_", "pow", "square")
+FILLS = ("masked_fill", "masked_fill_", "where", "fill_", "detach")  # as a mask does
+NORMS = ("layer_norm", "batch_norm", "group_norm", "rms_norm", "instance_norm")
 
 
 def non_finite(seen: Examination) -> Iterator[Finding]:
@@ -34,7 +38,7 @@ def non_finite(seen: Examination) -> Iterator[Finding]:
         yield Finding("non_finite", where, 1, 0, said, cure)
         return
     steep = [name for name, gradient in seen.gradients.items() if not gradient.isfinite().all()]
-    for name in steep[-1:]:
+    for name in steep and [max(steep, key=lambda name: last_call(seen, name))]:
         said = f"the loss is finite, the gradients of {len(steep)} parameters are not"
         cure = "look for a root or a norm at zero after it, whose slope is infinite there"
         yield Finding("non_finite", name, len(steep), 0, said, cure)
@@ -52,9 +56,25 @@ def arises(seen: Examination) -> Output | None:
     return bad[min(reached)] if reached else None
 
 
+def activations(seen: Examination) -> Iterator[Output]:
+    """What a net computed of its weights: results of its layers and of products, what a branch
+    writes, and what a norm reads; not inputs, constants, or the ends that a mask fills in.
+    """
+    learned = behind_layers(seen.calls)
+    read = {number for call in seen.calls if call.name in NORMS for number in call.inputs}
+    read |= {calls[0].number for write in seen.writes for calls in (write.branch, write.skip)
+             if calls}  # fmt: skip
+    filled = {call.number for call in seen.calls if call.name in FILLS}
+    for out in seen.outputs:
+        call = out.call
+        product = call.name in PRODUCTS and not filled.intersection(call.inputs)
+        if call.weighted or (call.number in learned - filled and (product or call.number in read)):
+            yield out
+
+
 def exploding_activations(seen: Examination) -> Iterator[Finding]:
     """Activations whose size is beyond all reason; the first function that makes them."""
-    for out in seen.outputs:
+    for out in activations(seen):
         if out.finite[0] and out.size > LARGE:
             said = f"{out.call.name} gives numbers of size {float(out.size):.3g}, beyond {LARGE:g}"
             cure = "norm the stream or scale the branches: norm=pre, or a smaller initialisation"
@@ -66,7 +86,7 @@ def exploding_activations(seen: Examination) -> Iterator[Finding]:
 
 def fp16_overflow(seen: Examination) -> Iterator[Finding]:
     """Activations in half precision that reach half of its largest number."""
-    for out in seen.outputs:
+    for out in activations(seen):
         if out.dtype == torch.float16 and not out.largest <= HALF / 2:
             said = f"{float(out.largest):.3g} where float16 ends at {HALF:g}"
             cure = "compute in bfloat16: trainer.precision=bf16-mixed, or autocast(dtype=bfloat16)"

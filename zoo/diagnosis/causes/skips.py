@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import Tensor
 
+from zoo.diagnosis.causes.graph import before_layers
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
 from zoo.probes.watch.writes import Write
@@ -16,6 +17,7 @@ from zoo.probes.watch.writes import Write
 IDLE = 1e-3  # what a branch adds over the stream, and its gradient over that of other branches
 SMALL = 1e-2  # root mean square of weights
 GROWTH = 150.0  # times the growth of a sum of as many independent writes
+FEWEST = 4  # rows that may be alike
 ALIKE = 1e-4  # spread of the rows of a stream over their size
 DROPS = ("dropout", "dropout_", "dropout2d")
 BARRIERS = {
@@ -73,8 +75,16 @@ def branch_gradient(seen: Examination, write: Write) -> float | None:
 
 
 def stream_growth(seen: Examination) -> Iterator[Finding]:
-    """A stream that grows much more than a sum of independent writes does."""
+    """A stream that grows much more than a sum of independent writes does.
+
+    Where most skips are projections, there is no stream that goes on.
+    """
     if seen.profile is None or len(seen.profile.modules) < 4:
+        return
+    anew = sum(
+        write.rule is None and any(call.weighted for call in write.skip) for write in seen.writes
+    )
+    if 2 * anew > len(seen.writes):
         return
     stream = seen.profile.stream
     growth = float(stream[-1] / stream[:2].max().clamp(min=1e-30))
@@ -109,7 +119,7 @@ def broken_identity(seen: Examination) -> Iterator[Finding]:
             said = "the skip has no gradient"
         if said:
             cure = "add the stream as it is: x + branch(x)"
-            yield Finding("broken_identity", write.module, 1, 0, said, cure)
+            yield Finding("broken_identity", place_of(write), 1, 0, said, cure)
 
 
 def overwrites(seen: Examination, write: Write) -> bool:
@@ -127,82 +137,16 @@ def overwrites(seen: Examination, write: Write) -> bool:
     return not strangers and len(parts) == 1 and source.module != write.module
 
 
-def double_add(seen: Examination) -> Iterator[Finding]:
-    """Sums of a stream with a branch that has added the same stream already."""
-    sums = sums_of(seen)
-    for write in seen.writes:
-        if not (write.rule.carries if write.rule else write.identity) or not write.branch:
-            continue
-        number = write.branch[0].number
-        while number != write.source:
-            call = seen.calls[number]
-            passed = call.inputs[0] if len(call.inputs) == 1 and not call.weighted else None
-            following = sums.get(number, passed)
-            if following is None:
-                break
-            number = following
-        else:
-            said = "the branch has added the stream before it is added again"
-            cure = "leave one of the two sums out"
-            yield Finding("double_add", write.module, 2, 1, said, cure)
-
-
-def sums_of(seen: Examination) -> dict[int, int]:
-    """For the call of every sum with an identity on its skip the call that made its stream."""
-    writes = {(w.source, w.branch[0].number) for w in seen.writes if w.identity and w.branch}
-    return {
-        call.number: source
-        for call in seen.calls
-        if call.name in ("add", "add_")
-        for source, branch in itertools.permutations(call.inputs, 2)
-        if (source, branch) in writes
-    }
-
-
-def missing_add(seen: Examination) -> Iterator[Finding]:
-    """Blocks with fewer writes than most of their siblings of the same class."""
-    yield from missing_rule(seen)
-    places = [unit_of(write) for write in seen.writes if write.rule is None]
-    families = defaultdict(list)
-    for name, part in seen.module.named_modules():
-        if name in seen.shapes and any(True for _ in part.parameters()):
-            families[name.rpartition(".")[0], type(part)].append(name)
-    for names in families.values():
-        counts = {name: sum(covers(name, place) for place in places) for name in names}
-        usual, many = Counter(counts.values()).most_common(1)[0]
-        if many < 2 or 2 * many <= len(names):
-            continue
-        for name, count in counts.items():
-            taken, given = seen.shapes[name]
-            if count < usual and taken == given:
-                said = f"{many} blocks of its kind add to the stream {usual} times, it {count}"
-                yield Finding("missing_add", name, count, usual, said, "add it: x + branch(x)")
-
-
-def missing_rule(seen: Examination) -> Iterator[Finding]:
-    """Sites whose rule carries nothing on, in a stack whose other rules do."""
-    stacks = defaultdict(list)
-    for write in seen.writes:
-        if write.rule is not None:
-            stacks[write.module.rpartition(".")[0]].append(write)
-    for writes in stacks.values():
-        carry = [write.rule.carries for write in writes if write.rule is not None]
-        for write in writes if 2 * sum(carry) > len(carry) else ():
-            if write.rule is not None and not write.rule.carries:
-                said = f"{sum(carry)} sites of its stack carry the stream on, and it does not"
-                yield Finding("missing_add", write.module, 0, 1, said, "one rule for all sites")
-
-
-def covers(name: str, unit: str) -> bool:
-    """Whether a unit is a block, or lies in it."""
-    return unit == name or unit.startswith(f"{name}.")
-
-
 def unit_of(write: Write) -> str:
     """The path of the block that a write belongs to: the smallest that holds its whole branch."""
     names = [call.module for call in write.branch if call.weighted] or [write.module]
     common = common_path(names)
     return write.module if write.module.startswith(common) and write.module else common
+
+
+def place_of(write: Write) -> str:
+    """The path of what writes, or of its block where that is the net itself."""
+    return write.module or unit_of(write)
 
 
 def common_path(names: Sequence[str]) -> str:
@@ -220,18 +164,46 @@ def common_path(names: Sequence[str]) -> str:
     return ".".join(common)
 
 
+def streams_of(seen: Examination) -> list[tuple[tuple[str, Tensor], torch.Size]]:
+    """How alike the streams are that may collapse, each with what left it so, and the shape."""
+    if len(seen.writes) > 1:
+        shapes = {out.call.number: out.shape for out in seen.outputs}
+        ends = [write.branch[0].number if write.branch else -1 for write in seen.writes]
+        steps = zip(itertools.pairwise(seen.alike), ends[1 - len(seen.alike) :], strict=True)
+        rows = [((left[0], here[1]), shapes[end]) for (left, here), end in steps if end in shapes]
+        return [(alike, shape) for alike, shape in rows if row_size(shape) > 1]
+    layers = [out for out in seen.outputs if out.call.weighted]
+    inner = before_layers(seen.calls)
+    rows = [
+        (alike, out.shape)
+        for alike, out in zip(seen.alike, layers, strict=False)
+        if out.call.number in inner and row_size(out.shape) > 1
+    ]
+    return rows[-1:]
+
+
+def row_size(shape: torch.Size) -> int:
+    """How many numbers a row has: of a token of texts, of an image, of a node."""
+    return shape[-1] if len(shape) == 3 else shape[1:].numel()
+
+
+def enough_rows(shape: torch.Size) -> Tensor:
+    """Whether there are enough rows, and examples `[2]`, to be alike by more than chance."""
+    return torch.tensor([shape[len(shape) == 3], shape[0]]) >= FEWEST
+
+
 def collapsed_features(seen: Examination) -> Iterator[Finding]:
     """A stream whose rows, or whose examples, have become alike, though they were not at its start.
 
-    In a net without skips it is the last function with weights before the head that counts.
+    In a net without skips it is the last function with weights before a head that counts. Values
+    of one channel, or of a few rows, are alike by their number.
     """
     if len(seen.alike) < 2:
         return
-    streams = seen.alike if len(seen.writes) > 1 else seen.alike[-1:]
-    table = torch.stack([spread for _, spread in streams]).cpu()
     start = seen.alike[0][1].cpu()
-    for (module, _), spreads in zip(streams, table, strict=True):
-        small = (spreads < ALIKE) & (start >= 100 * ALIKE)
+    for (module, spreads), shape in streams_of(seen):
+        spreads = spreads.cpu()
+        small = (spreads < ALIKE) & (start >= 100 * ALIKE) & enough_rows(shape)
         if small.any():
             kind = int(small.nonzero()[0])
             spread, first = float(spreads[kind]), float(start[kind])

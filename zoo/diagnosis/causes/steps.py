@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
 from zoo.probes.stream.profile import norm
+from zoo.probes.watch.untouched import cuda_devices
 
 LARGE, SMALL = 0.1, 1e-7  # of the update's size over the weights', median of a group's matrices
 PORTIONS = 16  # in which a step is taken
@@ -57,8 +58,9 @@ def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
     size = norm([*seen.gradients.values()])
     factor = min(1.0, seen.clip / float(size)) if seen.clip and size > 0 else 1.0
     ratios: dict[nn.Parameter, Tensor] = {}
-    for few in portions([*gradients]):
-        ratios |= ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
+    with torch.random.fork_rng(cuda_devices([*gradients])):  # some optimisers draw
+        for few in portions([*gradients]):
+            ratios |= ratios_of(seen.optimizer, {p: gradients[p] * factor for p in few}, rate)
     groups = [
         [ratios[p] for p in group["params"] if p in ratios] for group in seen.optimizer.param_groups
     ]
@@ -83,9 +85,11 @@ def ratios_of(
 
 
 def usual_size(p: Tensor) -> Tensor:
-    """The norm of a matrix; of one that is zero, that of a random start."""
-    norm = p.detach().norm()
-    return norm if norm > 0 else norm.new_tensor(len(p)).sqrt()
+    """The norm of a matrix, at least that of PyTorch's start of a layer.
+
+    Equation: sqrt(n / 3), the norm of n rows of uniform numbers up to 1 / sqrt(length of a row)
+    """
+    return p.detach().norm().clamp(min=(len(p) / 3) ** 0.5)
 
 
 def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
@@ -104,15 +108,24 @@ def portions(weights: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
 def optimizer_of(
     optimizer: Optimizer, few: Sequence[nn.Parameter], copies: Sequence[nn.Parameter], rate: str
 ) -> Optimizer:
-    """A copy of an optimiser that has copies of a few weights, with its memory of them."""
+    """A copy of an optimiser that has copies of a few weights, with its memory of them.
+
+    Of the others it has what is one number each, such as their counts of steps.
+    """
     chosen, nothing = {id(p) for p in few}, nn.Parameter(torch.empty(0))
     memo: dict[int, Any] = {id(p): copied for p, copied in zip(few, copies, strict=True)}
     for p in (p for group in optimizer.param_groups for p in group["params"]):
         memo.setdefault(id(p), nothing)
         if p in optimizer.state:
-            known = optimizer.state[p] if id(p) in chosen else {}
+            known = {
+                key: value
+                for key, value in optimizer.state[p].items()
+                if id(p) in chosen or not isinstance(value, Tensor) or not value.ndim
+            }
             memo[id(optimizer.state[p])] = tree_map_only(Tensor, Tensor.clone, known)
     copied = copy.deepcopy(optimizer, memo)
+    for name in vars(optimizer).keys() - vars(copied).keys() - {"step"}:  # wrapped by schedules
+        vars(copied)[name] = copy.deepcopy(vars(optimizer)[name], memo)
     for group in copied.param_groups:
         group["lr"] = group.get(rate, group["lr"])
     return copied

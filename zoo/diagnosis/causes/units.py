@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from zoo.diagnosis.causes.graph import before_layers, last_call
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
-from zoo.probes.pieces import pieces
+from zoo.probes.pieces import MOST, pieces
+from zoo.probes.watch.calls import Call
 
 FLAT = 0.5  # share of a layer's units, or of its values
 SAME = 1e-5  # what rows may differ by, of the largest
@@ -20,20 +22,23 @@ def dead_units(seen: Examination) -> Iterator[Finding]:
     """Layers half of whose rectified units answer zero to all examples."""
     cure = "lower the rate, or start with zero biases and a smaller first step (warm-up)"
     rows = [(float(out.dead), out) for out in seen.outputs if out.dead is not None]
-    yield from worst("dead_units", rows, "units", "are zero everywhere", cure)
+    yield from worst(seen, "dead_units", rows, "units", "are zero everywhere", cure)
 
 
 def saturated_units(seen: Examination) -> Iterator[Finding]:
-    """Layers half of whose bounded values stand at an end."""
+    """Layers half of whose bounded values stand at an end; a net's answers may well do so."""
+    inner = before_layers(seen.calls)
     cure = "shrink what they read: a norm before them, smaller weights, inputs of size one"
     rows = [
-        (float(out.flat), out) for out in seen.outputs if out.flat is not None and out.dead is None
+        (float(out.flat), out)
+        for out in seen.outputs
+        if out.flat is not None and out.dead is None and out.call.number in inner
     ]
-    yield from worst("saturated_units", rows, "values", "stand at an end", cure)
+    yield from worst(seen, "saturated_units", rows, "values", "stand at an end", cure)
 
 
 def worst(
-    cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
+    seen: Examination, cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
 ) -> Iterator[Finding]:
     """One finding for the layer with the largest share."""
     large = [
@@ -44,7 +49,16 @@ def worst(
     share, out = max(large, key=lambda row: row[0], default=(0.0, None))
     if out and share > FLAT:
         said = f"{100 * share:.0f} % of the {what} of {out.call.name} {how}"
-        yield Finding(cause, out.call.module, share, FLAT, said, cure)
+        yield Finding(
+            cause, out.call.module or layer_before(seen, out.call), share, FLAT, said, cure
+        )
+
+
+def layer_before(seen: Examination, call: Call) -> str:
+    """The module of the last call with weights that a call comes from."""
+    while call.inputs and not call.weighted:
+        call = seen.calls[max(call.inputs)]
+    return call.module
 
 
 def units_of(shape: torch.Size) -> int:
@@ -63,11 +77,11 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
         gradient, module = seen.gradients.get(name), name.rpartition(".")[0]
         if p.ndim < 2 or len(p) < 2 or gradient is None:
             continue
-        moving, keys = gradient.flatten(1).any(1), keys_of(p, gradient)
+        moving = gradient.flatten(1).any(1)
         if moving.any():
-            count, different = int(moving.sum()), distinct(keys[moving])
+            count, different = int(moving.sum()), distinct(p, gradient, moving)
         else:
-            fed_zeros = module in reached and distinct(keys) == 1
+            fed_zeros = module in reached and distinct(p, gradient, ~moving) == 1
             count, different = len(p), 1 if fed_zeros else len(p)
         if count > 1 and (different == 1 or 2 * different <= count):
             said = f"{count} units have {different} different weights and gradients"
@@ -88,9 +102,27 @@ def keys_of(weights: Tensor, gradients: Tensor) -> Tensor:
     return keys[0] + keys[1]
 
 
-def distinct(keys: Tensor) -> int:
-    """How many keys differ beyond rounding."""
-    return int((keys.sort().values.diff() > SAME * keys.abs().amax()).sum()) + 1
+def distinct(weights: Tensor, gradients: Tensor, chosen: Tensor) -> int:
+    """How many of the chosen rows differ beyond rounding, in weights or gradients.
+
+    Rows that are equal have equal keys, so that they are neighbours in the order of keys; rows
+    that differ may have close keys too, so that close neighbours are compared.
+    """
+    rows = chosen.nonzero()[:, 0]
+    keys, order = keys_of(weights, gradients)[rows].sort()
+    rows, close = rows[order], keys.diff() <= SAME * keys.abs().amax()
+    pairs = torch.stack([rows[:-1], rows[1:]], 1)[close]
+    twins = 0
+    for few in pairs.split(max(1, MOST // weights[0].numel())):
+        same = [equal_rows(x.detach().flatten(1), few) for x in (weights, gradients)]
+        twins += int((same[0] & same[1]).sum())
+    return len(rows) - twins
+
+
+def equal_rows(x: Tensor, pairs: Tensor) -> Tensor:
+    """Whether the two rows of each pair are the same but for rounding."""
+    largest = torch.stack(x.aminmax()).abs().amax()
+    return (x[pairs[:, 0]] - x[pairs[:, 1]]).abs().amax(1) <= SAME * largest
 
 
 def unused_parameters(seen: Examination) -> Iterator[Finding]:
@@ -102,6 +134,7 @@ def unused_parameters(seen: Examination) -> Iterator[Finding]:
     ]
     if names:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        said = f"{len(names)} parameters get no gradient: {shown}"
+        said = f"{len(names)} parameters get no gradient in this pass: {shown}"
         cure = "use them in the forward pass, undo a detach, or freeze them: requires_grad_(False)"
-        yield Finding("unused_parameters", names[0].rpartition(".")[0], len(names), 0, said, cure)
+        name = max(names, key=lambda name: last_call(seen, name))  # a detach comes behind it
+        yield Finding("unused_parameters", name.rpartition(".")[0], len(names), 0, said, cure)
