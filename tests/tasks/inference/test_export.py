@@ -11,6 +11,7 @@ from tiny_runs import shrink, words
 
 import zoo
 from tasks.inference.export import torch_graph
+from tasks.inference.export.difference import of_weights, steps
 from tasks.inference.export.formats import FORMATS
 from tasks.inference.export.torch_graph import traced
 from zoo.cli.main import main
@@ -224,18 +225,49 @@ def test_a_faulty_file_from_elsewhere_is_seen(kind, fault, run, tmp_path, capsys
     assert "DOES NOT AGREE" in capsys.readouterr().out
 
 
-def test_a_file_of_half_precision_agrees_up_to_its_rounding(run, tmp_path, capsys):
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_file_of_half_precision_has_the_rounded_weights_and_no_others(
+    kind, run, tmp_path, capsys
+):
     folder = run("cnn")
     last = folder / "checkpoints" / "last.safetensors"  # it says less of the net
     assert export(capsys, folder, f"check={last}")["agrees"]
-    for factor, code in ((1.0, 0), (1.1, 7)):
+    path = tmp_path / "half.safetensors"
+    eps = torch.finfo(kind).eps
+
+    def agreement(factor, code):
+        weights = load_file(last)
         halves = {
-            name: (w * factor).half() if w.is_floating_point() else w
-            for name, w in load_file(last).items()
+            name: (w * factor).to(kind) if w.is_floating_point() else w
+            for name, w in weights.items()
         }
-        save_file(halves, tmp_path / "half.safetensors")
-        record = export(capsys, folder, f"check={tmp_path / 'half.safetensors'}", code=code)
-        assert record["differences"][0]["tolerance"] == 2e-2
+        save_file(halves, path)
+        return export(capsys, folder, f"check={path}", code=code)
+
+    output, weights = agreement(1.0, 0)["differences"]
+    assert 0 < output["share"] <= output["tolerance"] < 0.1
+    assert weights["share"] == 0
+    output, weights = agreement(1 + 3 * eps, 7)["differences"]
+    assert weights["share"] > weights["tolerance"] > 0
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_step_of_a_type_is_the_distance_to_its_next_number(kind):
+    values = torch.tensor([1.0, 1.5, 0.1, 3e-5, 1000.0, 0.0]).to(kind)
+    bits = values.view(torch.int32 if kind == torch.float32 else torch.int16)
+    following = (bits + 1).view(kind).double() - values.double()
+    torch.testing.assert_close(steps(values), following, rtol=0, atol=0)
+
+
+def test_the_weight_that_is_shown_is_the_one_that_differs():
+    net = {"count": torch.tensor(3), "w": torch.ones(2), "z": torch.ones(2)}
+    other = {"count": torch.tensor(3), "w": torch.ones(2), "z": torch.tensor([1.0, 1.001])}
+    assert of_weights(net, other).name == "z"
+    halves = {"count": torch.tensor(3), "w": torch.ones(2).half() * 0.999, "z": torch.ones(2)}
+    assert of_weights(net, halves).name == "w"
+    off_by_one = halves | {"count": torch.tensor(4)}
+    assert not of_weights(net, off_by_one).agrees
+    assert of_weights(net, off_by_one).name == "count"
 
 
 def test_weights_outside_the_folder_of_an_onnx_file_are_not_read(run, tmp_path, capsys):
