@@ -1,6 +1,7 @@
 """The verb `export`: files of other programs that give what the trained net gives."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -14,6 +15,8 @@ from tasks.inference.export import torch_graph
 from tasks.inference.export.difference import of_weights, steps
 from tasks.inference.export.formats import FORMATS
 from tasks.inference.export.torch_graph import traced
+from tasks.recovery.loading import load_last
+from tasks.recovery.tensor_files import save_checkpoint
 from zoo.cli.main import main
 from zoo.errors import ConfigError, DataError, ZooError
 
@@ -58,6 +61,12 @@ def other_inputs(net, number=7):
     """Inputs of a size that the export did not check."""
     signature = net.signature()
     return signature.drawn(signature.sizes(number))
+
+
+def about_of(path):
+    """What a file of weights says of its net."""
+    with safe_open(path, "pt") as content:
+        return json.loads(content.metadata()["zoo"])
 
 
 def same_answers(folder, path):
@@ -127,11 +136,61 @@ def test_the_net_is_built_from_its_file_alone(run, tmp_path, capsys):
     net, trained = zoo.load_net(path), zoo.load(folder, weights="best", device="cpu")
     inputs = other_inputs(trained)
     assert torch.equal(net(*inputs), trained.module(*inputs))
-    with safe_open(path, "pt") as content:
-        about = json.loads(content.metadata()["zoo"])
+    about = about_of(path)
     assert about["inputs"] == {"images": ["batch", 1, 8, 8]}
     assert about["config"]["model"]["depth"] == 8
     assert len(about["classes"]) == 10
+    assert str(folder) not in json.dumps(about)
+    assert {*about["config"]} == {"choices", "model", "norm", "connection"}
+
+
+def test_a_net_that_its_weights_do_not_fill_is_not_drawn(run, tmp_path, capsys):
+    """A file can name a net of any size: one layer of this one has 150 GB."""
+    path = export(capsys, run("cnn"), f"dir={tmp_path}")["export"]
+    about = about_of(path)
+    about["config"]["model"]["width"] = [2**16]
+    save_file(load_file(path), path, {"zoo": json.dumps(about)})
+    with pytest.raises(DataError, match="another shape"):
+        zoo.load_net(path)
+
+
+ROTARY = ("transformer", "model.position=rotary", "model.context=16")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_takes_every_length_up_to_the_context(run, tmp_path, capsys):
+    folder = run(*ROTARY)
+    record = export(capsys, folder, "format=torch_export", f"dir={tmp_path}")
+    assert record["inputs"] == {"tokens": ["batch", "length"]}
+    assert record["ranges"] == {"length": [1, 16]}
+    graph = torch.export.load(tmp_path / "last.pt2").module()
+    net = zoo.load(folder, device="cpu")
+    signature = net.signature()
+    for length in range(1, 17):
+        (tokens,) = signature.drawn({"batch": 1, "length": length})
+        torch.testing.assert_close(graph(tokens), net.module(tokens), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_says_which_small_images_it_refuses(run, tmp_path, capsys):
+    folder = run("unet")
+    record = export(capsys, folder, "format=torch_export", f"dir={tmp_path}")
+    assert record["ranges"] == {"height": [4, None], "width": [4, None]}
+    graph = torch.export.load(tmp_path / "last.pt2").module()
+    with pytest.raises(AssertionError, match="Guard failed"):
+        graph(torch.zeros(1, 1, 2, 2))
+    assert graph(torch.zeros(1, 1, 4, 4)).shape[2:] == (4, 4)
+
+
+def test_what_is_not_finite_is_not_exported(run, tmp_path, capsys):
+    folder = shutil.copytree(run("cnn"), tmp_path / "run")
+    checkpoint, path = load_last(folder / "checkpoints")
+    checkpoint["state_dict"]["model.head.bias"][0] = torch.inf
+    save_checkpoint(checkpoint, path)
+    said = export(capsys, folder, code=5)
+    assert "the trained net gives logits that are not finite" in said
+    assert not any((folder / "export").iterdir())
 
 
 def test_what_differs_is_not_written(run, tmp_path, capsys, monkeypatch):
@@ -321,8 +380,7 @@ def test_a_file_that_describes_no_net_is_named(about, tmp_path):
 
 def test_a_file_names_no_class_of_its_own(run, tmp_path, capsys):
     path = export(capsys, run("cnn"), f"dir={tmp_path}")["export"]
-    with safe_open(path, "pt") as content:
-        about = json.loads(content.metadata()["zoo"])
+    about = about_of(path)
     about["config"]["model"]["class"] = "os.system"
     save_file(load_file(path), path, {"zoo": json.dumps(about)})
     with pytest.raises(ZooError, match="class"):
