@@ -53,7 +53,8 @@ class TrainedNodes(Trained):
 
         inputs = {"x": {0: "nodes"}, "edge_index": {1: "edges"}}
         about = {"classes": [*self.classes]}
-        return Signature(inputs, "logits", sizes, draw, about, OfEdges)
+        extremes = [{"nodes": 1, "edges": 1}, {"nodes": 5, "edges": 0}]
+        return Signature(inputs, "logits", sizes, draw, about, extremes, OfEdges)
 
     @torch.no_grad()
     def forward(self, graph: Any = None) -> Tensor:

@@ -86,4 +86,6 @@ def image_signature(task: Any, step: int = 0) -> Signature:
     scale = {"mean": [*task.data.mean], "std": [*task.data.std]}  # of values between 0 and 1
     about: dict[str, Any] = {"normalised": scale, "classes": [*task.data.classes]}
     about |= {"multiples": {"height": step, "width": step}} if step else {}
-    return Signature({"images": axes}, "logits", sizes, draw, about)
+    ends = [(step, step), (height // step * step, width // step * step)] if step else []
+    extremes = [{"batch": 1, "height": tall, "width": wide} for tall, wide in ends]
+    return Signature({"images": axes}, "logits", sizes, draw, about, extremes)

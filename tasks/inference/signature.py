@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ class Signature:
         sizes: gives sizes of these axes for a number; all of them differ from number to number.
         draw: gives known inputs of such sizes from a generator.
         about: what else a program must know to call it, such as how images are normalised.
+        extremes: sizes at the ends of what the net takes, and those of the training.
         around: gives a module that takes these inputs, from the net; None: the net does.
     """
 
@@ -31,6 +32,7 @@ class Signature:
     sizes: Callable[[int], Sizes]
     draw: Callable[[Sizes, torch.Generator], Inputs]
     about: Mapping[str, object]
+    extremes: Sequence[Sizes] = ()
     around: Callable[[Any], nn.Module] | None = None
 
     def of(self, net: nn.Module) -> nn.Module:

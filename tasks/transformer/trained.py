@@ -41,7 +41,8 @@ class TrainedText(Trained):
             return (torch.randint(vocabulary, (*sizes.values(),), generator=draws),)
 
         inputs, about = {"tokens": {0: "batch", 1: "length"}}, {"context": context}
-        return Signature(inputs, "logits", sizes, draw, about)
+        extremes = [{"batch": 1, "length": 1}, {"batch": 2, "length": context}]
+        return Signature(inputs, "logits", sizes, draw, about, extremes)
 
     @torch.no_grad()
     def forward(self, text: str = "", tokens: int = 200, **options: Any) -> str:

@@ -156,7 +156,7 @@ class Transformer(nn.Module):
             cache: keys and values of the tokens before.
         """
         rotary: Tensor | None = self.rotary  # type: ignore[assignment]
-        rotary = None if rotary is None else rotary[:, start : start + length]
+        rotary = None if rotary is None else rotary[start : start + length]
         return rotary, {} if self.taps else None, cache
 
     def values(self, tokens: Tensor) -> list[Tensor]:

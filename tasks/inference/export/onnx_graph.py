@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.inference.export.program import KEY, Program, coarsest, named_shapes
+from tasks.inference.export.onnx_tensors import initial, reaching, refuse_outside, refuse_unread
+from tasks.inference.export.program import KEY, Program, coarsest, known_weights, named_shapes
 from tasks.inference.export.saying import carried, quiet, readable
 from tasks.inference.export.torch_graph import shapes, traced
 from tasks.inference.signature import Inputs, Signature
-from zoo.errors import ConfigError, DataError
+from zoo.errors import ConfigError
 
 ONNX_TYPES = {
     "tensor(float)": torch.float32,
@@ -57,6 +58,7 @@ class Onnx:
             model = onnx.load(path, load_external_data=False)
             refuse_outside(model, path)
             onnx.load_external_data_for_model(model, str(path.parent))
+            refuse_unread(model, path)
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4
             session = onnxruntime.InferenceSession(
@@ -71,10 +73,10 @@ class Onnx:
             arrays = {n: v.contiguous().numpy() for n, v in zip(names, values, strict=True)}
             return torch.from_numpy(session.run(None, arrays)[0])
 
-        kinds = {onnx.TensorProto.FLOAT16: torch.float16, onnx.TensorProto.BFLOAT16: torch.bfloat16}
-        weights = [kinds.get(w.data_type, torch.float32) for w in model.graph.initializer]
-        results = [ONNX_TYPES.get(each.type, torch.float32) for each in session.get_outputs()]
-        return Program(call, shapes, dtypes, coarsest([*weights, *results]))
+        result = ONNX_TYPES.get(session.get_outputs()[0].type, torch.float32)
+        precision = coarsest([*dtypes, result, *reaching(model.graph)])
+        weights = known_weights(signature, net, initial(model.graph))
+        return Program(call, shapes, dtypes, precision, weights)
 
 
 def needed() -> None:
@@ -85,16 +87,3 @@ def needed() -> None:
     except ImportError as error:
         fix = 'pip install "residual-zoo[onnx]"'
         raise ConfigError(f"{error.name} is not installed", "format=onnx", fix) from None
-
-
-def refuse_outside(model: Any, path: Path) -> None:
-    """DataError where an ONNX file keeps weights outside its own folder."""
-    from onnx.external_data_helper import ExternalDataInfo, _get_all_tensors, uses_external_data
-
-    folder = path.parent.resolve()
-    for tensor in _get_all_tensors(model):
-        if uses_external_data(tensor):
-            location = ExternalDataInfo(tensor).location
-            if not (folder / location).resolve().is_relative_to(folder):
-                what = f"its weights lie outside its folder ({location})"
-                raise DataError(what, str(path), "bring them into one folder")

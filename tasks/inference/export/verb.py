@@ -13,23 +13,28 @@ import torch
 
 from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
+from tasks.inference.export.comparing import differences
+from tasks.inference.export.difference import Difference
 from tasks.inference.export.formats import FORMATS, Format, TorchExport
-from tasks.inference.export.program import Difference, differences, named_shapes
+from tasks.inference.export.program import Range, named_shapes
 from tasks.inference.files import output_file, writing
 from tasks.inference.restored import Weights
 from tasks.inference.trained_module import Trained, load
+from tasks.training.build import RULES
 from tasks.training.process import logged
 from zoo.config.config import Config
 from zoo.errors import ConfigError, DataError
 from zoo.report import DIFFERS, Report
 from zoo.system.atomic import atomic_replace
 
+OF_NET = ("task", "model", "norm", *RULES.values())  # groups of the configuration
+
 
 class Export:
     """Writes a trained net as a file, once it is read again and gives what the net gives.
 
     Files of the net alone take what `zoo.load(FOLDER).prepare` gives. Their metadata say under
-    `zoo`, as JSON, what that is, with all options of the run. Known inputs of several sizes are
+    `zoo`, as JSON, what that is, with the options of the net. Known inputs of several sizes are
     drawn for the comparison, which is done on the CPU in float32.
 
     Args:
@@ -102,9 +107,11 @@ class Export:
                     what = f"what was exported has {wrong[0]}; it is not kept"
                     raise ConfigError(what, shown(file), "report this, with the run's config.yaml")
         inputs = named_shapes(signature, program.shapes)
-        record = {"export": shown(file), "format": kind, "inputs": inputs, **described(largest)}
+        record = {"export": shown(file), "format": kind, "inputs": inputs}
+        record |= {"ranges": program.ranges, **described(largest)}
         takes = ", ".join(f"{name} [{', '.join(map(str, of))}]" for name, of in inputs.items())
-        return Report(record, f"{shown(file)}: {largest[0]}; takes {takes}")
+        limits = "".join(f", {axis} {limited(of)}" for axis, of in program.ranges.items())
+        return Report(record, f"{shown(file)}: {largest[0]}; takes {takes}{limits}")
 
     def reader(self, file: Path) -> Format:
         """The format of a file from elsewhere, by its suffix.
@@ -136,6 +143,12 @@ class Export:
         return Report(record, "\n".join(lines), 0 if agrees else DIFFERS)
 
 
+def limited(sizes: Range) -> str:
+    """The limits of an axis in words."""
+    low, high = sizes
+    return f"from {low}" + ("" if high is None else f" to {high}")
+
+
 def described(largest: list[Difference]) -> dict[str, Any]:
     """The largest differences, for JSON, which has no numbers that are not finite."""
     rows = [asdict(each) for each in largest]
@@ -150,7 +163,7 @@ def about(net: Trained, weights: str) -> dict[str, Any]:
     signature = net.signature()
     return {
         "task": net.task,
-        "config": net.config,
+        "config": built_of(net.config),
         "model_args": net.learned.model_args(net.learned.data),
         "weights": weights,
         "inputs": named_shapes(signature),
@@ -158,3 +171,9 @@ def about(net: Trained, weights: str) -> dict[str, Any]:
         **signature.about,
         "torch": torch.__version__,
     }
+
+
+def built_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a run's configuration of which its net is built."""
+    choices = {group: name for group, name in config["choices"].items() if group in OF_NET}
+    return {"choices": choices, **{group: config[group] for group in choices if group != "task"}}

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.inference.export.program import KEY, Program, coarsest, refuse_other_names
+from tasks.inference.export.program import KEY, Program, Weights, coarsest
 from tasks.inference.export.saying import readable
 from tasks.inference.signature import Inputs, Signature
 from tasks.training.build import build_model
@@ -84,8 +84,19 @@ def built(known: dict[str, Any], weights: dict[str, Tensor], path: Path) -> nn.M
     with readable(path):
         tree, arguments = dict(known["config"]), dict(known["model_args"])
         config = from_plain(tree, tree.pop("choices"), str(path)).check()
+        with torch.device("meta"):  # so that no net is drawn that its weights do not fill
+            outline = build_model(config, **arguments)
+        refuse_other_names(outline.state_dict(), weights, shown(str(path)))
         with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten
             net = build_model(config, **arguments)
-        refuse_other_names(net.state_dict(), weights, shown(str(path)))
         net.load_state_dict(weights)
     return net.eval()
+
+
+def refuse_other_names(expected: Weights, weights: Weights, where: str) -> None:
+    """DataError where weights are not those of the net by name and shape."""
+    wrong = {*expected} ^ {*weights}
+    wrong |= {n for n in expected if n in weights and expected[n].shape != weights[n].shape}
+    if wrong:
+        what = f"{min(wrong)} is missing, unknown or of another shape"
+        raise DataError(what, where, "name a file of this run's weights")

@@ -3,8 +3,10 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_runs import weights
 from tiny_runs import shrink, words
 from torch.nn.functional import cross_entropy
@@ -94,6 +96,55 @@ def test_the_better_net_is_named_and_the_new_folder_is_a_run(run, tmp_path, caps
     assert metrics["val/accuracy"] == pytest.approx(record["after"]["accuracy"])
 
 
+def test_the_new_run_has_ended_and_its_best_weights_are_the_new_ones(run, fixed):
+    """Nothing was trained since, so the old best weights, of other statistics, are not kept."""
+    last, best = (zoo.load(fixed, which, "cpu") for which in ("last", "best"))
+    torch.testing.assert_close(
+        best.module.state_dict(), last.module.state_dict(), rtol=0, atol=0, equal_nan=True
+    )
+    result, old = last.result, zoo.load(run, device="cpu").result
+    assert (result["status"], result["steps"], result["best_step"]) == ("done", 6, 6)
+    assert result["batchnorm"]["from"] == str(run)
+    assert result["batchnorm"]["after"]["loss"] == result["metrics"]["val/loss"]
+    assert result["primary"]["value"] == result["metrics"]["test/accuracy"]
+    assert result["data_digest"] == old["data_digest"]
+    assert "diagnose" in result["command"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Folders of images: the data of a run, and brighter data of other classes or of the same."""
+    place = tmp_path_factory.mktemp("pictures")
+    for name, classes, bright in (("own", "ab", 0), ("lit", "ab", 100), ("other", "cd", 0)):
+        for label in classes:
+            folder = place / name / label
+            folder.mkdir(parents=True)
+            for i in range(12):
+                draws = np.random.default_rng(i)
+                pixels = draws.integers(0, 100, (8, 8), np.uint8) + np.uint8(bright)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return place
+
+
+def test_statistics_of_other_data_make_a_run_of_that_data(pictures, tmp_path, capsys):
+    run, new = tmp_path / "run", tmp_path / "new"
+    given = [
+        "data=images",
+        f"data.path={pictures / 'own'}",
+        "data.size=8",
+        "trainer.max_steps=2",
+    ]
+    assert main(["fit", *words("cnn", *given, "trainer.accelerator=cpu"), f"run.dir={run}"]) == 0
+    lit = f"data.path={pictures / 'lit'}"
+    record = repaired(capsys, f"from={run}", lit, f"run.dir={new}")
+    assert zoo.load(new, device="cpu").config["data"]["path"] == str(pictures / "lit")
+    assert main(["--json", "test", f"from={new}"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    assert metrics["val/loss"] == pytest.approx(record["after"]["loss"])
+    other = f"data.path={pictures / 'other'}"
+    assert "other classes" in repaired(capsys, f"from={run}", other, code=2)
+
+
 def fortunate(net, data):
     """The weights of a net with the best of many random statistics for the validation part."""
     (images,), labels = net.prepare(data.images[data.val]), data.labels[data.val]
@@ -138,6 +189,7 @@ def test_counting_again_can_make_it_worse_and_writes_over_nothing(fixed, tmp_pat
         (["from={}/cnn", "fix=layernorm"], 2, "write fix=batchnorm"),
         (["from={}/cnn", "model.depth=14"], 2, "model.depth would change"),
         (["from={}/cnn", "run.dir={}/cnn"], 2, "the folder is not empty"),
+        (["from={}/cnn", "trainer.devices=3"], 2, "trainer.devices would change"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(more, code, said, run, capsys):

@@ -1,6 +1,7 @@
 """The verb `export`: files of other programs that give what the trained net gives."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -11,8 +12,11 @@ from tiny_runs import shrink, words
 
 import zoo
 from tasks.inference.export import torch_graph
+from tasks.inference.export.difference import of_weights, steps
 from tasks.inference.export.formats import FORMATS
 from tasks.inference.export.torch_graph import traced
+from tasks.recovery.loading import load_last
+from tasks.recovery.tensor_files import save_checkpoint
 from zoo.cli.main import main
 from zoo.errors import ConfigError, DataError, ZooError
 
@@ -57,6 +61,12 @@ def other_inputs(net, number=7):
     """Inputs of a size that the export did not check."""
     signature = net.signature()
     return signature.drawn(signature.sizes(number))
+
+
+def about_of(path):
+    """What a file of weights says of its net."""
+    with safe_open(path, "pt") as content:
+        return json.loads(content.metadata()["zoo"])
 
 
 def same_answers(folder, path):
@@ -126,11 +136,61 @@ def test_the_net_is_built_from_its_file_alone(run, tmp_path, capsys):
     net, trained = zoo.load_net(path), zoo.load(folder, weights="best", device="cpu")
     inputs = other_inputs(trained)
     assert torch.equal(net(*inputs), trained.module(*inputs))
-    with safe_open(path, "pt") as content:
-        about = json.loads(content.metadata()["zoo"])
+    about = about_of(path)
     assert about["inputs"] == {"images": ["batch", 1, 8, 8]}
     assert about["config"]["model"]["depth"] == 8
     assert len(about["classes"]) == 10
+    assert str(folder) not in json.dumps(about)
+    assert {*about["config"]} == {"choices", "model", "norm", "connection"}
+
+
+def test_a_net_that_its_weights_do_not_fill_is_not_drawn(run, tmp_path, capsys):
+    """A file can name a net of any size: one layer of this one has 150 GB."""
+    path = export(capsys, run("cnn"), f"dir={tmp_path}")["export"]
+    about = about_of(path)
+    about["config"]["model"]["width"] = [2**16]
+    save_file(load_file(path), path, {"zoo": json.dumps(about)})
+    with pytest.raises(DataError, match="another shape"):
+        zoo.load_net(path)
+
+
+ROTARY = ("transformer", "model.position=rotary", "model.context=16")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_takes_every_length_up_to_the_context(run, tmp_path, capsys):
+    folder = run(*ROTARY)
+    record = export(capsys, folder, "format=torch_export", f"dir={tmp_path}")
+    assert record["inputs"] == {"tokens": ["batch", "length"]}
+    assert record["ranges"] == {"length": [1, 16]}
+    graph = torch.export.load(tmp_path / "last.pt2").module()
+    net = zoo.load(folder, device="cpu")
+    signature = net.signature()
+    for length in range(1, 17):
+        (tokens,) = signature.drawn({"batch": 1, "length": length})
+        torch.testing.assert_close(graph(tokens), net.module(tokens), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_says_which_small_images_it_refuses(run, tmp_path, capsys):
+    folder = run("unet")
+    record = export(capsys, folder, "format=torch_export", f"dir={tmp_path}")
+    assert record["ranges"] == {"height": [4, None], "width": [4, None]}
+    graph = torch.export.load(tmp_path / "last.pt2").module()
+    with pytest.raises(AssertionError, match="Guard failed"):
+        graph(torch.zeros(1, 1, 2, 2))
+    assert graph(torch.zeros(1, 1, 4, 4)).shape[2:] == (4, 4)
+
+
+def test_what_is_not_finite_is_not_exported(run, tmp_path, capsys):
+    folder = shutil.copytree(run("cnn"), tmp_path / "run")
+    checkpoint, path = load_last(folder / "checkpoints")
+    checkpoint["state_dict"]["model.head.bias"][0] = torch.inf
+    save_checkpoint(checkpoint, path)
+    said = export(capsys, folder, code=5)
+    assert "the trained net gives logits that are not finite" in said
+    assert not any((folder / "export").iterdir())
 
 
 def test_what_differs_is_not_written(run, tmp_path, capsys, monkeypatch):
@@ -224,18 +284,49 @@ def test_a_faulty_file_from_elsewhere_is_seen(kind, fault, run, tmp_path, capsys
     assert "DOES NOT AGREE" in capsys.readouterr().out
 
 
-def test_a_file_of_half_precision_agrees_up_to_its_rounding(run, tmp_path, capsys):
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_file_of_half_precision_has_the_rounded_weights_and_no_others(
+    kind, run, tmp_path, capsys
+):
     folder = run("cnn")
     last = folder / "checkpoints" / "last.safetensors"  # it says less of the net
     assert export(capsys, folder, f"check={last}")["agrees"]
-    for factor, code in ((1.0, 0), (1.1, 7)):
+    path = tmp_path / "half.safetensors"
+    eps = torch.finfo(kind).eps
+
+    def agreement(factor, code):
+        weights = load_file(last)
         halves = {
-            name: (w * factor).half() if w.is_floating_point() else w
-            for name, w in load_file(last).items()
+            name: (w * factor).to(kind) if w.is_floating_point() else w
+            for name, w in weights.items()
         }
-        save_file(halves, tmp_path / "half.safetensors")
-        record = export(capsys, folder, f"check={tmp_path / 'half.safetensors'}", code=code)
-        assert record["differences"][0]["tolerance"] == 2e-2
+        save_file(halves, path)
+        return export(capsys, folder, f"check={path}", code=code)
+
+    output, weights = agreement(1.0, 0)["differences"]
+    assert 0 < output["share"] <= output["tolerance"] < 0.1
+    assert weights["share"] == 0
+    output, weights = agreement(1 + 3 * eps, 7)["differences"]
+    assert weights["share"] > weights["tolerance"] > 0
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_step_of_a_type_is_the_distance_to_its_next_number(kind):
+    values = torch.tensor([1.0, 1.5, 0.1, 3e-5, 1000.0, 0.0]).to(kind)
+    bits = values.view(torch.int32 if kind == torch.float32 else torch.int16)
+    following = (bits + 1).view(kind).double() - values.double()
+    torch.testing.assert_close(steps(values), following, rtol=0, atol=0)
+
+
+def test_the_weight_that_is_shown_is_the_one_that_differs():
+    net = {"count": torch.tensor(3), "w": torch.ones(2), "z": torch.ones(2)}
+    other = {"count": torch.tensor(3), "w": torch.ones(2), "z": torch.tensor([1.0, 1.001])}
+    assert of_weights(net, other).name == "z"
+    halves = {"count": torch.tensor(3), "w": torch.ones(2).half() * 0.999, "z": torch.ones(2)}
+    assert of_weights(net, halves).name == "w"
+    off_by_one = halves | {"count": torch.tensor(4)}
+    assert not of_weights(net, off_by_one).agrees
+    assert of_weights(net, off_by_one).name == "count"
 
 
 def test_weights_outside_the_folder_of_an_onnx_file_are_not_read(run, tmp_path, capsys):
@@ -289,8 +380,7 @@ def test_a_file_that_describes_no_net_is_named(about, tmp_path):
 
 def test_a_file_names_no_class_of_its_own(run, tmp_path, capsys):
     path = export(capsys, run("cnn"), f"dir={tmp_path}")["export"]
-    with safe_open(path, "pt") as content:
-        about = json.loads(content.metadata()["zoo"])
+    about = about_of(path)
     about["config"]["model"]["class"] = "os.system"
     save_file(load_file(path), path, {"zoo": json.dumps(about)})
     with pytest.raises(ZooError, match="class"):

@@ -9,7 +9,7 @@ BASE = 10_000.0  # of the wavelengths
 
 
 def rotation(context: int, width: int) -> Tensor:
-    """Cosines and sines `[2, context, width / 2]` of the angles by which channels are turned.
+    """Cosines and sines `[context, 2, width / 2]` of the angles by which channels are turned.
 
     Source: Su et al. 2021, arXiv:2104.09864, eq. 15.
 
@@ -19,7 +19,7 @@ def rotation(context: int, width: int) -> Tensor:
     """
     speeds = BASE ** -(torch.arange(0, width, 2).double() / width)
     angles = torch.arange(context).double()[:, None] * speeds
-    return torch.stack((angles.cos(), angles.sin())).float()
+    return torch.stack((angles.cos(), angles.sin()), 1).float()
 
 
 def rotate(x: Tensor, rotary: Tensor) -> Tensor:
@@ -27,8 +27,8 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
 
     Args:
         x: queries or keys `[..., T, D]`.
-        rotary: cosines and sines `[2, T, D / 2]` of these positions.
+        rotary: cosines and sines `[T, 2, D / 2]` of these positions.
     """
-    cos, sin = rotary.to(x.dtype)
+    cos, sin = rotary.to(x.dtype).unbind(1)
     a, b = x.chunk(2, -1)
     return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
