@@ -12,6 +12,7 @@ from zoo.compare.design.spec import comparison_file, declare
 from zoo.compare.run import compare, folder_of
 from zoo.config import registry
 from zoo.config.config import Config
+from zoo.config.limits import LIMITS, WARMUPS
 from zoo.config.overrides import parse
 from zoo.config.tree import flatten
 from zoo.config.yaml_file import read_yaml
@@ -23,6 +24,11 @@ from zoo.report import Report
 Cure = str | Callable[[Any, Finding], Any]  # a value, or one made of the present one
 USUAL = 1e-3  # an update's size over that of its weights, of nets that train
 LEAST = 1e-9  # such a size, where updates change nothing at all
+TWINS = {  # lengths of which one that is stated clears the other
+    f"{group}.{name}": f"{group}.{other}"
+    for group, names in (("trainer", LIMITS), ("optimizer", tuple(WARMUPS)))
+    for name, other in (names, names[::-1])
+}
 FREE = ("seed", "run.", "logger.", "diagnostics")  # keys that change no result, or that pairs set
 
 
@@ -120,17 +126,18 @@ def knows(config: Config, group: str, option: str, cure: str) -> bool:
 def words_of_net(config: Config) -> dict[str, str]:
     """The values that make a net and its training, by their keys.
 
-    Stated is also what a comparison would choose otherwise by itself: the depth, and other options
-    of the model and the data.
+    Stated is also what a comparison would choose otherwise by itself: what its declaration says of
+    the task, and of two lengths that exclude each other the second, where the first is stated.
     """
     flat = flatten(config.plain())
     words = dict(word.split("=", 1) for word in words_of(config, Defaults()))
     declared = read_yaml(comparison_file("default"))["tasks"].get(config.choices["task"], {})
     for name, value in declared.items():
-        if name.startswith(("model.", "data.")) and name in flat and flat[name] != value:
+        if name in flat and flat[name] != value:
             words.setdefault(name, as_word(flat[name]))
-    limits = [name for name in words if name in ("trainer.max_steps", "trainer.max_epochs")]
-    idle = {name for name in limits if len(limits) > 1 and words[name] == "null"}
+    for name in TWINS.keys() & flat.keys() & words.keys():
+        words.setdefault(TWINS[name], as_word(flat[TWINS[name]]))
+    idle = {name for name, twin in TWINS.items() if words.get(name, "") == "null" != words[twin]}
     return {
         name: value
         for name, value in words.items()

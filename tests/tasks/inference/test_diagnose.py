@@ -35,7 +35,8 @@ def test_a_deep_plain_net_is_named_with_the_comparison_that_tests_its_cure(capsy
     record = recorded(capsys, *DEEP, "full=false", "pairs=3")
     assert [finding["cause"] for finding in record["findings"]] == ["exploding_gradients"]
     (command,) = record["commands"]
-    words = "task=cnn model.depth=56 model.width=8 connection=plain,residual pairs=3"
+    words = "task=cnn model.depth=56 model.width=8 trainer.max_epochs=10"
+    words += " connection=plain,residual pairs=3"
     assert command == f"python -m zoo compare {words}"
     assert len(record["profiles"]["share"]["places"]) == 27
     page = Page(Path(record["page"]))

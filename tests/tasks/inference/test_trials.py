@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tasks.inference.trials import TRIALS, command, fitted, knows, tenth, trials_of, verdicts
+from zoo.compare.design.cell import result_keys
 from zoo.compare.design.command import as_word
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
@@ -96,8 +97,25 @@ def test_a_cure_that_the_net_has_is_not_tried_again():
 def test_a_trial_is_of_the_net_itself_where_a_comparison_would_choose_another():
     net, _ = load(["task=diffusion", "connection=plain"])
     (words,) = trials(net, "vanishing_gradients")
-    assert words == ("task=diffusion", "model.depth=3", "model.width=16", "long=concat",
-                     "connection=plain,residual")  # fmt: skip
+    assert words == (
+        *("task=diffusion", "model.depth=3", "model.width=16", "trainer.max_steps=600"),
+        *("task.frechet_samples=500", "task.sample_every=200"),
+        *("long=concat", "connection=plain,residual"),
+    )
+
+
+BOTH = ["trainer.max_epochs=2", "trainer.max_steps=250"]  # the second is the default
+WARM = ["optimizer.warmup_epochs=1", "optimizer.warmup=50"]
+PRESET = ["preset=camvid"]  # has a length in steps where the declaration has one in epochs
+NETS = [*((task, []) for task in TASKS), ("transformer", [*BOTH, *WARM]), ("unet", PRESET)]
+
+
+def test_the_baseline_of_a_trial_is_the_very_net_with_its_training():
+    for task, more in NETS:
+        config, _ = load([f"task={task}", "connection=plain", *more])
+        for words in trials(config, "vanishing_gradients"):
+            (before, _), _ = planned(words)
+            assert result_keys(before) == result_keys(config), words
 
 
 def test_a_rate_is_fitted_to_the_updates():
@@ -129,7 +147,8 @@ def test_the_words_of_a_file_are_carried(tmp_path):
     (words,) = trials(config, "vanishing_gradients")
     assert (*words[:2], words[-1]) == ("task=cnn", "logger=none", "connection=plain,residual")
     assert {*words[2:-1]} == {
-        "model.depth=14", "model.width=[8]", "optimizer.lr=0.02", "trainer.devices=2"
+        "model.depth=14", "model.width=[8]", "optimizer.lr=0.02", "trainer.devices=2",
+        "trainer.max_epochs=10",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -100,12 +101,13 @@ def test_hostile_names_are_only_text(deep, tmp_path):
     found, page = deep
     assert HOSTILE in page.text
     finding = Finding("dead_units", HOSTILE, 1, 0.5, HOSTILE, HOSTILE)
-    trial = Trial(HOSTILE, [HOSTILE], [[HOSTILE] * 5], HOSTILE)
+    trial = Trial(HOSTILE, [HOSTILE], [[HOSTILE] * 5], f"{HOSTILE}#50%/report.html")
     both = type(found)([finding], None, found.profiles, HOSTILE)
     (tmp_path / "page.html").write_text(html(both, facts={HOSTILE: HOSTILE}, trials=[trial]))
     hostile = Page(tmp_path / "page.html")
     assert hostile.text.count(HOSTILE) == 15
     assert "img" not in {tag for tag, _ in hostile.found}
+    assert trial.report in {unquote(a["href"]) for t, a in hostile.found if t == "a"}
 
 
 def test_the_figure_has_a_panel_for_each_measure(skips):
