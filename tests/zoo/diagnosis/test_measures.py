@@ -64,8 +64,8 @@ def test_one_row_and_one_column_have_no_spread(shape):
 
 def test_a_spread_has_no_unit():
     x = torch.randn(16, 5)
-    assert spread(1e-15 * x) == pytest.approx(float(spread(x)), rel=1e-4)
-    assert spread(1e-15 * torch.ones(4, 3)) == pytest.approx(0, abs=1e-12)
+    assert spread(1e-15 * x, 1) == pytest.approx(float(spread(x, 1)), rel=1e-4)
+    assert spread(1e-15 * torch.ones(4, 3), 1) == pytest.approx(0, abs=1e-12)
 
 
 def test_a_gradient_is_that_of_the_start_over_that_of_the_end():

@@ -7,7 +7,9 @@ import torch
 from foreign_nets import FOREIGN, SkipMLP, mean_size
 from torch import nn
 
+from tasks.training.build import build_task
 from zoo.config import registry
+from zoo.config.compose import load
 from zoo.connection import Site
 from zoo.connections.additive import Plain, Residual
 from zoo.probes.stream.lesion import lesions, random_sets, swaps
@@ -155,3 +157,19 @@ def test_paths_of_a_foreign_net_are_those_of_its_sums():
 
     paths = gradient_paths(ByHand(), ONE, total)
     assert paths.gradient.tolist() == pytest.approx([0.5**k for k in range(4)])
+
+
+def test_lesions_of_a_unet_stand_at_the_path_of_their_write():
+    """What is lost without a branch is what is lost where a hook silences that branch."""
+    words = ["task=unet", "connection=residual", "long=residual", "model.depth=2", "model.width=4"]
+    small = ["data.train=4", "data.val=2", "data.test=2", "data.size=16", "data.batch_size=2"]
+    net = build_task(load([*words, *small])[0]).model.double().eval()
+    images = torch.randn(2, 1, 16, 16, dtype=torch.double)
+    found = lesions(net, images, total, how="zero")
+    inside = [i for i, name in enumerate(found.names) if ".sites." in name]
+    assert len(inside) > 3
+    for i in inside:
+        branch = net.get_submodule(found.names[i].replace(".sites.", ".branches."))
+        handle = branch.register_forward_hook(lambda module, args, out: torch.zeros_like(out))
+        torch.testing.assert_close(found.losses[i], total(net, images).detach())
+        handle.remove()
