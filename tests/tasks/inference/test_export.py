@@ -329,18 +329,99 @@ def test_the_weight_that_is_shown_is_the_one_that_differs():
     assert of_weights(net, off_by_one).name == "count"
 
 
-def test_weights_outside_the_folder_of_an_onnx_file_are_not_read(run, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def onnx_file(run, tmp_path_factory):
+    """The graph of a tiny net, exported once."""
+    folder = tmp_path_factory.mktemp("onnx")
+    assert main(["export", f"from={run('cnn')}", "format=onnx", f"dir={folder}"]) == 0
+    return folder / "last.onnx"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_only_what_reaches_the_output_of_a_graph_counts_for_its_precision(
+    onnx_file, run, tmp_path, capsys
+):
     import onnx
 
-    weight = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=1)
-    weight.external_data.add(key="location", value="../secret")
+    same_answers(run("cnn"), onnx_file)
+    model, path = onnx.load(onnx_file), tmp_path / "a.onnx"
+    idle = onnx.helper.make_tensor("idle", onnx.TensorProto.BFLOAT16, [1], [0.0])
+    model.graph.initializer.append(idle)
+    onnx.save(model, path)
+    output, weights = export(capsys, run("cnn"), f"check={path}")["differences"]
+    assert output["tolerance"] == pytest.approx(1e-4)
+    assert weights["share"] == 0
+    one_weight_changed(path, None)
+    output, weights = export(capsys, run("cnn"), f"check={path}", code=7)["differences"]
+    assert output["tolerance"] == pytest.approx(1e-4)
+    assert weights["tolerance"] == 0 < weights["share"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_in_half_precision_agrees_up_to_its_rounding(onnx_file, run, tmp_path, capsys):
+    """Weights are kept as float16 and made float32 by the graph, as converters of others do."""
+    import onnx
+
+    for factor, code in ((1.0, 0), (1.002, 7)):
+        model, path = onnx.load(onnx_file), tmp_path / "half.onnx"
+        casts = []
+        for weight in model.graph.initializer:
+            values = onnx.numpy_helper.to_array(weight)
+            if values.dtype == "float32":
+                half, name = (values * factor).astype("float16"), weight.name
+                weight.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
+                casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=1))
+        nodes = [*casts, *model.graph.node]
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        onnx.save(model, path)
+        (output,) = export(capsys, run("cnn"), f"check={path}", code=code)["differences"]
+        assert 1e-4 < output["tolerance"] < 0.1
+        assert output["share"] > 0
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("inner", [False, True])
+def test_weights_outside_the_folder_of_an_onnx_file_are_not_read(
+    sparse, inner, run, tmp_path, capsys
+):
+    import onnx
+
     (tmp_path / "secret").write_bytes(bytes(4))
-    graph = onnx.helper.make_graph([], "g", [], [], [weight])
     (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "own").write_bytes(bytes(4))
     path = tmp_path / "inside" / "a.onnx"
-    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
-    said = export(capsys, run("cnn"), f"check={path}", code=3)
-    assert "its weights lie outside its folder (../secret)" in said
+    refused = {"../secret": "its weights lie outside its folder (../secret)"}
+    refused |= {"own": "weights of a sparse tensor lie in another file"} if sparse else {}
+    for location, message in refused.items():
+        weight = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=1)
+        weight.external_data.add(key="location", value=location)
+        graph = onnx.helper.make_graph([], "g", [], [])
+        if sparse:
+            places = onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0])
+            graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(weight, places, [1]))
+        else:
+            graph.initializer.append(weight)
+        if inner:
+            node = onnx.helper.make_node("If", ["c"], [], then_branch=graph, else_branch=graph)
+            graph = onnx.helper.make_graph([node], "g", [], [])
+        path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+        assert message in export(capsys, run("cnn"), f"check={path}", code=3)
+
+
+def test_sizes_that_the_net_does_not_take_are_named(run, tmp_path, capsys):
+    import onnx
+
+    tokens = onnx.helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, [1, 17])
+    logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, [1, 17])
+    node = onnx.helper.make_node("Cast", ["tokens"], ["logits"], to=1)
+    graph = onnx.helper.make_graph([node], "g", [tokens], [logits])
+    version = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=version, ir_version=9), tmp_path / "a.onnx"
+    )
+    said = export(capsys, run(*ROTARY), f"check={tmp_path / 'a.onnx'}", code=3)
+    assert "its fixed sizes are none that the net takes (batch=1, length=17)" in said
 
 
 @pytest.mark.parametrize(
