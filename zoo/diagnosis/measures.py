@@ -119,8 +119,10 @@ def norm_of(call: Call, inputs: Sequence[Tensor], part: nn.Module | None, bias: 
     running = getattr(part, "running_mean", None), getattr(part, "running_var", None)
     shift = stretch = None
     if running[0] is not None and running[1] is not None:
-        scale = running[1].double().clamp(min=1e-12)
-        shift, stretch = (mean - running[0].double()).abs() / scale.sqrt(), variance / scale
+        eps = getattr(part, "eps", 1e-5)  # as the norm adds it
+        scale = running[1].double() + eps
+        shift = (mean - running[0].double()).abs() / scale.sqrt()
+        stretch = (variance + eps) / scale
     seen = getattr(part, "num_batches_tracked", None)
     return Norm(
         module=call.module,

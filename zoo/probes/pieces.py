@@ -19,6 +19,7 @@ def pieces(x: Tensor, axis: int = 0) -> Sequence[Tensor]:
 
 def square_sum(x: Tensor) -> Tensor:
     """The sum `[]` double of the squares of a tensor."""
+    x = torch.view_as_real(x.detach().resolve_conj()) if x.is_complex() else x
     norms = [torch.linalg.vector_norm(part, dtype=torch.double) for part in pieces(x)]
     return torch.stack(norms).square().sum()
 

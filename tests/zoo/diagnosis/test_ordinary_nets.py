@@ -136,3 +136,22 @@ def test_a_diagnosis_under_inference_is_that_with_gradients():
     net = nn.Linear(4, 3)
     with torch.inference_mode():
         assert not diagnose(net, X, mean_size).findings
+
+
+class Spectral(nn.Module):
+    """A skip around a product with complex weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4, 9, dtype=torch.cfloat) * 0.1)
+
+    def forward(self, x):
+        product = torch.einsum("bct,cdt->bdt", torch.fft.rfft(x), self.weight)
+        return x + torch.fft.irfft(product, n=x.shape[-1])
+
+
+def test_complex_weights_are_weights():
+    torch.manual_seed(0)
+    net, x = nn.Sequential(Spectral(), Spectral()), torch.randn(8, 4, 16)
+    optimizer = torch.optim.Adam(net.parameters())
+    assert diagnose(net, x, lambda net, x: net(x).square().mean(), optimizer).findings == []

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.finding import Finding
+from zoo.probes.pieces import together
 from zoo.probes.stream.profile import norm
 from zoo.probes.watch.untouched import cuda_devices
 
@@ -64,7 +65,7 @@ def update_ratio(seen: Examination, rate: str = "lr") -> float | None:
     groups = [
         [ratios[p] for p in group["params"] if p in ratios] for group in seen.optimizer.param_groups
     ]
-    medians = [float(torch.stack(group).median()) for group in groups if group]
+    medians = [float(together(group).median()) for group in groups if group]
     return max(medians, default=None)
 
 

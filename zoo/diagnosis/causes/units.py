@@ -44,7 +44,7 @@ def worst(
     large = [
         (share, out)
         for share, out in rows
-        if units_of(out.shape) >= FEWEST and out.shape.numel() >= FEWEST * units_of(out.shape)
+        if out.units >= FEWEST and out.shape.numel() >= FEWEST * out.units
     ]
     share, out = max(large, key=lambda row: row[0], default=(0.0, None))
     if out and share > FLAT:
@@ -61,11 +61,6 @@ def layer_before(seen: Examination, call: Call) -> str:
     return call.module
 
 
-def units_of(shape: torch.Size) -> int:
-    """The number of units of a tensor: channels of images, the last axis of all others."""
-    return shape[1] if len(shape) == 4 else shape[-1]
-
-
 def equal_units(seen: Examination) -> Iterator[Finding]:
     """Matrices at least half of whose units have a twin with the same weights and gradient.
 
@@ -73,10 +68,13 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
     it makes: it is fed zeros, and nothing behind it can change that.
     """
     reached = {seen.calls[number].module for number, flow in seen.flows.items() if flow > 0}
-    for name, p in seen.module.named_parameters():
+    for name, parameter in seen.module.named_parameters():
         gradient, module = seen.gradients.get(name), name.rpartition(".")[0]
+        p = parameter.detach()
         if p.ndim < 2 or len(p) < 2 or gradient is None:
             continue
+        if p.is_complex():
+            p, gradient = (torch.view_as_real(x.resolve_conj()) for x in (p, gradient))
         moving = gradient.flatten(1).any(1)
         if moving.any():
             count, different = int(moving.sum()), distinct(p, gradient, moving)
