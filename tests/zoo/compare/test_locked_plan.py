@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from invented_engine import WORDS, gap_of, install
@@ -561,7 +562,13 @@ def test_the_digest_of_the_statistics_is_of_all_their_sources(tmp_path, monkeypa
         (tmp_path / "judging" / name).write_text("# other")
         found.append(settled.sources_digest(["judging"]))
     assert len({*found}) == 3
-    assert settled.statistics_digest() == settled.sources_digest(["zoo.compare.analysis"])
+    known = settled.sources_digest(["judging"], ["p.py"])
+    (tmp_path / "judging" / "p.py").write_text("# shown, and not judged by")
+    assert settled.sources_digest(["judging"], ["p.py"]) == known
+    judged = settled.sources_digest(["zoo.compare.analysis"], settled.UNJUDGED)
+    assert settled.statistics_digest() == judged
+    home = Path(settled.__file__).parents[1] / "analysis"
+    assert all((home / name).is_file() for name in settled.UNJUDGED)
 
 
 def test_a_plan_has_its_slopes_and_the_grid_of_its_tuning():
