@@ -40,8 +40,11 @@ PROJECTIONS = ("linear", "conv1d", "conv2d", "conv3d")
 
 
 def idle_branch(seen: Examination) -> Iterator[Finding]:
-    """Branches that add next to nothing while their own weights get next to no gradient."""
-    if seen.profile is None:
+    """Branches that add next to nothing while their own weights get next to no gradient.
+
+    Before a head of zeros none gets any, which says nothing of them.
+    """
+    if seen.profile is None or seen.profile.gradient[-1] == 0:
         return
     gradients = [branch_gradient(seen, write) for write in seen.writes]
     usual = float(torch.tensor([g for g in gradients if g is not None] or [0.0]).median())

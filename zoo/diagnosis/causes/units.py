@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from zoo.connection import Connection
 from zoo.diagnosis.causes.graph import before_layers, last_call
 from zoo.diagnosis.examination import Examination, Output
 from zoo.diagnosis.finding import Finding
@@ -65,12 +66,15 @@ def equal_units(seen: Examination) -> Iterator[Finding]:
     """Matrices at least half of whose units have a twin with the same weights and gradient.
 
     A matrix without any gradient, all of whose units are one, counts where a gradient comes to what
-    it makes: it is fed zeros, and nothing behind it can change that.
+    it makes: it is fed zeros, and nothing behind it can change that. Coefficients of a connection
+    are no units: its streams may well begin alike.
     """
     reached = {seen.calls[number].module for number, flow in seen.flows.items() if flow > 0}
     for name, parameter in seen.module.named_parameters():
         gradient, module = seen.gradients.get(name), name.rpartition(".")[0]
         p = parameter.detach()
+        if isinstance(seen.module.get_submodule(module), Connection):
+            continue
         if p.ndim < 2 or len(p) < 2 or gradient is None:
             continue
         if p.is_complex():
