@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 from torch import nn
 
 from zoo.connections.history import HistoryConnection
-from zoo.errors import ConfigError
 from zoo.stack import Stack
 
+log = logging.getLogger("zoo")
 KINDS = 4096  # of writes in one run, each with its shapes and modes; PyTorch stops after 8
 
 
@@ -23,14 +24,11 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     that is undone in the backward pass, which draws dropout again by the eager code, neither. A
     branch that holds a stack is compiled inside that. What lies outside of stacks, such as stem and
     head, stays eager. What was compiled before in this process is forgotten, so that a run does not
-    depend on the runs before it.
+    depend on the runs before it. Where nothing can be compiled a warning says so.
 
     Args:
         model: the net.
         options: of `torch.compile`.
-
-    Errors:
-        ConfigError: there is no write to compile.
 
     >>> from zoo.connection import Site
     >>> from zoo.connections.additive import Residual
@@ -43,12 +41,13 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     config = torch._dynamo.config
     config.recompile_limit = config.accumulated_recompile_limit = KINDS
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
-    steps = [step for stack in stacks for step in stack.steps()]
-    if not steps:
-        what, fix = "the model has no write to compile", "give trainer.compile=whole"
-        raise ConfigError(what, "trainer.compile=true", fix)
-    for connection, branch, *_ in steps:
-        if connection.inverts or any(isinstance(part, Stack) for part in branch.modules()):
-            continue
-        keeps = isinstance(connection, HistoryConnection)
-        (branch if keeps else connection).compile(dynamic=False, **options)
+    regions = [
+        branch if isinstance(connection, HistoryConnection) else connection
+        for stack in stacks
+        for connection, branch, *_ in stack.steps()
+        if not connection.inverts and not any(isinstance(p, Stack) for p in branch.modules())
+    ]
+    for region in regions:
+        region.compile(dynamic=False, **options)
+    if not regions:
+        log.warning("trainer.compile=true finds no write to compile; give trainer.compile=whole")

@@ -1,7 +1,8 @@
 """The score of diagnoses: planted faults that are found and named, and healthy nets accused.
 
 The nets are data of the project's tests, so that a score takes a clone of the project. They come
-in two halves: limits were set on the first one, and the second one was held out.
+in two halves: limits were set on the first one. How far the second one was held out is told in
+`notebooks/results/diagnosis.md`.
 """
 
 from __future__ import annotations

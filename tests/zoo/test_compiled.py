@@ -31,3 +31,11 @@ def test_depth_adds_nothing_to_compile(name):
     few = graphs(shallow, x)
     assert few == graphs(deep, x)
     assert bool(few) != (name == "reversible")  # whose writes are undone by the eager code
+
+
+def test_an_option_that_compiles_nothing_says_so(caplog):
+    with caplog.at_level("WARNING", "zoo"):
+        compile_writes(make_stack("residual", "mlp"), backend="eager")
+        assert not caplog.messages
+        compile_writes(make_stack("reversible", "mlp"), backend="eager")
+    assert "no write to compile; give trainer.compile=whole" in caplog.text

@@ -31,6 +31,7 @@ from zoo.report import Report
 from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
+# words that leave the folder the same
 UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror",
            "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
 FAILED = 7  # exit code where runs failed

@@ -82,7 +82,8 @@ def diagnose(
 ) -> Diagnosis:
     """What is wrong with a net, found in one forward and backward pass.
 
-    Nothing of the net is changed: neither parameters, buffers, mode, gradients nor random states.
+    Nothing of the net is changed: neither parameters, buffers, mode, gradients nor random states;
+    what a forward itself writes into its parameters stays (but for embeddings with `max_norm`).
     A net that is not finite is told by that alone, since all else follows from it.
 
     Args:
