@@ -16,6 +16,7 @@ from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, sums, 
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.examine import examine
 from zoo.diagnosis.finding import CAUSES, Finding
+from zoo.diagnosis.further_passes import never_used
 from zoo.diagnosis.profiles import Profile, profiles_of
 from zoo.probes.stream.profile import StreamProfile
 from zoo.probes.watch.untouched import Loss
@@ -80,7 +81,8 @@ def diagnose(
     optimizer: torch.optim.Optimizer | None = None,
     clip: float | None = None,
 ) -> Diagnosis:
-    """What is wrong with a net, found in one forward and backward pass.
+    """What is wrong with a net, found in one forward and backward pass, and a few more if some
+    parameters have no part in that one.
 
     Nothing of the net is changed: neither parameters, buffers, mode, gradients nor random states;
     what a forward itself writes into its parameters stays (but for embeddings with `max_norm`).
@@ -100,6 +102,7 @@ def diagnose(
     nothing is found
     """
     seen = examine(module, batch, loss, optimizer, clip)
+    seen.unused = never_used(module, batch, loss, seen.unused)
     lost = list(CHECKS["non_finite"](seen))
     known = known_causes(seen)
     names = ["fp16_overflow"] if lost else known[1:]

@@ -25,7 +25,8 @@ class Output:
         finite: whether all of it is, and whether all that it was computed of is.
         largest: absolute value.
         size: root mean square.
-        dead: share of the units of a rectifier that are zero for every example; None of others.
+        dead: share of the units of which a rectifier makes zero for every example, far enough
+            below zero that they do not come back by themselves; None of others.
         flat: share of the values of a bounded activation that stand at an end; None of others.
         same: whether it is equal to the only tensor that it was computed of; None of others.
     """
@@ -92,6 +93,7 @@ class Examination:
         overwritten: numbers of the writes whose branch changes in place what the skip brings.
         norms: what every batch norm was given.
         gradients: of the parameters, by name, where there is one.
+        unused: names of the parameters that need a gradient and get none.
         shapes: of the first input and of the first output of every module that ran, by path.
         final: number of the call that made the loss.
         optimizer: of the net, if one is given.
@@ -113,6 +115,7 @@ class Examination:
     overwritten: set[int]
     norms: list[Norm]
     gradients: dict[str, Tensor]
+    unused: list[str]
     shapes: dict[str, tuple[Any, Any]]
     final: int
     optimizer: torch.optim.Optimizer | None = None

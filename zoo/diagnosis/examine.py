@@ -26,10 +26,6 @@ BOUNDED = {  # functions with their ends, and whose module has others
     **dict.fromkeys(("tanh", "tanh_", "hardtanh", "hardtanh_"), (-1.0, 1.0)),
     **dict.fromkeys(("sigmoid", "sigmoid_", "hardsigmoid"), (0.0, 1.0)),
 }
-LAYERS = (
-    *("linear", "conv1d", "conv2d", "conv3d", "add", "add_"),
-    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
-)  # the last function of layers with a bias
 
 
 class Examiner(Sizes):
@@ -54,8 +50,10 @@ class Examiner(Sizes):
         self.overwritten: set[int] = set()
         self.read: dict[int, tuple[Tensor, int]] = {}  # what branches read, and its version
         self.before: dict[int, Tensor] = {}  # the stream before a write
+        self.biased: set[int] = set()  # numbers of the calls that take the bias of their module
         self.free: set[int] = set()  # numbers of calls whose result has no gradient
         self.norms: list[Norm] = []
+        self.dead: Tensor | None = None  # share of the units that the function at hand makes zero
         self.flows: dict[int, Tensor] = {}  # norm of the gradient at what a weighted call made
 
     def reads(self, write: Write, x: Tensor) -> Tensor:
@@ -84,9 +82,19 @@ class Examiner(Sizes):
         self.added.append(size(value - before) / size(before) if same else size(value))
         return super().after(write, state)
 
+    def calling(self, name: str, module: str, inputs: Sequence[Tensor]) -> None:
+        part = self.parts.get(module)
+        rectifies = name in RECTIFIERS or (name in BOUNDED and isinstance(part, nn.ReLU6))
+        self.dead = None
+        if rectifies and measurable(inputs[0]):
+            self.dead = dead_share(inputs[0].detach(), self.channels.axis(inputs[0]))
+
     def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:
         if call.name == "batch_norm":
             self.norms.append(norm_of(call, inputs, self.parts.get(call.module), self.bias(call)))
+        bias = getattr(self.parts.get(call.module), "bias", None)
+        if bias is not None and any(taken is bias for taken in inputs):
+            self.biased.add(call.number)
         x = made[0]
         if any(x is taken for taken in inputs):
             self.in_place.add(call.number)
@@ -108,7 +116,7 @@ class Examiner(Sizes):
                 finite=(x.isfinite().all(), finite),
                 largest=torch.stack(x.aminmax()).abs().amax(),
                 size=size(x),
-                dead=dead_share(x, unit) if self.rectifies(call) else None,
+                dead=self.dead,
                 flat=flat_share(x, self.ends(call)),
                 same=(x == fed[0]).all() if unary(x, fed) else None,
             )
@@ -129,23 +137,16 @@ class Examiner(Sizes):
             ends = part.min_val, part.max_val
         return ends
 
-    def rectifies(self, call: Call) -> bool:
-        """Whether a function is zero at its lower end."""
-        part = self.parts.get(call.module)
-        return call.name in RECTIFIERS or (call.name in BOUNDED and isinstance(part, nn.ReLU6))
-
     def likeness(self) -> list[tuple[str, Tensor]]:
         """How alike rows and examples are by depth."""
         rows = self.depths[:-1] if len(self.alike) < 2 else [*self.depths[:1], *self.alike]
         return [(name, value.to(rows[0][1].device)) for name, value in rows]
 
     def bias(self, call: Call) -> str:
-        """The path of the layer with a bias whose output a batch norm takes, or nothing."""
+        """The path of the layer whose bias went into what a batch norm takes, or nothing."""
         before = self.outputs[-1].call if self.outputs else call
-        if before.number not in call.inputs or before.name not in LAYERS:
-            return ""
-        layer = self.parts.get(before.module)
-        return before.module if getattr(layer, "bias", None) is not None else ""
+        adds_bias = before.number in call.inputs and before.number in self.biased
+        return before.module if adds_bias else ""
 
 
 def examine(
@@ -193,6 +194,11 @@ def examine(
             overwritten=examiner.overwritten,
             norms=examiner.norms,
             gradients=gradients,
+            unused=[
+                name
+                for name, p in module.named_parameters()
+                if p.requires_grad and name not in gradients
+            ],
             shapes=shapes,
             final=final,
             optimizer=optimizer,

@@ -33,15 +33,38 @@ def test_units_are_the_last_axis_of_all_that_came_from_no_convolution():
         channels.note(name, [images], made)
         assert channels.axis(made) == 2
     dead = torch.ones(3, 8, 2)
-    dead[:, :2] = 0
+    dead[:, :2] = -1
     assert dead_share(dead, 1) == 2 / 8
     assert dead_share(dead.mT, 2) == 2 / 8
 
 
-def test_a_unit_is_dead_where_it_is_so_for_every_example():
-    units = torch.ones(3, 4)
-    units[:2, 0] = units[:, 1] = 0
-    assert dead_share(units, 1) == 1 / 4
+def test_a_unit_is_dead_where_it_is_so_for_every_example_and_further_below_zero_than_it_spreads():
+    units = torch.tensor(
+        [[1.0, -1.0, -1.0, -9.0], [-1.0, -1.0, -2.0, -1.0], [-1.0, -1.0, -1.5, -2.0]]
+    )
+    assert dead_share(units, 1) == 2 / 4  # the first is not for one example, the last comes near
+
+
+class Rectified(nn.Module):
+    """Two layers with a rectifier between them, twelve of whose sixteen units are dead."""
+
+    def __init__(self, rectify):
+        super().__init__()
+        self.one, self.rectify, self.two = nn.Linear(4, 16), rectify, nn.Linear(16, 3)
+        nn.init.constant_(self.one.bias[4:].data, -50.0)
+
+    def forward(self, x):
+        return self.two(self.rectify(self.one(x)))
+
+
+@pytest.mark.parametrize(
+    "rectify", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), torch.relu, torch.relu_]
+)
+def test_dead_units_are_seen_before_they_are_overwritten(rectify):
+    outputs = examine(
+        Rectified(rectify), torch.randn(32, 4), lambda net, x: net(x).square().mean()
+    ).outputs
+    assert [float(out.dead) for out in outputs if out.dead is not None] == [12 / 16]
 
 
 def test_a_value_is_flat_at_either_end_of_its_activation():

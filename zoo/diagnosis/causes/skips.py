@@ -19,6 +19,7 @@ SMALL = 1e-2  # root mean square of weights
 GROWTH = 150.0  # times the growth of a sum of as many independent writes
 FEWEST = 4  # rows that may be alike
 ALIKE = 1e-4  # spread of the rows of a stream over their size
+ROUNDING = 1e-10  # spread of rows that differ by rounding at most
 DROPS = ("dropout", "dropout_", "dropout2d")
 BARRIERS = {
     **dict.fromkeys(("detach", "data"), "stops the gradient"),
@@ -198,15 +199,18 @@ def enough_rows(shape: torch.Size) -> Tensor:
 def collapsed_features(seen: Examination) -> Iterator[Finding]:
     """A stream whose rows, or whose examples, have become alike, though they were not at its start.
 
-    In a net without skips it is the last function with weights before a head that counts. Values
-    of one channel, or of a few rows, are alike by their number.
+    They are alike to its end, or to rounding: nearly alike is no loss where a skip from before
+    brings back what keeps them apart, as around the bottom of a U-Net. In a net without skips it
+    is the last function with weights before a head that counts. Values of one channel, or of a few
+    rows, are alike by their number.
     """
     if len(seen.alike) < 2:
         return
     start = seen.alike[0][1].cpu()
-    for (module, spreads), shape in streams_of(seen):
-        spreads = spreads.cpu()
-        small = (spreads < ALIKE) & (start >= 100 * ALIKE) & enough_rows(shape)
+    rows = [(name, spreads.cpu(), shape) for (name, spreads), shape in streams_of(seen)]
+    for module, spreads, shape in rows:
+        alike = (spreads < ROUNDING) | ((spreads < ALIKE) & (rows[-1][1] < ALIKE))
+        small = alike & (start >= 100 * ALIKE) & enough_rows(shape)
         if small.any():
             kind = int(small.nonzero()[0])
             spread, first = float(spreads[kind]), float(start[kind])

@@ -14,20 +14,21 @@ from zoo.diagnosis.finding import Finding
 from zoo.probes.pieces import MOST, pieces
 from zoo.probes.watch.calls import Call
 
-FLAT = 0.5  # share of a layer's units, or of its values
+DEAD = 0.5  # share of a layer's units
+FLAT = 0.65  # share of a layer's values
 SAME = 1e-5  # what rows may differ by, of the largest
 FEWEST = 8  # units, and values of each, of which a share says something
 
 
 def dead_units(seen: Examination) -> Iterator[Finding]:
-    """Layers half of whose rectified units answer zero to all examples."""
+    """Layers half of whose rectified units answer zero to all examples, and are far from more."""
     cure = "lower the rate, or start with zero biases and a smaller first step (warm-up)"
     rows = [(float(out.dead), out) for out in seen.outputs if out.dead is not None]
-    yield from worst(seen, "dead_units", rows, "units", "are zero everywhere", cure)
+    yield from worst(seen, "dead_units", rows, DEAD, "units are zero everywhere", cure)
 
 
 def saturated_units(seen: Examination) -> Iterator[Finding]:
-    """Layers half of whose bounded values stand at an end; a net's answers may well do so."""
+    """Layers most of whose bounded values stand at an end; a net's answers may well do so."""
     inner = before_layers(seen.calls)
     cure = "shrink what they read: a norm before them, smaller weights, inputs of size one"
     rows = [
@@ -35,11 +36,16 @@ def saturated_units(seen: Examination) -> Iterator[Finding]:
         for out in seen.outputs
         if out.flat is not None and out.dead is None and out.call.number in inner
     ]
-    yield from worst(seen, "saturated_units", rows, "values", "stand at an end", cure)
+    yield from worst(seen, "saturated_units", rows, FLAT, "values stand at an end", cure)
 
 
 def worst(
-    seen: Examination, cause: str, rows: list[tuple[float, Output]], what: str, how: str, cure: str
+    seen: Examination,
+    cause: str,
+    rows: list[tuple[float, Output]],
+    limit: float,
+    what: str,
+    cure: str,
 ) -> Iterator[Finding]:
     """One finding for the layer with the largest share."""
     large = [
@@ -48,11 +54,10 @@ def worst(
         if out.units >= FEWEST and out.shape.numel() >= FEWEST * out.units
     ]
     share, out = max(large, key=lambda row: row[0], default=(0.0, None))
-    if out and share > FLAT:
-        said = f"{100 * share:.0f} % of the {what} of {out.call.name} {how}"
-        yield Finding(
-            cause, out.call.module or layer_before(seen, out.call), share, FLAT, said, cure
-        )
+    if out and share > limit:
+        said = f"{100 * share:.0f} % of {out.call.name}'s {what}"
+        where = out.call.module or layer_before(seen, out.call)
+        yield Finding(cause, where, share, limit, said, cure)
 
 
 def layer_before(seen: Examination, call: Call) -> str:
@@ -128,15 +133,11 @@ def equal_rows(x: Tensor, pairs: Tensor) -> Tensor:
 
 
 def unused_parameters(seen: Examination) -> Iterator[Finding]:
-    """Parameters that need a gradient and get none."""
-    names = [
-        name
-        for name, p in seen.module.named_parameters()
-        if p.requires_grad and name not in seen.gradients
-    ]
+    """Parameters that need a gradient and get none, in this pass and in others."""
+    names = seen.unused
     if names:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        said = f"{len(names)} parameters get no gradient in this pass: {shown}"
+        said = f"{len(names)} parameters get no gradient: {shown}"
         cure = "use them in the forward pass, undo a detach, or freeze them: requires_grad_(False)"
         name = max(names, key=lambda name: last_call(seen, name))  # a detach comes behind it
         yield Finding("unused_parameters", name.rpartition(".")[0], len(names), 0, said, cure)

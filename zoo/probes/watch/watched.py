@@ -185,6 +185,7 @@ class Watched(TorchFunctionMode):
             return func(*args, **options)
         inputs = tensors_in((args, options))
         numbers = [self.calls.number(x) for x in values_used(name, inputs)]
+        self.watch.calling(name, self.paths[-1], inputs)
         sum_of = None if self.inside or name not in ("add", "add_") else self.sum(*args, **options)
         if sum_of:
             out = self.joined(*sum_of, in_place=args[0] if name == "add_" else None)

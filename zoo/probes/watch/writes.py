@@ -72,5 +72,14 @@ class Watch:
         """The state after what a stack does to it after a write, such as a norm; where it does."""
         return state
 
+    def calling(self, name: str, module: str, inputs: Sequence[Tensor]) -> None:
+        """What is done before every call of a function, which may change what it takes.
+
+        Args:
+            name: of the function.
+            module: path of the innermost module that calls it.
+            inputs: the tensors that it takes.
+        """
+
     def called(self, call: Call, inputs: Sequence[Tensor], made: Sequence[Tensor]) -> None:
         """What is done after every call of a function, with the tensors it took and made."""
