@@ -31,7 +31,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     if not training or not p:
         return x
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
-        keep = drawn(random_words, x.shape) >= round(p * 2**16) - 2**15
+        keep = drawn(random_words, x.shape).ge_(round(p * 2**16) - 2**15)  # 0 or 1 in 16 bits
         return x * keep.to(x.dtype).mul_(1 / (1 - p))
     if shard.current.world == 1:
         return F.dropout(x, p)

@@ -68,7 +68,7 @@ class IdentityMapping(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         identity = torch.eye(len(self.weight), dtype=self.weight.dtype, device=x.device)
-        return (x @ torch.lerp(identity, self.weight, self.beta)).relu()
+        return (x @ torch.lerp(identity, self.weight, self.beta)).relu_()
 
 
 class InputDropout(nn.Module):

@@ -84,11 +84,10 @@ class Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, dense: Tensor, sparse: Sparse) -> Tensor:
         ctx.sparse = sparse
-        matrix = sparse.matrix.to(dense.dtype)
         with torch.autocast(dense.device.type, enabled=False):
             if dense.device.type == "cpu":  # its fastest kernel
-                return torch.sparse.mm(matrix, dense, "sum")
-            return matrix @ dense
+                return sums(sparse.rows, sparse.value.to(dense.dtype), dense)
+            return sparse.matrix.to(dense.dtype) @ dense
 
     @staticmethod
     @once_differentiable
@@ -96,6 +95,14 @@ class Product(torch.autograd.Function):
         (grad,) = grads
         with torch.autocast(grad.device.type, enabled=False):
             return ctx.sparse.transpose.to(grad.dtype) @ grad, None
+
+
+def sums(rows: Layout, value: Tensor, dense: Tensor) -> Tensor:
+    """The sum of the rows `[M, C]` that each row's columns name, times their values: `[N, C]`."""
+    first, column = rows
+    return F.embedding_bag(
+        column, dense, first, mode="sum", per_sample_weights=value, include_last_offset=True
+    )
 
 
 def begins(row: Tensor, rows: int) -> Tensor:
