@@ -106,8 +106,10 @@ class GNN(nn.Module):
         def make_norm(width: int = width) -> nn.Module:
             return NODE_NORMS[norm](width)
 
+        bias = not (norm_placement.closes and norm == "batch")  # which takes it out again
+
         def branch() -> nn.Module:
-            core = InputDropout(self.convolution(width, width), dropout)
+            core = InputDropout(self.convolution(width, width, bias), dropout)
             return norm_placement.branch(core, make_norm, self.activation)
 
         enter = FeatureLinear if stem == "linear" else self.convolution
@@ -130,19 +132,23 @@ class GNN(nn.Module):
             logits = self.convolution(wide, classes, last=True)
         self.head = InputDropout(logits, dropout)
 
-    def convolution(self, width: int, out: int, last: bool = False) -> nn.Module:
+    def convolution(self, width: int, out: int, bias: bool = True, last: bool = False) -> nn.Module:
         """A fresh convolution of the model's kind; as the `last` one it averages its heads."""
         if self.kind == "gatv2":
             channels = out if last else out // self.heads
-            return GATv2(width, channels, self.heads, concat=not last, add_self_loops=False)
-        kinds: dict[str, Callable[[int, int], nn.Module]] = {
-            "gcn": lambda width, out: GCN(width, out, normalize=False),
-            "gcn2": lambda width, out: Propagation(),
-            "sage": SAGE,
+            made = GATv2(width, channels, self.heads, concat=not last, add_self_loops=False)
+            if not bias:
+                made.register_parameter("bias", None)  # the attention keeps those of its maps
+            return made
+        if self.kind == "gen":
+            return gen(width, out)  # which has no bias
+        kinds: dict[str, Callable[[int, int, bool], nn.Module]] = {
+            "gcn": lambda width, out, bias: GCN(width, out, normalize=False, bias=bias),
+            "gcn2": lambda width, out, bias: Propagation(),
+            "sage": lambda width, out, bias: SAGE(width, out, bias=bias),
             "gin": gin,
-            "gen": gen,
         }
-        return kinds[self.kind](width, out)
+        return kinds[self.kind](width, out, bias)
 
     def activation(self) -> nn.Module:
         """The activation beside a branch; GCNII's comes after the write."""

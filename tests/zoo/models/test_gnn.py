@@ -52,6 +52,16 @@ def test_every_norm_at_every_place(graph, placement, norm):
     assert model(x, *model.prepare(edge_index, NODES)).isfinite().all()
 
 
+@pytest.mark.parametrize("conv", CONVS)
+def test_no_bias_is_taken_out_by_a_batch_norm(graph, conv):
+    x, edge_index = graph
+    net = make(placement=Sandwich(), conv=conv, norm="batch", dropout=0).double().train()
+    net(x.double(), *net.prepare(edge_index, len(x))).square().sum().backward()
+    for name, p in net.named_parameters():
+        if name.endswith("bias") and ".core.core." in name:
+            assert p.grad.abs().amax() > 1e-9, name
+
+
 @pytest.mark.parametrize("conv", ["gcn", "sage", "gatv2", "gin", "gen"])
 @pytest.mark.parametrize(("stem", "head"), [("conv", "conv"), ("linear", "conv")])
 def test_ends_count_as_convolutions(graph, conv, stem, head):

@@ -34,7 +34,8 @@ class GCN(pyg.GCNConv):
     def forward(self, x: Tensor | Sparse, propagation: Sparse) -> Tensor:
         weight = self.lin.weight
         product = x @ weight.T if isinstance(x, Sparse) else F.linear(x, weight)
-        return propagation @ product + self.bias
+        out = propagation @ product
+        return out if self.bias is None else out + self.bias
 
 
 class Propagation(nn.Module):
@@ -102,9 +103,10 @@ class GATv2(pyg.GATv2Conv):
     ends = ("lin_l",)  # the values; the other map only weighs them
 
 
-def gin(width: int, out: int) -> nn.Module:
-    """GIN (Xu et al. 2019, arXiv:1810.00826) with two layers."""
-    return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), nn.Linear(out, out)))
+def gin(width: int, out: int, bias: bool = True) -> nn.Module:
+    """GIN (Xu et al. 2019, arXiv:1810.00826) with two layers, the last one with a bias or not."""
+    last = nn.Linear(out, out, bias=bias)
+    return pyg.GINConv(nn.Sequential(nn.Linear(width, out), nn.ReLU(), last))
 
 
 def gen(width: int, out: int) -> nn.Module:
