@@ -119,7 +119,7 @@ def combined(turn, number, rule):
 
 OURS = [
     combined(turn, number, rule)
-    for turn in range(3)
+    for turn in range(4)
     for number, rule in enumerate(RULES)
     if rule != "plain"
 ]
