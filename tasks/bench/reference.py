@@ -1,4 +1,4 @@
-"""The time of our nets against that of their twins, the same nets in the plainest PyTorch.
+"""The time of our nets against that of their twins, the same nets in the plainest PyTorch or PyG.
 
 All have the run's optimiser: the twins as torch makes it of all weights, ours as `fit` does, fused
 and in groups, here at a constant rate.
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from tasks.bench.conditions import one_process
+from tasks.bench.reference_graphs import graph_nets
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
+from tasks.bench.timed_net import BuildOptimizer, TimedNet
 from zoo.config.config import Config
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError
@@ -40,45 +39,14 @@ GPTS = (
 
 def table(record: dict[str, Any]) -> str:
     """The record as a table: the time of a step of each net, and its ratio to the twin's."""
-    lines = ["| net | a step | ratio to plain PyTorch |", "| --- | --- | --- |"]
+    lines = ["| net | a step | ratio to its twin |", "| --- | --- | --- |"]
     for name, net in record["nets"].items():
         low, high = net["range"]
         ratio = f"{net['ratio']:.3f} ({low:.3f} to {high:.3f})"
         lines.append(f"| {name} | {net['ms']:.0f} ms | {ratio} |")
-    lines.append(f"a batch of {BATCH} images or 16 texts, 1 thread, torch {torch.__version__}")
+    batch = f"a batch of {BATCH} images or 16 texts, or a graph"
+    lines.append(f"{batch}; 1 thread, torch {torch.__version__}")
     return "\n".join(lines)
-
-
-BuildOptimizer = Callable[[nn.Module], torch.optim.Optimizer]
-
-
-class TimedNet:
-    """One net and its optimiser, whose training step on one batch is timed.
-
-    Args:
-        model: the net.
-        build: makes its optimiser.
-        x: images `[B, C, H, W]`, or tokens `[B, T]` long.
-        y: labels `[B]` long of the images, or `[B, T]` of the tokens.
-        bfloat16: whether it computes in bfloat16.
-    """
-
-    def __init__(
-        self, model: nn.Module, build: BuildOptimizer, x: Tensor, y: Tensor, bfloat16: bool = False
-    ):
-        self.model, self.x, self.y, self.bfloat16 = model, x, y, bfloat16
-        self.optimizer = build(model)
-        self.step()
-
-    def step(self) -> float:
-        """Takes one training step; returns its milliseconds of process time."""
-        began = time.process_time()
-        self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            loss = F.cross_entropy(self.model(self.x).flatten(0, -2), self.y.flatten())
-        loss.backward()
-        self.optimizer.step()
-        return 1e3 * (time.process_time() - began)
 
 
 def resnets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, TimedNet]]:
@@ -148,7 +116,7 @@ def builders(config: Config) -> tuple[BuildOptimizer, BuildOptimizer]:
     return plain, ours
 
 
-NETS = {"cnn": resnets, "transformer": transformers}
+NETS = {"cnn": resnets, "transformer": transformers, "gnn": graph_nets}
 
 
 def bench(config: Config) -> Report:

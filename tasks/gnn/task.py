@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
@@ -17,9 +18,13 @@ from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
 from zoo.models.layers.sparse import Sparse
+from zoo.models.layers.sparse_form import product_form
 from zoo.probes.profiles import dirichlet_energy
 from zoo.seeding import generator
 from zoo.shard import WHOLE, Shard, set_shard
+
+log = logging.getLogger("zoo")
+FORM = "sparse_product"  # what a run chooses
 
 
 class Repeat:
@@ -69,6 +74,8 @@ class NodeClassification(Task):
     ):
         super().__init__(make_model, data, optimizer, seed)
         self.drop_edge = drop_edge
+        self.x: Any = None
+        self.edges: list[Any] = []
         self.generators["edges"] = generator(seed, "edges")
 
     def model_args(self, data: Graph) -> dict[str, Any]:
@@ -81,9 +88,24 @@ class NodeClassification(Task):
 
     def setup(self, stage: str) -> None:
         """Brings features `[N, F]`, edges and labels `[N]` to the device, once."""
-        self.x, *edges = self.model_inputs(self.data.x, self.data.edge_index)
-        self.edges = tuple(edges)
+        x, *edges = self.model_inputs(self.data.x, self.data.edge_index)
+        sparse = [each for each in edges if isinstance(each, Sparse)]
+        if sparse and FORM not in self.chosen:
+            widths = [connection.site.width for connection in self.model.body.sites]
+            self.chosen[FORM] = product_form(sparse[0], max(widths, default=self.data.classes))
+            log.info("sparse products: %s", self.chosen[FORM])
+        self.x, *self.edges = self.in_form(x, *edges)
         self.y = self.data.y.to(self.device)
+
+    def in_form(self, *inputs: Any) -> list[Any]:
+        """Gives inputs of the model, sparse ones in the form that was chosen."""
+        form: Any = self.chosen.get(FORM)
+        return [x.taking(form) if form and isinstance(x, Sparse) else x for x in inputs]
+
+    def recall(self, record: dict[str, Any]) -> None:
+        """Takes the form of a run's sparse products; runs that note none had `csr`."""
+        self.chosen = dict(record.get("chosen", {FORM: "csr"}))
+        self.x, *self.edges = self.in_form(self.x, *self.edges)
 
     def model_inputs(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
         """Gives what the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
@@ -105,14 +127,14 @@ class NodeClassification(Task):
         nodes = self.nodes("train")
         return itertools.repeat((nodes, 1 / len(nodes)))
 
-    def dropped_edges(self) -> tuple[Any, ...]:
+    def dropped_edges(self) -> list[Any]:
         """Draws the edges that one training step sees, in the form that the model takes."""
         if not self.drop_edge:
             return self.edges
         edge_index = self.data.edge_index
         kept = torch.rand(edge_index.shape[1], generator=self.generators["edges"]) >= self.drop_edge
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
-        return tuple(edge.to(self.device, non_blocking=True) for edge in edges)
+        return self.in_form(*(edge.to(self.device, non_blocking=True) for edge in edges))
 
     def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
         """Computes the weighted cross-entropy `[]` of the training nodes, numbers `[n]` long."""

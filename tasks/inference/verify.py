@@ -82,7 +82,7 @@ class Verify:
         with tempfile.TemporaryDirectory(prefix="zoo-verify-") as path:
             fresh = RunFolder(Path(path))
             fresh.create()
-            repeat(config, fresh if is_first() else None, stop)
+            repeat(config, result, fresh if is_first() else None, stop)
             if not is_first():
                 return None
             old, new = (logged_numbers(each, stop.step) for each in (folder, fresh))
@@ -100,12 +100,20 @@ class Verify:
         return max(step for step in steps if step <= self.steps)
 
 
-def repeat(config: Config, folder: RunFolder | None, stop: StopAt) -> None:
-    """Trains a run from its start to a step, silently: without logger and diagnostics."""
+def repeat(config: Config, then: dict[str, Any], folder: RunFolder | None, stop: StopAt) -> None:
+    """Trains a run from its start to a step, silently: without logger and diagnostics.
+
+    Args:
+        config: of the run.
+        then: its result, whose choices are taken.
+        folder: of the repetition; None in all but the first process.
+        stop: ends it.
+    """
     for group in ("logger", "diagnostics"):
         config.choices[group] = "none"
         config.sections[group] = registry.options(group, "none")
     training, task = build_trainer_options(config), build_task(config)
+    task.recall(then)
     training.extra_callbacks.append(stop)
     log.disabled = True
     try:

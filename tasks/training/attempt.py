@@ -114,6 +114,7 @@ def attempt(
             metrics_logger.close()
             result["steps"] = trainer.global_step
             result["lost_steps"] = guard.count
+            result["chosen"] = task.chosen
             result |= diagnostics.record()
             result["epochs"] = training.epochs(task, trainer.global_step)
             result["seconds_per_step"] = metrics_logger.seconds_per_step()

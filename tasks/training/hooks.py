@@ -50,6 +50,7 @@ class TaskHooks(FastModule):
     model: Any
     generators: dict[str, torch.Generator]
     dropped_batches: int
+    chosen: dict[str, str]
     sums: Totals
     last_metrics: dict[str, float]
     loss: Any  # this and what follows is declared in `Task`
@@ -133,14 +134,20 @@ class TaskHooks(FastModule):
             self.model.train(training)
             self.to(before)
 
+    def recall(self, record: dict[str, Any]) -> None:
+        """Takes what a run chose at its start, from its checkpoint or result."""
+        self.chosen = dict(record.get("chosen", {}))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["data_digest"] = self.data_digest()
         if hasattr(self.data, "metadata"):  # a trained model is used without its data
             checkpoint["outline"] = self.data.metadata()
         checkpoint["dropped_batches"] = self.dropped_batches
+        checkpoint["chosen"] = self.chosen
         checkpoint["draws"] = {name: draws.get_state() for name, draws in self.generators.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.dropped_batches = checkpoint.get("dropped_batches", 0)
+        self.recall(checkpoint)
         for name, draws in self.generators.items():
             draws.set_state(checkpoint["draws"][name].cpu())

@@ -79,14 +79,14 @@ class Task(Reported, TaskHooks):
         example_model_args: stand in for `model_args`, to check a model's options without data.
         primary: name of the metric that speaks for the task, and whether higher is better.
         asks: attributes that a model must have beside `forward`.
-        verbs: the class that does a verb of the command line with a trained task, such as
-            `sample`; its options are the verb's.
+        verbs: for a verb, such as `sample`, the class that does it; its options are the verb's.
         trained: the class that answers new inputs in Python, which `zoo.load` gives.
         batch_size: examples of a batch over all processes, where the data comes in batches.
         generators: the task's named generators; checkpoints keep their states.
         shard: which process of how many this is.
         compute_device: where the run computes.
         dropped_batches: training batches left out so far, by returns to an earlier step.
+        chosen: what a run chose at its start, such as the form of a product, and goes on with.
     """
 
     data_type: ClassVar[type] = object
@@ -107,6 +107,7 @@ class Task(Reported, TaskHooks):
         self.trained_on = ""  # the digest of the data, of a run that is used
         self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
+        self.chosen: dict[str, str] = {}
         self.sums: Totals = {}
         self.last_metrics: dict[str, float] = {}
         self.shard = WHOLE

@@ -13,6 +13,7 @@ from tasks.bench import activations as bench_memory
 from tasks.bench import diagnose as bench_diagnose
 from tasks.bench import fit as bench
 from tasks.bench import reference as bench_twin
+from tasks.bench import reference_graphs as bench_graphs
 from tasks.bench import rules as bench_rules
 from tasks.bench.bare_loop import BareLoop
 from tasks.bench.conditions import one_process
@@ -116,7 +117,12 @@ def test_memory_by_depth(task, depths, capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("task", "words", "arms"),
-    [("cnn", [], 4), ("transformer", [], 3), ("transformer", ["trainer.compile=true"], 4)],
+    [
+        ("cnn", [], 4),
+        ("transformer", [], 3),
+        ("transformer", ["trainer.compile=true"], 4),
+        ("gnn", [], 3),
+    ],
 )
 def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "SECONDS", 0.0)
@@ -124,6 +130,7 @@ def test_twins_are_the_same_nets(task, words, arms, capsys, monkeypatch):
     monkeypatch.setattr(bench_twin, "BATCH", 2)
     monkeypatch.setattr(bench_twin, "DEPTHS", (8,))
     monkeypatch.setattr(bench_twin, "GPTS", [bench_twin.GPTS[1] | {"depth": 1, "width": 8}])
+    monkeypatch.setattr(bench_graphs, "DEPTH", 2)
     assert len(measured(capsys, "of=twin", f"task={task}", *words)["nets"]) == arms
     for made in bench_twin.NETS[task](sgd, sgd).values():
         shapes = [sorted(tuple(p.shape) for p in arm.model.parameters()) for arm in made.values()]

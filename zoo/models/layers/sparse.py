@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,8 @@ from torch.autograd.function import once_differentiable
 from zoo.models.layers.dropout import dropout
 
 Layout = tuple[Tensor, Tensor]  # of values sorted by row: index of each row's first, and columns
+Form = Literal["csr", "gather"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 class Sparse:
@@ -23,6 +25,9 @@ class Sparse:
         columns: layout of the transpose's values.
         order: `[nnz]` the index of each of the transpose's values in `value`.
         value: `[nnz]`, sorted by row and column.
+        form: how a GPU computes products, and every device their gradients: by the `csr` kernels of
+            its vendor, or by one that gathers rows and sums them, `gather`. The results are equal
+            up to rounding. The products themselves the CPU always computes by `gather`.
 
     >>> matrix = Sparse.of(torch.tensor([[0, 1], [1, 0]]), torch.tensor([2.0, 3.0]), (2, 2))
     >>> matrix @ torch.eye(2)
@@ -30,8 +35,11 @@ class Sparse:
             [3., 0.]])
     """
 
-    def __init__(self, rows: Layout, columns: Layout, order: Tensor, value: Tensor):
+    def __init__(
+        self, rows: Layout, columns: Layout, order: Tensor, value: Tensor, form: Form = "csr"
+    ):
         self.rows, self.columns, self.order, self.value = rows, columns, order, value
+        self.form = form
 
     @classmethod
     def of(cls, position: Tensor, value: Tensor, size: tuple[int, int]) -> Sparse:
@@ -58,8 +66,17 @@ class Sparse:
         return torch.sparse_csr_tensor(*self.rows, self.value, self.shape)
 
     @functools.cached_property
+    def turned(self) -> Tensor:
+        """The transpose's values, `[nnz]`."""
+        return self.value[self.order]
+
+    @functools.cached_property
     def transpose(self) -> Tensor:
-        return torch.sparse_csr_tensor(*self.columns, self.value[self.order], self.shape[::-1])
+        return torch.sparse_csr_tensor(*self.columns, self.turned, self.shape[::-1])
+
+    def taking(self, form: Form) -> Sparse:
+        """The same matrix, multiplied in a form."""
+        return Sparse(self.rows, self.columns, self.order, self.value, form)
 
     @torch.compiler.disable  # the compiler has no sparse tensors
     def __matmul__(self, dense: Tensor) -> Tensor:
@@ -70,12 +87,14 @@ class Sparse:
     def dropout(self, p: float, training: bool) -> Sparse:
         """The matrix with dropout of its stored values; zeros would stay zeros."""
         value = dropout(self.value, p, training)
-        return self if value is self.value else Sparse(self.rows, self.columns, self.order, value)
+        if value is self.value:
+            return self
+        return Sparse(self.rows, self.columns, self.order, value, self.form)
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Sparse:
         parts = (*self.rows, *self.columns, self.order, self.value)
         a, b, c, d, order, value = (x.to(device, non_blocking=non_blocking) for x in parts)
-        return Sparse((a, b), (c, d), order, value)
+        return Sparse((a, b), (c, d), order, value, self.form)
 
 
 class Product(torch.autograd.Function):
@@ -85,16 +104,18 @@ class Product(torch.autograd.Function):
     def forward(ctx: Any, dense: Tensor, sparse: Sparse) -> Tensor:
         ctx.sparse = sparse
         with torch.autocast(dense.device.type, enabled=False):
-            if dense.device.type == "cpu":  # its fastest kernel
+            if sparse.form == "gather" or dense.device.type == "cpu":
                 return sums(sparse.rows, sparse.value.to(dense.dtype), dense)
             return sparse.matrix.to(dense.dtype) @ dense
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (grad,) = grads
+        (grad,), sparse = grads, ctx.sparse
         with torch.autocast(grad.device.type, enabled=False):
-            return ctx.sparse.transpose.to(grad.dtype) @ grad, None
+            if sparse.form == "gather":
+                return sums(sparse.columns, sparse.turned.to(grad.dtype), grad.contiguous()), None
+            return sparse.transpose.to(grad.dtype) @ grad, None
 
 
 def sums(rows: Layout, value: Tensor, dense: Tensor) -> Tensor:

@@ -1,0 +1,80 @@
+"""GCNII of this project and of PyG on a random graph of Cora's size, to time against each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch_geometric.nn import GCN2Conv
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.utils import to_undirected
+
+from tasks.bench.timed_net import BuildOptimizer, TimedNet
+from zoo.connections.anchored import Initial
+from zoo.models.gnn import GNN
+from zoo.models.layers.sparse import Sparse
+from zoo.models.layers.sparse_form import product_form
+from zoo.norm import NoNorm
+
+DEPTH, WIDTH = 64, 64
+NODES, LINKS, FEATURES, CLASSES = 2708, 5278, 1433, 7
+SHARE = 0.0127  # of the features that are not zero
+DROPOUT, ALPHA, THETA = 0.6, 0.1, 0.5
+
+
+class GCNII(nn.Module):
+    """GCNII as PyG's example has it: logits `[N, classes]` of `x` `[N, F]` and its edges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(FEATURES, WIDTH), nn.Linear(WIDTH, CLASSES)
+        self.layers = nn.ModuleList(
+            GCN2Conv(WIDTH, ALPHA, THETA, layer + 1, normalize=False) for layer in range(DEPTH)
+        )
+
+    def dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, DROPOUT, self.training)
+
+    def forward(self, x: Tensor, *edges: Tensor) -> Tensor:
+        h = first = self.stem(self.dropped(x)).relu()
+        for layer in self.layers:
+            h = layer(self.dropped(h), first, *edges).relu()
+        return self.head(self.dropped(h))
+
+
+class OnGraph(nn.Module):
+    """A net of a graph as a function of the features alone."""
+
+    def __init__(self, net: nn.Module, *edges: Any):
+        super().__init__()
+        self.net, self.edges = net, edges
+
+    def forward(self, x: Any) -> Tensor:
+        return self.net(x, *self.edges)
+
+
+def graph_nets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, TimedNet]]:
+    """GCNII of PyG by a sparse matrix and by lists of edges, and ours.
+
+    Args:
+        plain: makes the optimiser of PyG's net.
+        ours: makes that of our net.
+    """
+    x = (torch.rand(NODES, FEATURES) < SHARE).float()
+    y = torch.arange(NODES) % CLASSES
+    edge_index = to_undirected(torch.randint(NODES, (2, LINKS)), num_nodes=NODES)
+    index, weight = gcn_norm(edge_index, None, NODES)
+    matrix = torch.sparse_coo_tensor(index.flip(0), weight, (NODES, NODES)).to_sparse_csr()
+    sizes: dict[str, Any] = {"depth": DEPTH, "width": WIDTH, "theta": THETA, "dropout": DROPOUT}
+    net = GNN(FEATURES, CLASSES, lambda site: Initial(site, ALPHA), NoNorm(), conv="gcn2", **sizes)
+    (edges,) = net.prepare(edge_index, NODES)
+    edges = edges.taking(product_form(edges, WIDTH))
+    return {
+        f"GCNII of {DEPTH} layers": {
+            "PyG by a sparse matrix": TimedNet(OnGraph(GCNII(), matrix), plain, x, y),
+            "PyG by edges": TimedNet(OnGraph(GCNII(), index, weight), plain, x, y),
+            "this project": TimedNet(OnGraph(net, edges), ours, Sparse.of_dense(x), y),
+        }
+    }
