@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from launches import counted_launches
 from second_device import HERE, counted_waits, second_device
 from tiny_runs import words
 
@@ -11,22 +12,28 @@ from tasks.training.run import fit
 from zoo.config.compose import load
 
 ROOT = Path(__file__).parents[1]
-RUNS = [  # every way in which a batch is made
-    "gnn task.drop_edge=0.3 trainer.clip=1.0",
+RUNS = [  # every way in which a batch is made, in float32, bfloat16 and float16
+    "gnn task.drop_edge=0.3 trainer.clip=1.0 trainer.ema=0.9",
     "cnn task.crop=1 task.flip=true task.cutout=2 task.mixup=0.2 task.cutmix=1.0 trainer.ema=0.9",
     "unet task.loss=[cross_entropy,dice,focal] task.flip_vertical=true task.rotate=true "
-    "task.crop=8 task.scale=1.3 task.brightness=0.1 task.contrast=0.2 trainer.accumulate=2",
+    "task.crop=8 task.scale=1.3 task.brightness=0.1 task.contrast=0.2 trainer.accumulate=2 "
+    "trainer.ema=0.9 trainer.on_nonfinite=skip",
     "transformer trainer.clip=1.0 trainer.ema=0.9 trainer.accumulate=2",
-    "diffusion model.conditional=true task.flip=true trainer.clip=1.0",
+    "diffusion model.conditional=true task.flip=true trainer.clip=1.0 trainer.ema=0.9",
+    "cnn trainer.precision=16-mixed trainer.clip=1.0 trainer.ema=0.9 trainer.accumulate=2",
+    "gnn trainer.precision=16-mixed trainer.on_nonfinite=skip",
+    "transformer trainer.precision=bf16-mixed optimizer=adam",
 ]
 WAITS = [
-    ("tasks/recovery/nonfinite.py", "leave_out"),  # of the first step, whose momentum begins
     ("tasks/recovery/nonfinite.py", "look"),  # row 2, where loss and norm are read
     ("tasks/recovery/nonfinite.py", "look"),  # row 4
     ("tasks/training/hooks.py", "metrics"),  # of the validation
     ("tasks/recovery/nonfinite.py", "look"),  # the end, and its checkpoint
     ("tasks/recovery/checkpoints.py", "refuse_lost_numbers"),
 ]
+
+
+pytestmark = pytest.mark.usefixtures("shrunk")
 
 
 @pytest.fixture
@@ -81,3 +88,29 @@ def test_what_waits_is_counted(call, waits, device):
     with counted_waits() as seen:
         call(x)
     assert len(seen) == waits
+
+
+UPDATES = [
+    ("optimizer=adam", 13),
+    ("optimizer=adamw trainer.clip=1.0 trainer.ema=0.9", 19),
+    ("optimizer=sgd trainer.clip=1.0 trainer.on_nonfinite=skip", 19),
+    ("optimizer=sgd trainer.precision=16-mixed trainer.clip=1.0 trainer.ema=0.9", 15),
+]
+
+
+@pytest.mark.parametrize(("options", "most"), UPDATES)
+def test_an_update_launches_as_much_for_a_deep_net(options, most, device, tmp_path, monkeypatch):
+    """All weights at once: norm, clipping, guard, optimiser, average."""
+    found = []
+    for depth in (3, 6):
+        given = [*words("gnn", options, f"model.depth={depth} norm=pre model.norm=batch")]
+        given += ["trainer.log_every=9", "trainer.validate_every=9", "trainer.max_steps=4"]
+        config, _ = load([*given, f"run.dir={tmp_path / str(depth)}"])
+        with counted_launches(monkeypatch) as steps:
+            fit(config)
+        gradient, update = steps[1]
+        found.append((gradient.total(), update))
+    (shallow, update), (deep, same) = found
+    assert shallow < deep
+    assert same == update
+    assert update.total() <= most, update

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tasks.fast_callback import FastCallback
 from tasks.recovery.events import LossEvents
+from tasks.recovery.left_out import RunningStatistics, begin_momentum
 from tasks.recovery.loading import load_checkpoint
 from tasks.recovery.origin import origin_of_lost
 from tasks.recovery.rollback import RolledBack, rewrite_for_return
@@ -59,8 +60,7 @@ class NonFiniteGuard(FastCallback):
         self.losses = LossEvents()
         self.count = 0
         self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
-        self.statistics: list[Tensor] = []  # running ones, the model's own memory
-        self.good: list[Tensor] = []  # as they were before the step
+        self.statistics: RunningStatistics | None = None
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         alone = trainer.world_size == 1 and task.device.type == "cpu"
@@ -71,9 +71,7 @@ class NonFiniteGuard(FastCallback):
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
-            stored = task.model.state_dict(keep_vars=True)
-            self.statistics = [b for name, b in task.model.named_buffers() if name in stored]
-            self.good = [value.clone() for value in self.statistics]
+            self.statistics = RunningStatistics(task.model)
 
     def leave_out(self, optimizer: Any, weights: Sequence[Tensor], norm: Tensor) -> None:
         """Leaves out the update of a step whose gradient is not finite.
@@ -86,8 +84,10 @@ class NonFiniteGuard(FastCallback):
         if not self.scaler:  # a step may have several updates, of which all must be finite
             self.norm = norm if self.norm is None else torch.maximum(self.norm, norm)
         bad = ~(norm < math.inf)
-        waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
-        if not self.scaler and (waits or not optimizer.param_groups[0].get("fused")):
+        on_device = optimizer.param_groups[0].get("fused") and (self.scaler or self.every > 1)
+        if on_device and not optimizer.state:
+            begin_momentum(optimizer)
+        if not (on_device or self.scaler):
             for weight in weights if bad else ():
                 weight.grad = None
         elif not self.scaler:
@@ -95,9 +95,8 @@ class NonFiniteGuard(FastCallback):
             if self.policy != "skip" and self.lost is not None:
                 lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
             self.lost = optimizer.found_inf = lost
-        for value, before in zip(self.statistics, self.good, strict=True):
-            value.copy_(torch.where(bad, before, value))
-            before.copy_(value)
+        if self.statistics:
+            self.statistics.step(bad)
 
     def is_loss_lost(self, loss: Tensor) -> bool:
         """Whether this loss `[]` or an earlier one of its step is lost; waits for the device."""

@@ -31,6 +31,11 @@ class ChainedOptimizer(Optimizer):
         super().__init__(groups, {})
         self.share()
 
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether all leave out a step by `found_inf`, as PyTorch's gradient scaler asks."""
+        return all(getattr(each, "_step_supports_amp_scaling", False) for each in self.optimizers)
+
     def share(self) -> None:
         """Gives each optimiser its groups, and all of them the same dictionary of states."""
         groups = iter(self.param_groups)

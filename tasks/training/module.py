@@ -172,11 +172,10 @@ class Task(Reported, TaskHooks):
     def configure_optimizers(self) -> Any:
         """Makes the optimiser and its schedule; several optimisers as one `ChainedOptimizer`."""
         trainer = self.trainer
-        fused = trainer.precision != "16-mixed"  # a fused step unscales after clipping
         steps = int(trainer.max_steps)
         images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
         epoch = self.batches_per_pass() / trainer.accumulate_grad_batches
-        return self.options.build(self.model, steps, fused, images, epoch)
+        return self.options.build(self.model, steps, True, images, epoch)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None

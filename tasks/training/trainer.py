@@ -140,6 +140,7 @@ class TrainerOptions:
         from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
+        from tasks.training.loss_scaling import MixedPrecision
 
         class Unprofiled(PassThroughProfiler):
             """Returns one empty context for all actions, where Lightning makes 36 a step."""
@@ -148,13 +149,14 @@ class TrainerOptions:
                 return NOTHING
 
         averaging = [EMA(self.ema)] if self.ema else []
+        fp16 = [MixedPrecision("cuda")] if self.precision == "16-mixed" else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
             strategy=self.strategy(),
-            precision=self.precision,
+            precision=None if fp16 else self.precision,
             sync_batchnorm=self.devices > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
             max_epochs=-1,
@@ -163,7 +165,7 @@ class TrainerOptions:
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
             callbacks=[*averaging, *self.extra_callbacks, *callbacks],
-            plugins=list(plugins),
+            plugins=[*plugins, *fp16],
             profiler=Unprofiled(),
             use_distributed_sampler=False,
             **QUIET,

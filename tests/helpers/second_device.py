@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils import _foreach_utils
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -277,6 +278,10 @@ FOUND = {  # of torch.cuda
     "get_rng_state_all": lambda: [State.now],
     "set_rng_state_all": set_states,
 }
+LISTED = {  # of torch.utils._foreach_utils: a list of tensors is one operation
+    "_foreach_supported_types": [torch.Tensor, Far],
+    "_get_foreach_kernels_supported_devices": lambda: [HERE.type, CORE.type],
+}
 
 
 @contextlib.contextmanager
@@ -302,6 +307,8 @@ def second_device():
             contexts.enter_context(patch.object(torch.cuda, name, found))
         contexts.enter_context(patch.object(torch, "Generator", Generator))
         contexts.enter_context(patch.object(torch.backends.cudnn, "is_acceptable", lambda _: False))
+        for name, found in LISTED.items():
+            contexts.enter_context(patch.object(_foreach_utils, name, found))
         contexts.enter_context(guarded())
         contexts.enter_context(torch.autograd.set_multithreading_enabled(False))
         contexts.callback(swap, torch.__future__.get_swap_module_params_on_conversion())

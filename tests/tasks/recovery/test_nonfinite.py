@@ -8,7 +8,6 @@ import signal
 import pytest
 import torch
 from forked import places, speak, start
-from pytorch_lightning.plugins.precision import MixedPrecision
 from small_runs import weights
 from tiny_runs import words
 from torch import nn
@@ -16,6 +15,7 @@ from torch import nn
 from tasks.cnn.task import ImageClassification
 from tasks.recovery import nonfinite
 from tasks.recovery.origin import origin_of_lost
+from tasks.training.loss_scaling import MixedPrecision
 from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.cli.main import main
@@ -308,15 +308,14 @@ NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no G
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=[pytest.mark.gpu, NO_GPU])])
 def fp16(request, monkeypatch):
-    """Options of Lightning's fp16 with PyTorch's scaler, which runs on the CPU as well."""
+    """Options of fp16 with PyTorch's scaler, which runs on the CPU as well."""
     if request.param == "gpu":
         return ["trainer.accelerator=gpu", "trainer.precision=16-mixed"]
     trainer = TrainerOptions.trainer
 
     def in_fp16(self, task, callbacks, plugins=()):
         self.precision = None  # Lightning takes one of the two
-        fp16 = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
-        return trainer(self, task, callbacks, [*plugins, fp16])
+        return trainer(self, task, callbacks, [*plugins, MixedPrecision("cpu")])
 
     monkeypatch.setattr(TrainerOptions, "trainer", in_fp16)
     return ["trainer.accelerator=cpu"]
