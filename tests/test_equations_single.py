@@ -82,7 +82,7 @@ def test_stochastic_depth_keeps_samples_with_its_probability(shape):
     torch.manual_seed(0)
     axis = -1 if len(shape) == 3 else -3
     rule = StochasticDepth(Site(shape[axis], index=1, total=4, axis=axis), 0.2).train()
-    assert rule.survival == pytest.approx(1 - 2 / 4 * 0.8)
+    assert rule.survival.item() == pytest.approx(1 - 2 / 4 * 0.8)
     y = torch.ones(shape)
     out = rule.write(torch.zeros(shape), y, None).flatten(1)
     kept = out[:, 0] > 0

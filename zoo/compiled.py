@@ -7,12 +7,42 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._dynamo.eval_frame import _debug_get_cache_entry_list
+from torch.utils._pytree import tree_leaves
 
+from zoo.connection import Connection
 from zoo.connections.history import HistoryConnection
 from zoo.stack import Stack
 
 log = logging.getLogger("zoo")
-KINDS = 4096  # of writes in one run, each with its shapes and modes; PyTorch stops after 8
+KINDS = 4096  # of writes in one run, each with its modes; PyTorch stops after 8
+KEPT = 1024  # kinds beyond which a process forgets those of earlier runs
+
+
+class CompiledWrite:
+    """A write that runs compiled at the shapes of its first call in a mode, and eager at others.
+
+    So a smaller last batch, or a graph that has other edges in every step, compiles nothing. The
+    modes are those of training and evaluation, with and without gradients. Writes of one kind,
+    whose module types, options and shapes are the same, share their code.
+
+    Args:
+        module: a connection that calls its branch, or a branch.
+        options: of `torch.compile`.
+    """
+
+    def __init__(self, module: nn.Module, **options: Any):
+        self.module = module
+        self.eager = module._call_impl
+        self.compiled = torch.compile(module._call_impl, dynamic=False, **options)
+        self.shapes: dict[tuple[bool, ...], list[Any]] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        inference = torch.is_inference_mode_enabled()
+        mode = self.module.training, torch.is_grad_enabled(), inference
+        shapes = [getattr(leaf, "shape", None) for leaf in tree_leaves((args, kwargs))]
+        first = self.shapes.setdefault(mode, shapes) == shapes
+        return (self.compiled if first else self.eager)(*args, **kwargs)
 
 
 def compile_writes(model: nn.Module, **options: Any) -> None:
@@ -23,8 +53,9 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     the branch alone, because there each write reads one entry more than the one before; and of one
     that is undone in the backward pass, which draws dropout again by the eager code, neither. A
     branch that holds a stack is compiled inside that. What lies outside of stacks, such as stem and
-    head, stays eager. What was compiled before in this process is forgotten, so that a run does not
-    depend on the runs before it. Where nothing can be compiled a warning says so.
+    head, stays eager. Later nets of this process take the code of the kinds that they share with
+    earlier ones; which calls run compiled follows from the net's own calls alone, see
+    `CompiledWrite`. Where nothing can be compiled a warning says so.
 
     Args:
         model: the net.
@@ -37,7 +68,8 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     >>> net(torch.zeros(1, 2)).shape
     torch.Size([1, 2])
     """
-    torch.compiler.reset()
+    if len(_debug_get_cache_entry_list(Connection.forward)) > KEPT:
+        torch.compiler.reset()
     config = torch._dynamo.config
     config.recompile_limit = config.accumulated_recompile_limit = KINDS
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
@@ -48,6 +80,6 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
         if not connection.inverts and not any(isinstance(p, Stack) for p in branch.modules())
     ]
     for region in regions:
-        region.compile(dynamic=False, **options)
+        region._compiled_call_impl = CompiledWrite(region, **options)
     if not regions:
         log.warning("trainer.compile=true finds no write to compile; give trainer.compile=whole")

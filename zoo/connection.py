@@ -86,6 +86,7 @@ class Connection(nn.Module):
     def __init__(self, site: Site):
         super().__init__()
         self.site = site
+        self.reopens = site.index <= site.opened_at  # a number would be compiled for each site
 
     @property
     def gives(self) -> int:
@@ -131,9 +132,9 @@ class Connection(nn.Module):
 
     def change(self, shortcut: TensorFunction, state: State) -> State:
         """The state after a stage change: every member mapped, or the stream opened again."""
-        if self.site.index > self.site.opened_at:
-            return self.map(shortcut, state)
-        return self.open(shortcut(self.close(state)))
+        if self.reopens:
+            return self.open(shortcut(self.close(state)))
+        return self.map(shortcut, state)
 
     def post(self, fn: TensorFunction, state: State) -> State:
         """The state with a function applied to its current value alone, as a post-norm is."""

@@ -121,14 +121,15 @@ class TaskHooks(FastModule):
         """Within, data and model are on the device of the run, the model in evaluation.
 
         A trainer that has ended takes the model off its device. `depth_profiles`, `final_metrics`
-        and `figures` are called in here, so that in them everything lies on `self.device`.
+        and `figures` are called in here, so that in them everything lies on `self.device`. Nets
+        run uncompiled, because each of these has shapes of its own.
         """
         before, training = self.device, self.model.training
         self.to(self.compute_device)
         self.setup("evaluate")
         self.model.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.compiler.set_stance("force_eager"):
                 yield
         finally:
             self.model.train(training)

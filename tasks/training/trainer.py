@@ -13,10 +13,11 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import nn
 
+from tasks.data.cache import cache_folder, writable
 from tasks.recovery.nonfinite import OnNonFinite
 from zoo.compiled import compile_writes
 from zoo.config.options import Needs
-from zoo.errors import ConfigError
+from zoo.errors import ConfigError, ResourceError
 
 Steps = Annotated[int, Ge(1)]
 
@@ -108,7 +109,11 @@ class TrainerOptions:
             )
 
     def compile_model(self, model: nn.Module) -> None:
-        """Compiles a model in place as the options say."""
+        """Compiles a model in place as the options say; the user's cache keeps what is compiled."""
+        if self.compile and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
+            with contextlib.suppress(ResourceError):  # then PyTorch's own folder keeps it
+                folder = writable(cache_folder("compiled"))
+                os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
         if self.compile == "whole":
             torch.compiler.reset()  # of another run in this process, of which it has no use
             model.compile()
@@ -187,6 +192,7 @@ class TrainerOptions:
             strategy=self.strategy(),
             precision=self.precision,
             use_distributed_sampler=False,
+            inference_mode=False,  # as in the validations of `fit`, whose compiled code it takes
             **QUIET,
         )
 

@@ -13,6 +13,7 @@ CHANGES = {"altup": {"streams": 2}}  # its writes take turns
 def graphs(stack, x):
     """How many graphs are compiled for a step and an evaluation, which give what they gave."""
     before = stack.eval()(x)
+    torch.compiler.reset()
     torch._dynamo.utils.counters.clear()
     compile_writes(stack, backend="eager")
     with torch.no_grad():

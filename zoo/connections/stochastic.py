@@ -29,7 +29,7 @@ class StochasticDepth(Connection):
         site: where it sits on the stream.
         survival: p_L, the probability that the last branch is written.
 
-    >>> [StochasticDepth(site).survival for site in Site.line(4, 2)]
+    >>> [StochasticDepth(site).survival.item() for site in Site.line(4, 2)]
     [0.75, 0.5]
     """
 
@@ -38,7 +38,9 @@ class StochasticDepth(Connection):
 
     def __init__(self, site: Site, survival: Annotated[float, Gt(0), Le(1)] = 0.5):
         super().__init__(site)
-        self.survival = 1 - (site.index + 1) / site.total * (1 - survival)
+        kept = torch.tensor(1 - (site.index + 1) / site.total * (1 - survival))
+        self.survival: Tensor
+        self.register_buffer("survival", kept, persistent=False)  # so compiled sites share code
 
     def write(self, state: Tensor, y: Tensor, mix: None) -> Tensor:
         if not self.training:
