@@ -20,9 +20,11 @@ from tasks.training.advice import out_of_memory
 from tasks.training.best_weights import BestWeights
 from tasks.training.deterministic import deterministic
 from tasks.training.diagnostics import NoDiagnostics
+from tasks.training.layout import channels_last
 from tasks.training.loggers import NoLogger, identity
 from tasks.training.metrics_logger import MetricsLogger
 from tasks.training.module import Task
+from tasks.training.precision import float32_products
 from tasks.training.process import seed_everything
 from tasks.training.process_memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
 from tasks.training.result import new_result
@@ -76,9 +78,12 @@ def attempt(
     result["start_digest"] = branch_digest(task.model)
     if folder:
         result["seconds"] = folder.result().get("seconds", 0.0)  # of the run until here
+    if training.accelerator == "gpu":
+        channels_last(task.model)
     training.compile_model(task.model)
-    repeating = deterministic(training.deterministic)
-    with SignalHandler() as interrupts, repeating as unrepeatable:
+    result["matmul"] = training.matmul
+    repeating, products = deterministic(training.deterministic), float32_products(training.matmul)
+    with SignalHandler() as interrupts, products, repeating as unrepeatable:
         logger: NoLogger = config.factory("logger")() if folder else NoLogger()
         epochs = functools.partial(training.epochs, task)
         metrics_logger = MetricsLogger(folder, logger, training.log_every, epochs, figures)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.training.fast_module import FastModule, signed
+from tasks.training.layout import follow_layout
 from zoo.shard import Shard
 
 Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
@@ -65,6 +66,8 @@ class TaskHooks(FastModule):
 
     def on_train_start(self) -> None:
         super().on_train_start()
+        for optimizer in self.trainer.optimizers:
+            follow_layout(optimizer)
         for config in self.trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, LambdaLR):
                 follow(config.scheduler)

@@ -17,6 +17,7 @@ from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
 from tasks.training.evaluate import checked_finite, evaluate, metrics_at_best
 from tasks.training.module import Task
+from tasks.training.precision import float32_products
 from tasks.training.process import logged
 from tasks.training.result import new_result
 from tasks.training.summary import end_report, table
@@ -184,7 +185,8 @@ def test(config: Config, where: str) -> Report | None:
     load_weights(task, checkpoint, folder)
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
         say(line)
-    with logged(None), deterministic(training.deterministic):
+    products = float32_products(training.matmul)
+    with logged(None), deterministic(training.deterministic), products:
         result = {**new_result(config, task), **folder.result()}
         result["steps"] = checkpoint["global_step"]
         result["best_step"] = best["step"]

@@ -91,7 +91,9 @@ def announcement(config: Config, task: Task, training: TrainerOptions) -> str:
     longer = "".join(f", before {words}" for words in limits if words != ends)
     names = ", ".join(config.choices[group] for group in ("task", "connection", "data"))
     count = sum(parameter.numel() for parameter in task.model.parameters())
+    rounded = "" if training.matmul == "highest" else f", float32 at matmul={training.matmul}"
     return (
         f"{names}, depth {config.sections['model']['depth']}: {count:,} parameters, "
         f"{limits[ends]} steps ({ends}{longer}) on {training.devices} {training.accelerator}"
+        f"{rounded}"
     )

@@ -15,6 +15,7 @@ from torch import nn
 
 from tasks.data.cache import cache_folder, writable
 from tasks.recovery.nonfinite import OnNonFinite
+from tasks.training.precision import Matmul
 from zoo.compiled import compile_writes
 from zoo.config.options import Needs
 from zoo.errors import ConfigError, ResourceError
@@ -34,6 +35,8 @@ class TrainerOptions:
         accelerator: `auto` takes a GPU where there is one.
         devices: GPUs, or processes on the CPU.
         precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
+        matmul: products of float32: `highest` in float32; `high` on a GPU in TF32, convolutions
+            too; `medium` as PyTorch likes. None: `high` on a GPU, else `highest`.
         clip: largest norm of the gradient.
         accumulate: batches a step.
         ema: decay of a running average of the weights, and of the running statistics of batch
@@ -72,6 +75,7 @@ class TrainerOptions:
         accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         devices: Steps = 1,
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
+        matmul: Matmul | None = None,
         clip: Annotated[float, Gt(0)] | None = None,
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
@@ -91,6 +95,7 @@ class TrainerOptions:
         self.accelerator = ("gpu" if gpus else "cpu") if accelerator == "auto" else accelerator
         self.devices = devices
         self.precision = precision
+        self.matmul: Matmul = matmul or ("high" if self.accelerator == "gpu" else "highest")
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
         self.deterministic = deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
