@@ -37,6 +37,7 @@ class TrainerOptions:
         accumulate: batches a step.
         ema: decay of a running average of the weights, and of the running statistics of batch
             norms, that evaluation uses.
+        lookahead: steps after which the weights return to a slow average of themselves.
         compile: whether every write is compiled, those of one kind once, so that it takes as long
             for a deep net; `whole`: the model as one, which can be faster and takes longer.
         deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
@@ -74,6 +75,7 @@ class TrainerOptions:
         clip: Annotated[float, Gt(0)] | None = None,
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
+        lookahead: Steps | None = None,
         compile: bool | Literal["whole"] = False,
         deterministic: bool = False,
         log_every: Steps = 10,
@@ -91,7 +93,7 @@ class TrainerOptions:
         self.devices = devices
         self.precision = precision
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
-        self.deterministic = deterministic
+        self.lookahead, self.deterministic = lookahead, deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
@@ -140,6 +142,7 @@ class TrainerOptions:
         from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
+        from tasks.training.lookahead import Lookahead
 
         class Unprofiled(PassThroughProfiler):
             """Returns one empty context for all actions, where Lightning makes 36 a step."""
@@ -147,7 +150,8 @@ class TrainerOptions:
             def profile(self, action_name: str) -> Any:
                 return NOTHING
 
-        averaging = [EMA(self.ema)] if self.ema else []
+        averaging: list[Any] = [Lookahead(self.lookahead)] if self.lookahead else []
+        averaging += [EMA(self.ema)] if self.ema else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(
