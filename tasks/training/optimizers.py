@@ -112,6 +112,8 @@ class SGD(Optimizer):
         self.warmup_start, self.min_lr = warmup_start, min_lr
         self.norm_bias_rate = norm_bias_rate
         self.drops, self.drop, self.base_batch = drops, drop, base_batch
+        if warmup_start and not (warmup or warmup_epochs):
+            raise ValueError(f"warmup_start={warmup_start} is of a warm-up; give its steps")
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
         decays = (weight_decay, stem_decay, head_decay, decay_biases)
