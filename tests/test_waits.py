@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 RUNS = [  # every way in which a batch is made, in float32, bfloat16 and float16
     "gnn task.drop_edge=0.3 trainer.clip=1.0 trainer.ema=0.9",
     "cnn task.crop=1 task.flip=true task.cutout=2 task.mixup=0.2 task.cutmix=1.0 trainer.ema=0.9",
+    "cnn model.stem=whitened model.pool=true model.norm=batch_shift model.readout=max init=dirac "
+    "task.crop=1 task.edge=reflect task.flip=alternating task.views=translate trainer.lookahead=2 "
+    "optimizer.norm_bias_rate=64.0",
     "unet task.loss=[cross_entropy,dice,focal] task.flip_vertical=true task.rotate=true "
     "task.crop=8 task.scale=1.3 task.brightness=0.1 task.contrast=0.2 trainer.accumulate=2 "
     "trainer.ema=0.9 trainer.on_nonfinite=skip",

@@ -137,6 +137,30 @@ class Fixup(Default):
             parameter.zero_()
 
 
+class Dirac(Default):
+    """Weights of a branch begin as the identity of their first channels.
+
+    The map from input channel i to output channel i is 1 at the middle of the window and 0
+    elsewhere, in each group and in each of the maps that lie in one weight; outputs beyond the
+    number of inputs stay as drawn. A plain stack then starts near a stack of identities.
+
+    Source: Zagoruyko and Komodakis 2017, arXiv:1706.00388; Jordan 2024, arXiv:2404.00498,
+        section 3.1, leaves further outputs as drawn.
+    """
+
+    def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
+        for module in branch.modules():
+            weight = getattr(module, "weight", None)
+            if not isinstance(weight, nn.Parameter) or weight.ndim < 2:
+                continue
+            parts = getattr(module, "maps", getattr(module, "groups", 1))
+            for rows in common(module, weight).chunk(parts):
+                first = rows[: rows.shape[1]].zero_()
+                while first.ndim > 2:  # the middle of the window
+                    first = first.select(2, first.shape[2] // 2)
+                first.fill_diagonal_(1.0)
+
+
 class DeepNorm(Default):
     """Draws weights by Xavier's normal rule with a gain of (4 L)^(-1/4), where L counts the writes.
 
@@ -167,10 +191,10 @@ def xavier(weight: Tensor, gain: float, draws: torch.Generator) -> None:
 
 
 def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yields weight (or gain) and bias of every layer and norm of a branch, in order."""
+    """Yields weight (or gain) and bias of all layers and norms of a branch that learn, in order."""
     for module in branch.modules():
         weight = getattr(module, "weight", None)
-        if isinstance(weight, nn.Parameter):
+        if isinstance(weight, nn.Parameter) and weight.requires_grad:
             yield weight, getattr(module, "bias", None)
 
 

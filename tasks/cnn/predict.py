@@ -76,7 +76,7 @@ def read_pixels(task: Any, file: File) -> np.ndarray | str:
 
 def probabilities(task: Any, images: Tensor) -> Tensor:
     """The probabilities `[B, classes]`, on the CPU, for images `[B, C, H, W]` uint8."""
-    return task.model(task.normalised(images.to(task.device))).float().softmax(1).cpu()
+    return task.answer(images.to(task.device)).softmax(1).cpu()
 
 
 def label_rows(

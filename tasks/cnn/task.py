@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from annotated_types import Ge, Lt
 from torch import Tensor
 
+from tasks.cnn.views import Views, averaged_logits
 from tasks.data.batches import SequentialBatches
-from tasks.data.images.augment import Augment
+from tasks.data.images.augment import AlternatingFlips, Augment, Edge, Flip
 from tasks.data.images.dataset import ImageSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
@@ -19,6 +20,7 @@ from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
 from zoo.config.sizes import Pixels
 from zoo.models.layers.conv import by_batch
+from zoo.models.layers.whitened import WhitenedConv
 from zoo.probes.profiles import class_separation
 from zoo.shard import WHOLE, Shard, set_shard
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 Alpha = Annotated[float, Ge(0)]
 AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
 SHOWN = 32  # images in a figure
+WHITENED = 5000  # training images whose patches a whitened stem is for
 
 
 class ImageClassification(ImageTask):
@@ -38,15 +41,19 @@ class ImageClassification(ImageTask):
         data: the images.
         optimizer: options of the optimiser.
         seed: of order and augmentation.
-        crop: black pixels at every side before a random window of the old size is cut out.
-        flip: whether images are flipped left to right, each with a chance of one half.
+        crop: pixels added at every side before a random window of the old size is cut out.
+        edge: what crop adds: `black` pixels, or the image mirrored at its edges (`reflect`).
+        flip: whether images are flipped left to right, each with a chance of one half;
+            `alternating`: that chance in the first pass, then in every other one.
         cutout: side of a random square that is blanked.
         mixup: parameter of mixup's Beta distribution, 0 for none.
         cutmix: likewise of cutmix.
         label_smoothing: share of the target that all classes divide.
+        views: of an image over which evaluation averages the logits (test-time augmentation):
+            `mirror`, or `translate`, which moves it by a pixel too. None: the image alone.
 
     Errors:
-        ValueError: a crop or cutout as large as the images.
+        ValueError: a crop or cutout as large as the images; an edge without a crop.
     """
 
     data_type = ImageSet
@@ -62,11 +69,13 @@ class ImageClassification(ImageTask):
         optimizer: Optimizer,
         seed: int,
         crop: Pixels = 0,
-        flip: bool = False,
+        edge: Edge = "black",
+        flip: Flip = False,
         cutout: Pixels = 0,
         mixup: Alpha = 0.0,
         cutmix: Alpha = 0.0,
         label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        views: Views | None = None,
     ):
         super().__init__(make_model, data, optimizer, seed)
         height, width = data.images.shape[2:]
@@ -74,8 +83,15 @@ class ImageClassification(ImageTask):
             raise ValueError(
                 f"crop={crop}, cutout={cutout} leave nothing of {height} x {width} pixels"
             )
-        self.augment = Augment(crop, flip, cutout, mixup, cutmix)
-        self.label_smoothing = label_smoothing
+        if edge == "reflect" and not crop:
+            raise ValueError("edge=reflect is of crop, which adds nothing at 0")
+        self.augment = Augment(crop, flip, cutout, mixup, cutmix, edge)
+        self.flips = AlternatingFlips(seed, len(data.images)) if flip == "alternating" else None
+        self.label_smoothing, self.views = label_smoothing, views
+        for module in self.model.modules():
+            if isinstance(module, WhitenedConv):
+                self.setup("fit")
+                module.whiten(self.normalised(self.images[data.train[:WHITENED]]))
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
@@ -104,6 +120,8 @@ class ImageClassification(ImageTask):
         mine = shard.of(len(examples)).index()
         height, width = self.images.shape[2:]
         draws = self.augment.draw(self.seed, number, len(examples), height, width)
+        if self.flips:
+            draws.flipped = self.flips.flipped(examples, number // self.batches_per_pass())
 
         def changed(which: Tensor) -> Tensor:
             images = self.images[self.sent(examples[which])]
@@ -136,8 +154,12 @@ class ImageClassification(ImageTask):
         return loss * (shard.world / len(examples))
 
     def logits(self, examples: Tensor) -> Tensor:
-        """Computes logits `[B, classes]` of examples `[B]` long, their images as they are."""
-        return self.model(self.normalised(self.images[self.sent(examples)])).float()
+        """Computes logits `[B, classes]` of examples `[B]` long."""
+        return self.answer(self.images[self.sent(examples)])
+
+    def answer(self, images: Tensor) -> Tensor:
+        """Computes logits `[B, classes]` of images `[B, C, H, W]` uint8, a mean of their views."""
+        return averaged_logits(self.model, self.normalised(images), self.views)
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""

@@ -22,6 +22,7 @@ class RateSchedule:
         lowest: the share at the end of a falling schedule.
         drops: shares of all steps at which the kind `step` multiplies the rate by `drop`.
         drop: that factor.
+        start: the share that warm-up begins from.
 
     >>> [RateSchedule("linear", steps=6, warmup=2).factor(step) for step in (0, 1, 2, 4, 6)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
@@ -33,6 +34,7 @@ class RateSchedule:
     lowest: float = 0.0
     drops: Sequence[float] = ()
     drop: float = 1.0
+    start: float = 0.0
 
     @property
     def ramp(self) -> int:
@@ -42,7 +44,7 @@ class RateSchedule:
     def factor(self, step: int) -> float:
         """Returns the share of the learning rate at a step."""
         if step < self.ramp:
-            return (step + 1) / self.ramp
+            return self.start + (1 - self.start) * (step + 1) / self.ramp
         done = min(1.0, (step - self.ramp) / max(1, self.steps - self.ramp))
         if self.kind == "step":
             return self.drop ** sum(step >= share * self.steps for share in self.drops)

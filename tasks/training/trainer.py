@@ -41,6 +41,7 @@ class TrainerOptions:
         accumulate: batches a step.
         ema: decay of a running average of the weights, and of the running statistics of batch
             norms, that evaluation uses.
+        lookahead: steps after which the weights return to a slow average of themselves.
         compile: whether every write is compiled, those of one kind once, so that it takes as long
             for a deep net; `whole`: the model as one, which can be faster and takes longer.
         deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
@@ -79,6 +80,7 @@ class TrainerOptions:
         clip: Annotated[float, Gt(0)] | None = None,
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
+        lookahead: Steps | None = None,
         compile: bool | Literal["whole"] = False,
         deterministic: bool = False,
         log_every: Steps = 10,
@@ -97,7 +99,7 @@ class TrainerOptions:
         self.precision = precision
         self.matmul: Matmul = matmul or ("high" if self.accelerator == "gpu" else "highest")
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
-        self.deterministic = deterministic
+        self.lookahead, self.deterministic = lookahead, deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
@@ -150,6 +152,7 @@ class TrainerOptions:
         from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
+        from tasks.training.lookahead import Lookahead
         from tasks.training.loss_scaling import MixedPrecision
 
         class Unprofiled(PassThroughProfiler):
@@ -158,7 +161,8 @@ class TrainerOptions:
             def profile(self, action_name: str) -> Any:
                 return NOTHING
 
-        averaging = [EMA(self.ema)] if self.ema else []
+        averaging: list[Any] = [Lookahead(self.lookahead)] if self.lookahead else []
+        averaging += [EMA(self.ema)] if self.ema else []
         fp16 = [MixedPrecision("cuda")] if self.precision == "16-mixed" else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))

@@ -43,6 +43,9 @@ OPTIONS = [  # of each task, those that reach other code
     "model.norm=group task.label_smoothing=0.1",
     "cnn model.form=imagenet model.depth=18 model.width=[4,4,4,4] optimizer=adamw "
     "connection=stochastic_depth",
+    "cnn model.stem=whitened model.pool=true model.norm=batch_shift model.readout=max init=dirac "
+    "task.crop=1 task.edge=reflect task.flip=alternating task.views=translate trainer.lookahead=3 "
+    "optimizer.norm_bias_rate=64.0",
     "unet task.loss=[cross_entropy,dice,focal] task.class_weights=balanced model.up=nearest "
     "task.flip_vertical=true task.rotate=true task.crop=8 task.scale=1.3 task.brightness=0.1 "
     "task.contrast=0.2 model.checkpoint=true connection=reversible",

@@ -45,10 +45,18 @@ class Shortcuts:
             projects at every branch.
         placement: a norm follows a projection where norms follow the layers of a branch.
         norm: makes that norm; None: no norm follows.
+        pooled: where the branch takes the largest value of each 2 x 2 window, the shortcut takes
+            their mean (He et al. 2018, arXiv:1812.01187, figure 2c), before it changes the width.
     """
 
-    def __init__(self, kind: ShortcutKind, placement: Placement, norm: MakeNorm | None):
-        self.kind = kind
+    def __init__(
+        self,
+        kind: ShortcutKind,
+        placement: Placement,
+        norm: MakeNorm | None,
+        pooled: bool = False,
+    ):
+        self.kind, self.pooled = kind, pooled
         self.norm = norm if placement.follows else None
 
     def projects(self, width: int, out: int, stride: int = 1) -> bool:
@@ -57,6 +65,9 @@ class Shortcuts:
 
     def shortcut(self, width: int, out: int, stride: int = 1) -> nn.Module | None:
         """The shortcut beside a branch of this shape, or None for the state as it is."""
+        if stride > 1 and self.pooled:
+            changed = self.shortcut(width, out) or nn.Identity()
+            return nn.Sequential(nn.AvgPool2d(stride), changed)
         if self.projects(width, out, stride):
             conv = Conv(width, out, 1, stride)
             return conv if self.norm is None else nn.Sequential(conv, self.norm(out))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.seeding import keyed_seed
+from zoo.seeding import generator, keyed_seed
+
+Flip = bool | Literal["alternating"]
+Edge = Literal["black", "reflect"]
 
 
 @dataclass
@@ -17,22 +21,26 @@ class Augment:
     """Random changes of whole batches of images, drawn for each batch by its number.
 
     Args:
-        crop: black pixels that are added at every side before a random window of the old size is
-            cut out.
-        flip: whether images are flipped left to right, each with a chance of one half.
+        crop: pixels that are added at every side before a random window of the old size is cut
+            out.
+        flip: whether images are flipped left to right, each with a chance of one half;
+            `alternating`: that chance in the first pass, then in every other one (Jordan 2024,
+            arXiv:2404.00498, section 3.6).
         cutout: side of a random square that is set to the mean (DeVries and Taylor 2017,
             arXiv:1708.04552), 0 for none.
         mixup: parameter of the Beta distribution of the share of another image (Zhang et al. 2018,
             arXiv:1710.09412), 0 for none.
         cutmix: likewise, of the share that a box leaves (Yun et al. 2019, arXiv:1905.04899), 0 for
             none; with both, a batch has one of them, with equal chances.
+        edge: what crop adds: black pixels, or the image mirrored at its edges.
     """
 
     crop: int = 0
-    flip: bool = False
+    flip: Flip = False
     cutout: int = 0
     mixup: float = 0.0
     cutmix: float = 0.0
+    edge: Edge = "black"
 
     def draw(self, seed: int, number: int, size: int, height: int, width: int) -> ImageDraws:
         """The random choices for one batch.
@@ -50,7 +58,9 @@ class Augment:
             return torch.from_numpy(rng.integers(0, high, size))
 
         window = torch.stack([integers(2 * self.crop + 1), integers(2 * self.crop + 1)])
-        flipped = integers(2).bool() if self.flip else torch.zeros(size, dtype=torch.bool)
+        flipped = torch.zeros(size, dtype=torch.bool)
+        if self.flip is True:
+            flipped = integers(2).bool()
         hole = torch.stack([integers(height), integers(width)])
         mixes = self.mixup > 0 and (not self.cutmix or rng.random() < 0.5)
         alpha = self.mixup if mixes else self.cutmix
@@ -79,9 +89,15 @@ class Augment:
         flipped = draws.flipped[which].to(device, non_blocking=True)[:, None]
         columns = torch.where(flipped, columns.flip(1), columns)
         columns = left[:, None] + columns
-        padded = F.pad(images, (self.crop,) * 4)
+        if self.edge == "reflect":
+            rows, columns = (
+                reflected(rows - self.crop, height),
+                reflected(columns - self.crop, width),
+            )
+        else:
+            images = F.pad(images, (self.crop,) * 4)
         batch = torch.arange(len(images), device=device)[:, None, None]
-        return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        return images[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
     def blank_square(self, images: Tensor, draws: ImageDraws, which: Tensor) -> Tensor:
         """Normalised images `[n, C, H, W]` with a square set to zero, which is their mean.
@@ -98,6 +114,31 @@ class Augment:
         inside = ((rows >= 0) & (rows < self.cutout))[:, :, None]
         inside = inside & ((columns >= 0) & (columns < self.cutout))[:, None, :]
         return images.masked_fill(inside[:, None], 0.0)
+
+
+def reflected(positions: Tensor, size: int) -> Tensor:
+    """Positions from -size + 1 to 2 size - 2, those outside of an image mirrored at its edges.
+
+    >>> reflected(torch.arange(-2, 6), 4).tolist()
+    [2, 1, 0, 1, 2, 3, 2, 1]
+    """
+    return size - 1 - (size - 1 - positions.abs()).abs()
+
+
+class AlternatingFlips:
+    """Which images are flipped in a pass over the data: at random in the first, then in turns.
+
+    Args:
+        seed: of the first pass.
+        count: images in the whole data set.
+    """
+
+    def __init__(self, seed: int, count: int):
+        self.first = torch.randint(2, (count,), generator=generator(seed, "flips"))
+
+    def flipped(self, examples: Tensor, epoch: int) -> Tensor:
+        """Whether each of the examples `[B]` long is flipped in a pass from 0 on, `[B]` bool."""
+        return (self.first[examples] + epoch) % 2 == 1
 
 
 @dataclass

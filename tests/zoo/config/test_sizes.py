@@ -17,7 +17,7 @@ from zoo.errors import ConfigError
 STEPS = "a number of steps takes time alone, as much as its user asks for"
 UNBOUNDED = {
     **dict.fromkeys(("max_steps", "max_epochs", "validate_every", "patience"), STEPS),
-    **dict.fromkeys(("accumulate", "log_every", "warmup", "sample_every"), STEPS),
+    **dict.fromkeys(("accumulate", "log_every", "warmup", "sample_every", "lookahead"), STEPS),
     "nonfinite_limit": "a bound of what a run may lose",
     "seed": "the key of draws",
     "devices": "more than there are is refused",

@@ -7,8 +7,10 @@ import math
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.errors import ConfigError
 from zoo.models.layers.dropout import dropout
 from zoo.norm import MakeModule, MakeNorm
 from zoo.shard import sum_over_processes
@@ -65,6 +67,19 @@ class Conv(nn.Conv2d):
         return super().forward(dropout(input, self.dropout, self.training))
 
 
+class PooledConv(Conv):
+    """A convolution, and then the largest value of each 2 x 2 window; a last odd row is left out.
+
+    Shapes: `[B, width, H, W]` to `[B, out, H / 2, W / 2]`, rounded down.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if min(input.shape[2:]) < 2:
+            what = f"images of {input.shape[2]} x {input.shape[3]} pixels cannot be halved"
+            raise ConfigError(what, "model.pool", "give larger images or fewer stages")
+        return F.max_pool2d(super().forward(input), 2)
+
+
 class UpConv(nn.ConvTranspose2d):
     """The learned up-convolution of size and stride 2: every pixel becomes four.
 
@@ -118,6 +133,18 @@ class BatchNorm(nn.BatchNorm2d):
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
+class BatchShift(BatchNorm):
+    """Batch norm without a gain of its own, whose running statistics follow within a few batches.
+
+    The newest batch has a share of 0.4 in them (PyTorch's default is 0.1). The gain is a frozen 1,
+    as in Page 2018 and Jordan 2024, arXiv:2404.00498.
+    """
+
+    def __init__(self, width: int):
+        super().__init__(width, momentum=0.4)
+        self.weight.requires_grad_(False)
+
+
 def refuse_single_values(model: nn.Module, values: int) -> None:
     """ValueError where a batch norm would see a single value of each channel in training.
 
@@ -153,6 +180,7 @@ def image_layer_norm(width: int) -> nn.Module:
 
 IMAGE_NORMS: dict[str, MakeNorm] = {
     "batch": BatchNorm,
+    "batch_shift": BatchShift,
     "group": group_norm,
     "layer": image_layer_norm,
 }
