@@ -93,7 +93,8 @@ class LanguageModelling(Task):
     def setup(self, stage: str) -> None:
         """Brings the tokens `[T]` to the device, once, unless they are too many."""
         tokens = self.data.tokens
-        self.tokens = tokens.to(self.device) if len(tokens) <= ON_DEVICE else tokens
+        few = len(tokens) <= ON_DEVICE
+        self.tokens = self.data.tokens_on(self.device) if few else tokens
         self.lengths = torch.tensor(self.data.tokenizer.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
 
@@ -113,7 +114,7 @@ class LanguageModelling(Task):
         """Reads tokens `[B, length]` from positions `[B]` on, and the one after each of them."""
         starts = starts.to(self.tokens.device, non_blocking=True)
         positions = starts[:, None] + self.offsets[: length + 1]
-        tokens = self.tokens[positions].to(self.device, non_blocking=True).long()
+        tokens = self.tokens[positions].long().to(self.device, non_blocking=True)
         return tokens[:, :-1], tokens[:, 1:]
 
     def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
@@ -149,8 +150,10 @@ class LanguageModelling(Task):
             self.last_metrics = {
                 "loss": loss,
                 "perplexity": math.exp(loss) if loss < 700 else math.inf,
-                "bits_per_character": loss / math.log(2) / means["characters"],
             }
+            if means["characters"]:  # nobody knows those of mere numbers
+                bits = loss / math.log(2) / means["characters"]
+                self.last_metrics["bits_per_character"] = bits
         return self.last_metrics
 
     def chance_metrics(self) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 from collections.abc import Iterator
@@ -14,9 +13,23 @@ from torch import Tensor
 
 from tasks.data.phrases import counted, sized_parts
 from tasks.data.splits import PARTS
+from tasks.data.text.joined import JoinedTokens
 from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
 from zoo.seeding import generator
+
+PIECE = 2**24  # tokens that are looked at at once
+
+
+def token_type(symbols: int) -> torch.dtype:
+    """The smallest of three types of integers that can number some symbols.
+
+    >>> token_type(50257)
+    torch.uint16
+    """
+    return next(
+        t for t in (torch.int16, torch.uint16, torch.int32) if symbols - 1 <= torch.iinfo(t).max
+    )
 
 
 @dataclass(eq=False)
@@ -24,20 +37,23 @@ class Text:
     """A text in three parts.
 
     Args:
-        tokens: `[N]` int16 or int32, the parts one after the other.
+        tokens: `[N]` of `token_type`, the parts one after the other; a large text's lie in files
+            that are mapped into memory.
         sizes: the number of tokens of `train`, `val` and `test`.
         tokenizer: turns tokens into text and back.
         where: file or option that it comes from, for messages.
         batch_size: windows of a training batch over all processes.
         notes: what is odd in the data, a line each.
+        known_digest: of tokens, parts and symbols, where it was computed before; else empty.
     """
 
-    tokens: Tensor
+    tokens: Tensor | JoinedTokens
     sizes: tuple[int, int, int]
     tokenizer: Tokenizer
     where: str
     batch_size: int = 16
     notes: list[str] = field(default_factory=list)
+    known_digest: str = ""
 
     @property
     def parts(self) -> dict[str, range]:
@@ -53,17 +69,29 @@ class Text:
             f"{counted(len(self.tokenizer), 'symbol')}): {sized_parts(self.parts)}"
         )
 
-    @functools.cached_property
-    def sha256(self) -> str:
+    def digest(self) -> str:
         """The SHA-256 of tokens, parts and symbols, computed once."""
-        digest = hashlib.sha256(f"{self.sizes}{self.tokens.dtype}".encode())
+        self.known_digest = self.known_digest or self.sha256()
+        return self.known_digest
+
+    def sha256(self) -> str:
+        """The SHA-256 of tokens, parts and symbols; a type without sign counts as int32."""
+        digest = hashlib.sha256(f"{self.sizes}{self.signed}".encode())
         digest.update(self.tokenizer.state().encode())
-        digest.update(self.tokens.numpy().data)
+        for some in self.tokens.split(PIECE):
+            digest.update(some.to(self.signed).numpy().data)
         return digest.hexdigest()
 
-    def digest(self) -> str:
-        """The SHA-256 of tokens, parts and symbols."""
-        return self.sha256
+    @property
+    def signed(self) -> torch.dtype:
+        """The type with a sign that holds the tokens, for which PyTorch has every operation."""
+        return torch.int16 if self.tokens.dtype == torch.int16 else torch.int32
+
+    def tokens_on(self, device: torch.device) -> Tensor | JoinedTokens:
+        """The tokens `[N]` on a device; on the CPU they stay where they are."""
+        if device.type == "cpu":
+            return self.tokens
+        return torch.cat([some.to(self.signed) for some in self.tokens.split(PIECE)]).to(device)
 
     def metadata(self) -> dict[str, Any]:
         """What a trained model must know of the data: all of it but the tokens."""

@@ -6,8 +6,8 @@ from functools import partial
 
 from tasks.data.shares import Share
 from tasks.data.text.dataset import Text
-from tasks.data.text.text_stream import part_starts
-from tasks.data.text.tokenize import Chunks, tokenised
+from tasks.data.text.text_stream import Chunks, part_starts
+from tasks.data.text.tokenize import tokenised
 from zoo.config.sizes import Batch
 
 

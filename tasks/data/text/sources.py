@@ -13,8 +13,16 @@ from tasks.data.phrases import shown
 from tasks.data.shares import Share
 from tasks.data.splits import PARTS
 from tasks.data.text.dataset import Text
-from tasks.data.text.text_stream import character_start, part_starts, read_rows, read_text
-from tasks.data.text.tokenize import Chunks, tokenised
+from tasks.data.text.remembered import SMALL, stamp
+from tasks.data.text.text_stream import (
+    Chunks,
+    character_start,
+    part_starts,
+    read_rows,
+    read_text,
+)
+from tasks.data.text.token_files import has_token_files, read_token_files
+from tasks.data.text.tokenize import tokenised
 from tasks.data.text.tokenizers import TokenKind
 from zoo.config.options import Needs
 from zoo.config.sizes import Batch
@@ -33,7 +41,8 @@ class TextFile:
     of the training split. Rows are joined by line ends.
 
     Args:
-        path: file in UTF-8, folder in the Hub's layout, or else an id of the Hub.
+        path: file in UTF-8, folder in the Hub's layout or of prepared tokens (`token_files`), or
+            else an id of the Hub.
         name: which configuration, where the data has several.
         text: column of the text; None: `text`, or the only one.
         train_split: None: `train`, or the only split.
@@ -43,7 +52,7 @@ class TextFile:
         val: the share for validation.
         test: the share for the test.
         tokens: `characters`, `bytes`, or `bpe`: a byte-pair encoding of the training part.
-        vocabulary: the most symbols of bpe.
+        vocabulary: the most symbols of bpe; of prepared tokens their number.
         batch_size: windows of a training batch over all processes.
     """
 
@@ -82,23 +91,30 @@ class TextFile:
         file = folder_at(self.path)
         if file.suffix == ".txt" and not file.exists():
             raise DataError("no such file", self.path, "give data.path=FILE")
-        if file.is_file():
-            self.refuse_rows()
-            parts, notes = self.of_file(file), []
+        where = shown(self.path)
+        if has_token_files(file):
+            self.refuse_rows("a folder of tokens")
+            data = read_token_files(file, self.tokens, self.vocabulary, where)
+        elif file.is_file():
+            self.refuse_rows("a file")
+            name = stamp([file])
+            name = name and f"{name} {self.val} {self.test}"
+            data = tokenised(self.of_file(file), self.tokens, self.vocabulary, where, name)
         else:
             used = find_splits(self.path, self.name, self.split_names)
-            parts, notes = self.of_rows(used), used.notes
-        data = tokenised(parts, self.tokens, self.vocabulary, shown(self.path))
-        data.batch_size, data.notes = self.batch_size, notes
+            parts, name = self.of_rows(used)
+            data = tokenised(parts, self.tokens, self.vocabulary, where, name)
+            data.notes += used.notes
+        data.batch_size = self.batch_size
         return data
 
-    def refuse_rows(self) -> None:
-        """Raises ConfigError for an option about rows, which a file has not."""
+    def refuse_rows(self, what: str) -> None:
+        """Raises ConfigError for an option about rows, which something has not."""
         keys = ("name", "text", "train_split", "val_split", "test_split")
         for key, value in zip(keys, (self.name, self.text, *self.split_names), strict=True):
             if value is not None:
-                what = f"data.{key}={value}, but a file has no rows"
-                raise ConfigError(what, shown(self.path), f"leave data.{key} out")
+                odd = f"data.{key}={value}, but {what} has no rows"
+                raise ConfigError(odd, shown(self.path), f"leave data.{key} out")
 
     def of_file(self, file: Path) -> dict[str, Chunks]:
         """The parts of a file, which begin with whole characters."""
@@ -112,8 +128,11 @@ class TextFile:
             "test": partial(read_text, file, second, size),
         }
 
-    def of_rows(self, used: UsedSplits) -> dict[str, Chunks]:
-        """The parts of a data set of the Hub, or of a folder in its layout."""
+    def of_rows(self, used: UsedSplits) -> tuple[dict[str, Chunks], str]:
+        """The parts of a data set of the Hub, or of a folder in its layout, and a name for them.
+
+        The name stands for the content as that of `remembered` does; it is that of `datasets`.
+        """
         from tasks.data.columns import find_column
 
         splits, parts = used.splits, used.parts
@@ -137,4 +156,6 @@ class TextFile:
         if lost or not first:
             what = f"{len(rows)} rows are too few for a share that is for {' and '.join(missing)}"
             raise DataError(what, self.path, "name other splits, or give a file")
-        return {part: partial(read_rows, rows_of[part], column) for part in PARTS}
+        small = sum(rows.data.nbytes for rows in rows_of.values()) < SMALL
+        name = "" if small else f"{column} " + " ".join(r._fingerprint for r in rows_of.values())
+        return {part: partial(read_rows, rows_of[part], column) for part in PARTS}, name

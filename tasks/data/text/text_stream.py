@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+Chunks = Callable[[], Iterator[str]]  # a part of a text, read anew by each call
 CHUNK = 2**20  # bytes that are read at once
 ROWS = 1000  # rows of a data set that are read at once
+PATIENCE = 3  # seconds until a bar appears
 
 
 def part_starts(size: int, val: float, test: float) -> tuple[int, int]:
@@ -68,3 +71,28 @@ def read_rows(rows: Dataset, column: str) -> Iterator[str]:
     for batch in rows.iter(batch_size=ROWS):
         texts = [text or "" for text in batch[column]]
         yield "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
+
+
+def shown_as(what: str, parts: Mapping[str, Chunks], total: int | None = None) -> dict[str, Chunks]:
+    """The same parts, each with a bar on a terminal while it is read for long.
+
+    Args:
+        what: is done meanwhile.
+        parts: of a text.
+        total: characters of all parts, for the time that is left; None: not known.
+    """
+    from tqdm import tqdm
+
+    done = 0
+
+    def read(name: str, chunks: Chunks) -> Iterator[str]:
+        nonlocal done
+        about = f"{what}, {name}"
+        style = {"unit": " characters", "unit_scale": True, "disable": None, "leave": False}
+        with tqdm(desc=about, total=total, initial=done, delay=PATIENCE, **style) as bar:
+            for chunk in chunks():
+                yield chunk
+                done += len(chunk)
+                bar.update(len(chunk))
+
+    return {name: partial(read, name, chunks) for name, chunks in parts.items()}

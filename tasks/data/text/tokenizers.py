@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from zoo.errors import ConfigError
 
 TokenKind = Literal["characters", "bytes", "bpe"]
 Numbers = np.ndarray[Any, np.dtype[Any]]
+AT_ONCE = 4  # chunks of a text that are turned into byte pairs side by side
 CONTINUES = range(0x80, 0xC0)  # bytes of UTF-8 in which no character begins
 
 
@@ -21,10 +22,10 @@ class Tokenizer(ABC):
 
     Attributes:
         kind: of the symbols.
-        lengths: for each symbol the number of characters that begin in it.
+        lengths: for each symbol the number of characters that begin in it; 0 where nobody knows.
     """
 
-    kind: ClassVar[TokenKind]
+    kind: ClassVar[TokenKind | Literal["numbers"]]
     lengths: Sequence[int]
 
     def __len__(self) -> int:
@@ -33,6 +34,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> Numbers:
         """The numbers `[n]` of a text's symbols; ValueError for a character that is none."""
+
+    def encode_all(self, chunks: Iterable[str]) -> Iterator[Numbers]:
+        """Gives the numbers `[n]` of each of some chunks."""
+        return map(self.encode, chunks)
 
     @abstractmethod
     def decode(self, numbers: Iterable[int]) -> str:
@@ -43,8 +48,10 @@ class Tokenizer(ABC):
         """What `tokenizer_of` needs to make the same tokenizer again."""
 
 
-def tokenizer_of(kind: TokenKind, state: str) -> Tokenizer:
+def tokenizer_of(kind: str, state: str) -> Tokenizer:
     """The tokenizer of this kind whose `state` returned this text."""
+    if kind == "numbers":
+        return NumberTokenizer(int(state))
     if kind == "bytes":
         return ByteTokenizer()
     return CharTokenizer(state) if kind == "characters" else BPETokenizer(state)
@@ -102,6 +109,32 @@ class ByteTokenizer(Tokenizer):
         return ""
 
 
+class NumberTokenizer(Tokenizer):
+    """Symbols that are known by their numbers alone, written with a space between two.
+
+    >>> NumberTokenizer(500).encode("464 2").tolist(), NumberTokenizer(500).decode([464, 2])
+    ([464, 2], '464 2')
+    """
+
+    kind = "numbers"
+
+    def __init__(self, size: int):
+        self.lengths = [0] * size
+
+    def encode(self, text: str) -> Numbers:
+        words = text.split()
+        for word in words:
+            if not (word.isascii() and word.isdigit() and int(word) < len(self)):
+                raise ValueError(f"{word!r} is no number of a token below {len(self)}")
+        return np.array([int(word) for word in words], np.int64)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        return " ".join(map(str, numbers))
+
+    def state(self) -> str:
+        return str(len(self))
+
+
 class BPETokenizer(Tokenizer):
     """Byte-pair encoding of UTF-8 as in GPT-2, through the library `tokenizers`.
 
@@ -134,8 +167,15 @@ class BPETokenizer(Tokenizer):
         return cls(tokenizer.to_str())
 
     def encode(self, text: str) -> Numbers:
-        text = text.encode("utf-8", "replace").decode()
-        return np.array(self.tokenizer.encode(text).ids, np.int64)
+        (numbers,) = self.encode_all([text])
+        return numbers
+
+    def encode_all(self, chunks: Iterable[str]) -> Iterator[Numbers]:
+        """Gives the numbers `[n]` of each of some chunks, several of which are encoded at once."""
+        texts = (chunk.encode("utf-8", "replace").decode() for chunk in chunks)
+        while some := [*islice(texts, AT_ONCE)]:
+            for encoded in self.tokenizer.encode_batch_fast(some):
+                yield np.array(encoded.ids, np.int64)
 
     def decode(self, numbers: Iterable[int]) -> str:
         return self.tokenizer.decode(list(numbers))
