@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 from typing import Any
 
 
 class SignalHandler:
-    """Notes a signal and lets the step end; a second one stops at once."""
+    """Notes a signal and lets the step end; a second one stops at once.
+
+    Signals are for the main thread: a run in another one hears of none.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -17,13 +21,15 @@ class SignalHandler:
         self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> SignalHandler:
-        self.previous = {number: signal.getsignal(number) for number in self.SIGNALS}
+        main = threading.current_thread() is threading.main_thread()
+        heard = self.SIGNALS if main else ()
+        self.previous = {number: signal.getsignal(number) for number in heard}
         self.listen()
         return self
 
     def listen(self) -> None:
         """Takes the signals, also from Lightning, which would end the run with exit code 0."""
-        for number in self.SIGNALS:
+        for number in self.previous:
             signal.signal(number, self.note)
 
     def __exit__(self, *_: object) -> None:

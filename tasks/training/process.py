@@ -6,6 +6,7 @@ import contextlib
 import logging
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from zoo.seeding import keyed_seed
 from zoo.system.console import EscapedStream, OneLine
 
 log = logging.getLogger("zoo")
+RUN = threading.local()  # `folder`: of the run that trains in this thread
 
 
 def seed_everything(seed: int) -> None:
@@ -44,7 +46,12 @@ class LogFile(logging.FileHandler):
 
 @contextlib.contextmanager
 def logged(folder: RunFolder | None) -> Iterator[None]:
-    """Sends messages to stderr and, with warnings and tracebacks, to the run's log."""
+    """Sends messages to stderr and, with warnings and tracebacks, to the run's log.
+
+    Where several runs share the process, in threads, each has the messages of its own thread, and
+    those of threads without a run, such as a watchdog's.
+    """
+    previous, RUN.folder = getattr(RUN, "folder", None), folder
     handlers: list[logging.Handler] = [logging.NullHandler()]
     if folder is not None:
         handlers = [logging.StreamHandler(sys.stderr), LogFile(folder.log)]
@@ -54,6 +61,7 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.propagate = False
     for handler in handlers:
+        handler.addFilter(lambda record: getattr(RUN, "folder", None) in (None, folder))
         log.addHandler(handler)
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -66,6 +74,7 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
             log.exception("the run ended by an error")
             raise
         finally:
+            RUN.folder = previous
             for handler in handlers:
                 log.removeHandler(handler)
                 handler.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
 from tasks.training.outcomes import contributions
+from tasks.training.together import Seat, run_together
 from tasks.training.train import train
+from tasks.worker.alone import why_alone
 from tasks.worker.why import Why
 from zoo.config import registry
 from zoo.config.compose import from_plain
@@ -42,11 +46,15 @@ def cell_config(plain: dict[str, Any]) -> Config:
     return from_plain(rest, {**plain["choices"], "logger": "none"}, "cell")
 
 
-def measure(plain: dict[str, Any]) -> dict[str, Any]:
+def measure(plain: dict[str, Any], together: bool = False) -> dict[str, Any]:
     """The costs of a run and the digest of its data: one step is counted, some are timed.
 
     FLOPs are those of a training step as PyTorch's counter sees them: multiplications and additions
     of dense products, convolutions and attention.
+
+    Args:
+        plain: configuration of the run.
+        together: whether to tell as well why the run must train alone, if it must.
     """
     config = cell_config(plain)
     training, task = build_trainer_options(config), build_task(config, load_once)
@@ -63,7 +71,9 @@ def measure(plain: dict[str, Any]) -> dict[str, Any]:
         began = time.perf_counter()
         step(task, next(batches))
         times.append(time.perf_counter() - began)
+    alone = why_alone(config, training, task, next(batches)) if together else None
     return {
+        "alone": alone,
         "data_digest": task.data_digest(),
         "flops": counter.get_total_flops(),
         "parameters": sum(p.numel() for p in task.model.parameters()),
@@ -78,18 +88,21 @@ def step(task: Task, batch: Any) -> None:
     task.loss(batch).backward()
 
 
-def run_cell(plain: dict[str, Any], path: str, why: bool = False) -> dict[str, Any]:
+def run_cell(
+    plain: dict[str, Any], path: str, why: bool = False, seat: Seat | None = None
+) -> dict[str, Any]:
     """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not.
 
     Args:
         plain: configuration of the run.
         path: of its folder.
         why: whether its stream is probed, at the start and at the end.
+        seat: of a run that trains together with others.
     """
     config = cell_config(plain)
     training, task = build_trainer_options(config), build_task(config, load_once)
     look = Why(config.seed, training.precision) if why else None
-    training.extra_callbacks += [look] if look else []
+    training.extra_callbacks += [each for each in (look, seat) if each]
     folder = RunFolder(Path(path))
     folder.create()
     folder.write_config(config.plain(), config.overrides)
@@ -101,7 +114,24 @@ def run_cell(plain: dict[str, Any], path: str, why: bool = False) -> dict[str, A
             look.probe(task, "end")
     if look:
         look.write(folder)
+    if seat:
+        folder.write_result(shared(folder.result(), seat.group.size))
     return {"status": folder.result()["status"]}
+
+
+def run_cells(runs: Sequence[Callable[[Seat], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The replies of runs that train together, each of which replies to its request.
+
+    What they change in the filters of warnings, one run after another, is undone after the last.
+    """
+    with warnings.catch_warnings():
+        return run_together(runs)
+
+
+def shared(result: dict[str, Any], runs: int) -> dict[str, Any]:
+    """The result of a run with its share of the time of all that trained together with it."""
+    seconds = {key: result[key] and result[key] / runs for key in ("seconds", "seconds_per_step")}
+    return result | seconds | {"together": runs}
 
 
 def write_outcomes(task: Task, folder: RunFolder, splits: bool) -> None:

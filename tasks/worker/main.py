@@ -6,14 +6,21 @@ import json
 import os
 import sys
 import traceback
+from functools import partial
 from typing import Any
 
 from tasks.worker.parent import die_with_parent
+from zoo.compare.execution.engine import is_short_of_memory
 from zoo.errors import ResourceError, ZooError, as_zoo_error
 
 
-def act(request: dict[str, Any]) -> dict[str, Any]:
-    """Does what a request asks for; returns the result."""
+def act(request: dict[str, Any], seat: Any = None) -> dict[str, Any]:
+    """Does what a request asks for; returns the result.
+
+    Args:
+        request: of a comparison.
+        seat: of a run that trains together with others.
+    """
     if request["do"] == "command":
         from tasks.worker import command
 
@@ -21,14 +28,16 @@ def act(request: dict[str, Any]) -> dict[str, Any]:
     from tasks.worker import jobs
 
     if request["do"] == "measure":
-        return jobs.measure(request["config"])
-    return jobs.run_cell(request["config"], request["folder"], request["why"])
+        return jobs.measure(request["config"], request["together"])
+    if request["do"] == "together":
+        return {"runs": jobs.run_cells([partial(answer, run) for run in request["runs"]])}
+    return jobs.run_cell(request["config"], request["folder"], request["why"], seat)
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def answer(request: dict[str, Any], seat: Any = None) -> dict[str, Any]:
     """The reply to a request: the result, or the text of the error and its exit code."""
     try:
-        return act(request)
+        return act(request, seat)
     except Exception as error:
         traceback.print_exc()
         known = as_zoo_error(error)
@@ -46,7 +55,7 @@ def main() -> None:
     for line in sys.stdin:
         reply = answer(json.loads(line))
         print(json.dumps(reply), file=out, flush=True)
-        if reply.get("code") == ResourceError.code:
+        if is_short_of_memory(reply):
             sys.exit(ResourceError.code)  # memory that an error may still hold
 
 

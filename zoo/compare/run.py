@@ -32,8 +32,8 @@ from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
 # words that leave the folder the same
-UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "minutes", "mirror",
-           "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
+UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "together", "minutes",
+           "mirror", "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 
@@ -57,10 +57,12 @@ def compare(words: Sequence[str]) -> Report:
         if names and not options.dry_run:
             opened(store.path, underway.settled, trains=False)
             seeds = seeds_of_tuning(options.tune_seeds, planned.pairs)
-            underway.tuned = tune(planned, names, seeds, store, engine)
+            underway.tuned = tune(planned, names, seeds, store, engine, options.together)
             planned = underway.plan
         log.info("%d runs in %s", len(planned.cells), store.path)
         costs, unmeasured = underway.costs()
+        for what in underway.alone(costs).values():
+            log.info("trains alone: %s", what)
         runs = [underway.run(cell, costs.get(cell.kind)) for cell in planned.cells]
         failed = {
             run.id: unmeasured[cell.kind]

@@ -18,7 +18,7 @@ from zoo.compare.design.command import Defaults
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison
-from zoo.compare.execution.costs import Cost, measure_costs
+from zoo.compare.execution.costs import Cost, measure_costs, why_alone
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.schedule import Job
 from zoo.compare.execution.store import Store
@@ -60,7 +60,9 @@ class Underway:
     def costs(self) -> tuple[dict[str, Cost], dict[str, str]]:
         """The cost of each kind of run, and for the kinds that have none the reason."""
         kinds = {cell.kind: cell for cell in self.plan.cells if cell.do == "cell"}
-        return measure_costs(kinds, self.engine, self.store.path / "costs.json")
+        return measure_costs(
+            kinds, self.engine, self.store.path / "costs.json", self.options.together
+        )
 
     def run(self, cell: Cell, cost: Cost | None) -> Run:
         """The record of a run that has not begun."""
@@ -83,6 +85,7 @@ class Underway:
         """The runs that can begin: those of kinds whose cost is known, and those of commands."""
         seconds = {kind: cost.seconds for kind, cost in costs.items()}
         usual = self.seconds_of_ended(runs) if self.plan.scripts else None
+        alone = self.alone(costs)
         deepest, first = self.plan.deepest, self.plan.pairs[0]
         return [
             Job(
@@ -95,10 +98,21 @@ class Underway:
                 why=cell.place in deepest
                 and cell.pair == first
                 and self.looks(costs.get(cell.kind)),
+                together=1 if cell.kind in alone else self.options.together,
             )
             for run, cell in zip(runs, self.plan.cells, strict=True)
             if cell.do != "cell" or cell.kind in costs
         ]
+
+    def alone(self, costs: Mapping[str, Cost]) -> dict[str, str]:
+        """What trains alone although some are to train together, and why, by kind."""
+        cells = {cell.kind: cell for cell in self.plan.cells if cell.kind in costs}
+        reasons = {kind: why_alone(cell, costs[kind]) for kind, cell in cells.items()}
+        return {
+            kind: f"{cells[kind].place.title()}, {cells[kind].arm}: {reason}"
+            for kind, reason in reasons.items()
+            if reason and self.options.together > 1
+        }
 
     def looks(self, cost: Cost | None) -> bool:
         """Whether the stream of a run with some cost is probed."""

@@ -32,7 +32,7 @@ def run_waves(
     """
     store, auto = underway.store, underway.options.pairs == "auto"
     pairs: list[int] = []
-    every = list(waves(underway.plan.pairs))
+    every = list(waves(underway.plan.pairs, 1 if auto else underway.options.together))
     for wave in every:
         pairs += wave
         jobs = [job for job in tally.left if job.pair in wave]

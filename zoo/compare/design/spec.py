@@ -46,6 +46,8 @@ class Comparison:
         engine: what runs them.
         workers: processes; None: one for each GPU or core.
         per_gpu: workers that share a GPU.
+        together: the most runs of one arm at one place that a worker trains at once, where its net
+            allows it; other runs train alone.
         minutes: after which a run is taken to hang.
         dry_run: print the runs with an estimate of their time, and run nothing.
         dir: the folder; None: runs/compare-NAME.
@@ -71,6 +73,7 @@ class Comparison:
         engine: Literal["local"] = "local",
         workers: Count | None = None,
         per_gpu: Count = 1,
+        together: Count = 1,
         minutes: Annotated[float, Gt(0)] = 60.0,
         dry_run: bool = False,
         dir: str | None = None,
@@ -83,7 +86,7 @@ class Comparison:
         self.published = with_text_keys(published)
         self.tune, self.tune_seeds, self.why = tune, tune_seeds, why
         self.max_cells, self.engine = max_cells, engine
-        self.workers, self.per_gpu = workers, per_gpu
+        self.workers, self.per_gpu, self.together = workers, per_gpu, together
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror
 
 

@@ -32,17 +32,26 @@ def most_pairs(options: Comparison, hypotheses: int) -> int:
     return options.limit or pairs_for(POWER, hypotheses, test=anytime_p) or CLAIM
 
 
-def waves(pairs: Sequence[int]) -> Iterator[list[int]]:
+def waves(pairs: Sequence[int], least: int = 1) -> Iterator[list[int]]:
     """Pairs in the waves that reports follow: a direction, intervals, a verdict, and further ones.
+
+    Args:
+        pairs: of the comparison.
+        least: the fewest pairs of a wave, but for the last one.
 
     >>> list(waves(range(10)))
     [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9]]
+    >>> list(waves(range(10), least=6))
+    [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9]]
     """
     ends = itertools.chain((DIRECTION, INTERVAL), itertools.count(CLAIM, FURTHER))
-    for start, end in itertools.pairwise(itertools.chain((0,), ends)):
+    start = 0
+    for end in ends:
         if start >= len(pairs):
             return
-        yield list(pairs[start:end])
+        if end - start >= least or end >= len(pairs):
+            yield list(pairs[start:end])
+            start = end
 
 
 def power_words(pairs: int, hypotheses: int, test: str) -> str:

@@ -38,6 +38,7 @@ class Cost:
         steps: of training.
         seconds: of training, as estimated.
         stamp: `data_stamp` when this was measured.
+        alone: why it cannot train together with others, empty where it can; None: not asked.
     """
 
     data_digest: str
@@ -46,10 +47,11 @@ class Cost:
     steps: int
     seconds: Number
     stamp: str
+    alone: str | None = None
 
 
 def measure_costs(
-    kinds: Mapping[str, Cell], engine: Engine, path: Path
+    kinds: Mapping[str, Cell], engine: Engine, path: Path, together: int = 1
 ) -> tuple[dict[str, Cost], dict[str, str]]:
     """The cost of each kind of run, and for the kinds that have none the reason.
 
@@ -57,6 +59,7 @@ def measure_costs(
         kinds: a cell of each kind.
         engine: that measures.
         path: file of the costs that are known; it is kept up to date.
+        together: the most runs that are to train together; above 1 it is found out which can.
 
     Errors:
         ConfigError, DataError: a measurement met one, which names the cell; or the file is broken.
@@ -64,14 +67,21 @@ def measure_costs(
     known = read_costs(path)
     paths = {kind: cell.config.sections["data"].get("path") for kind, cell in kinds.items()}
     stamps = {path: data_stamp(path) for path in set(paths.values())}
-    waiting = [k for k in kinds if k not in known or known[k].stamp != stamps[paths[k]]]
+    waiting = [
+        kind
+        for kind in kinds
+        if kind not in known
+        or known[kind].stamp != stamps[paths[kind]]
+        or (together > 1 and known[kind].alone is None)
+    ]
     losses, failed, in_flight = Counter[str](), dict[str, str](), 0
     if waiting:
         log.info("measuring a step of %d kinds of runs", len(waiting))
     while waiting or in_flight:
         while waiting and engine.free:
             kind = waiting.pop()
-            engine.submit(kind, {"do": "measure", "config": kinds[kind].config.plain()})
+            request = {"do": "measure", "config": kinds[kind].config.plain()}
+            engine.submit(kind, request | {"together": together > 1})
             in_flight += 1
         for outcome in engine.poll(1.0):
             in_flight -= 1
@@ -88,6 +98,12 @@ def measure_costs(
                 rows = {kind: asdict(cost) for kind, cost in known.items()}
                 atomic_write(path, json.dumps(rows))
     return {kind: known[kind] for kind in kinds if kind not in failed}, failed
+
+
+def why_alone(cell: Cell, cost: Cost) -> str:
+    """Why a run trains alone where it was measured whether it must; empty where it need not."""
+    diagnostics = cell.config.choices["diagnostics"]
+    return cost.alone or (f"diagnostics={diagnostics}" if diagnostics != "none" else "")
 
 
 def read_costs(path: Path) -> dict[str, Cost]:

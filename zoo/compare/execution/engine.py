@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from zoo.errors import ResourceError
@@ -30,9 +31,19 @@ class Outcome:
         full = answer.get("code") == ResourceError.code
         return self.with_log(str(answer["error"]) if full else self.lost)
 
+    def split(self, runs: int) -> list[Outcome]:
+        """The outcome of each of the runs that were this job, one or several together."""
+        answers = (self.answer or {}).get("runs")
+        return [replace(self, answer=each) for each in answers] if answers else [self] * runs
+
     def with_log(self, error: str) -> str:
         """The text of an error with the file that says more; empty for an empty text."""
         return f"{error} (see {self.log})" if error and self.log else error
+
+
+def is_short_of_memory(answer: Mapping[str, Any]) -> bool:
+    """Whether a worker ran out of memory, in its job or in one of several runs of it."""
+    return any(run.get("code") == ResourceError.code for run in (answer, *answer.get("runs", ())))
 
 
 class Engine(Protocol):

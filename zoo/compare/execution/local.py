@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.design.spec import Comparison
-from zoo.compare.execution.engine import Outcome
+from zoo.compare.execution.engine import Outcome, is_short_of_memory
 from zoo.compare.execution.store import Store
-from zoo.errors import ResourceError
 
 WORKER = (sys.executable, "-m", "tasks.worker.main")
 LOG = "worker{}.log"  # of a worker's messages
@@ -36,6 +35,7 @@ class Worker:
         number: of the worker.
         job: name of its job; empty where it is idle.
         began: when the job began, in seconds of the monotonic clock.
+        runs: that train together in the job.
         answer: what it has written of its answer.
     """
 
@@ -43,6 +43,7 @@ class Worker:
     number: int
     job: str = ""
     began: float = 0.0
+    runs: int = 1
     answer: bytes = b""
 
 
@@ -56,7 +57,7 @@ class LocalEngine:
     Args:
         workers: largest number of them.
         logs: folder for their messages.
-        seconds: after which a job is taken to hang.
+        seconds: after which a run is taken to hang.
         command: that starts a worker.
         per_gpu: number of workers that share a GPU; each worker sees one GPU.
         gpus: names of the GPUs.
@@ -107,6 +108,7 @@ class LocalEngine:
         unused = next(n for n in range(self.workers + 1) if n not in self.alive)
         worker = next(idle, None) or self.start(unused)
         worker.job, worker.began = job, time.monotonic()
+        worker.runs = len(request.get("runs", [job]))
         assert worker.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its end is seen by the next poll
             worker.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -126,11 +128,12 @@ class LocalEngine:
                 answer = json.loads(worker.answer)
                 outcomes.append(Outcome(worker.job, answer, log=self.log_of(worker)))
                 worker.job, worker.answer = "", b""
-                if answer.get("code") == ResourceError.code:  # it ends by itself
+                if is_short_of_memory(answer):  # it ends by itself
                     self.terminate(worker, PATIENCE)
         for worker in list(self.alive.values()):
-            if worker.job and time.monotonic() - worker.began > self.seconds:
-                hung = f"no end after {self.seconds:.0f} s"
+            limit = self.seconds * worker.runs
+            if worker.job and time.monotonic() - worker.began > limit:
+                hung = f"no end after {limit:.0f} s"
                 outcomes.append(Outcome(worker.job, lost=hung, log=self.log_of(worker)))
                 self.terminate(worker)
         return outcomes

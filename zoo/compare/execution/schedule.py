@@ -28,6 +28,7 @@ class Job:
         estimate: of the seconds that it takes; None: not known.
         do: what the worker is asked for.
         why: whether the worker probes the stream of the net.
+        together: the most runs of its kind that train together, itself included.
         folder: in which it runs, once it has begun.
         began: when it began, in seconds of the monotonic clock; None while it does not run.
         losses: number of times that it was lost.
@@ -40,6 +41,7 @@ class Job:
     estimate: float | None = None
     do: str = "cell"
     why: bool = False
+    together: int = 1
     folder: Path = Path()
     began: float | None = None
     losses: int = 0
@@ -48,6 +50,16 @@ class Job:
     def turn(self) -> tuple[int, float]:
         """What sorts jobs: pair by pair, and in a pair the longest first."""
         return self.pair, -(self.estimate or 0.0)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What the worker is asked for, once the run has a folder."""
+        asked = {"do": self.do, "config": self.config, "folder": str(self.folder)}
+        return asked | {"why": self.why}
+
+    def goes_with(self, other: Job) -> bool:
+        """Whether both can train together; what was lost is tried again alone."""
+        return self.kind == other.kind and not self.losses and not other.losses
 
 
 @dataclass
@@ -116,48 +128,68 @@ def run_all(
         show: called with the tally from time to time.
     """
     waiting = deque(jobs)
-    in_flight: dict[str, Job] = {}
+    in_flight: dict[str, list[Job]] = {}
     last_heartbeat = 0.0
     while waiting or in_flight:
         for _ in range(len(waiting)):
+            if not waiting:  # the last ones went with another
+                break
             job = waiting.popleft()
             if store.is_finished(job.cell):
                 tally.ended.add(job.cell)
                 tally.elsewhere.add(job.cell)
             elif engine.free and store.acquire(job.cell):
-                job.folder, job.began = store.empty_folder(job.cell), time.monotonic()
-                in_flight[job.cell] = job
-                request = {"do": job.do, "config": job.config, "folder": str(job.folder)}
-                engine.submit(job.cell, {**request, "why": job.why})
+                group = [job, *others(job, waiting, store)]
+                for one in group:
+                    one.folder, one.began = store.empty_folder(one.cell), time.monotonic()
+                in_flight[job.cell] = group
+                runs = {"do": "together", "runs": [one.request for one in group]}
+                engine.submit(job.cell, runs if len(group) > 1 else job.request)
             else:
                 waiting.append(job)
                 if not engine.free:
                     break
         waiting = deque(sorted(waiting, key=lambda job: job.turn))
-        tally.running = len(in_flight)
+        tally.running = sum(map(len, in_flight.values()))
         show(tally)
         if time.monotonic() - last_heartbeat > HEARTBEAT:
             store.heartbeat()
             last_heartbeat = time.monotonic()
         for outcome in engine.poll(0.5):
-            conclude(outcome, in_flight.pop(outcome.job), store, tally, waiting)
+            group = in_flight.pop(outcome.job)
+            for job, part in zip(group, outcome.split(len(group)), strict=True):
+                seconds = (time.monotonic() - (job.began or 0.0)) / len(group)
+                conclude(part, job, seconds, store, tally, waiting)
     tally.running = 0
     show(tally)
 
 
-def conclude(outcome: Outcome, job: Job, store: Store, tally: Tally, waiting: deque[Job]) -> None:
+def others(job: Job, waiting: deque[Job], store: Store) -> list[Job]:
+    """The jobs that train together with one; they no longer wait, and their leases are held."""
+    found: list[Job] = []
+    for other in list(waiting):
+        if len(found) + 1 < job.together and job.goes_with(other) and store.acquire(other.cell):
+            waiting.remove(other)
+            found.append(other)
+    return found
+
+
+def conclude(
+    outcome: Outcome, job: Job, seconds: float, store: Store, tally: Tally, waiting: deque[Job]
+) -> None:
     """Commits the result of a job, puts a lost one back to those that wait, or notes its failure.
 
     Args:
         outcome: of the job.
         job: that has ended; its lease is released.
+        seconds: that it took.
         store: that receives the result.
         tally: that counts it.
         waiting: jobs to run.
     """
     answer = outcome.answer or {}
     lost = outcome.why_lost()
-    seconds, job.began = time.monotonic() - (job.began or 0.0), None
+    job.began = None
     tally.busy += seconds
     if not lost and "error" not in answer:
         store.commit(job.cell, job.folder)

@@ -14,7 +14,7 @@ from zoo.compare.design.axes import Place
 from zoo.compare.design.cell import Cell
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.tuning import FACTORS, MOST, changed, models
-from zoo.compare.execution.costs import Cost, measure_costs
+from zoo.compare.execution.costs import Cost, measure_costs, why_alone
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.hunt import Hunt
 from zoo.compare.execution.progress import Progress, duration
@@ -62,7 +62,14 @@ class Tuned:
         )
 
 
-def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engine: Engine) -> Tuned:
+def tune(
+    plan: Plan,
+    names: Sequence[str],
+    seeds: list[int],
+    store: Store,
+    engine: Engine,
+    together: int = 1,
+) -> Tuned:
     """Searches the best values of some options for every arm at every place, on validation.
 
     Args:
@@ -71,13 +78,14 @@ def tune(plan: Plan, names: Sequence[str], seeds: list[int], store: Store, engin
         seeds: of the runs.
         store: that holds finished runs.
         engine: that runs the others.
+        together: the most runs that train together, where they can.
     """
     tuned, cells = Tuned(plan, names, seeds), models(plan)
     for option in names:
         hunts = [Hunt(cell, option, cell.place.title() in plan.varied) for cell in cells]
         waiting = {place: set(FACTORS) for place in plan.places}
         while waiting:
-            try_all(hunts, waiting, tuned, store, engine)
+            try_all(hunts, waiting, tuned, store, engine, together)
             wanted = {
                 place: {f for h in hunts if h.cell.place == place for f in h.wanted()}
                 for place in waiting
@@ -97,6 +105,7 @@ def try_all(
     tuned: Tuned,
     store: Store,
     engine: Engine,
+    together: int,
 ) -> None:
     """Runs some factors of every arm at some places.
 
@@ -106,6 +115,7 @@ def try_all(
         tuned: which gets the runs.
         store: that holds finished runs.
         engine: that runs the others.
+        together: the most of them that train together, where they can.
     """
     trials = [
         (hunt, factor, [hunt.at(factor, seed) for seed in tuned.seeds])
@@ -115,7 +125,7 @@ def try_all(
     ]
     cells = [cell for *_, runs in trials for cell in runs]
     kinds = {cell.kind: cell for cell in cells}
-    costs, unmeasured = measure_costs(kinds, engine, store.path / "costs.json")
+    costs, unmeasured = measure_costs(kinds, engine, store.path / "costs.json", together)
     digests = {kind: costs[kind].data_digest if kind in costs else "" for kind in kinds}
     jobs = [
         Job(
@@ -124,6 +134,7 @@ def try_all(
             kind=cell.kind,
             pair=cell.pair,
             estimate=costs[cell.kind].seconds,
+            together=1 if why_alone(cell, costs[cell.kind]) else together,
         )
         for cell in cells
         if cell.kind in costs
