@@ -103,18 +103,18 @@ class Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, dense: Tensor, sparse: Sparse) -> Tensor:
         ctx.sparse = sparse
+        if sparse.form == "gather" or dense.device.type == "cpu":
+            return sums(sparse.rows, sparse.value.to(dense.dtype), dense)
         with torch.autocast(dense.device.type, enabled=False):
-            if sparse.form == "gather" or dense.device.type == "cpu":
-                return sums(sparse.rows, sparse.value.to(dense.dtype), dense)
             return sparse.matrix.to(dense.dtype) @ dense
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (grad,), sparse = grads, ctx.sparse
+        if sparse.form == "gather":
+            return sums(sparse.columns, sparse.turned.to(grad.dtype), grad.contiguous()), None
         with torch.autocast(grad.device.type, enabled=False):
-            if sparse.form == "gather":
-                return sums(sparse.columns, sparse.turned.to(grad.dtype), grad.contiguous()), None
             return sparse.transpose.to(grad.dtype) @ grad, None
 
 
