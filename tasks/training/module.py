@@ -107,8 +107,8 @@ class Task(Reported, TaskHooks):
         self.trained_on = ""  # the digest of the data, of a run that is used
         self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
-        self.sums: Totals = {}
-        self.last_metrics: dict[str, float] = {}
+        self.sums: dict[str, Totals] = {}
+        self.last_metrics: dict[str, dict[str, float]] = {}
         self.shard = WHOLE
         self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
