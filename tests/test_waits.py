@@ -1,4 +1,7 @@
-"""How often a run waits for its device: once a row of the log and once a validation."""
+"""How often a run waits for its device, and how much it gives it to do.
+
+It waits once a row of the log, once a validation, and once at its end for the metrics of all parts.
+"""
 
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from tiny_runs import words
 
 from tasks.training.run import fit
 from zoo.config.compose import load
+from zoo.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 RUNS = [  # every way in which a batch is made, in float32, bfloat16 and float16
@@ -27,10 +31,11 @@ RUNS = [  # every way in which a batch is made, in float32, bfloat16 and float16
     "gnn trainer.precision=16-mixed trainer.on_nonfinite=skip",
     "transformer trainer.precision=bf16-mixed optimizer=adam",
 ]
+METRICS = ("tasks/training/hooks.py", "metrics")
 WAITS = [
     ("tasks/recovery/nonfinite.py", "look"),  # row 2, where loss and norm are read
     ("tasks/recovery/nonfinite.py", "look"),  # row 4
-    ("tasks/training/hooks.py", "metrics"),  # of the validation
+    METRICS,  # of the validation
     ("tasks/recovery/nonfinite.py", "look"),  # the end, and its checkpoint
     ("tasks/recovery/checkpoints.py", "refuse_lost_numbers"),
 ]
@@ -53,14 +58,21 @@ def place(stack):
 
 
 @pytest.mark.parametrize("options", RUNS)
-def test_a_step_never_waits_for_the_device(options, device, tmp_path):
+def test_no_step_waits_for_the_device_and_an_evaluation_once(options, device, tmp_path):
     task, *more = options.split()
     given = [*words(task, *more), "trainer.max_steps=5", f"run.dir={tmp_path / 'run'}"]
     config, _ = load([*given, "trainer.log_every=2", "trainer.validate_every=4"])
     with counted_waits() as waits:
         fit(config)
-    steps = [stack for _, stack in waits if any(f.name == "advance" for f in stack)]
-    assert [place(stack) for stack in steps] == WAITS
+
+    def within(name):
+        return [place(stack) for _, stack in waits if any(f.name == name for f in stack)]
+
+    assert within("advance") == WAITS
+    best = RunFolder(tmp_path / "run").result()["best_step"]
+    passes = 1 if best == 5 else 2  # over all three parts: of the last weights and of the best
+    assert within("evaluate").count(METRICS) == passes
+    assert not within("validation_step")
 
 
 def far(*values):

@@ -152,8 +152,8 @@ class NodeClassification(Task):
 
     def eval_sums(self, batch: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        logits = self.model(self.x, *self.edges)[batch].float()
-        y = self.y[batch]
+        nodes = batch.to(self.device, non_blocking=True)
+        logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),

@@ -20,6 +20,7 @@ from tasks.recovery.tensor_files import save_checkpoint
 from tasks.training.best_weights import BestWeights
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.evaluate import checked_finite, final_evaluation
+from tasks.training.hooks import Passes
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.result import new_result
@@ -125,7 +126,7 @@ def with_statistics(checkpoint: dict[str, Any], task: Task, best: BestWeights) -
 
 def validated(task: Task, training: TrainerOptions) -> dict[str, float]:
     """The loss and the primary metric on the validation part."""
-    training.evaluator().validate(task, task.loader("val"), verbose=False)
+    training.evaluator().validate(task, Passes(task.loader, "val"), verbose=False)
     metrics = task.metrics()
     return checked_finite({name: metrics[name] for name in ("loss", task.primary[0])})
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tasks.data.splits import PARTS
 from tasks.training.best_weights import BestWeights
+from tasks.training.hooks import Passes
 from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.errors import Diverged
@@ -38,11 +39,9 @@ def final_evaluation(
 
 def evaluate(task: Task, training: TrainerOptions) -> dict[str, float]:
     """Returns every metric, `part/name`, on every part of the data with the present weights."""
-    metrics: dict[str, float] = {}
-    for part in PARTS:
-        training.evaluator().validate(task, task.loader(part), verbose=False)
-        metrics |= {f"{part}/{name}": value for name, value in task.metrics().items()}
-    return checked_finite(metrics)
+    training.evaluator().validate(task, Passes(task.loader, *PARTS), verbose=False)
+    found = {part: task.metrics(part).items() for part in PARTS}
+    return checked_finite({f"{part}/{name}": v for part in PARTS for name, v in found[part]})
 
 
 def checked_finite(metrics: dict[str, float]) -> dict[str, float]:

@@ -33,6 +33,23 @@ class Endless:
         return iter(self.start())
 
 
+class Passes:
+    """One pass over each of some parts of the data; a batch has the name of its part beside it.
+
+    Args:
+        loader: gives the batches of a part.
+        parts: their names.
+    """
+
+    def __init__(self, loader: Callable[[str], Iterable[Any]], *parts: str):
+        self.loaders = {part: loader(part) for part in parts}
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        for part, batches in self.loaders.items():
+            for batch in batches:
+                yield part, batch
+
+
 def follow(scheduler: LambdaLR) -> None:
     """Sets the rates of a schedule at its present step, which a new length of the run changes."""
     rates = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
@@ -52,8 +69,8 @@ class TaskHooks(FastModule):
     generators: dict[str, torch.Generator]
     dropped_batches: int
     chosen: dict[str, str]
-    sums: Totals
-    last_metrics: dict[str, float]
+    sums: dict[str, Totals]  # of each part of the data
+    last_metrics: dict[str, dict[str, float]]
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
@@ -84,8 +101,8 @@ class TaskHooks(FastModule):
 
         return Endless(batches)
 
-    def val_dataloader(self) -> Iterable[Any]:
-        return self.loader("val")
+    def val_dataloader(self) -> Passes:
+        return Passes(self.loader, "val")
 
     @signed
     def training_step(self, batch: Any, index: int) -> Tensor:
@@ -97,23 +114,28 @@ class TaskHooks(FastModule):
         self.sums = {}
         self.last_metrics = {}
 
-    def validation_step(self, batch: Any, index: int) -> None:
+    def validation_step(self, batch: tuple[str, Any], index: int) -> None:
         self.alive()  # for the watchdog
-        for name, value in self.eval_sums(batch).items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        part, inputs = batch
+        sums = self.sums.setdefault(part, {})
+        for name, value in self.eval_sums(inputs).items():
+            sums[name] = sums[name] + value if name in sums else value
 
-    def metrics(self) -> dict[str, float]:
-        """Returns the metrics of the evaluation pass that just ran, over all processes."""
+    def metrics(self, part: str = "val") -> dict[str, float]:
+        """Returns the metrics of a part in the evaluation that just ran, over all processes.
+
+        For all parts together they wait for the device once.
+        """
         if not self.last_metrics:
-            flat = torch.cat([value.double().flatten() for value in self.sums.values()])
+            values = [value for sums in self.sums.values() for value in sums.values()]
+            flat = torch.cat([value.double().flatten() for value in values])
             if self.trainer.world_size > 1:
                 flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
-            chunks = flat.cpu().split([value.numel() for value in self.sums.values()])
-            sums = self.sums.items()
-            self.last_metrics = self.metrics_from_sums(
-                {k: chunk.view(v.shape) for (k, v), chunk in zip(sums, chunks, strict=True)}
-            )
-        return self.last_metrics
+            chunks = iter(flat.cpu().split([value.numel() for value in values]))
+            for name, sums in self.sums.items():
+                totals = {key: next(chunks).view(value.shape) for key, value in sums.items()}
+                self.last_metrics[name] = self.metrics_from_sums(totals)
+        return self.last_metrics[part]
 
     def data_digest(self) -> str:
         """Gives the SHA-256 of the data."""

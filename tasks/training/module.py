@@ -108,8 +108,8 @@ class Task(Reported, TaskHooks):
         self.generators: dict[str, torch.Generator] = {}
         self.dropped_batches = 0
         self.chosen: dict[str, str] = {}
-        self.sums: Totals = {}
-        self.last_metrics: dict[str, float] = {}
+        self.sums: dict[str, Totals] = {}
+        self.last_metrics: dict[str, dict[str, float]] = {}
         self.shard = WHOLE
         self.compute_device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -142,19 +142,14 @@ class LanguageModelling(Task):
             "count": torch.full((), y.numel(), device=self.device),
         }
 
-    def metrics(self) -> dict[str, float]:
+    def metrics_from_sums(self, totals: Totals) -> dict[str, float]:
         """Gives the loss in nats a symbol, perplexity, and bits a character of the text."""
-        if not self.last_metrics:
-            means = super().metrics()
-            loss = means["loss"]
-            self.last_metrics = {
-                "loss": loss,
-                "perplexity": math.exp(loss) if loss < 700 else math.inf,
-            }
-            if means["characters"]:  # nobody knows those of mere numbers
-                bits = loss / math.log(2) / means["characters"]
-                self.last_metrics["bits_per_character"] = bits
-        return self.last_metrics
+        means = super().metrics_from_sums(totals)
+        loss = means["loss"]
+        metrics = {"loss": loss, "perplexity": math.exp(loss) if loss < 700 else math.inf}
+        if means["characters"]:  # nobody knows those of mere numbers
+            metrics["bits_per_character"] = loss / math.log(2) / means["characters"]
+        return metrics
 
     def chance_metrics(self) -> dict[str, float]:
         """Gives the loss of the frequencies in the training part, with one more of each symbol."""

@@ -14,6 +14,7 @@ from tasks.data.text.presets import Shakespeare
 from tasks.data.text.pydoc import PyDoc
 from tasks.data.text.sources import TextFile
 from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
+from tasks.training.hooks import Passes
 from tasks.training.optimizers import AdamW
 from tasks.transformer.task import SequentialWindows
 from zoo.config.registry import build
@@ -248,10 +249,10 @@ def measured(task, part):
     task.setup("test")
     task.on_validation_epoch_start()
     with torch.no_grad():
-        for index, batch in enumerate(task.loader(part)):
+        for index, batch in enumerate(Passes(task.loader, part)):
             task.validation_step(batch, index)
     task._trainer = type("One", (), {"world_size": 1})()
-    return task.metrics()
+    return task.metrics(part)
 
 
 def test_shakespeare_is_cut_as_nanogpt_does(tmp_path):
