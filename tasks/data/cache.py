@@ -1,8 +1,7 @@
-"""The folder of the user where downloads, converted data and compiled code lie."""
+"""The folder of the user where downloads and converted data lie."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -33,10 +32,3 @@ def writable(folder: Path) -> Path:
         what = f"the cache folder cannot be made ({error.strerror})"
         raise ResourceError(what, str(folder), FIX) from None
     return folder
-
-
-def keep_compiled() -> None:
-    """PyTorch's compiler keeps its code here, where no other folder is set and one can be made."""
-    if "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-        with contextlib.suppress(ResourceError):
-            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(writable(cache_folder("compiled")))

@@ -13,9 +13,8 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import nn
 
-from tasks.data.cache import keep_compiled
 from tasks.recovery.nonfinite import OnNonFinite
-from zoo.compiled import compile_writes
+from tasks.training.compiling import compile_model
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
 
@@ -110,13 +109,7 @@ class TrainerOptions:
 
     def compile_model(self, model: nn.Module) -> None:
         """Compiles a model in place as the options say."""
-        if self.compile:
-            keep_compiled()
-        if self.compile == "whole":
-            torch.compiler.reset()  # of another run in this process, of which it has no use
-            model.compile()
-        elif self.compile:
-            compile_writes(model)
+        compile_model(model, self.compile)
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
