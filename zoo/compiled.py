@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 from torch.utils._pytree import tree_leaves
 
 from zoo.connection import Connection
@@ -23,8 +22,9 @@ class CompiledWrite:
     """A write that runs compiled at the shapes of its first call in a mode, and eager at others.
 
     So a smaller last batch, or a graph that has other edges in every step, compiles nothing. The
-    modes are those of training and evaluation, with and without gradients. Writes of one kind,
-    whose module types, options and shapes are the same, share their code.
+    modes are those of training and evaluation, with and without gradients. Calls for which
+    `torch.compiler.set_stance` forbids compiled code do not count. Writes of one kind, whose
+    module types, options and shapes are the same, share their code.
 
     Args:
         module: a connection that calls its branch, or a branch.
@@ -35,14 +35,15 @@ class CompiledWrite:
         self.module = module
         self.eager = module._call_impl
         self.compiled = torch.compile(module._call_impl, dynamic=False, **options)
-        self.shapes: dict[tuple[bool, ...], list[Any]] = {}
+        self.first: dict[tuple[bool, bool], list[Any]] = {}  # the shapes, by mode
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        inference = torch.is_inference_mode_enabled()
-        mode = self.module.training, torch.is_grad_enabled(), inference
-        shapes = [getattr(leaf, "shape", None) for leaf in tree_leaves((args, kwargs))]
-        first = self.shapes.setdefault(mode, shapes) == shapes
-        return (self.compiled if first else self.eager)(*args, **kwargs)
+        compiled = torch._dynamo.eval_frame._stance.stance != "force_eager"
+        if compiled:
+            mode = self.module.training, torch.is_grad_enabled()
+            shapes = [getattr(leaf, "shape", None) for leaf in tree_leaves((args, kwargs))]
+            compiled = self.first.setdefault(mode, shapes) == shapes
+        return (self.compiled if compiled else self.eager)(*args, **kwargs)
 
 
 def compile_writes(model: nn.Module, **options: Any) -> None:
@@ -68,9 +69,10 @@ def compile_writes(model: nn.Module, **options: Any) -> None:
     >>> net(torch.zeros(1, 2)).shape
     torch.Size([1, 2])
     """
-    if len(_debug_get_cache_entry_list(Connection.forward)) > KEPT:
+    from torch._dynamo import config, eval_frame  # slow to import
+
+    if len(eval_frame._debug_get_cache_entry_list(Connection.forward)) > KEPT:
         torch.compiler.reset()
-    config = torch._dynamo.config
     config.recompile_limit = config.accumulated_recompile_limit = KINDS
     stacks = [module for module in model.modules() if isinstance(module, Stack)]
     regions = [

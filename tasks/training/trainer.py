@@ -13,12 +13,11 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import nn
 
-from tasks.data.cache import cache_folder, writable
 from tasks.recovery.nonfinite import OnNonFinite
+from tasks.training.compiling import compile_model
 from tasks.training.precision import Matmul
-from zoo.compiled import compile_writes
 from zoo.config.options import Needs
-from zoo.errors import ConfigError, ResourceError
+from zoo.errors import ConfigError
 
 Steps = Annotated[int, Ge(1)]
 
@@ -116,16 +115,8 @@ class TrainerOptions:
             )
 
     def compile_model(self, model: nn.Module) -> None:
-        """Compiles a model in place as the options say; the user's cache keeps what is compiled."""
-        if self.compile and "TORCHINDUCTOR_CACHE_DIR" not in os.environ:
-            with contextlib.suppress(ResourceError):  # then PyTorch's own folder keeps it
-                folder = writable(cache_folder("compiled"))
-                os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-        if self.compile == "whole":
-            torch.compiler.reset()  # of another run in this process, of which it has no use
-            model.compile()
-        elif self.compile:
-            compile_writes(model)
+        """Compiles a model in place as the options say."""
+        compile_model(model, self.compile)
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""

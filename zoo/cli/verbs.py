@@ -165,6 +165,7 @@ BENCHES = {
     "rules": "tasks.bench.rules",
     "memory": "tasks.bench.activations",
     "twin": "tasks.bench.reference",
+    "compile": "tasks.bench.compilation",
     "diagnose": "tasks.bench.diagnose",
 }
 VERBS: dict[str, Verb] = {

@@ -10,6 +10,7 @@ from small_domains import SMALL, TASKS
 from torch import nn
 
 from tasks.bench import activations as bench_memory
+from tasks.bench import compilation
 from tasks.bench import diagnose as bench_diagnose
 from tasks.bench import fit as bench
 from tasks.bench import reference as bench_twin
@@ -92,6 +93,22 @@ def test_every_rule_is_measured_against_residual(capsys, monkeypatch):
     assert list(costs) == registry.names("connection")
     assert costs["residual"]["memory"] == 1.0
     assert costs["residual"]["parameters_a_site"] == 0 < costs["highway"]["parameters_a_site"]
+
+
+@pytest.mark.slow
+def test_compilation_by_depth(capsys, monkeypatch):
+    """Each time stands for a compilation of its own: no cache shortens a later one."""
+    monkeypatch.setattr(compilation, "DEPTHS", {"cnn": (8, 14)})
+    record = measured(capsys, "of=compile", "task=cnn", "model.width=4")
+    assert record["depths"] == [8, 14]
+    found = torch._inductor.utils.counters["inductor"]
+    assert found["fxgraph_cache_miss"] >= 5  # a kind of write thrice, and two whole nets
+    assert not found["fxgraph_cache_hit"]
+    assert {way: len(times) for way, times in record["seconds"].items()} == {
+        "trainer.compile=true": 2,
+        "trainer.compile=whole": 2,
+    }
+    assert min(min(times) for times in record["seconds"].values()) > 0
 
 
 @pytest.mark.parametrize(
@@ -187,6 +204,7 @@ def test_without_the_tests_of_the_project_there_is_no_score(monkeypatch, capsys,
         (["of=twn"], "did you mean twin"),
         (["of=twin", "task=unet"], "use task=cnn or task=transformer"),
         (["of=memory", "task=gnn"], "add task=cnn norm=pre"),
+        (["of=compile", "task=cnn", "trainer.compile=true"], "leave trainer.compile out"),
         (["of=rules", "task=gnn", "trainer.precision=bf16-mixed"], "in float32"),
         (["task=gnn", "trainer.compile=true"], "both loops are eager"),
     ],
