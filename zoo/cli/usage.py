@@ -99,8 +99,8 @@ USAGES = {
     ),
     "bench": Usage(
         "what training costs on this machine, or how well nets are diagnosed",
-        ("task=gnn", "of=rules task=cnn", "of=diagnose"),
-        {"of": "what is measured, one of the five below", **FILE},
+        ("task=gnn", "of=rules task=cnn", "of=diagnose", "of=gpu"),
+        {"of": "what is measured, one of the six below", **FILE},
     ),
     "new": Usage(
         "a skeleton of your own that runs as it is: its class, its options in YAML, a test",
