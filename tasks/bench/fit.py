@@ -12,6 +12,7 @@ import copy
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,17 @@ class Interleave(FastCallback):
         bare: the bare loop.
         size: steps of a block.
         bar: counts the blocks.
+        clock: in seconds.
     """
 
-    def __init__(self, bare: BareLoop, size: int, bar: tqdm[Any]):
-        self.bare = bare
+    def __init__(
+        self,
+        bare: BareLoop,
+        size: int,
+        bar: tqdm[Any],
+        clock: Callable[[], float] = time.process_time,
+    ):
+        self.bare, self.clock = bare, clock
         self.bar = bar
         self.size = size
         self.times: list[tuple[float, float]] = []
@@ -76,12 +84,12 @@ class Interleave(FastCallback):
         """Ends a block and begins the next one where one is full."""
         if trainer.global_step % self.size:
             return
-        now = time.process_time()
+        now = self.clock()
         if self.began is not None:
             self.bare.run(self.size)
-            self.times.append((now - self.began, time.process_time() - now))
+            self.times.append((now - self.began, self.clock() - now))
             self.bar.update()
-        self.began = time.process_time()
+        self.began = self.clock()
 
 
 def bench(config: Config) -> Report:

@@ -111,6 +111,7 @@ VALUES = {  # other values, where the type tells none
     "task.unet.loss": ["dice", "focal", ["cross_entropy", "dice"]],
     "trainer.validate_every": [1],
     "trainer.clip": [1e-3],
+    "trainer.matmul": ["high", "medium"],  # beside what a CPU does by itself
     "task.unet.class_weights": [[1.0, 2.0, 3.0], "balanced", "damped"],
     "logger.wandb.project": ["other"],
     "logger.wandb.group": ["other"],

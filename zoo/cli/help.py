@@ -39,6 +39,7 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb == "bench":
         kinds = BENCHES.items()
         lines += [entry(f"of={kind}", source_code.about(module)) for kind, module in kinds]
+        lines += heading("of of=gpu", described("tasks.bench.gpu.verb.GPU"))
     if verb in TRAINED:
         lines += configuration(verb, words)
     if verb == "compare":

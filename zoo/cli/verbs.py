@@ -124,7 +124,7 @@ def bench(words: Sequence[str]) -> Act:
     if kind not in BENCHES:
         raise ConfigError(f"bench knows no {kind!r}", f"of={kind}", suggest(kind, BENCHES))
     words = [word for word in words if not word.startswith("of=")]
-    if kind == "diagnose":
+    if kind in WITHOUT_CONFIG:
         return partial(import_module(BENCHES[kind]).bench, words)
     config, general = configured(words)
     if "from" in general:
@@ -167,7 +167,9 @@ BENCHES = {
     "twin": "tasks.bench.reference",
     "compile": "tasks.bench.compilation",
     "diagnose": "tasks.bench.diagnose",
+    "gpu": "tasks.bench.gpu.verb",
 }
+WITHOUT_CONFIG = ("diagnose", "gpu")  # they have nets of their own
 VERBS: dict[str, Verb] = {
     "fit": fit,
     "test": test,
