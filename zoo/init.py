@@ -145,7 +145,7 @@ class Dirac(Default):
     number of inputs stay as drawn. A plain stack then starts near a stack of identities.
 
     Source: Zagoruyko and Komodakis 2017, arXiv:1706.00388; Jordan 2024, arXiv:2404.00498,
-        section 3.1, leaves further outputs as drawn.
+        section 3.3, leaves further outputs as drawn.
     """
 
     def branch(self, branch: nn.Module, site: Site, draws: Draws) -> None:
