@@ -45,6 +45,15 @@ class LogFile(logging.FileHandler):
 
 
 @contextlib.contextmanager
+def without_known_warnings() -> Iterator[None]:
+    """Within, warnings that tell a user nothing are left out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        yield
+
+
+@contextlib.contextmanager
 def logged(folder: RunFolder | None) -> Iterator[None]:
     """Sends messages to stderr and, with warnings and tracebacks, to the run's log.
 
@@ -65,9 +74,7 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
         log.addHandler(handler)
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+    with without_known_warnings():
         try:
             yield
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_map, tree_unflatten
 
@@ -66,7 +68,7 @@ class Stacked:
             args, kwargs = tree_unflatten(leaves, calls[0][1])
             return functional_call(self.models[0], (parameters, statistics), args, kwargs)
 
-        with UsualOrder():
+        with UsualOrder(), plain_attention(next(iter(self.parameters.values())).device):
             called = vmap(call, in_dims=(0, 0, *axes), randomness="error")
             answer = called(self.parameters, self.statistics, *leaves)
         copy([(own, part) for part, own in self.buffers])
@@ -123,6 +125,11 @@ class UsualOrder(TorchFunctionMode):
         if func is F.group_norm:
             args = (args[0].contiguous(), *args[1:])
         return func(*args, **(kwargs or {}))
+
+
+def plain_attention(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Has attention on a CPU computed by matrix products; `vmap` knows the kernels of GPUs."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else contextlib.nullcontext()
 
 
 def stacked(

@@ -16,7 +16,7 @@ from zoo.config.config import Config
 from zoo.errors import cut
 from zoo.seeding import redraw
 
-ROUNDING = 1e-2  # of the size of a gradient; what is not computed for each model differs by more
+ROUNDING = 1e-3  # of the size of a gradient; what is not computed for each model differs by more
 WIDEST = 120  # characters of a reason
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
 from tasks.training.outcomes import contributions
+from tasks.training.process import without_known_warnings
 from tasks.training.together import Seat, run_together
 from tasks.training.train import train
 from tasks.worker.alone import why_alone
@@ -122,9 +122,9 @@ def run_cell(
 def run_cells(runs: Sequence[Callable[[Seat], dict[str, Any]]]) -> list[dict[str, Any]]:
     """The replies of runs that train together, each of which replies to its request.
 
-    What they change in the filters of warnings, one run after another, is undone after the last.
+    The first that ends brings back the filters of warnings of before, for the others as well.
     """
-    with warnings.catch_warnings():
+    with without_known_warnings():
         return run_together(runs)
 
 

@@ -14,31 +14,47 @@ from zoo.compare.execution.store import Store
 
 
 def worker(kills):
-    """Answers requests; some, drawn by chance, kill it before or after the result is written."""
+    """Answers requests; some, drawn by chance, kill it before or after the result is written.
+
+    Runs that come together are noted in the file `together` beside their folders, and one among
+    them whose name begins with `fatal` kills it.
+    """
     die_with_parent()
     draws = random.Random(os.getpid())
     for line in sys.stdin:
         request = json.loads(line)
+        if runs := request.get("runs"):
+            names = [run["config"]["name"] for run in runs]
+            with (Path(runs[0]["folder"]).parent / "together").open("a") as file:
+                file.write(f"{' '.join(names)}\n")
+            if any(name.startswith("fatal") for name in names):
+                os.kill(os.getpid(), signal.SIGKILL)
+            print(json.dumps({"runs": [reply(run) for run in runs]}), flush=True)
+            continue
         if draws.random() < kills / 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        folder = Path(request["folder"])
-        folder.mkdir()
-        name = request["config"]["name"]
-        if name.startswith("bad"):
-            print(json.dumps({"error": "it is bad", "code": 3}), flush=True)
-            continue
-        if name.startswith("huge"):
-            print(json.dumps({"error": "no memory", "code": 6}), flush=True)
-            continue
-        if name.startswith("endless"):
-            signal.pause()
-        (folder / "result.json").write_text(json.dumps({"status": "done", "name": name}))
-        if draws.random() < kills / 2:
+        answer = reply(request)
+        if draws.random() < kills / 2 and "error" not in answer:
             os.kill(os.getpid(), signal.SIGKILL)
-        print(json.dumps({"status": "done"}), flush=True)
+        print(json.dumps(answer), flush=True)
 
 
-def parent(path, names, workers, kills, seconds):
+def reply(request):
+    """The answer to the request of one run, whose result is written."""
+    folder = Path(request["folder"])
+    folder.mkdir()
+    name = request["config"]["name"]
+    if name.startswith("bad"):
+        return {"error": "it is bad", "code": 3}
+    if name.startswith("huge"):
+        return {"error": "no memory", "code": 6}
+    if name.startswith("endless"):
+        signal.pause()
+    (folder / "result.json").write_text(json.dumps({"status": "done", "name": name}))
+    return {"status": "done"}
+
+
+def parent(path, names, workers, kills, seconds, together=1):
     """Runs the cells of some names in a folder and notes every result that is kept."""
     store = Store(Path(path))
     commit = store.commit
@@ -53,7 +69,7 @@ def parent(path, names, workers, kills, seconds):
     engine = LocalEngine(workers, store.logs, seconds, command)
     store.clean_up()
     try:
-        jobs = [Job(name, {"name": name}) for name in names]
+        jobs = [Job(name, {"name": name}, together=together) for name in names]
         tally = Tally.of(jobs, store)
         run_all(tally.left, tally, store, engine, lambda tally: None)
     finally:

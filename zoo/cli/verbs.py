@@ -158,7 +158,7 @@ def show(words: Sequence[str]) -> Act:
 
 OF_TRIALS = (  # keys of diagnose that go on to compare
     *("pairs", "limit", "vary", "tune", "tune_seeds", "effects"),
-    *("workers", "per_gpu", "minutes", "max_cells", "mirror"),
+    *("workers", "per_gpu", "together", "minutes", "max_cells", "mirror"),
 )
 BENCHES = {
     "fit": "tasks.bench.fit",

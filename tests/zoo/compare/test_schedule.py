@@ -74,3 +74,25 @@ def test_a_finished_cell_is_never_taken(tmp_path):
     parent(tmp_path, ["one", "two"], 1, 0.0, 60.0)
     assert (tmp_path / "cells" / "one" / "result.json").stat().st_mtime_ns == before
     assert kept(tmp_path) == ["one", "two"]
+
+
+def groups(folder):
+    return (folder / "cells" / "together").read_text().splitlines()
+
+
+def test_runs_that_go_together_end_one_by_one(tmp_path):
+    """One that fails costs the others nothing, and no worker is given more than are asked for."""
+    names = ["good0", "bad1", "good2", "huge3", "good4"]
+    tally = parent(tmp_path, names, 1, 0.0, 60.0, together=4)
+    assert groups(tmp_path) == ["good0 bad1 good2 huge3"]
+    assert tally.done == 3
+    assert set(tally.failed) == {"bad1", "huge3"}
+    assert sorted(kept(tmp_path)) == ["good0", "good2", "good4"]
+
+
+def test_a_lost_group_is_repeated_run_by_run(tmp_path):
+    names = ["good0", "fatal1", "good2"]
+    tally = parent(tmp_path, names, 1, 0.0, 60.0, together=3)
+    assert groups(tmp_path) == [" ".join(names)]
+    assert tally.done == 3
+    assert Counter(kept(tmp_path)) == Counter(names)
