@@ -58,7 +58,8 @@ class NonFiniteGuard(FastCallback):
         self.norm: Tensor | None = None
         self.losses = LossEvents()
         self.count = 0
-        self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
+        self.flags = False  # whether fused optimisers leave out a step by `lost`
+        self.lost = torch.zeros(())  # 1 once a step was lost
         self.statistics: list[Tensor] = []  # running ones, the model's own memory
         self.good: list[Tensor] = []  # as they were before the step
 
@@ -68,6 +69,8 @@ class NonFiniteGuard(FastCallback):
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scale = self.scaler.get_scale() if self.scaler else math.inf
         self.needs_norm = self.goes_on or not alone
+        self.flags = self.every > 1 or task.graphs is not None
+        self.lost = torch.zeros((), device=task.device)
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
@@ -86,15 +89,17 @@ class NonFiniteGuard(FastCallback):
         if not self.scaler:  # a step may have several updates, of which all must be finite
             self.norm = norm if self.norm is None else torch.maximum(self.norm, norm)
         bad = ~(norm < math.inf)
-        waits = self.every == 1 or not optimizer.state  # momentum begins with a gradient
-        if not self.scaler and (waits or not optimizer.param_groups[0].get("fused")):
+        flags = self.flags and not self.scaler and optimizer.param_groups[0].get("fused")
+        if flags:
+            lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
+            if self.policy != "skip":
+                lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
+            self.lost.copy_(lost)  # where a recorded step finds that of the step before
+            optimizer.found_inf = self.lost
+        begins = not optimizer.state and not is_recorded(norm)  # momentum begins with a gradient
+        if not self.scaler and (begins or not flags):
             for weight in weights if bad else ():
                 weight.grad = None
-        elif not self.scaler:
-            lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
-            if self.policy != "skip" and self.lost is not None:
-                lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
-            self.lost = optimizer.found_inf = lost
         for value, before in zip(self.statistics, self.good, strict=True):
             value.copy_(torch.where(bad, before, value))
             before.copy_(value)
@@ -214,3 +219,8 @@ class NonFiniteGuard(FastCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.losses.events[:], self.count = state_dict["events"], state_dict["count"]
         self.losses.usual.extend(state_dict["usual"])
+
+
+def is_recorded(value: Tensor) -> bool:
+    """Whether the step that computes a value is recorded for a GPU, and cannot wait for it."""
+    return value.is_cuda and torch.cuda.is_current_stream_capturing()

@@ -39,6 +39,8 @@ class TrainerOptions:
             norms, that evaluation uses.
         compile: whether every write is compiled, those of one kind once, so that it takes as long
             for a deep net; `whole`: the model as one, which can be faster and takes longer.
+        graphs: whether a GPU repeats recorded steps, one CUDA graph for each shape of a batch, so
+            that the host is no brake. Weights are as without it, bit for bit where kernels repeat.
         deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
             the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
@@ -75,6 +77,7 @@ class TrainerOptions:
         accumulate: Steps = 1,
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
         compile: bool | Literal["whole"] = False,
+        graphs: bool = False,
         deterministic: bool = False,
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
@@ -91,7 +94,7 @@ class TrainerOptions:
         self.devices = devices
         self.precision = precision
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
-        self.deterministic = deterministic
+        self.graphs, self.deterministic = graphs, deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
@@ -140,6 +143,7 @@ class TrainerOptions:
         from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
+        from tasks.training.graphs import StepGraphs
 
         class Unprofiled(PassThroughProfiler):
             """Returns one empty context for all actions, where Lightning makes 36 a step."""
@@ -148,6 +152,7 @@ class TrainerOptions:
                 return NOTHING
 
         averaging = [EMA(self.ema)] if self.ema else []
+        graphs = [StepGraphs()] if self.graphs else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(
@@ -162,7 +167,7 @@ class TrainerOptions:
             check_val_every_n_epoch=None,
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
-            callbacks=[*averaging, *self.extra_callbacks, *callbacks],
+            callbacks=[*averaging, *graphs, *self.extra_callbacks, *callbacks],
             plugins=list(plugins),
             profiler=Unprofiled(),
             use_distributed_sampler=False,
