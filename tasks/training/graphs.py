@@ -164,7 +164,7 @@ class StepGraphs(FastCallback):
         """Gives the memory back, and says how much was repeated."""
         task.graphs = None
         recorded = sum(kind.repeat is not None for kind in self.kinds.values())
-        what = "CUDA graphs repeated %d of %d steps, of %d kinds, %d of them recorded"
+        what = "%d of %d steps repeated as CUDA graphs; kinds of batches: %d, recorded: %d"
         say = log.info if self.repeated else log.warning
         say(what, self.repeated, self.steps, len(self.kinds), recorded)
         self.kinds.clear()
