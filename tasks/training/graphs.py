@@ -15,7 +15,12 @@ from torch import Tensor
 from tasks.fast_callback import FastCallback
 from tasks.training.rates import lending
 from tasks.training.two_parts import Input
-from tasks.training.uncaptured import refuse_hooks, refuse_unfused, refusing_what_cannot_repeat
+from tasks.training.uncaptured import (
+    refuse_options,
+    refuse_task,
+    refuse_trainer,
+    refusing_what_cannot_repeat,
+)
 
 log = logging.getLogger("zoo")
 WARM_UP = 3  # steps of each kind that are taken as ever, in which libraries choose their kernels
@@ -88,9 +93,13 @@ class StepGraphs(FastCallback):
     changes from step to step is brought to fixed memory before: the batch and the learning rates.
     Counters, the schedule, the log, averages of weights and checkpoints stay outside, and PyTorch's
     generator moves on as if each step had drawn from it. So weights are those of a run without.
+
+    Args:
+        training: the options of training.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, training: Any):
+        self.training = training
         self.kinds: dict[tuple[Any, ...], Kind] = {}
         self.prepared: Sequence[Input] = ()
         self.rates: list[Tensor] = []  # of each group of parameters, on the device
@@ -98,8 +107,9 @@ class StepGraphs(FastCallback):
         self.steps = self.repeated = 0
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
-        refuse_hooks(trainer)
-        refuse_unfused(trainer)
+        refuse_options(self.training)
+        refuse_task(self.training, task)
+        refuse_trainer(trainer)
         draws = [each for each in task.generators.values() if each.device.type == "cuda"]
         self.recorder = Recorder(draws)
         groups = trainer.optimizers[0].param_groups
@@ -144,12 +154,12 @@ class StepGraphs(FastCallback):
             groups = optimizer.param_groups
             with lending(groups, self.rates, capturable=True), refusing_what_cannot_repeat():
                 kind.repeat = self.recorder.record(as_ever)
-            kind.results = task.train_loss, task.guard.norm
+            kind.results = task.train_loss, task.grad_norm
         kind.repeat()
         assert kind.results
-        task.train_loss, task.guard.norm = (value.clone() for value in kind.results)
-        if task.watched:
-            task.grad_norm = task.guard.norm
+        task.train_loss, task.grad_norm = (value.clone() for value in kind.results)
+        if task.guard:
+            task.guard.norm = task.grad_norm
         closure._result = ClosureResult(None)  # Lightning asks whether it was called
         self.repeated += 1
 

@@ -198,8 +198,7 @@ class Task(Reported, TaskHooks):
             optimizer: of `configure_optimizers`.
             optimizer_closure: computes the loss of the batch and its gradients.
         """
-        if self.watched:
-            self.rate = optimizer.param_groups[0]["lr"]
+        self.rate = optimizer.param_groups[0]["lr"]
         with in_float32(optimizer.param_groups):
             if self.graphs:
                 self.graphs.step(self, optimizer, optimizer_closure)

@@ -152,7 +152,7 @@ class TrainerOptions:
                 return NOTHING
 
         averaging = [EMA(self.ema)] if self.ema else []
-        graphs = [StepGraphs()] if self.graphs else []
+        graphs = [StepGraphs(self)] if self.graphs else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
         return Trainer(

@@ -35,8 +35,8 @@ class InTwoParts:
     def loss_of(self, *prepared: Any) -> Tensor:
         """Computes the training loss `[]` of what `prepared` gives.
 
-        It neither waits for the device nor brings anything to it, and it draws by PyTorch's
-        generator of the device alone.
+        It neither waits for the device nor brings anything to it, and it draws by generators of
+        the device: PyTorch's own, or those of `generators`.
         """
         raise NotImplementedError
 

@@ -70,8 +70,8 @@ def refuse_task(training: Any, task: Task) -> None:
             refuse(what, "model.checkpoint", "give model.checkpoint=false")
 
 
-def refuse_hooks(trainer: Any) -> None:
-    """ConfigError for a callback that would be called in the first step alone."""
+def refuse_trainer(trainer: Any) -> None:
+    """ConfigError for a callback that would be called once, or an optimiser that is not fused."""
     for callback in trainer.callbacks:
         for name in sorted(ONCE):
             hook, empty = getattr(callback, name, None), getattr(Callback, name, None)
@@ -79,10 +79,6 @@ def refuse_hooks(trainer: Any) -> None:
                 kind = type(callback)
                 where = f"{kind.__module__}.{kind.__qualname__}"
                 refuse(f"a callback has {name}, which is called inside a step", where)
-
-
-def refuse_unfused(trainer: Any) -> None:
-    """ConfigError for an optimiser whose kernels read no learning rate from the device."""
     groups = trainer.optimizers[0].param_groups
     if not all(group.get("fused") for group in groups):
         refuse("an optimiser that is not fused reads its rate on the host", "optimizer")

@@ -43,7 +43,8 @@ class Repeats:
             return
         with torch.no_grad():
             for call, args, kwargs, found in self.tape:
-                for old, new in zip(tree_leaves(found), tree_leaves(work(call, args, kwargs))):
+                again = tree_leaves(work(call, args, kwargs))
+                for old, new in zip(tree_leaves(found), again, strict=True):
                     if isinstance(old, torch.Tensor) and storage(old) != storage(new):
                         old.copy_(new)
 
