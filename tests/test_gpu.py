@@ -4,7 +4,17 @@ import pytest
 import torch
 from conftest import CONNECTIONS, make_input, make_stack
 from small_runs import rows, weights
-from tiny_runs import DROPOUT, MIXED, OPTIONS, TINY, fit, goes_on_and_is_used, shrink, words
+from tiny_runs import (
+    DROPOUT,
+    MIXED,
+    OPTIONS,
+    TINY,
+    fit,
+    goes_on_and_is_used,
+    shrink,
+    stopped,
+    words,
+)
 
 from tasks.worker.jobs import measure, run_cell
 from zoo.cli.main import main
@@ -61,8 +71,8 @@ def test_repeated_steps_are_ordinary_ones(task, more, tmp_path, capsys):
     named = fit(tmp_path / "whole", *given)["unrepeatable"]
     fit(tmp_path / "graphs", *given, "trainer.graphs=true")
     assert "6 of 9 steps repeated as CUDA graphs" in capsys.readouterr().err
-    fit(tmp_path / "parts", *given, "trainer.graphs=true", "trainer.max_steps=5")
-    assert main(["fit", f"from={tmp_path / 'parts'}", "trainer.max_steps=9"]) == 0
+    stopped(tmp_path / "parts", 5, *given, "trainer.graphs=true")
+    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
     close = {"rtol": 0.02, "atol": 0.02} if named else {"rtol": 0, "atol": 0}
     for name in ("graphs", "parts"):
         torch.testing.assert_close(weights(tmp_path / name), weights(tmp_path / "whole"), **close)
