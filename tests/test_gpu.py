@@ -3,10 +3,21 @@
 import pytest
 import torch
 from conftest import CONNECTIONS, make_input, make_stack
-from small_runs import weights
-from tiny_runs import MIXED, OPTIONS, TINY, fit, goes_on_and_is_used, shrink, words
+from small_runs import rows, weights
+from tiny_runs import (
+    DROPOUT,
+    MIXED,
+    OPTIONS,
+    TINY,
+    fit,
+    goes_on_and_is_used,
+    shrink,
+    stopped,
+    words,
+)
 
 from tasks.worker.jobs import measure, run_cell
+from zoo.cli.main import main
 from zoo.config.compose import load
 
 pytestmark = [
@@ -39,6 +50,43 @@ def test_a_run_repeats_or_names_what_does_not(task, precision, tmp_path):
     if not named[0]:
         ours, theirs = weights(tmp_path / "one"), weights(tmp_path / "two")
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+GRAPHS = [
+    "trainer.clip=1.0 trainer.ema=0.9",
+    "optimizer=sgd trainer.log_every=1 trainer.on_nonfinite=skip",
+    "optimizer=adamw optimizer.schedule=cosine optimizer.warmup=2 trainer.precision=bf16-mixed",
+    "trainer.compile=true",
+    "trainer.compile=whole",
+]
+NO_GRAPHS = ("drop_edge", "checkpoint", "reversible")  # refused
+
+
+@pytest.mark.parametrize("more", GRAPHS)
+@pytest.mark.parametrize("task", TINY)
+def test_repeated_steps_are_ordinary_ones(task, more, tmp_path, capsys):
+    """Log and weights, also of a run in two parts; close where kernels do not repeat."""
+    drop = f"model.dropout={DROPOUT[task]}" if task in DROPOUT else ""
+    given = words(task, drop, more, REPEATS, "trainer.max_steps=9")
+    named = fit(tmp_path / "whole", *given)["unrepeatable"]
+    fit(tmp_path / "graphs", *given, "trainer.graphs=true")
+    assert "6 of 9 steps repeated as CUDA graphs" in capsys.readouterr().err
+    stopped(tmp_path / "parts", 5, *given, "trainer.graphs=true")
+    assert main(["fit", f"from={tmp_path / 'parts'}"]) == 0
+    close = {"rtol": 0.02, "atol": 0.02} if named else {"rtol": 0, "atol": 0}
+    for name in ("graphs", "parts"):
+        torch.testing.assert_close(weights(tmp_path / name), weights(tmp_path / "whole"), **close)
+        assert named or rows(tmp_path / name) == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("options", [o for o in OPTIONS if not any(map(o.count, NO_GRAPHS))])
+def test_options_are_repeated(options, tmp_path):
+    """Each reaches other kernels, which must be such that a graph can hold them."""
+    task, *rest = options.split()
+    given = words(task, *rest, REPEATS, "trainer.max_steps=6")
+    named = fit(tmp_path / "whole", *given)["unrepeatable"]
+    fit(tmp_path / "graphs", *given, "trainer.graphs=true")
+    assert named or rows(tmp_path / "graphs") == rows(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -18,6 +18,7 @@ from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import Input
 from zoo.config.sizes import Pixels
 from zoo.models.layers.conv import by_batch
 from zoo.models.layers.whitened import WhitenedConv
@@ -138,11 +139,33 @@ class ImageClassification(ImageTask):
             x[:, :, *draws.box] = changed(other)[:, :, *draws.box]
         return x, y, self.targets[self.sent(examples[other])], draws.share
 
-    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
-        """Computes the cross-entropy `[]` of the number of a batch and its examples `[B]` long."""
+    def prepared(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> tuple[Input, ...]:
+        """Gives this process's images of a batch, their labels and the weight of their losses.
+
+        Beside these, where images are mixed, the labels `[n]` of those that are mixed into them,
+        and the shares `[2]` of both.
+
+        Args:
+            batch: its number and its examples, `[B]` long.
+            shard: which of them are this process's.
+        """
         number, examples = batch
         set_shard(shard.of(len(examples)))
         x, y, other, share = self.inputs(number, examples, shard)
+        weight = shard.world / len(examples)
+        if share == 1.0:
+            return x, y, weight
+        return x, y, weight, other, self.sent(torch.tensor([share, 1 - share]))
+
+    def loss_of(
+        self,
+        x: Tensor,
+        y: Tensor,
+        weight: float,
+        other: Tensor | None = None,
+        shares: Tensor | None = None,
+    ) -> Tensor:
+        """Computes the weighted cross-entropy `[]` of what `prepared` gives."""
         logits = self.model(x).float()
 
         def entropy(target: Tensor) -> Tensor:
@@ -150,8 +173,9 @@ class ImageClassification(ImageTask):
                 logits, target, reduction="sum", label_smoothing=self.label_smoothing
             )
 
-        loss = entropy(y) if share == 1.0 else share * entropy(y) + (1 - share) * entropy(other)
-        return loss * (shard.world / len(examples))
+        if other is None or shares is None:
+            return entropy(y) * weight
+        return (shares[0] * entropy(y) + shares[1] * entropy(other)) * weight
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes]` of examples `[B]` long."""

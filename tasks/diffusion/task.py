@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -26,6 +26,7 @@ from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import Input
 from zoo.seeding import generator, keyed_seed
 from zoo.shard import WHOLE, Shard, set_shard
 
@@ -124,8 +125,13 @@ class Denoising(ImageTask):
         guess = self.model(self.noise.noised(x, noise, t), t, known).float()
         return (guess - self.noise.target(x, noise, t)).square().mean((1, 2, 3))
 
-    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
-        """Computes the mean error `[]` of the number of a batch and its examples `[B]` long."""
+    def prepared(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> tuple[Input, ...]:
+        """Gives images, labels, timesteps and noise as `errors` takes them, and a weight.
+
+        Args:
+            batch: its number and its examples, `[B]` long.
+            shard: which of them are this process's.
+        """
         number, examples = batch
         count, device = len(examples), self.device
         rows = shard.of(count)
@@ -143,7 +149,12 @@ class Denoising(ImageTask):
         if self.model.conditional:
             unseen = torch.rand(count, generator=draws, device=device) < self.drop_label
             labels = labels.masked_fill(unseen[mine], len(self.data.classes))
-        return self.errors(images, labels, t[mine], noise[mine]).sum() * (shard.world / count)
+        return images, labels, t[mine], noise[mine], shard.world / count
+
+    def loss_of(self, *prepared: Any) -> Tensor:
+        """Computes the mean error `[]` of what `prepared` gives."""
+        *given, weight = prepared
+        return self.errors(*given).sum() * weight
 
     def outcomes(self, batch: EvalBatch) -> Outcomes:
         """Gives images, `[B]` long, and the mean squared error `[B]` of each at its timestep."""

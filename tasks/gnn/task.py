@@ -17,6 +17,7 @@ from tasks.data.graphs.dataset import Graph
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import InTwoParts
 from zoo.models.layers.sparse import Sparse
 from zoo.models.layers.sparse_form import product_form
 from zoo.probes.profiles import dirichlet_energy
@@ -42,7 +43,7 @@ class Repeat:
             yield self.batch
 
 
-class NodeClassification(Task):
+class NodeClassification(InTwoParts, Task):
     """Full-batch node classification: every step sees the whole graph.
 
     With several processes each one takes every n-th training node; the losses are weighted so
@@ -76,6 +77,7 @@ class NodeClassification(Task):
         self.drop_edge = drop_edge
         self.x: Any = None
         self.edges: list[Any] = []
+        self.shapes_vary = "task.drop_edge" if drop_edge else ""
         self.generators["edges"] = generator(seed, "edges")
 
     def model_args(self, data: Graph) -> dict[str, Any]:
@@ -136,14 +138,22 @@ class NodeClassification(Task):
         edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
         return self.in_form(*(edge.to(self.device, non_blocking=True) for edge in edges))
 
-    def loss(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> Tensor:
-        """Computes the weighted cross-entropy `[]` of the training nodes, numbers `[n]` long."""
+    def prepared(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> tuple[Any, ...]:
+        """Gives this process's nodes, the weight of their losses, and the edges that are seen.
+
+        Args:
+            batch: numbers of all training nodes, `[n]` long, and their weight.
+            shard: which of them are this process's.
+        """
         every, weight = batch
         set_shard(WHOLE)  # every process computes the whole graph
         nodes = every[shard.rank :: shard.world]
-        logits = self.model(self.x, *self.dropped_edges())[nodes].float()
-        total = F.cross_entropy(logits, self.y[nodes], reduction="sum")
-        return total * (shard.world * weight)
+        return nodes, shard.world * weight, *self.dropped_edges()
+
+    def loss_of(self, nodes: Tensor, weight: float, *edges: Any) -> Tensor:
+        """Computes the weighted cross-entropy `[]` of what `prepared` gives."""
+        logits = self.model(self.x, *edges)[nodes].float()
+        return F.cross_entropy(logits, self.y[nodes], reduction="sum") * weight
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""

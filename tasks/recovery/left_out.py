@@ -41,7 +41,7 @@ class RunningStatistics:
             parts = kept.split([value.numel() for value in values])
             shaped = [part.view_as(value) for part, value in zip(parts, values, strict=True)]
             torch._foreach_copy_(values, shaped)
-            self.before[dtype] = kept
+            self.before[dtype].copy_(kept)  # in place, as recorded steps need it
 
 
 def flat(values: list[Tensor]) -> Tensor:

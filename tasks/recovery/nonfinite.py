@@ -59,7 +59,8 @@ class NonFiniteGuard(FastCallback):
         self.norm: Tensor | None = None
         self.losses = LossEvents()
         self.count = 0
-        self.lost: Tensor | None = None  # 1 once a step was lost, for fused optimisers
+        self.flags = False  # whether fused optimisers leave out a step by `lost`
+        self.lost = torch.zeros(())  # 1 once a step was lost
         self.statistics: RunningStatistics | None = None
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
@@ -68,6 +69,8 @@ class NonFiniteGuard(FastCallback):
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scale = self.scaler.get_scale() if self.scaler else math.inf
         self.needs_norm = self.goes_on or not alone
+        self.flags = self.every > 1 or task.graphs is not None
+        self.lost = torch.zeros((), device=task.device)
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
         if self.policy == "skip":
@@ -84,17 +87,18 @@ class NonFiniteGuard(FastCallback):
         if not self.scaler:  # a step may have several updates, of which all must be finite
             self.norm = norm if self.norm is None else torch.maximum(self.norm, norm)
         bad = ~(norm < math.inf)
-        on_device = optimizer.param_groups[0].get("fused") and (self.scaler or self.every > 1)
-        if on_device and not optimizer.state:
+        flags = self.flags and optimizer.param_groups[0].get("fused")
+        if (flags or self.scaler) and not optimizer.state:
             begin_momentum(optimizer)
-        if not (on_device or self.scaler):
+        if not (flags or self.scaler):
             for weight in weights if bad else ():
                 weight.grad = None
         elif not self.scaler:
             lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
-            if self.policy != "skip" and self.lost is not None:
+            if self.policy != "skip":
                 lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
-            self.lost = optimizer.found_inf = lost
+            self.lost.copy_(lost)  # where a recorded step finds that of the step before
+            optimizer.found_inf = self.lost
         if self.statistics:
             self.statistics.step(bad)
 
@@ -213,3 +217,8 @@ class NonFiniteGuard(FastCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.losses.events[:], self.count = state_dict["events"], state_dict["count"]
         self.losses.usual.extend(state_dict["usual"])
+
+
+def is_recorded(value: Tensor) -> bool:
+    """Whether the step that computes a value is recorded for a GPU, and cannot wait for it."""
+    return value.is_cuda and torch.cuda.is_current_stream_capturing()

@@ -31,13 +31,16 @@ class FastModule(Fast, LightningModule):
 
     Attributes:
         watch_every: steps from one watched step to the next; 0: none is.
-        rate: the learning rate of the watched step.
-        grad_norm: the norm `[]` of its gradient over all weights, before clipping.
+        rate: the learning rate of the last step.
+        grad_norm: the norm `[]` of the gradient over all weights, before clipping, of the last
+            step for which it was computed, as it is for a watched one.
         guard: keeps gradients that are not finite from the weights.
+        graphs: the `StepGraphs` that take the training steps, if there are any.
         alive: called again and again outside of steps, for a watchdog that would miss them.
     """
 
     guard: NonFiniteGuard | None = None
+    graphs: Any = None
     alive: Callable[[], None] = staticmethod(nothing)
     train_loss: Tensor
     watch_every = 0
@@ -64,11 +67,12 @@ class FastModule(Fast, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm, if asked to, and keeps rate and norm of a watched step.
+        """Clips by norm, if asked to, and keeps the norm, of a watched step at least.
 
         The gradient is that of the whole step: accumulated, unscaled, the same in all processes.
         """
         watched = self.watch_every and (self.trainer.global_step + 1) % self.watch_every == 0
+        watched = watched or self.graphs  # a recorded step is the same for all
         if not (gradient_clip_val or watched or (self.guard and self.guard.needs_norm)):
             if self.guard and self.guard.is_loss_lost(self.train_loss):  # on one CPU
                 self.zero_grad()
@@ -79,8 +83,7 @@ class FastModule(Fast, LightningModule):
             norm = clip_grad_norm_(weights, gradient_clip_val)
         else:
             norm = get_total_norm([w.grad for w in weights])
-        if watched:
-            self.rate, self.grad_norm = groups[0]["lr"], norm
+        self.grad_norm = norm
         if self.guard:
             self.guard.leave_out(optimizer, weights, norm)
 

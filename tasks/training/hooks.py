@@ -106,7 +106,7 @@ class TaskHooks(FastModule):
 
     @signed
     def training_step(self, batch: Any, index: int) -> Tensor:
-        loss = self.loss(batch, self.shard)
+        loss = self.graphs.loss(self) if self.graphs else self.loss(batch, self.shard)
         self.train_loss = loss.detach()
         return self.guard.poison_gradient(loss) if self.guard else loss
 

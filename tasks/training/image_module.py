@@ -12,9 +12,10 @@ from tasks.data.batches import ShuffledBatches
 from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
+from tasks.training.two_parts import InTwoParts
 
 
-class ImageTask(Task):
+class ImageTask(InTwoParts, Task):
     """Images lie on the device as bytes, and batches of them are cut by index.
 
     With several processes each one takes every n-th image of a batch, so that a run does not depend

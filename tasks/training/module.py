@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tasks.training.hooks import TaskHooks, Totals
 from tasks.training.optim import Optimizer
+from tasks.training.rates import in_float32
 from tasks.training.reported import Reported
 from zoo.shard import WHOLE, Shard
 
@@ -82,6 +83,7 @@ class Task(Reported, TaskHooks):
         verbs: for a verb, such as `sample`, the class that does it; its options are the verb's.
         trained: the class that answers new inputs in Python, which `zoo.load` gives.
         batch_size: examples of a batch over all processes, where the data comes in batches.
+        shapes_vary: the option by which batches differ in their shapes, if one does.
         generators: the task's named generators; checkpoints keep their states.
         shard: which process of how many this is.
         compute_device: where the run computes.
@@ -96,6 +98,7 @@ class Task(Reported, TaskHooks):
     verbs: ClassVar[dict[str, str]] = {}
     trained: ClassVar[str] = "tasks.inference.trained_module.Trained"
     batch_size: int | None = None
+    shapes_vary: str = ""
 
     def __init__(self, make_model: MakeModel, data: Any, optimizer: Optimizer, seed: int):
         super().__init__()
@@ -195,5 +198,10 @@ class Task(Reported, TaskHooks):
             optimizer: of `configure_optimizers`.
             optimizer_closure: computes the loss of the batch and its gradients.
         """
-        optimizer.step(closure=optimizer_closure)
-        optimizer.zero_grad()
+        self.rate = optimizer.param_groups[0]["lr"]
+        with in_float32(optimizer.param_groups):
+            if self.graphs:
+                self.graphs.step(self, optimizer, optimizer_closure)
+            else:
+                optimizer.step(closure=optimizer_closure)
+                optimizer.zero_grad()

@@ -22,6 +22,8 @@ from tasks.training.process import logged
 from tasks.training.result import new_result
 from tasks.training.summary import end_report, table
 from tasks.training.train import train
+from tasks.training.trainer import TrainerOptions
+from tasks.training.uncaptured import refuse_options, refuse_task
 from zoo.config.compose import from_file
 from zoo.config.config import CHANGEABLE, Config
 from zoo.config.tree import flatten
@@ -39,6 +41,7 @@ def fit(config: Config) -> Report | None:
     The same command again starts a run anew that was ended before its first checkpoint.
     """
     training = build_trainer_options(config)
+    refuse_options(training)
     name = config.run["id"] or secrets.token_hex(4)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
@@ -54,6 +57,7 @@ def fit(config: Config) -> Report | None:
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     task = build_task(config)
     refuse_lacking_answers(config, task)
+    refuse_task(training, task)
     if folder:
         folder.create()
     with only_writer(folder.path if folder else None):
@@ -77,11 +81,20 @@ def resume(config: Config, where: str) -> Report | None:
         return go_on(config, folder, result, done)
 
 
+def trainable(config: Config) -> tuple[TrainerOptions, Task]:
+    """The options of training and the task; ConfigError where they do not go together."""
+    training = build_trainer_options(config)
+    refuse_options(training)
+    task = build_task(config)
+    refuse_task(training, task)
+    return training, task
+
+
 def go_on(config: Config, folder: RunFolder, result: dict[str, Any], done: bool) -> Report | None:
     """Trains from the last good checkpoint in a folder."""
     checkpoint, path = load_last(folder.checkpoints)
-    training = build_trainer_options(config)
-    task = same_data(build_task(config), checkpoint, folder)
+    training, task = trainable(config)
+    same_data(task, checkpoint, folder)
     refuse_past(training.limits(task), checkpoint["global_step"], folder)
     if done and training.steps(task) == checkpoint["global_step"]:
         return complete(result, folder)
@@ -102,7 +115,7 @@ def go_on(config: Config, folder: RunFolder, result: dict[str, Any], done: bool)
 
 def start_again(config: Config, folder: RunFolder) -> Report | None:
     """Trains from the start in the folder of a run that has no checkpoint."""
-    training, task = build_trainer_options(config), build_task(config)
+    training, task = trainable(config)
     config.overrides = folder.words_with(config.overrides)
     first = folder if is_first() else None
     with only_writer(first.path if first else None):

@@ -43,6 +43,8 @@ class TrainerOptions:
         lookahead: steps after which the weights return to a slow average of themselves.
         compile: whether every write is compiled, those of one kind once, so that it takes as long
             for a deep net; `whole`: the model as one, which can be faster and takes longer.
+        graphs: whether a GPU repeats recorded steps, one CUDA graph for each shape of a batch, so
+            that the host is no brake. Weights are as without it, bit for bit where kernels repeat.
         deterministic: whether a GPU takes kernels that repeat bit for bit, where PyTorch has some;
             the log and the result name the others. Runs on a CPU repeat without it.
         log_every: steps between two rows of the log.
@@ -81,6 +83,7 @@ class TrainerOptions:
         ema: Annotated[float, Gt(0), Lt(1)] | None = None,
         lookahead: Steps | None = None,
         compile: bool | Literal["whole"] = False,
+        graphs: bool = False,
         deterministic: bool = False,
         log_every: Steps = 10,
         save_minutes: Annotated[float, Ge(0)] = 5.0,
@@ -98,7 +101,7 @@ class TrainerOptions:
         self.precision = precision
         self.matmul: Matmul = matmul or ("high" if self.accelerator == "gpu" else "highest")
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
-        self.lookahead, self.deterministic = lookahead, deterministic
+        self.lookahead, self.graphs, self.deterministic = lookahead, graphs, deterministic
         self.log_every, self.save_minutes = log_every, save_minutes
         self.hang_seconds = hang_seconds
         self.on_nonfinite, self.nonfinite_limit = on_nonfinite, nonfinite_limit
@@ -143,6 +146,7 @@ class TrainerOptions:
         from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
+        from tasks.training.graphs import StepGraphs
         from tasks.training.lookahead import Lookahead
         from tasks.training.loss_scaling import MixedPrecision
 
@@ -154,6 +158,7 @@ class TrainerOptions:
 
         averaging: list[Any] = [Lookahead(self.lookahead)] if self.lookahead else []
         averaging += [EMA(self.ema)] if self.ema else []
+        graphs = [StepGraphs(self)] if self.graphs else []
         fp16 = [MixedPrecision("cuda")] if self.precision == "16-mixed" else []
         if self.devices > 1 and self.accelerator == "cpu":
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.devices))
@@ -169,7 +174,7 @@ class TrainerOptions:
             check_val_every_n_epoch=None,
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
-            callbacks=[*averaging, *self.extra_callbacks, *callbacks],
+            callbacks=[*averaging, *graphs, *self.extra_callbacks, *callbacks],
             plugins=[*plugins, *fp16],
             profiler=Unprofiled(),
             use_distributed_sampler=False,

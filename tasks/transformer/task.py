@@ -14,6 +14,7 @@ from tasks.data.text.dataset import RandomWindows, Text
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import Input, InTwoParts
 from zoo.probes.profiles import token_similarity
 from zoo.shard import WHOLE, Shard, set_shard
 
@@ -52,7 +53,7 @@ class SequentialWindows:
         return iter(self.batches)
 
 
-class LanguageModelling(Task):
+class LanguageModelling(InTwoParts, Task):
     """Prediction of each symbol of a text from those before it in the same window.
 
     Training batches are random windows. Evaluation reads a part in consecutive windows, of the
@@ -117,13 +118,21 @@ class LanguageModelling(Task):
         tokens = self.tokens[positions].long().to(self.device, non_blocking=True)
         return tokens[:, :-1], tokens[:, 1:]
 
-    def loss(self, batch: Tensor, shard: Shard = WHOLE) -> Tensor:
-        """Computes the mean cross-entropy `[]` of the tokens of windows that begin at `[B]`."""
+    def prepared(self, batch: Tensor, shard: Shard = WHOLE) -> tuple[Input, ...]:
+        """Gives tokens `[n, T]`, the one after each of them, and the weight of their losses.
+
+        Args:
+            batch: positions `[B]` where windows begin.
+            shard: which of them, n, are this process's.
+        """
         set_shard(shard.of(len(batch)))
         x, y = self.windows(batch[shard.rank :: shard.world], self.context)
+        return x, y, shard.world / (len(batch) * self.context)
+
+    def loss_of(self, x: Tensor, y: Tensor, weight: float) -> Tensor:
+        """Computes the weighted cross-entropy `[]` of what `prepared` gives."""
         logits = self.model(x).float().flatten(0, 1)
-        loss = F.cross_entropy(logits, y.flatten(), reduction="sum")
-        return loss * (shard.world / (len(batch) * self.context))
+        return F.cross_entropy(logits, y.flatten(), reduction="sum") * weight
 
     def outcomes(self, batch: tuple[Tensor, int]) -> Outcomes:
         """Gives windows by their positions, `[B]` long, with loss and count of tokens of each."""

@@ -15,6 +15,7 @@ from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import Input
 from tasks.unet.augment import AugmentMasks
 from tasks.unet.losses import Balance, LossKind, SegmentationLoss, over_processes, weights_of
 from tasks.unet.metrics import confusions, overlap_metrics, overlaps, rim_counts
@@ -124,13 +125,21 @@ class Segmentation(ImageTask):
         x, y = self.augment.geometric(self.normalised(images), masks, draws, which)
         return self.augment.colour_jitter(x, self.std, draws, which), y
 
-    def loss(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> Tensor:
-        """Computes the loss `[]` of the number of a batch and its examples `[B]` long."""
+    def prepared(self, batch: tuple[int, Tensor], shard: Shard = WHOLE) -> tuple[Input, ...]:
+        """Gives this process's images of a batch, their masks and the number of processes.
+
+        Args:
+            batch: its number and its examples, `[B]` long.
+            shard: which of them are this process's.
+        """
         number, examples = batch
         set_shard(shard.of(len(examples)))
-        x, y = self.inputs(number, examples, shard)
+        return *self.inputs(number, examples, shard), shard.world
+
+    def loss_of(self, x: Tensor, y: Tensor, processes: int) -> Tensor:
+        """Computes the loss `[]` of what `prepared` gives."""
         sums = self.criterion.sums(self.model(x), y)
-        return self.criterion.value(over_processes(sums) if shard.world > 1 else sums)
+        return self.criterion.value(over_processes(sums) if processes > 1 else sums)
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""

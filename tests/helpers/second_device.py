@@ -127,6 +127,16 @@ def refuse(call, args, tensors):
         raise RuntimeError(f"{call}: operation not supported for {[v.dtype for v in tensors]}")
 
 
+def refuse_in_recording(call, args, kwargs):
+    """RuntimeError for what a GPU cannot repeat: waits, and copies from the host and to it."""
+    ends = args[:2] if call is aten.copy_.default else args[:1]
+    places = {is_far(end) for end in ends}
+    if "device" in kwargs and call in COPIES:
+        places.add(placed(kwargs["device"]) in (HERE, None))
+    if waits_for_device(call, args, kwargs) or (call in COPIES and len(places) > 1):
+        raise RuntimeError(f"{call}: operation not permitted when stream is capturing")
+
+
 def compute(call, args, kwargs):
     """The result of an operation, on the device if its tensors are there or it is asked for."""
     asked = placed(kwargs.get("device"))
@@ -139,16 +149,19 @@ def compute(call, args, kwargs):
                 found = call.decompose(*args, **kwargs)
             return compute(call, args, kwargs) if found is NotImplemented else found
     refuse(call, args, tensors)
+    if State.tape is not None:
+        refuse_in_recording(call, args, kwargs)
     if State.waits is not None:
         note_wait(call, args, kwargs)
     near_args, near_kwargs = tree_map_only(Far, lambda far: far.near, (args, kwargs))
     if asked:
         near_kwargs["device"] = CPU
-    seeded = torch.Tag.nondeterministic_seeded in call.tags and not kwargs.get("generator")
-    with drawing() if seeded else contextlib.nullcontext():
-        found = call(*near_args, **near_kwargs)
-    if call in COPIES:  # always fresh memory, and the target says where
-        found = found.clone() if asked and found is near_args[0] else found
+    found = work(call, near_args, near_kwargs)
+    if call in COPIES and asked and found is near_args[0]:
+        found = found.clone()  # always fresh memory
+    if State.tape is not None:
+        State.tape.append((call, near_args, near_kwargs, found))
+    if call in COPIES:  # the target says where
         target = asked or (HERE if is_far(args[0]) else None)
         if target != HERE:
             return found if asked else args[0]
@@ -158,10 +171,18 @@ def compute(call, args, kwargs):
     return return_and_correct_aliasing(call, args, kwargs, found)
 
 
+def work(call, args, kwargs):
+    """Does an operation on ordinary tensors; what it draws comes from the device's random state."""
+    seeded = torch.Tag.nondeterministic_seeded in call.tags and not kwargs.get("generator")
+    with drawing() if seeded else contextlib.nullcontext():
+        return call(*args, **kwargs)
+
+
 class State:
     """The device's random state, and what waited for the device, where that is counted."""
 
     now = None
+    tape = None  # the operations that are recorded, each with its result
     waits = None
     busy = False  # whether it was given work since something waited for it
 
@@ -273,6 +294,7 @@ FOUND = {  # of torch.cuda
     "max_memory_allocated": lambda device=None: 0,
     "manual_seed": seed,
     "manual_seed_all": seed,
+    "is_current_stream_capturing": lambda: State.tape is not None,
     "get_rng_state": lambda device=None: State.now,
     "set_rng_state": lambda state, device=None: set_states([state]),
     "get_rng_state_all": lambda: [State.now],

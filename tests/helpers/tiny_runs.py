@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import signal
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tasks.data.images.digits import Digits
 from tasks.diffusion import frechet
 from tasks.diffusion import noise_schedule as noise
 from tasks.diffusion import task as diffusion
+from tasks.training.module import Task
 from zoo.cli.main import main
 from zoo.run_folder import RunFolder
 
@@ -82,6 +85,19 @@ def words(task, *more):
 def fit(folder, *given):
     assert main(["fit", *given, f"run.dir={folder}"]) == 0
     return RunFolder(folder).result()
+
+
+def stopped(folder, step, *given):
+    """Trains until a signal ends the run after a step."""
+    take = Task.optimizer_step
+
+    def last(self, *args):
+        take(self, *args)
+        if self.trainer.global_step + 1 == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    with patch.object(Task, "optimizer_step", last):
+        assert main(["fit", *given, f"run.dir={folder}"]) == 128 + signal.SIGTERM
 
 
 def goes_on_and_is_used(task, folder, capsys, *more):

@@ -16,7 +16,7 @@ CHANGEABLE = (
     *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
     "diagnostics",
     *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
-    *("trainer.hang_seconds", "trainer.save_minutes"),
+    *("trainer.hang_seconds", "trainer.save_minutes", "trainer.graphs"),
 )
 
 
