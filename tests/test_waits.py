@@ -11,6 +11,7 @@ from launches import counted_launches
 from second_device import HERE, counted_waits, second_device
 from tiny_runs import words
 
+from tasks.training.chained import ChainedOptimizer
 from tasks.training.run import fit
 from zoo.config.compose import load
 from zoo.run_folder import RunFolder
@@ -129,3 +130,24 @@ def test_an_update_launches_as_much_for_a_deep_net(options, most, device, tmp_pa
     assert shallow < deep
     assert same == update
     assert update.total() <= most, update
+
+
+def test_a_chain_of_fused_optimisers_is_scaled_without_waiting(device):
+    """A gradient that is not finite leaves out the steps of all of them."""
+    net = torch.nn.Linear(1, 1).to("cuda")
+    sgd = torch.optim.SGD([net.weight], 0.1, fused=True)
+    chain = ChainedOptimizer(sgd, torch.optim.Adam([net.bias], 0.1, fused=True))
+    scaler = torch.amp.GradScaler("cuda", init_scale=2.0)
+    moved = []
+    for x in (float("inf"), 1.0):
+        inputs, before = far(x)[None], [p.tolist() for p in net.parameters()]
+        with counted_waits() as seen:
+            scaler.scale(net(inputs).sum()).backward()
+            scaler.unscale_(chain)
+            scaler.step(chain)
+            scaler.update()
+            chain.zero_grad()
+        assert not seen
+        moved.append([p.tolist() != b for p, b in zip(net.parameters(), before, strict=True)])
+    assert moved == [[False, False], [True, True]]
+    assert scaler.get_scale() == 1.0
