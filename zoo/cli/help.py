@@ -39,9 +39,10 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb == "bench":
         kinds = BENCHES.items()
         lines += [entry(f"of={kind}", source_code.about(module)) for kind, module in kinds]
-        lines += heading("of of=gpu", described("tasks.bench.gpu.verb.GPU"))
     if verb in TRAINED:
         lines += configuration(verb, words)
+    if verb == "bench":
+        lines += heading("of of=gpu, instead of these", described("tasks.bench.gpu.verb.GPU"))
     if verb == "compare":
         named = entry("compare=default", ", ".join(registry.names("compare")))
         lines += heading("keys", [named, *described("zoo.compare.design.spec.Comparison")])

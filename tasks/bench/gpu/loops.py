@@ -45,10 +45,10 @@ def loops(task_name: str, sizes: Sizes, device: torch.device) -> dict[str, Any]:
     training.patience = None
     task = build_task(config)
     redraw(task.model, config.seed)
-    task.to(device).setup("fit")
     twin = copy.deepcopy(task)
     if place == "gpu":
         channels_last(twin.model)
+    twin.to(device).setup("fit")
     bar = tqdm(disable=True)
     with tempfile.TemporaryDirectory() as scratch, logged(None), float32_products(training.matmul):
         bare = BareLoop(twin, steps, training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,14 +122,13 @@ def jobs_of(sizes: Sizes, device: torch.device, peak: float | None) -> Iterator[
             yield "nets", f"{title}, {name}", functools.partial(net, make)
     usual = ["residual", *(name for name in PUBLISHED if name.strip("-"))]
     known = [*registry.names("connection"), *VARIANTS]
-    names = [*usual, *(name for name in known if name not in usual)]
-    for kind in ("eager", "compiled"):
+    rest = [name for name in known if name not in usual]
+    for names, compiled in itertools.product((usual, rest), (False, True)):
         for name in names:
-            if kind == "compiled" and sizes.compiled and name not in ("residual", *sizes.compiled):
+            if compiled and sizes.compiled and name not in ("residual", *sizes.compiled):
                 continue
-            compiled = kind == "compiled"
             make = functools.partial(gpt, sizes.gpt, sizes.gpt_batch, device, name, compiled)
-            yield kind, name, functools.partial(net, make)
+            yield "compiled" if compiled else "eager", name, functools.partial(net, make)
 
 
 def bench(words: Sequence[str]) -> Report:

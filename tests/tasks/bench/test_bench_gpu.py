@@ -5,10 +5,12 @@ import json
 
 import pytest
 import torch
+from second_device import second_device
 from torch import nn
 
 from tasks.bench.gpu import verb
 from tasks.bench.gpu.clock import Net, timed
+from tasks.bench.gpu.loops import loops
 from tasks.bench.gpu.nets import PEERS
 from tasks.bench.gpu.sizes import FULL, PUBLISHED, TINY, VARIANTS, peak_of
 from zoo.cli.main import main
@@ -75,6 +77,22 @@ def test_the_whole_script_runs_on_this_machine(capsys, tmp_path):
     assert {*found["eager"]} == RULES
     assert {*found["compiled"]} == {"residual", *TINY.compiled}
     assert not any("failed" in each for kind in found.values() for each in kind.values())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_is_timed_by_its_events(capsys, tmp_path):
+    record, _ = measured(capsys, tmp_path, "minutes=2")
+    assert "events" in record["clock"]
+    for name, found in record["nets"].items():
+        assert 0 < found["range"][0] <= found["ms"] <= found["range"][1], name
+        assert found["bytes"] > 0, name
+
+
+def test_both_loops_run_on_a_second_device():
+    with second_device():
+        found = loops("gnn", TINY, torch.device("cuda"))
+    assert found["fit_ms"] > 0 < found["bare_ms"]
 
 
 def net(**options):

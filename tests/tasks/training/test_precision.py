@@ -150,7 +150,11 @@ def first_batch(given, kind, mixed):
 
 
 @pytest.mark.parametrize(
-    ("place", "kind"), [(contextlib.nullcontext, "cpu"), (second_device, "cuda")]
+    ("place", "kind"),
+    [
+        (second_device, "cuda"),
+        pytest.param(contextlib.nullcontext, "cpu", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("options", [*TINY, *FURTHER])
 def test_bfloat16_is_near_float32_and_losses_are_float32(options, place, kind):
