@@ -156,7 +156,7 @@ def test_lookahead_goes_on_from_the_slow_average():
             fast[name] = value.clone()
         run.global_step = step
         average.on_train_batch_end(run, run)
-        if step == 5:  # a run that goes on from here has the same slow weights
+        if step == 6:  # a run that goes on from here has the same slow weights
             again = Lookahead(3)
             again.load_state_dict(average.state_dict())
             again.on_fit_start(run, run)
