@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -21,14 +22,16 @@ from tasks.training.train import train
 from tasks.worker.alone import why_alone
 from tasks.worker.why import Why
 from zoo.config import registry
-from zoo.config.compose import from_plain
+from zoo.config.compose import change, from_plain
 from zoo.config.config import Config
+from zoo.config.tree import flatten
 from zoo.errors import Diverged
 from zoo.run_folder import OUTCOMES, RunFolder
 from zoo.seeding import redraw
 
 STEPS = 3  # that are timed
 LOADED: dict[str, Any] = {}  # data, for the next cell that asks for it
+COMPOSED: dict[str, Config] = {}  # defaults, by choices
 
 
 def load_once(source: Any) -> Any:
@@ -41,9 +44,17 @@ def load_once(source: Any) -> Any:
 
 
 def cell_config(plain: dict[str, Any]) -> Config:
-    """The configuration of a cell from its plain form, without a logger: the comparison has one."""
+    """The configuration of a cell from its plain form, without a logger: the comparison has one.
+
+    Hydra composes the defaults of some choices once in a worker, which takes a tenth of a second.
+    """
+    key = json.dumps(plain["choices"])
+    if key not in COMPOSED:
+        COMPOSED[key] = from_plain({}, {**plain["choices"], "logger": "none"}, "cell")
+    config = copy.deepcopy(COMPOSED[key])
     rest = {key: value for key, value in plain.items() if key not in ("choices", "logger")}
-    return from_plain(rest, {**plain["choices"], "logger": "none"}, "cell")
+    change(config, flatten(rest), "cell")
+    return config
 
 
 def measure(plain: dict[str, Any], together: bool = False) -> dict[str, Any]:
