@@ -108,7 +108,12 @@ class Pass:
         ]
         wanted = {n: p for n, p in self.models.parameters.items() if p.requires_grad}
         above = [torch.stack([gradient(x) for x in same]) for same in zip(*parts, strict=True)]
-        below = torch.autograd.grad(self.wholes, [*wanted.values()], above, allow_unused=True)
+        found = torch.autograd.grad(self.wholes, [*wanted.values()], above, allow_unused=True)
+        first = self.models.models[0]
+        below = [
+            None if whole is None else in_order_of(first.get_parameter(name), whole)
+            for name, whole in zip(wanted, found, strict=True)
+        ]
         for number, model in enumerate(self.models.models):
             if any(part.grad is not None for part in parts[number]):
                 for name, whole in zip(wanted, below, strict=True):
@@ -157,8 +162,14 @@ def gradient(x: Tensor) -> Tensor:
     return torch.zeros_like(x) if x.grad is None else x.grad
 
 
+def in_order_of(parameter: Tensor, whole: Tensor) -> Tensor:
+    """Gradients `[N, ...]` that lie in memory as the parameter: optimisers rely on that."""
+    if whole[0].stride() == parameter.stride():
+        return whole
+    strides = (parameter.numel(), *parameter.stride())
+    return whole.new_empty_strided(whole.shape, strides).copy_(whole)
+
+
 def add(parameter: nn.Parameter, more: Tensor) -> None:
-    """Adds to the gradient of a parameter, which has its order in memory: optimisers rely on it."""
-    if more.stride() != parameter.stride():
-        more = torch.empty_like(parameter).copy_(more)
+    """Adds to the gradient of a parameter."""
     parameter.grad = more if parameter.grad is None else parameter.grad + more
