@@ -39,9 +39,6 @@ def refuse_options(training: Any) -> None:
         raise ConfigError("CUDA graphs need a GPU, and training is on the CPU", where, FIX)
     if training.devices > 1:
         refuse("a step of several GPUs waits for all of them", "trainer.devices", "give 1")
-    if training.precision == "16-mixed":
-        what = "a step in float16 reads on the host whether its gradient is finite"
-        refuse(what, "trainer.precision", "give trainer.precision=bf16-mixed")
     if training.accumulate > 1:
         what = "a step of several batches keeps gradients between them"
         refuse(what, "trainer.accumulate", "give a larger data.batch_size instead")

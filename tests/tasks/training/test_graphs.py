@@ -33,6 +33,8 @@ RUNS = [  # every way in which a batch is made, and every way in which a step en
     "optimizer.schedule=cosine optimizer.warmup=3",
     "diffusion model.conditional=true task.flip=true model.dropout=0.2 diagnostics=health",
     "cnn connection=stochastic_depth optimizer=adamw optimizer.schedule=linear",
+    "cnn trainer.precision=16-mixed optimizer=sgd trainer.clip=1.0 trainer.on_nonfinite=skip "
+    "trainer.lookahead=2",
 ]
 QUICK = RUNS[:1]
 
@@ -177,7 +179,6 @@ def test_a_step_that_cannot_be_repeated_is_told(factor, message, tmp_path, monke
         "gnn connection=reversible",
         "gnn model.checkpoint=true",
         "cnn trainer.accumulate=2",
-        "cnn trainer.precision=16-mixed",
         "cnn trainer.accelerator=cpu",
     ],
 )
