@@ -15,7 +15,7 @@ from torch import Tensor
 from tasks.fast_callback import FastCallback
 from tasks.recovery.events import LossEvents
 from tasks.recovery.fp16_scale import Fp16Scale
-from tasks.recovery.left_out import Updates
+from tasks.recovery.left_out import Told, Updates
 from tasks.recovery.loading import load_checkpoint
 from tasks.recovery.origin import origin_of_lost
 from tasks.recovery.rollback import RolledBack, rewrite_for_return
@@ -65,19 +65,14 @@ class NonFiniteGuard(FastCallback):
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scale = Fp16Scale(scaler) if scaler else None
         self.needs_norm = self.goes_on or not alone
-        told = "scaler" if scaler else "device" if self.every > 1 or task.graphs else "host"
+        flags = self.every > 1 or task.graphs
+        told: Told = "scaler" if scaler else "device" if flags else "host"
         self.updates = Updates(task, told, self.policy == "skip")
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
 
     def leave_out(self, optimizer: Any, weights: Sequence[Tensor], norm: Tensor) -> None:
-        """Leaves out the update of a step whose gradient is not finite.
-
-        Args:
-            optimizer: about to make the update.
-            weights: with gradients.
-            norm: of the whole gradient.
-        """
+        """Leaves out the next update of an optimiser if the norm `[]` of all is not finite."""
         self.note(norm)
         self.updates.leave_out(optimizer, weights, ~(norm < math.inf))
 
