@@ -56,6 +56,7 @@ GRAPHS = [
     "trainer.clip=1.0 trainer.ema=0.9",
     "optimizer=sgd trainer.log_every=1 trainer.on_nonfinite=skip",
     "optimizer=adamw optimizer.schedule=cosine optimizer.warmup=2 trainer.precision=bf16-mixed",
+    "trainer.precision=16-mixed trainer.clip=1.0",
     "trainer.compile=true",
     "trainer.compile=whole",
 ]

@@ -107,15 +107,15 @@ def test_what_waits_is_counted(call, waits, device):
 
 
 UPDATES = [
-    ("optimizer=adam", 13),
-    ("optimizer=adamw trainer.clip=1.0 trainer.ema=0.9", 19),
-    ("optimizer=sgd trainer.clip=1.0 trainer.on_nonfinite=skip", 19),
+    ("optimizer=adam", 12),
+    ("optimizer=adamw trainer.clip=1.0 trainer.ema=0.9", 18),
+    ("optimizer=sgd trainer.clip=1.0 trainer.on_nonfinite=skip", 21),
     ("optimizer=sgd trainer.precision=16-mixed trainer.clip=1.0 trainer.ema=0.9", 15),
 ]
 
 
-@pytest.mark.parametrize(("options", "most"), UPDATES)
-def test_an_update_launches_as_much_for_a_deep_net(options, most, device, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("options", "number"), UPDATES)
+def test_an_update_launches_as_much_for_a_deep_net(options, number, device, tmp_path, monkeypatch):
     """All weights at once: norm, clipping, guard, optimiser, average."""
     found = []
     for depth in (3, 6):
@@ -129,7 +129,7 @@ def test_an_update_launches_as_much_for_a_deep_net(options, most, device, tmp_pa
     (shallow, update), (deep, same) = found
     assert shallow < deep
     assert same == update
-    assert update.total() <= most, update
+    assert update.total() == number, update
 
 
 def test_a_chain_of_fused_optimisers_is_scaled_without_waiting(device):

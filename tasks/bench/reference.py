@@ -19,6 +19,7 @@ from tasks.bench.conditions import one_process
 from tasks.bench.reference_graphs import graph_nets
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
 from tasks.bench.timed_net import BuildOptimizer, TimedNet
+from tasks.training.compiling import compile_model
 from zoo.config.config import Config
 from zoo.connections.additive import Residual
 from zoo.errors import ConfigError
@@ -135,7 +136,7 @@ def bench(config: Config) -> Report:
         if training.compile:
             eager = nets["this project"]
             model = copy.deepcopy(eager.model)
-            training.compile_model(model)
+            compile_model(model, training.compile)
             nets["this project, compiled"] = TimedNet(model, ours, eager.x, eager.y)
         times = np.array(timed_rounds(list(nets.values())))
         for column, name in enumerate(nets):

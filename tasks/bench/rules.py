@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from tasks.bench.conditions import one_process
 from tasks.training.build import build_task, build_trainer_options
+from tasks.training.compiling import compile_model
 from zoo.config import registry
 from zoo.config.config import Config
 from zoo.connection import Connection
@@ -70,7 +71,7 @@ class TimedRule:
         self.optimizer = steps["optimizer"]
         self.step()
         self.peak = peak_bytes(lambda: self.task.loss(self.batch))
-        build_trainer_options(config).compile_model(self.task.model)
+        compile_model(self.task.model, build_trainer_options(config).compile)
         self.step()
 
     def step(self) -> float:

@@ -19,12 +19,12 @@ from tasks.recovery.loading import load_last
 from tasks.recovery.tensor_files import save_checkpoint
 from tasks.training.best_weights import BestWeights
 from tasks.training.build import build_task, build_trainer_options, load_weights
+from tasks.training.continued import refuse_changes, same_data
 from tasks.training.evaluate import checked_finite, final_evaluation
 from tasks.training.hooks import Passes
 from tasks.training.module import Task
 from tasks.training.process import logged
 from tasks.training.result import new_result
-from tasks.training.run import refuse_changes, same_data
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import ConfigError, quoted

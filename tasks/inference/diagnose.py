@@ -18,9 +18,9 @@ from tasks.inference.further import Further
 from tasks.inference.trials import command, trials_of, tried
 from tasks.recovery.loading import load_last
 from tasks.training.build import build_optimizer, build_task, build_trainer_options, load_weights
+from tasks.training.continued import refuse_changes, same_data
 from tasks.training.module import Task
 from tasks.training.process import logged
-from tasks.training.run import refuse_changes, same_data
 from zoo.compare.design.spec import declare
 from zoo.config.config import Config
 from zoo.diagnosis.diagnose import Diagnosis, diagnose

@@ -14,9 +14,9 @@ from pytorch_lightning import Trainer
 from tasks.fast_callback import FastCallback
 from tasks.inference.log_comparison import compare_logs, logged_numbers
 from tasks.recovery.ranks import is_first
-from tasks.training.build import build_task, build_trainer_options
+from tasks.training.continued import refuse_changes
 from tasks.training.result import machine, versions
-from tasks.training.run import refuse_changes
+from tasks.training.run import trainable
 from tasks.training.train import train
 from tasks.training.trainer import Steps
 from zoo.config import registry
@@ -28,7 +28,7 @@ from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")
 
-CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices")
+CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "trainer.graphs")
 
 
 class StopAt(FastCallback):
@@ -112,7 +112,7 @@ def repeat(config: Config, then: dict[str, Any], folder: RunFolder | None, stop:
     for group in ("logger", "diagnostics"):
         config.choices[group] = "none"
         config.sections[group] = registry.options(group, "none")
-    training, task = build_trainer_options(config), build_task(config)
+    training, task = trainable(config)
     task.recall(then)
     training.extra_callbacks.append(stop)
     log.disabled = True

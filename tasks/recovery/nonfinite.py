@@ -14,7 +14,8 @@ from torch import Tensor
 
 from tasks.fast_callback import FastCallback
 from tasks.recovery.events import LossEvents
-from tasks.recovery.left_out import RunningStatistics, begin_momentum
+from tasks.recovery.fp16_scale import Fp16Scale
+from tasks.recovery.left_out import Told, Updates
 from tasks.recovery.loading import load_checkpoint
 from tasks.recovery.origin import origin_of_lost
 from tasks.recovery.rollback import RolledBack, rewrite_for_return
@@ -22,7 +23,6 @@ from zoo.errors import Diverged
 
 log = logging.getLogger("zoo")
 OnNonFinite = Literal["stop", "skip", "rollback"]  # what follows a lost step
-LEAST_SCALE = 1.0  # of fp16, below which a gradient that is not finite is lost
 
 
 class NonFiniteGuard(FastCallback):
@@ -52,55 +52,37 @@ class NonFiniteGuard(FastCallback):
     def __init__(self, policy: OnNonFinite, limit: int, every: int, path: Path):
         self.policy, self.limit, self.every, self.path = policy, limit, every, path
         self.goes_on = self.needs_norm = policy != "stop"
-        self.scaler: Any = None  # of fp16
-        self.scale = math.inf  # of the scaler at the last look
+        self.scale: Fp16Scale | None = None  # of a run in fp16
         self.batches = 0
         self.pending: list[tuple[int, Tensor, Tensor]] = []  # batch, its loss, norm or loss again
         self.norm: Tensor | None = None
         self.losses = LossEvents()
         self.count = 0
-        self.flags = False  # whether fused optimisers leave out a step by `lost`
-        self.lost = torch.zeros(())  # 1 once a step was lost
-        self.statistics: RunningStatistics | None = None
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         alone = trainer.world_size == 1 and task.device.type == "cpu"
         self.every = 1 if alone else self.every
-        self.scaler = getattr(trainer.precision_plugin, "scaler", None)
-        self.scale = self.scaler.get_scale() if self.scaler else math.inf
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self.scale = Fp16Scale(scaler) if scaler else None
         self.needs_norm = self.goes_on or not alone
-        self.flags = self.every > 1 or task.graphs is not None
-        self.lost = torch.zeros((), device=task.device)
+        flags = self.every > 1 or task.graphs
+        told: Told = "scaler" if scaler else "device" if flags else "host"
+        self.updates = Updates(task, told, self.policy == "skip")
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.guard = self
-        if self.policy == "skip":
-            self.statistics = RunningStatistics(task.model)
 
     def leave_out(self, optimizer: Any, weights: Sequence[Tensor], norm: Tensor) -> None:
-        """Leaves out the update of a step whose gradient is not finite.
+        """Leaves out the next update of an optimiser if the norm `[]` of all is not finite."""
+        self.note(norm)
+        self.updates.leave_out(optimizer, weights, ~(norm < math.inf))
 
-        Args:
-            optimizer: about to make the update.
-            weights: with gradients.
-            norm: of the whole gradient.
+    def note(self, norm: Tensor) -> None:
+        """Notes the norm `[]` of an update's gradient for the next look; under fp16 it is no news.
+
+        A step may have several updates, of which all must be finite.
         """
-        if not self.scaler:  # a step may have several updates, of which all must be finite
+        if not self.scale:
             self.norm = norm if self.norm is None else torch.maximum(self.norm, norm)
-        bad = ~(norm < math.inf)
-        flags = self.flags and optimizer.param_groups[0].get("fused")
-        if (flags or self.scaler) and not optimizer.state:
-            begin_momentum(optimizer)
-        if not (flags or self.scaler):
-            for weight in weights if bad else ():
-                weight.grad = None
-        elif not self.scaler:
-            lost = bad.to(torch.float32)  # of the kernels, whatever the weights are
-            if self.policy != "skip":
-                lost = torch.maximum(lost, self.lost)  # no step after a lost one, until it is seen
-            self.lost.copy_(lost)  # where a recorded step finds that of the step before
-            optimizer.found_inf = self.lost
-        if self.statistics:
-            self.statistics.step(bad)
 
     def is_loss_lost(self, loss: Tensor) -> bool:
         """Whether this loss `[]` or an earlier one of its step is lost; waits for the device."""
@@ -122,6 +104,8 @@ class NonFiniteGuard(FastCallback):
         loss, norm = task.train_loss, self.norm if whole else None
         self.norm = None
         self.pending.append((self.batches, loss, loss if norm is None else norm))
+        if whole:
+            self.updates.ended()
         if whole and self.batches % (self.every * trainer.accumulate_grad_batches) == 0:
             self.look(trainer, task)
 
@@ -146,19 +130,14 @@ class NonFiniteGuard(FastCallback):
             elif step != handled:
                 handled = step
                 self.handle(trainer, task, step, batch, loss)
-        if self.scaler and step != handled:
-            state, before = self.scaler.state_dict(), self.scale
-            self.scale = state["scale"]  # falls where a step is left out, which starts the count
-            if self.scale < min(before, LEAST_SCALE) and not state["_growth_tracker"]:
-                self.handle(trainer, task, step, batch, loss)
+        if self.scale and step != handled and self.scale.fell_too_far():
+            self.handle(trainer, task, step, batch, loss)
 
     def on_train_end(self, trainer: Trainer, task: Any) -> None:
         """Warns where the run was too short for fp16 to find its scale."""
-        if self.scaler and trainer.global_step:
-            untrained = self.scaler.get_backoff_factor() ** trainer.global_step
-            if self.scaler.get_scale() <= self.scaler._init_scale * untrained:
-                steps = trainer.global_step
-                log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
+        steps = trainer.global_step
+        if self.scale and steps and self.scale.fell_in_all(steps):
+            log.warning("fp16 left out all %d steps, its scale was too large; train on", steps)
 
     def handle(self, trainer: Trainer, task: Any, step: int, batch: int, loss: float) -> None:
         """Ends the run, leaves the step out or goes back, by the policy.
@@ -199,13 +178,13 @@ class NonFiniteGuard(FastCallback):
         """What of a lost step is not finite, in words."""
         if not math.isfinite(loss):
             return "train/loss"
-        if self.scaler:
-            return f"the gradient, scaled by {self.scaler.get_scale():g} for fp16,"
+        if self.scale:
+            return f"the gradient, scaled by {self.scale.value():g} for fp16,"
         return "the norm of the gradient"
 
     def fix(self, loss: float) -> str:
         """What to change after a lost step."""
-        if self.scaler and math.isfinite(loss):
+        if self.scale and math.isfinite(loss):
             return "give trainer.precision=bf16-mixed or lower optimizer.lr"
         saved = self.path.with_name("last.ckpt").is_file() and not self.goes_on
         return "lower optimizer.lr" + ", or go on by trainer.on_nonfinite=skip" * saved
@@ -217,8 +196,3 @@ class NonFiniteGuard(FastCallback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.losses.events[:], self.count = state_dict["events"], state_dict["count"]
         self.losses.usual.extend(state_dict["usual"])
-
-
-def is_recorded(value: Tensor) -> bool:
-    """Whether the step that computes a value is recorded for a GPU, and cannot wait for it."""
-    return value.is_cuda and torch.cuda.is_current_stream_capturing()

@@ -18,6 +18,7 @@ from tasks.recovery.signals import SignalHandler
 from tasks.recovery.watchdog import Watchdog
 from tasks.training.advice import out_of_memory
 from tasks.training.best_weights import BestWeights
+from tasks.training.compiling import compile_model
 from tasks.training.deterministic import deterministic
 from tasks.training.diagnostics import NoDiagnostics
 from tasks.training.layout import channels_last
@@ -80,7 +81,7 @@ def attempt(
         result["seconds"] = folder.result().get("seconds", 0.0)  # of the run until here
     if training.accelerator == "gpu":
         channels_last(task.model)
-    training.compile_model(task.model)
+    compile_model(task.model, training.compile)
     result["matmul"] = training.matmul
     repeating, products = deterministic(training.deterministic), float32_products(training.matmul)
     with SignalHandler() as interrupts, products, repeating as unrepeatable:

@@ -15,8 +15,8 @@ class EMA(FastCallback):
     """Averages weights and buffers after every step; validation, result and checkpoint show it.
 
     Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at
-    first. Counts stay those of the weights. A checkpoint keeps the weights w beside it. It is the
-    first callback, so that the others find the averages up to date.
+    first. Counts stay those of the weights. A checkpoint keeps the weights w beside it. It is
+    called before other callbacks, but for `Lookahead`: they find the averages up to date.
 
     Args:
         decay: the largest d.

@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from tasks.fast_callback import HOOKS, Fast
 from tasks.recovery.nonfinite import NonFiniteGuard
+from tasks.training.rates import in_float32
 
 
 def signed(method: Callable[..., Any]) -> Any:
@@ -86,6 +87,21 @@ class FastModule(Fast, LightningModule):
         self.grad_norm = norm
         if self.guard:
             self.guard.leave_out(optimizer, weights, norm)
+
+    def take_step(self, optimizer: Any, closure: Callable[[], Any]) -> None:
+        """Takes a step, or has the GPU repeat a recorded one, and frees the gradients.
+
+        Args:
+            optimizer: Lightning's.
+            closure: Lightning's, which computes the loss and its gradients.
+        """
+        self.rate = optimizer.param_groups[0]["lr"]
+        with in_float32(optimizer.param_groups):
+            if self.graphs:
+                self.graphs.step(self, optimizer, closure)
+            else:
+                optimizer.step(closure=closure)
+                optimizer.zero_grad()
 
     def on_train_start(self) -> None:
         self.zero_grad()

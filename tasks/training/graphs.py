@@ -66,23 +66,20 @@ class Kind:
     Args:
         taken: how many have been taken as ever.
         inputs: memory from which the recorded step reads its batch.
-        shown: the tensors whose values are there now.
         results: where it leaves its loss and the norm of its gradient.
         repeat: has the GPU do the recorded step; None before one is.
     """
 
     taken: int = 0
     inputs: list[Input] = field(default_factory=list)
-    shown: list[Input] = field(default_factory=list)
     results: tuple[Tensor, Tensor] | None = None
     repeat: Callable[[], None] | None = None
 
     def show(self, prepared: Sequence[Input]) -> None:
-        """Copies a batch to where the recorded step reads it, but for tensors that are there."""
-        for place, before, value in zip(self.inputs, self.shown, prepared, strict=True):
-            if isinstance(place, Tensor) and isinstance(value, Tensor) and value is not before:
+        """Copies a batch to where the recorded step reads it."""
+        for place, value in zip(self.inputs, prepared, strict=True):
+            if isinstance(place, Tensor) and isinstance(value, Tensor):
                 place.copy_(value)
-        self.shown = [*prepared]
 
 
 class StepGraphs(FastCallback):
@@ -149,7 +146,6 @@ class StepGraphs(FastCallback):
         if kind.repeat:
             kind.show(self.prepared)
         else:
-            kind.shown = [*self.prepared]
             self.prepared = kind.inputs = [*map(own, self.prepared)]
             groups = optimizer.param_groups
             with lending(groups, self.rates, capturable=True), refusing_what_cannot_repeat():
@@ -159,7 +155,7 @@ class StepGraphs(FastCallback):
         assert kind.results
         task.train_loss, task.grad_norm = (value.clone() for value in kind.results)
         if task.guard:
-            task.guard.norm = task.grad_norm
+            task.guard.note(task.grad_norm)
         closure._result = ClosureResult(None)  # Lightning asks whether it was called
         self.repeated += 1
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from tasks.training.hooks import TaskHooks, Totals
 from tasks.training.optim import Optimizer
-from tasks.training.rates import in_float32
 from tasks.training.reported import Reported
 from zoo.shard import WHOLE, Shard
 
@@ -174,10 +173,9 @@ class Task(Reported, TaskHooks):
 
     def configure_optimizers(self) -> Any:
         """Makes the optimiser and its schedule; several optimisers as one `ChainedOptimizer`."""
-        trainer = self.trainer
-        steps = int(trainer.max_steps)
-        images = self.batch_size and self.batch_size * trainer.accumulate_grad_batches
-        epoch = self.batches_per_pass() / trainer.accumulate_grad_batches
+        steps, several = int(self.trainer.max_steps), self.trainer.accumulate_grad_batches
+        images = self.batch_size and self.batch_size * several
+        epoch = self.batches_per_pass() / several
         return self.options.build(self.model, steps, True, images, epoch)
 
     def optimizer_step(
@@ -198,10 +196,4 @@ class Task(Reported, TaskHooks):
             optimizer: of `configure_optimizers`.
             optimizer_closure: computes the loss of the batch and its gradients.
         """
-        self.rate = optimizer.param_groups[0]["lr"]
-        with in_float32(optimizer.param_groups):
-            if self.graphs:
-                self.graphs.step(self, optimizer, optimizer_closure)
-            else:
-                optimizer.step(closure=optimizer_closure)
-                optimizer.zero_grad()
+        self.take_step(optimizer, optimizer_closure)

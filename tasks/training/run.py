@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tasks.recovery.loading import load_best, load_last
 from tasks.recovery.ranks import is_first
 from tasks.recovery.tensor_files import copy_checkpoint, set_aside
 from tasks.training.build import build_task, build_trainer_options, load_weights
+from tasks.training.continued import refuse_changes, refuse_past, same_data, same_run
 from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
 from tasks.training.evaluate import checked_finite, evaluate, metrics_at_best
@@ -24,10 +24,8 @@ from tasks.training.summary import end_report, table
 from tasks.training.train import train
 from tasks.training.trainer import TrainerOptions
 from tasks.training.uncaptured import refuse_options, refuse_task
-from zoo.config.compose import from_file
 from zoo.config.config import CHANGEABLE, Config
-from zoo.config.tree import flatten
-from zoo.errors import ConfigError, shown
+from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.system.console import say
@@ -131,59 +129,11 @@ def start_again(config: Config, folder: RunFolder) -> Report | None:
         return train(config, training, task, first, None)
 
 
-def same_run(config: Config, folder: RunFolder) -> bool:
-    """Whether the run in a folder has this configuration, which then takes its name as well."""
-    try:
-        stored = from_file(str(folder.path / "config.yaml"), {})
-    except ConfigError:  # of something else
-        return False
-    named = config.run["id"] or stored.run["id"]
-    same = {**config.plain(), "run": {**config.run, "id": named}} == stored.plain()
-    config.run["id"] = named if same else config.run["id"]
-    return same
-
-
 def complete(result: dict[str, Any], folder: RunFolder) -> Report | None:
     """The report of a run that has nothing left to do; None in all but its first process."""
     if is_first():
         say("already complete")
     return end_report(result, folder) if is_first() else None
-
-
-def refuse_changes(config: Config, folder: RunFolder, allowed: tuple[str, ...]) -> None:
-    """ConfigError with a table where a configuration differs from its folder's.
-
-    Options that came after the run began have their defaults there.
-    """
-    old = flatten(from_file(str(folder.path / "config.yaml"), {}).plain())
-    new = flatten(config.plain())
-    changed = [
-        (key, old.get(key), new.get(key))
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not key.removeprefix("choices.").startswith(allowed)
-    ]
-    if changed:
-        if is_first():
-            for key, before, now in changed:
-                print(shown(f"  {key:<28} {before!s:<20} -> {now}"), file=sys.stderr)
-        keys = ", ".join(key for key, *_ in changed)
-        fix = f"only {', '.join(allowed)} may change"
-        raise ConfigError(f"{keys} would change", f"from={folder.path}", fix)
-
-
-def refuse_past(limits: dict[str, int], step: int, folder: RunFolder) -> None:
-    """ConfigError where a run has gone further than a limit."""
-    for words, steps in limits.items():
-        if steps < step:
-            what = f"the run is at step {step}, {words} ends at step {steps}"
-            raise ConfigError(what, f"from={folder.path}", f"give more than {step} steps")
-
-
-def same_data(task: Task, checkpoint: dict[str, Any], folder: RunFolder) -> Task:
-    """The task, or ConfigError where its data is not what the run was trained on."""
-    if checkpoint["data_digest"] != task.data_digest():
-        raise ConfigError("the data has changed since", str(folder.path), "give the same data")
-    return task
 
 
 def test(config: Config, where: str) -> Report | None:

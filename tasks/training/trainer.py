@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Sequence
@@ -11,10 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Gt, Lt
-from torch import nn
 
 from tasks.recovery.nonfinite import OnNonFinite
-from tasks.training.compiling import compile_model
 from tasks.training.precision import Matmul
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
@@ -117,10 +114,6 @@ class TrainerOptions:
                 f"give at most {available}" if available else "give trainer.accelerator=cpu",
             )
 
-    def compile_model(self, model: nn.Module) -> None:
-        """Compiles a model in place as the options say."""
-        compile_model(model, self.compile)
-
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
         return min(self.limits(task).values())
@@ -143,18 +136,12 @@ class TrainerOptions:
     def trainer(self, task: Any, callbacks: Sequence[Any], plugins: Sequence[Any] = ()) -> Any:
         """A Lightning trainer that leaves logs, bars and files to our callbacks."""
         from pytorch_lightning import Trainer
-        from pytorch_lightning.profilers import PassThroughProfiler
 
         from tasks.training.ema import EMA
         from tasks.training.graphs import StepGraphs
         from tasks.training.lookahead import Lookahead
         from tasks.training.loss_scaling import MixedPrecision
-
-        class Unprofiled(PassThroughProfiler):
-            """Returns one empty context for all actions, where Lightning makes 36 a step."""
-
-            def profile(self, action_name: str) -> Any:
-                return NOTHING
+        from tasks.training.unprofiled import Unprofiled
 
         averaging: list[Any] = [Lookahead(self.lookahead)] if self.lookahead else []
         averaging += [EMA(self.ema)] if self.ema else []
@@ -203,7 +190,6 @@ class TrainerOptions:
 
 
 WAIT = timedelta(minutes=30)  # validations and samples of another process included
-NOTHING = contextlib.nullcontext()
 QUIET: dict[str, Any] = {
     "logger": False,
     "enable_checkpointing": False,

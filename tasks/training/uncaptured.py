@@ -25,8 +25,9 @@ ONCE = {  # methods of a step, which would be called while it is recorded and th
 }
 
 
-def refuse(what: str, where: str, fix: str = FIX) -> None:
+def refuse(what: str, where: str, *fixes: str) -> None:
     """ConfigError: with this trainer.graphs=true is not possible."""
+    fix = "give " + ", or ".join([*fixes, "trainer.graphs=false"])
     raise ConfigError(f"{what}, so trainer.graphs=true cannot record it", where, fix)
 
 
@@ -38,13 +39,11 @@ def refuse_options(training: Any) -> None:
         where = "trainer.graphs=true"
         raise ConfigError("CUDA graphs need a GPU, and training is on the CPU", where, FIX)
     if training.devices > 1:
-        refuse("a step of several GPUs waits for all of them", "trainer.devices", "give 1")
-    if training.precision == "16-mixed":
-        what = "a step in float16 reads on the host whether its gradient is finite"
-        refuse(what, "trainer.precision", "give trainer.precision=bf16-mixed")
+        what = "a step of several GPUs waits for all of them"
+        refuse(what, "trainer.devices", "trainer.devices=1")
     if training.accumulate > 1:
         what = "a step of several batches keeps gradients between them"
-        refuse(what, "trainer.accumulate", "give a larger data.batch_size instead")
+        refuse(what, "trainer.accumulate", "a larger data.batch_size instead")
 
 
 def refuse_task(training: Any, task: Task) -> None:
@@ -60,14 +59,14 @@ def refuse_task(training: Any, task: Task) -> None:
         refuse(f"the task has {', '.join(own)} of its own", where)
     if task.shapes_vary:
         what = f"steps differ in their shapes by {task.shapes_vary}"
-        refuse(what, task.shapes_vary, "give its default, or trainer.graphs=false")
+        refuse(what, task.shapes_vary, "its default")
     for module in task.model.modules():
         if isinstance(module, Connection) and module.inverts:
             what = "a rule that is undone in the backward pass draws again by the host's state"
             refuse(what, "connection")
         if isinstance(module, Stack) and module.checkpoint:
             what = "activation checkpointing draws again by the host's state"
-            refuse(what, "model.checkpoint", "give model.checkpoint=false")
+            refuse(what, "model.checkpoint", "model.checkpoint=false")
 
 
 def refuse_trainer(trainer: Any) -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from tasks.bench.gpu.clock import Net
 from tasks.bench.gpu.sizes import VARIANTS, Sizes
 from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
+from tasks.training.compiling import compile_model
 from tasks.training.layout import LAST, channels_last
-from tasks.training.trainer import TrainerOptions
 from zoo.config import registry
 from zoo.connection import Connect
 from zoo.connections.additive import Residual
@@ -39,7 +39,7 @@ def rule(name: str) -> Connect:
 
 def compiled_by_write(model: nn.Module) -> None:
     """Compiles as `trainer.compile=true` does."""
-    TrainerOptions(max_steps=1, compile=True).compile_model(model)
+    compile_model(model, True)
 
 
 def adamw(model: nn.Module) -> torch.optim.Optimizer:

@@ -1,5 +1,6 @@
 """Recorded steps: a run with `trainer.graphs=true` is the run without, or is refused."""
 
+import json
 import random
 from types import SimpleNamespace
 
@@ -33,6 +34,8 @@ RUNS = [  # every way in which a batch is made, and every way in which a step en
     "optimizer.schedule=cosine optimizer.warmup=3",
     "diffusion model.conditional=true task.flip=true model.dropout=0.2 diagnostics=health",
     "cnn connection=stochastic_depth optimizer=adamw optimizer.schedule=linear",
+    "cnn trainer.precision=16-mixed optimizer=sgd trainer.clip=1.0 trainer.on_nonfinite=skip "
+    "trainer.lookahead=2",
 ]
 QUICK = RUNS[:1]
 
@@ -76,12 +79,17 @@ def test_a_run_is_the_run_without_also_where_it_goes_on(options, tmp_path, capsy
     same((rows(tmp_path / "parts"), weights(tmp_path / "parts")), whole)
 
 
-def test_without_a_gpu_a_run_goes_on_by_ordinary_steps(tmp_path):
+def test_without_a_gpu_a_run_goes_on_by_ordinary_steps(tmp_path, capsys):
     given = words("gnn", "model.dropout=0", "trainer.max_steps=4")
     run(tmp_path / "run", *given, GRAPHS)
     here = [f"from={tmp_path / 'run'}", "trainer.max_steps=6"]
     assert main(["fit", *here]) == 2
     assert main(["test", here[0]]) == 0
+    assert main(["verify", here[0]]) == 2
+    capsys.readouterr()
+    assert main(["--json", "verify", here[0], "trainer.graphs=false"]) in (0, 7)  # by rounding
+    found = json.loads(capsys.readouterr().out)
+    assert (found["steps"], found["changed"]["graphs"]) == (4, [True, False])
     assert main(["fit", *here, "trainer.graphs=false"]) == 0
     assert rows(tmp_path / "run")[-1]["step"] == 6
 
@@ -177,7 +185,6 @@ def test_a_step_that_cannot_be_repeated_is_told(factor, message, tmp_path, monke
         "gnn connection=reversible",
         "gnn model.checkpoint=true",
         "cnn trainer.accumulate=2",
-        "cnn trainer.precision=16-mixed",
         "cnn trainer.accelerator=cpu",
     ],
 )
@@ -187,7 +194,7 @@ def test_what_has_no_graphs_is_refused_before_there_is_a_folder(options, tmp_pat
         given = words(task, *more, "trainer.max_steps=4", f"run.dir={tmp_path / 'run'}")
         assert main(["fit", *given, GRAPHS]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "graphs" in line
+    assert line.endswith("trainer.graphs=false")
     assert not (tmp_path / "run").exists()
 
 
