@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Alpha = Annotated[float, Ge(0)]
 AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
 SHOWN = 32  # images in a figure
-WHITENED = 5000  # training images whose patches a whitened stem is for
+WHITENED = 5000  # training images, spread over all, whose patches a whitened stem is for
 
 
 class ImageClassification(ImageTask):
@@ -92,7 +92,8 @@ class ImageClassification(ImageTask):
         for module in self.model.modules():
             if isinstance(module, WhitenedConv):
                 self.setup("fit")
-                module.whiten(self.normalised(self.images[data.train[:WHITENED]]))
+                spread = torch.linspace(0, len(data.train) - 1, WHITENED).long().unique()
+                module.whiten(self.normalised(self.images[data.train[spread]]))
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
