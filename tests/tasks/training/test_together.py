@@ -71,11 +71,11 @@ def test_nets_computed_together_have_the_gradients_of_each(connection):
     ("given", "said"),
     [
         ("cnn", ""),
-        ("cnn connection=stochastic_depth", DRAWS),
-        ("transformer model.dropout=0.1", DRAWS),
+        ("cnn connection=stochastic_depth", "random draws inside the net"),
+        ("transformer model.dropout=0.1", "random draws inside the net"),
         ("cnn trainer.compile=true", "trainer.compile"),
         ("cnn trainer.graphs=true", "trainer.graphs"),
-        ("gnn model.dropout=0", CUSTOM),
+        ("gnn model.dropout=0", "a backward pass that is written by hand"),
     ],
 )
 def test_what_trains_alone_says_why(given, said):
