@@ -7,7 +7,7 @@ change parameters of connections.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, ClassVar
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from zoo.config.options import Needs
 from zoo.connection import Site
+from zoo.factors import factors, last
 from zoo.norm import FOLLOWING
 from zoo.seeding import common, generator
 from zoo.stack import Stack
@@ -188,28 +189,3 @@ def xavier(weight: Tensor, gain: float, draws: torch.Generator) -> None:
     """Draws a weight again from a normal distribution (Glorot and Bengio 2010, eq. 12 and 16)."""
     drawn = torch.empty_like(weight, memory_format=torch.contiguous_format)
     weight.copy_(nn.init.xavier_normal_(drawn, gain, draws))
-
-
-def factors(branch: nn.Module) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yields weight (or gain) and bias of all layers and norms of a branch that learn, in order."""
-    for module in branch.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(weight, nn.Parameter) and weight.requires_grad:
-            yield weight, getattr(module, "bias", None)
-
-
-def last(branch: nn.Module, axes: int = 1) -> list[tuple[Tensor, Tensor | None]]:
-    """Weight and bias of the last layer of a branch, or of the layers whose sum ends it.
-
-    A module lists in `ends` the layers whose sum is its output.
-
-    Args:
-        branch: the branch.
-        axes: fewest axes of a weight that counts; 2 passes over norms.
-    """
-    factor_of_end = [factor for factor in factors(branch) if factor[0].ndim >= axes][-1:]
-    for module in branch.modules():
-        ends: tuple[str, ...] = getattr(module, "ends", ())
-        if ends and any(factor_of_end[0][0] is parameter for parameter in module.parameters()):
-            return [factor for name in ends for factor in factors(module.get_submodule(name))]
-    return factor_of_end

@@ -86,3 +86,11 @@ def sum_over_processes(x: Tensor) -> Tensor:
     """The sum of a tensor over all processes, differentiable; every process calls it."""
     summed: Tensor = Sum.apply(x)
     return summed
+
+
+def of_first_process(value: str) -> str:
+    """The text that the first process has, in all of them; every process calls it."""
+    texts = [value]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.broadcast_object_list(texts)
+    return texts[0]

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 Alpha = Annotated[float, Ge(0)]
 AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
-SHOWN = 32  # images in a figure
-WHITENED = 5000  # training images whose patches a whitened stem is for
+WHITENED = 5000  # training images, spread over all, whose patches a whitened stem is for
 
 
 class ImageClassification(ImageTask):
@@ -92,7 +91,8 @@ class ImageClassification(ImageTask):
         for module in self.model.modules():
             if isinstance(module, WhitenedConv):
                 self.setup("fit")
-                module.whiten(self.normalised(self.images[data.train[:WHITENED]]))
+                spread = torch.linspace(0, len(data.train) - 1, WHITENED).long().unique()
+                module.whiten(self.normalised(self.images[data.train[spread]]))
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
@@ -218,23 +218,6 @@ class ImageClassification(ImageTask):
 
     def figures(self, title: str) -> dict[str, Figure]:
         """Draws a training batch, the confusion matrix and the worst mistakes on test images."""
-        from tasks.training.image_plots import confusion_figure, image_figure
+        from tasks.cnn.plots import figures
 
-        names, test = self.data.classes, self.data.test
-        logits = torch.cat([self.logits(examples) for examples in self.loader("test")]).cpu()
-        y, guess = self.data.labels[test], logits.argmax(1)
-        wrong = torch.nonzero(guess != y)[:, 0]
-        worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]
-        worst = worst[:SHOWN]
-        figures = {"confusion": confusion_figure(y, guess, names, f"test images: {title}")}
-        if len(worst):
-            captions = [f"{names[y[i]]}\ntaken for {names[guess[i]]}" for i in worst.tolist()]
-            heading = f"{len(wrong)} of {len(test)} test images mistaken, worst first: {title}"
-            figures["mistakes"] = image_figure(self.data.images[test[worst]], captions, heading)
-        x, labels, other, _ = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
-        captions = [
-            names[a] if a == b else f"{names[a]} + {names[b]}"
-            for a, b in zip(labels.tolist(), other.tolist(), strict=True)
-        ]
-        figures["samples"] = image_figure(self.pixels(x), captions, f"a training batch: {title}")
-        return figures
+        return figures(self, title)

@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,23 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(value)
     np.random.seed(value % 2**32)
     random.seed(value)
+
+
+def random_states() -> tuple[Any, ...]:
+    """The states of the global generators, on the CPU and on the GPU that is used."""
+    cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    gpu = torch.cuda.get_rng_state() if cuda else None
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), gpu
+
+
+def set_random_states(states: tuple[Any, ...]) -> None:
+    """Sets the states that `random_states` gave."""
+    python, numpy, cpu, gpu = states
+    random.setstate(python)
+    np.random.set_state(numpy)
+    torch.set_rng_state(cpu)
+    if gpu is not None:
+        torch.cuda.set_rng_state(gpu)
 
 
 class LogFile(logging.FileHandler):

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from pytorch_lightning import Trainer
-from torch import Tensor
 
 from tasks.fast_callback import FastCallback
+from tasks.training.process import random_states, set_random_states
 from tasks.training.stacked import Inputs, Pass, Stacked, signature
+from zoo.errors import ResourceError, ZooError, is_out_of_memory
 
 TICK = 1.0  # seconds between two signs of life of the runs that wait
+REASON = 200  # characters of a reason
 
 
 class Group:
@@ -26,7 +27,8 @@ class Group:
     Attributes:
         floor: held by the run that goes on.
         members: that are waited for.
-        offers: of the runs that wait: the inputs of their model, or their pass.
+        offers: of the runs that have come: the inputs of their model, or their pass.
+        waiting: for the floor.
         answers: for runs that need wait no longer.
         stacked: the models of runs that share a pass.
         size: number of all runs.
@@ -36,6 +38,7 @@ class Group:
         self.floor = threading.Condition()
         self.members: set[Seat] = set()
         self.offers: dict[Seat, Inputs | Pass] = {}
+        self.waiting: set[Seat] = set()
         self.answers: dict[Seat, Any] = {}
         self.stacked: dict[tuple[Seat, ...], Stacked] = {}
         self.size = 0
@@ -47,30 +50,41 @@ class Group:
         return seats
 
     def leave(self, seat: Seat) -> None:
-        """Lets the others go on without a run."""
+        """Lets the others go on without a run; if it comes back, its model may lie elsewhere."""
         self.members.discard(seat)
+        self.stacked = {
+            seats: models for seats, models in self.stacked.items() if seat not in seats
+        }
         self.floor.notify_all()
 
     def meet(self, seat: Seat, offer: Inputs | Pass) -> Any:
         """Waits until all members have come, and returns what was computed of the offer.
 
-        A run finds the global random states as it left them.
-
         Errors:
-            Exception: the computation failed, for all that shared it.
+            ResourceError: the computation failed, for all that shared it; each may do by itself.
         """
         self.offers[seat] = offer
         while seat in self.offers:
             if self.members <= self.offers.keys():
                 self.conclude()
             else:
-                draws = random_states()
-                self.floor.wait()
-                set_random_states(draws)
+                self.wait(seat)
         answer = self.answers.pop(seat)
         if isinstance(answer, Exception):
-            raise answer
+            if isinstance(answer, ZooError) or is_out_of_memory(answer):
+                raise answer
+            reason = f"{type(answer).__name__}: {answer}"
+            what = f"runs could not be computed together ({reason[:REASON]})"
+            raise ResourceError(what, "together", "give together=1") from answer
         return answer
+
+    def wait(self, seat: Seat) -> None:
+        """Lets others go on for a while; the run finds the random states as it left them."""
+        draws = random_states()
+        self.waiting.add(seat)
+        self.floor.wait()
+        self.waiting.discard(seat)
+        set_random_states(draws)
 
     def conclude(self) -> None:
         """Computes what is offered; runs that begin a step wait for those that are in one."""
@@ -177,23 +191,6 @@ def run_together(runs: Sequence[Callable[[Seat], Any]]) -> list[Any]:
     for thread in threads:
         while thread.is_alive():
             thread.join(TICK)
-            for seat in list(group.offers):  # that waits does not hang; who holds the floor may
+            for seat in list(group.waiting):  # none of them hangs; who holds the floor may
                 seat.alive()
     return returned
-
-
-def random_states() -> list[Tensor]:
-    """The states of PyTorch's global generators, on the CPU and on the GPU that is used."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if cuda_is_used() else [])]
-
-
-def set_random_states(states: Sequence[Tensor]) -> None:
-    """Sets these states again."""
-    torch.set_rng_state(states[0])
-    for state in states[1:]:
-        torch.cuda.set_rng_state(state)
-
-
-def cuda_is_used() -> bool:
-    """Whether this process has begun to use a GPU."""
-    return torch.cuda.is_available() and torch.cuda.is_initialized()

@@ -18,6 +18,10 @@ from zoo.seeding import redraw
 
 ROUNDING = 1e-3  # of the size of a gradient; what is not computed for each model differs by more
 WIDEST = 120  # characters of a reason
+KNOWN = {  # what PyTorch says, and what it means
+    "called random operation": "random draws inside the net",
+    "use an autograd.Function": "a backward pass that is written by hand",
+}
 
 
 def why_alone(config: Config, training: TrainerOptions, task: Task, batch: Any) -> str:
@@ -32,14 +36,15 @@ def why_alone(config: Config, training: TrainerOptions, task: Task, batch: Any) 
         task: on its device, set up.
         batch: of its training data.
     """
-    for option in ("compile", "deterministic"):
+    for option in ("compile", "deterministic", "graphs"):
         if getattr(training, option):
             return f"trainer.{option}"
     model, draws = task.model, {name: each.get_state() for name, each in task.generators.items()}
     try:
         return difference(task, batch, config.seed)
     except Exception as error:
-        return cut(" ".join(f"{error}".split()), WIDEST)
+        reason = " ".join(f"{error}".split())
+        return next((KNOWN[text] for text in KNOWN if text in reason), cut(reason, WIDEST))
     finally:
         task.model = model
         for name, state in draws.items():

@@ -7,6 +7,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.module import Task
 from tasks.training.outcomes import contributions
+from tasks.training.precision import float32_products
 from tasks.training.process import without_known_warnings
 from tasks.training.together import Seat, run_together
 from tasks.training.train import train
@@ -130,19 +132,30 @@ def run_cell(
     return {"status": folder.result()["status"]}
 
 
-def run_cells(runs: Sequence[Callable[[Seat], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The replies of runs that train together, each of which replies to its request.
+def run_cells(
+    requests: Sequence[dict[str, Any]], reply: Callable[[dict[str, Any], Seat], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The replies to requests of runs that train together.
 
-    The first that ends brings back the filters of warnings of before, for the others as well.
+    The first run that ends brings back filters of warnings and the precision of products, for the
+    others as well, so that both are set around all of them.
+
+    Args:
+        requests: of runs of one kind.
+        reply: to a request, by a run that has a seat.
     """
-    with without_known_warnings():
-        return run_together(runs)
+    matmul = build_trainer_options(cell_config(requests[0]["config"])).matmul
+    with without_known_warnings(), float32_products(matmul):
+        return run_together([partial(reply, request) for request in requests])
 
 
 def shared(result: dict[str, Any], runs: int) -> dict[str, Any]:
-    """The result of a run with its share of the time of all that trained together with it."""
+    """The result of a run with its share of the time of all that trained together with it.
+
+    The peak of memory is that of all of them, and no run's.
+    """
     seconds = {key: result[key] and result[key] / runs for key in ("seconds", "seconds_per_step")}
-    return result | seconds | {"together": runs}
+    return result | seconds | {"peak_memory_bytes": None, "together": runs}
 
 
 def write_outcomes(task: Task, folder: RunFolder, splits: bool) -> None:

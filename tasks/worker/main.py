@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import traceback
-from functools import partial
 from typing import Any
 
 from tasks.worker.parent import die_with_parent
@@ -30,7 +29,7 @@ def act(request: dict[str, Any], seat: Any = None) -> dict[str, Any]:
     if request["do"] == "measure":
         return jobs.measure(request["config"], request["together"])
     if request["do"] == "together":
-        return {"runs": jobs.run_cells([partial(answer, run) for run in request["runs"]])}
+        return {"runs": jobs.run_cells(request["runs"], answer)}
     return jobs.run_cell(request["config"], request["folder"], request["why"], seat)
 
 

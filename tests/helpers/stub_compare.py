@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tasks.worker.main import die_with_parent
+from zoo.compare.execution.job import Job
 from zoo.compare.execution.local import LocalEngine
-from zoo.compare.execution.schedule import Job, Tally, run_all
+from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
 
 

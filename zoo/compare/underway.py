@@ -20,7 +20,7 @@ from zoo.compare.design.settled import plan_of
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.costs import Cost, measure_costs, why_alone
 from zoo.compare.execution.engine import Engine
-from zoo.compare.execution.schedule import Job
+from zoo.compare.execution.job import Job
 from zoo.compare.execution.store import Store
 from zoo.compare.execution.tuning_runs import Tuned
 from zoo.config.options import as_word

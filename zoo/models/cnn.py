@@ -15,18 +15,11 @@ from zoo.config.sizes import Depth, Every, Few, Width
 from zoo.connection import Connect, Site
 from zoo.models.layers.conv import ACTIVATIONS, IMAGE_NORMS, Activation, Conv, PooledConv
 from zoo.models.layers.whitened import WhitenedConv
-from zoo.models.stages import NORMED, ShortcutKind, Shortcuts
+from zoo.models.stages import NORMED, ShortcutKind, Shortcuts, stage_lengths
 from zoo.norm import PLACED, Placement
 from zoo.stack import Stack
 
 EXPANSION = 4  # of a bottleneck: channels of the stream for each channel of its middle
-IMAGENET = {  # branches in each stage, He et al. 2015, table 1
-    18: ("basic", [2, 2, 2, 2]),
-    34: ("basic", [3, 4, 6, 3]),
-    50: ("bottleneck", [3, 4, 6, 3]),
-    101: ("bottleneck", [3, 4, 23, 3]),
-    152: ("bottleneck", [3, 8, 36, 3]),
-}
 
 
 class CNN(nn.Module):
@@ -110,7 +103,7 @@ class CNN(nn.Module):
         self.placement, self.make_norm = norm_placement, IMAGE_NORMS[norm]
         self.activation, self.gain = ACTIVATIONS[activation]
         widths = [width] if isinstance(width, int) else width
-        lengths = stages(depth, len(widths), form, block)
+        lengths = stage_lengths(depth, len(widths), form, block)
         out = 8 * channels if stem == "whitened" else widths[0]
         self.stem = self.entry(channels, out, form, stem)
         wide = EXPANSION if block == "bottleneck" else 1
@@ -183,24 +176,3 @@ class CNN(nn.Module):
         x = self.close(self.body(self.stem(x)))
         x = self.head(x.amax((2, 3)) if self.readout == "max" else x.mean((2, 3)))
         return x if self.logit_scale == 1 else x * self.logit_scale
-
-
-def stages(depth: int, count: int, form: str, block: str) -> list[int]:
-    """The number of branches in each stage."""
-    if form == "imagenet":
-        kind, lengths = IMAGENET.get(depth, ("", []))
-        if not lengths:
-            known = ", ".join(map(str, IMAGENET))
-            raise ValueError(f"depth={depth} is none of the ImageNet depths: {known}")
-        if kind != block:
-            raise ValueError(f"depth={depth} has block={kind} in the ImageNet form")
-        if count != len(lengths):
-            raise ValueError(f"the ImageNet form has 4 widths, got {count}")
-        return lengths
-    convolutions = 2 if block == "basic" else 3
-    step = convolutions * count
-    for ends in (2, 4):
-        if depth > ends and (depth - ends) % step == 0:
-            return [(depth - ends) // step] * count
-    near = 2 + step * max(1, round((depth - 2) / step))
-    raise ValueError(f"depth={depth} is not {step} n + 2 with {count} stage(s); {near} is near")

@@ -1,4 +1,4 @@
-"""Shortcuts of image networks: the maps of the state where branches change its shape."""
+"""Stages of image networks: their lengths, and the shortcuts where branches change the shape."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from zoo.norm import FOLLOWING, MakeNorm, Placement
 ShortcutKind = Literal["A", "B", "C"]
 PROJECTED = ("model.shortcut", ("B", "C"))
 NORMED: Needs = {"shortcut_norm": (PROJECTED, FOLLOWING)}  # with which choices it has an effect
+IMAGENET = {  # branches in each stage, He et al. 2015, table 1
+    18: ("basic", [2, 2, 2, 2]),
+    34: ("basic", [3, 4, 6, 3]),
+    50: ("bottleneck", [3, 4, 6, 3]),
+    101: ("bottleneck", [3, 4, 23, 3]),
+    152: ("bottleneck", [3, 8, 36, 3]),
+}
 
 
 class Subsample(nn.Module):
@@ -72,3 +79,24 @@ class Shortcuts:
             conv = Conv(width, out, 1, stride)
             return conv if self.norm is None else nn.Sequential(conv, self.norm(out))
         return Subsample(out - width, stride) if stride > 1 or width != out else None
+
+
+def stage_lengths(depth: int, count: int, form: str, block: str) -> list[int]:
+    """The number of branches in each stage."""
+    if form == "imagenet":
+        kind, lengths = IMAGENET.get(depth, ("", []))
+        if not lengths:
+            known = ", ".join(map(str, IMAGENET))
+            raise ValueError(f"depth={depth} is none of the ImageNet depths: {known}")
+        if kind != block:
+            raise ValueError(f"depth={depth} has block={kind} in the ImageNet form")
+        if count != len(lengths):
+            raise ValueError(f"the ImageNet form has 4 widths, got {count}")
+        return lengths
+    convolutions = 2 if block == "basic" else 3
+    step = convolutions * count
+    for ends in (2, 4):
+        if depth > ends and (depth - ends) % step == 0:
+            return [(depth - ends) // step] * count
+    near = 2 + step * max(1, round((depth - 2) / step))
+    raise ValueError(f"depth={depth} is not {step} n + 2 with {count} stage(s); {near} is near")

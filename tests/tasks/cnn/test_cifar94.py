@@ -1,5 +1,7 @@
 """The recipe of preset=cifar94: flips, edges, views, rates and the slow average of weights."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from tasks.training.optimizers import SGD
 from zoo.config.compose import load
 from zoo.errors import ConfigError
 from zoo.models.layers.conv import BatchNorm
+from zoo.models.layers.whitened import WhitenedConv
 
 
 def task_of(*more):
@@ -41,6 +44,23 @@ def test_every_other_pass_shows_the_mirror_image():
         assert torch.equal(first[number], second[number].flip(2))
         flipped += not torch.equal(first[number], task.normalised(task.images[number]))
     assert 0.4 < flipped / len(both) < 0.6
+
+
+def test_a_whitened_stem_sees_images_of_every_class(monkeypatch):
+    """Also where a folder has them in the order of their classes."""
+    seen = []
+    monkeypatch.setattr(WhitenedConv, "whiten", lambda self, images: seen.append(images))
+    monkeypatch.setattr("tasks.cnn.task.WHITENED", 50)
+
+    def in_order(source):
+        data = source.load()
+        images = data.labels.view(-1, 1, 1, 1).expand(data.images.shape).to(torch.uint8)
+        train = data.train[data.labels[data.train].argsort()]
+        return dataclasses.replace(data, images=images, train=train)
+
+    build_task(load(["task=cnn", "model.stem=whitened"])[0], in_order)
+    assert len(seen[0]) == 50
+    assert len(seen[0].unique()) == 10
 
 
 def test_an_edge_that_reflects_is_numpy_s():

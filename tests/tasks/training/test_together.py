@@ -1,14 +1,17 @@
 """Runs that train together: each ends as it would by itself, and what cannot says why."""
 
 import copy
-from functools import partial
+import random
+import threading
 
+import numpy as np
 import pytest
 import torch
 from conftest import CONNECTIONS
 from small_runs import rows
 from tiny_runs import shrink, words
 
+from tasks.training import together
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.stacked import Stacked
 from tasks.worker.alone import why_alone
@@ -68,10 +71,11 @@ def test_nets_computed_together_have_the_gradients_of_each(connection):
     ("given", "said"),
     [
         ("cnn", ""),
-        ("cnn connection=stochastic_depth", DRAWS),
-        ("transformer model.dropout=0.1", DRAWS),
+        ("cnn connection=stochastic_depth", "random draws inside the net"),
+        ("transformer model.dropout=0.1", "random draws inside the net"),
         ("cnn trainer.compile=true", "trainer.compile"),
-        ("gnn model.dropout=0", CUSTOM),
+        ("cnn trainer.graphs=true", "trainer.graphs"),
+        ("gnn model.dropout=0", "a backward pass that is written by hand"),
     ],
 )
 def test_what_trains_alone_says_why(given, said):
@@ -145,10 +149,13 @@ def test_runs_together_end_as_each_by_itself(given, tmp_path, monkeypatch):
     for request in runs(tmp_path / "alone", given, changes):
         assert answer(request) == {"status": "done"}
     requests = runs(tmp_path / "together", given, changes)
-    assert run_cells([partial(answer, each) for each in requests]) == [{"status": "done"}] * 3
+    assert run_cells(requests, answer) == [{"status": "done"}] * 3
     for one, other in zip(*(ended(tmp_path / f, 3) for f in ("together", "alone")), strict=True):
         assert one[0]["together"] == 3
         assert "together" not in other[0]
+        assert (one[0]["peak_memory_bytes"] is None, other[0]["peak_memory_bytes"] > 0) == (
+            True,
+        ) * 2
         agrees(one, other)
 
 
@@ -156,8 +163,88 @@ def test_a_run_that_diverges_leaves_the_others_as_they_are(tmp_path, monkeypatch
     shrink(monkeypatch)
     changes = ["seed=0", "seed=1 optimizer.lr=1e30"]
     requests = runs(tmp_path / "together", "cnn", changes)
-    found = run_cells([partial(answer, each) for each in requests])
+    found = run_cells(requests, answer)
     assert found == [{"status": "done"}, {"status": "diverged"}]
     answer(runs(tmp_path / "alone", "cnn", changes)[0])
     agrees(ended(tmp_path / "together", 1)[0], ended(tmp_path / "alone", 1)[0])
     assert "diverged" not in (tmp_path / "together" / "0" / "log.txt").read_text()
+
+
+def test_the_first_that_ends_leaves_the_others_their_precision(tmp_path, monkeypatch):
+    shrink(monkeypatch)
+    requests = runs(tmp_path / "together", "cnn trainer.matmul=high", ["seed=0", "seed=1"])
+    seen = []
+
+    def reply(request, seat):
+        found = answer(request, seat)
+        seen.append(torch.get_float32_matmul_precision())
+        return found
+
+    assert run_cells(requests, reply) == [{"status": "done"}] * 2
+    assert seen == ["high", "high"]
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_what_cannot_be_computed_together_may_be_tried_alone(tmp_path, monkeypatch):
+    """Nets of other data can have other shapes; exit code 6 is tried again by a comparison."""
+    shrink(monkeypatch)
+    requests = runs(tmp_path / "together", "cnn", ["model.width=4", "model.width=8"])
+    for found in run_cells(requests, answer):
+        assert found["code"] == 6
+        assert found["error"].startswith("runs could not be computed together (RuntimeError: stack")
+
+
+def offer():
+    return (torch.ones(3, 2),), {}
+
+
+def test_who_waits_for_the_floor_is_alive():
+    """Also once its step is computed: another run may evaluate for long before it comes."""
+    heard, first = [threading.Event(), threading.Event()], []
+
+    def run(seat):
+        seat.model, seat.alive = torch.nn.Linear(2, 2), heard[seat.number].set
+        seat.group.meet(seat, offer())
+        if not first:  # the other one waits now
+            first.append(seat.number)
+            other = heard[1 - seat.number]
+            other.clear()
+            assert other.wait(30)
+        return True
+
+    assert together.run_together([run, run]) == [True, True]
+
+
+def test_a_run_finds_all_random_states_as_it_left_them():
+    def run(seat):
+        seat.model, drawn = torch.nn.Linear(2, 2), []
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(seat.number)
+        for _ in range(3):
+            drawn.append((random.random(), np.random.rand(), torch.rand(()).item()))
+            seat.group.meet(seat, offer())
+        return drawn
+
+    alone = [together.run_together([lambda seat, n=n: run_as(seat, n, run)])[0] for n in (0, 1)]
+    assert together.run_together([run, run]) == alone
+
+
+def run_as(seat, number, run):
+    seat.number = number
+    return run(seat)
+
+
+def test_a_run_that_comes_back_brings_its_statistics():
+    """After a return to an earlier step its buffers may be others than before."""
+    group = together.Group()
+    seats = group.seats(2)
+    for seat in seats:
+        seat.model = torch.nn.BatchNorm1d(2)
+    inputs = dict.fromkeys(seats, ((torch.randn(5, 2),), {}))
+    group.forward(inputs)
+    with group.floor:
+        group.leave(seats[0])
+    seats[0].model.double().float()  # as a move to another device and back
+    before = seats[0].model.running_mean.clone()
+    group.forward(inputs)
+    assert not torch.equal(seats[0].model.running_mean, before)

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from zoo.compare.execution.forecast import seconds_left
-from zoo.compare.execution.schedule import Job, Tally
+from zoo.compare.execution.job import Job
+from zoo.compare.execution.schedule import Tally
 
 SHORT = [0.1 * k for k in range(1, 21)]
 MIXED = [40, 33, 20, 17, 12, 9, 6, 5, 3, 2, 1.5, 1.2, 0.8, 0.8, 0.4, 0.3, 0.2, 0.2, 0.1, 0.1]

@@ -374,6 +374,16 @@ def test_arms_that_differ_in_budget_size_or_time_are_a_warning(field, other, sai
     assert contrast_of(found).warnings == said
 
 
+def test_times_of_runs_that_shared_a_worker_with_others_are_not_compared():
+    found = rows([[0.5] * 3], [[0.9] * 3], depths=(8,))
+    for row in found[3:]:
+        row.seconds_per_step, row.together = 0.03, 3
+    assert contrast_of(found).warnings == []
+    for row in found[:3]:
+        row.together = 3
+    assert contrast_of(found).warnings == ["0.30 times the time a step"]
+
+
 def test_arms_that_are_the_same_runs_are_a_warning():
     found = rows([[0.5] * 3], [[0.5] * 3], depths=(8,))
     for row in found:

@@ -10,6 +10,7 @@ from tasks.gnn.task import NodeClassification
 from tasks.training.optimizers import Adam
 from zoo.connections.anchored import Initial
 from zoo.models.gnn import GNN
+from zoo.models.layers import sparse_form
 from zoo.models.layers.sparse import FORMS, Sparse
 from zoo.models.layers.sparse_form import fastest, product_form
 from zoo.norm import NoNorm
@@ -78,6 +79,20 @@ def test_where_runs_must_repeat_nothing_is_measured():
             assert product_form(matrix, 5) == "csr"
         finally:
             torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_processes_of_a_run_take_the_form_of_the_first(form, monkeypatch):
+    """Their clocks may differ; here the first one has found the form."""
+    monkeypatch.setattr(sparse_form, "MEASURED", {})
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+
+    def receive(texts):
+        texts[0] = form
+
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", receive)
+    with second_device():
+        assert product_form(Sparse.of_dense(drawn()).to(HERE), 4) == form
 
 
 @pytest.mark.parametrize(("record", "form"), [({}, "csr"), ({"chosen": {}}, "gather")])

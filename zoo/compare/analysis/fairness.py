@@ -14,6 +14,8 @@ COUNTED, MEASURED = 0.02, 0.1  # relative differences that are worth a warning
 def fairness_warnings(runs: Sequence[Run], first: ArmSummary, second: ArmSummary) -> list[str]:
     """Words where two arms differ in budget or size by 2 %, in time by 10 %, or in their start.
 
+    Times are compared where runs trained together in the same numbers, since each is a share.
+
     Args:
         runs: of all arms at a place.
         first: summary of one arm there.
@@ -24,8 +26,9 @@ def fairness_warnings(runs: Sequence[Run], first: ArmSummary, second: ArmSummary
         "steps": (first_steps, second_steps, COUNTED),
         "parameters": (first.parameters, second.parameters, COUNTED),
         "FLOPs": (first.flops, second.flops, COUNTED),
-        "time a step": (first.seconds_per_step, second.seconds_per_step, MEASURED),
     }
+    if times_compare(runs, first.arm, second.arm):
+        sizes["time a step"] = (first.seconds_per_step, second.seconds_per_step, MEASURED)
     warnings = [
         f"{a / b:.2f} times the {name}"
         for name, (a, b, most) in sizes.items()
@@ -44,3 +47,12 @@ def steps_of(runs: Sequence[Run], arm: str) -> float | None:
     """The mean number of steps of the runs of an arm that trained to their end."""
     steps = [run.steps for run in runs if run.arm == arm and run.status == "done" and run.steps]
     return sum(steps) / len(steps) if steps else None
+
+
+def times_compare(runs: Sequence[Run], first: str, second: str) -> bool:
+    """Whether the runs of two arms that have ended trained together in the same numbers."""
+    ours, theirs = (
+        sorted(run.together for run in runs if run.arm == arm and run.ended)
+        for arm in (first, second)
+    )
+    return ours == theirs or {*ours, *theirs} == {1}

@@ -42,6 +42,7 @@ class Result:
     steps: int | None = None
     seconds_per_step: Number | None = None
     peak_memory_bytes: Number | None = None
+    together: int = 1
     reason: str = ""
     events: list[Event] = field(default_factory=list)
     lost_steps: int = 0

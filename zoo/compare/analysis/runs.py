@@ -83,6 +83,7 @@ class Run:
         seconds: of training and evaluation.
         seconds_per_step: of training.
         peak_memory_bytes: of the device, or of the process.
+        together: number of runs that trained together, this one among them; its times are a share.
         branch_digest: of the branches as they were drawn.
         start_digest: of the branches as training began.
         order_digest: of its batches.
@@ -118,6 +119,7 @@ class Run:
     seconds: Number | None = None
     seconds_per_step: Number | None = None
     peak_memory_bytes: Number | None = None
+    together: int = 1
     branch_digest: str | None = None
     start_digest: str | None = None
     order_digest: str | None = None

@@ -17,8 +17,9 @@ from zoo.compare.design.tuning import FACTORS, MOST, changed, models
 from zoo.compare.execution.costs import Cost, measure_costs, why_alone
 from zoo.compare.execution.engine import Engine
 from zoo.compare.execution.hunt import Hunt
+from zoo.compare.execution.job import Job
 from zoo.compare.execution.progress import Progress, duration
-from zoo.compare.execution.schedule import Job, Tally, run_all
+from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
 
 log = logging.getLogger("zoo")
