@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -71,7 +72,9 @@ def graph_models(device: torch.device, depth: int) -> tuple[dict[str, Callable[[
     y = torch.arange(NODES, device=device) % CLASSES
     edge_index = to_undirected(torch.randint(NODES, (2, LINKS)), num_nodes=NODES).to(device)
     index, weight = gcn_norm(edge_index, None, NODES)
-    matrix = torch.sparse_coo_tensor(index.flip(0), weight, (NODES, NODES)).to_sparse_csr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch, about the state of its sparse matrices
+        matrix = torch.sparse_coo_tensor(index.flip(0), weight, (NODES, NODES)).to_sparse_csr()
 
     def theirs(*edges: Tensor) -> Made:
         return OnGraph(GCNII(depth), *edges).to(device), x

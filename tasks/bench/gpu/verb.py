@@ -23,6 +23,7 @@ from tasks.bench.gpu.nets import Make, gpt
 from tasks.bench.gpu.peers import PEERS
 from tasks.bench.gpu.sizes import NOT_HERE, PUBLISHED, SIZES, VARIANTS, Sizes, peak_of
 from tasks.bench.gpu.table import table
+from tasks.inference.files import writing
 from tasks.training.precision import float32_products
 from zoo.config import registry
 from zoo.config.options import checked
@@ -64,6 +65,8 @@ class GPU:
 
     def __call__(self) -> Report:
         """Returns what was measured; both files are written anew after each part."""
+        with writing(self.folder, "dir"):
+            self.folder.mkdir(parents=True, exist_ok=True)
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
         record: dict[str, Any] = {"device": name, "torch": torch.__version__, "size": self.size}
         events = "events of the device" if self.device.type == "cuda" else "wall"
@@ -96,7 +99,6 @@ class GPU:
     def write(self, record: dict[str, Any]) -> str:
         """Writes what is measured so far, so that nothing of it is lost; returns the table."""
         text = table(record)
-        self.folder.mkdir(parents=True, exist_ok=True)
         atomic_write(self.folder / "gpu.json", json.dumps(record, indent=1) + "\n")
         atomic_write(self.folder / "gpu.md", text + "\n")
         return text

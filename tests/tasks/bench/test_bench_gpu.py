@@ -179,7 +179,9 @@ def test_full_nets_want_a_gpu(capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["task=gnn"], ["size=huge"], ["minutes=0"]])
+@pytest.mark.parametrize(
+    "words", [["task=gnn"], ["size=huge"], ["minutes=0"], ["size=tiny", "dir=/proc/x"]]
+)
 def test_other_words_are_refused(words, capsys):
     assert main(["bench", "of=gpu", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
