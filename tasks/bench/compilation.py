@@ -44,6 +44,9 @@ def bench(config: Config) -> Report:
     if task not in DEPTHS or config.sections["trainer"]["compile"]:
         fix = f"add task={task if task in DEPTHS else 'cnn'}, and leave trainer.compile out"
         raise ConfigError(f"both ways are measured, for {' and '.join(DEPTHS)}", "bench", fix)
+    if config.words("model.depth"):
+        what = f"the depths are {', '.join(map(str, DEPTHS[task]))}"
+        raise ConfigError(what, "bench of=compile", "leave model.depth out")
     seconds(config, DEPTHS[task][0], True)  # the compiler itself is loaded once
     times: dict[str, list[float]] = {way: [] for way in WAYS}
     for depth in tqdm(DEPTHS[task], unit="depth", disable=None):

@@ -126,9 +126,9 @@ def bench(config: Config) -> Report:
     if task not in NETS:
         fix = f"use task={' or task='.join(NETS)}"
         raise ConfigError(f"task={task} has no twin", "bench", fix)
-    if config.words("model."):
-        fix = "leave the options of the model out"
-        raise ConfigError("the twins have sizes of their own", "bench of=twin", fix)
+    for kind in ("model.", "connection", "norm", "init"):
+        for word in config.words(kind):
+            raise ConfigError("the twins are nets of their own", word, "leave it out")
     training = one_process(config)
     plain, ours = builders(config)
     costs: dict[str, Any] = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,11 +30,11 @@ DROPOUT, ALPHA, THETA = 0.6, 0.1, 0.5
 class GCNII(nn.Module):
     """GCNII as PyG's example has it: logits `[N, classes]` of `x` `[N, F]` and its edges."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int) -> None:
         super().__init__()
         self.stem, self.head = nn.Linear(FEATURES, WIDTH), nn.Linear(WIDTH, CLASSES)
         self.layers = nn.ModuleList(
-            GCN2Conv(WIDTH, ALPHA, THETA, layer + 1, normalize=False) for layer in range(DEPTH)
+            GCN2Conv(WIDTH, ALPHA, THETA, layer + 1, normalize=False) for layer in range(depth)
         )
 
     def dropped(self, x: Tensor) -> Tensor:
@@ -55,6 +58,42 @@ class OnGraph(nn.Module):
         return self.net(x, *self.edges)
 
 
+Made = tuple[nn.Module, Any]  # a net, and what it reads
+
+
+def graph_models(device: torch.device, depth: int) -> tuple[dict[str, Callable[[], Made]], Tensor]:
+    """Functions that make GCNII of PyG by a sparse matrix, by edges, and ours; and labels `[N]`.
+
+    Args:
+        device: of nets, graph and features.
+        depth: layers.
+    """
+    x = (torch.rand(NODES, FEATURES) < SHARE).float().to(device)
+    y = torch.arange(NODES, device=device) % CLASSES
+    edge_index = to_undirected(torch.randint(NODES, (2, LINKS)), num_nodes=NODES).to(device)
+    index, weight = gcn_norm(edge_index, None, NODES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch, about the state of its sparse matrices
+        matrix = torch.sparse_coo_tensor(index.flip(0), weight, (NODES, NODES)).to_sparse_csr()
+
+    def theirs(*edges: Tensor) -> Made:
+        return OnGraph(GCNII(depth), *edges).to(device), x
+
+    def ours() -> Made:
+        sizes: dict[str, Any] = {"depth": depth, "width": WIDTH, "theta": THETA, "dropout": DROPOUT}
+        rule, kind = functools.partial(Initial, alpha=ALPHA), {"conv": "gcn2"}
+        net = GNN(FEATURES, CLASSES, rule, NoNorm(), **kind, **sizes).to(device)
+        (edges,) = net.prepare(edge_index, NODES)
+        form = product_form(edges, WIDTH)
+        return OnGraph(net, edges.taking(form)), Sparse.of_dense(x).taking(form)
+
+    return {
+        "PyG by a sparse matrix": functools.partial(theirs, matrix),
+        "PyG by edges": functools.partial(theirs, index, weight),
+        "this project": ours,
+    }, y
+
+
 def graph_nets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[str, TimedNet]]:
     """GCNII of PyG by a sparse matrix and by lists of edges, and ours.
 
@@ -62,19 +101,9 @@ def graph_nets(plain: BuildOptimizer, ours: BuildOptimizer) -> dict[str, dict[st
         plain: makes the optimiser of PyG's net.
         ours: makes that of our net.
     """
-    x = (torch.rand(NODES, FEATURES) < SHARE).float()
-    y = torch.arange(NODES) % CLASSES
-    edge_index = to_undirected(torch.randint(NODES, (2, LINKS)), num_nodes=NODES)
-    index, weight = gcn_norm(edge_index, None, NODES)
-    matrix = torch.sparse_coo_tensor(index.flip(0), weight, (NODES, NODES)).to_sparse_csr()
-    sizes: dict[str, Any] = {"depth": DEPTH, "width": WIDTH, "theta": THETA, "dropout": DROPOUT}
-    net = GNN(FEATURES, CLASSES, lambda site: Initial(site, ALPHA), NoNorm(), conv="gcn2", **sizes)
-    (edges,) = net.prepare(edge_index, NODES)
-    edges = edges.taking(product_form(edges, WIDTH))
-    return {
-        f"GCNII of {DEPTH} layers": {
-            "PyG by a sparse matrix": TimedNet(OnGraph(GCNII(), matrix), plain, x, y),
-            "PyG by edges": TimedNet(OnGraph(GCNII(), index, weight), plain, x, y),
-            "this project": TimedNet(OnGraph(net, edges), ours, Sparse.of_dense(x), y),
-        }
-    }
+    makes, y = graph_models(torch.device("cpu"), DEPTH)
+    nets = {}
+    for name, make in makes.items():
+        net, x = make()
+        nets[name] = TimedNet(net, ours if name == "this project" else plain, x, y)
+    return {f"GCNII of {DEPTH} layers": nets}

@@ -31,7 +31,8 @@ class SampleText:
     When the context is full, the later half of it is read again and the earlier one forgotten.
 
     Args:
-        prompt: what comes first; empty: a line end, or the first symbol where there is none.
+        prompt: what comes first; empty: a line end, or the first symbol where there is none. Of a
+            run on tokens that others have prepared it is their numbers: `prompt="464 11"`.
         tokens: symbols to add.
         temperature: the logits are divided by it; 0 takes the most probable symbol.
         top_k: only so many of the most probable symbols are drawn; None: all.
@@ -54,7 +55,8 @@ class SampleText:
         self.top_k, self.seed, self.dir = top_k, seed, dir
 
     def __call__(self, task: LanguageModelling, folder: RunFolder) -> Report:
-        text = self.prompt + self.continuation(task)
+        texts = [self.prompt] * bool(self.prompt) + [self.continuation(task)]
+        text = task.data.tokenizer.between.join(texts)
         out = output_folder(self.dir, folder.path / "samples", "dir")
         with writing(out, "dir"):
             path = unused_path(out, f"text-{self.seed}", ".txt")
@@ -77,15 +79,16 @@ class SampleText:
         try:
             return task.data.tokenizer.encode(self.prompt).tolist() or [self.first_token(task)]
         except ValueError as error:
-            fix = "write it with the characters of the training text"
+            fix = "write it with the symbols of the training text"
             raise ConfigError(str(error), f"prompt={self.prompt}", fix) from None
 
     def first_token(self, task: LanguageModelling) -> int:
         """The token that stands before a text: a line end, or the first symbol."""
         try:
-            return int(task.data.tokenizer.encode("\n")[0])
+            found = task.data.tokenizer.encode("\n").tolist()
         except ValueError:
-            return 0
+            found = []
+        return found[0] if found else 0
 
     def next_tokens(self, task: LanguageModelling, numbers: list[int]) -> list[int]:
         """Draws the tokens that follow others.

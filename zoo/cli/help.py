@@ -42,7 +42,7 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb in TRAINED:
         lines += configuration(verb, words)
     if verb == "bench":
-        lines += heading("of of=gpu, instead of these", described("tasks.bench.gpu.verb.GPU"))
+        lines += heading("with of=gpu, instead of these", described("tasks.bench.gpu.verb.GPU"))
     if verb == "compare":
         named = entry("compare=default", ", ".join(registry.names("compare")))
         lines += heading("keys", [named, *described("zoo.compare.design.spec.Comparison")])

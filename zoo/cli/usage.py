@@ -99,7 +99,7 @@ USAGES = {
     ),
     "bench": Usage(
         "what training costs on this machine, or how well nets are diagnosed",
-        ("task=gnn", "of=rules task=cnn", "of=diagnose", "of=gpu"),
+        ("task=gnn", "of=rules task=cnn", "of=diagnose", "of=gpu size=tiny"),
         {"of": "what is measured, one of those below", **FILE},
     ),
     "new": Usage(

@@ -33,8 +33,8 @@ class Net:
         model: on its device, in training.
         optimizer: of its weights.
         loss: of the net, `[]`.
-        examples: tokens or images of a step.
-        unit: `tokens` or `images`.
+        examples: tokens, images or nodes of a step.
+        unit: `tokens`, `images` or `nodes`.
         prepare: is done to the net after its operations were counted, such as `compile`.
         mixed: whether it computes in bfloat16 by autocast.
     """
@@ -81,12 +81,13 @@ def timed(net: Net, warmup: int, steps: int, peak: float | None) -> dict[str, An
         peak: of the device in TFLOP/s.
 
     Returns:
-        `ms` and its quartiles `range`, `rate` (tokens or images a second, by `unit`), `tflops` as
-        PyTorch counts them of dense products, convolutions and attention (a second), their `share`
-        of the peak, and the most `bytes` that a GPU held.
+        `ms` and its quartiles `range`, `rate` (tokens, images or nodes a second, by `unit`),
+        `tflops` as PyTorch counts them of dense products, convolutions and attention (a second) and
+        their `share` of the peak, both None of a net in float32, and the most `bytes` that a GPU
+        held.
     """
     device = next(net.model.parameters()).device
-    flops = counted(net)
+    flops = counted(net) if net.mixed else None
     net.prepare(net.model)
     for _ in range(warmup):
         net.step()

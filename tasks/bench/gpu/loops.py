@@ -24,7 +24,7 @@ from zoo.run_folder import RunFolder
 from zoo.seeding import redraw
 
 
-def loops(task_name: str, sizes: Sizes, device: torch.device) -> dict[str, Any]:
+def loops(task_name: str, sizes: Sizes, device: torch.device, *options: str) -> dict[str, Any]:
     """The time of a step of a whole run of a task, with its log, guards and checkpoints, and bare.
 
     Both train a copy of the same net on the same device, in turn, with validations at the same
@@ -34,12 +34,13 @@ def loops(task_name: str, sizes: Sizes, device: torch.device) -> dict[str, Any]:
         task_name: of the task, at its defaults.
         sizes: of the run.
         device: of both.
+        options: of the run alone, such as `trainer.graphs=true`.
     """
     place = "gpu" if device.type == "cuda" else "cpu"
     steps = sizes.cycle * (sizes.blocks + 1) + 1
     words = [f"trainer.accelerator={place}", f"trainer.max_steps={steps}", "logger=none"]
     words += ["trainer.max_epochs=null", f"trainer.validate_every={sizes.cycle}"]
-    given = [f"task={task_name}", *words, *sizes.words.get(task_name, [])]
+    given = [f"task={task_name}", *words, *sizes.words.get(task_name, []), *options]
     config, _ = load(given)
     training = build_trainer_options(config)
     training.patience = None

@@ -20,9 +20,8 @@ PUBLISHED = {  # throughput against pre-norm by hyper-connection-factory: 85M pa
     "hyper, static": ("static hyper-connections", 0.58),
     "mhc": ("mHC", 0.49),
     "attention": ("attention residuals", 0.66),
-    "-": ("MUDD", 0.74),
-    "--": ("Frac-connections", 0.78),
 }
+NOT_HERE = {"MUDD": 0.74, "Frac-connections": 0.78}  # likewise, of rules that this project lacks
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {"hyper, static": ("hyper", {"dynamic": False})}
 
 
@@ -38,6 +37,7 @@ class Sizes:
         resnet: layers of the ResNet for small images.
         large_images: batch and side of the images of ResNet-50.
         ddpm: of the diffusion net, and its batch of 32x32 images.
+        gcnii: layers of the graph net, whose graph is of Cora's size.
         steps: that are timed of each net.
         warmup: that come before.
         words: what every `fit` is told.
@@ -53,6 +53,7 @@ class Sizes:
     resnet: int
     large_images: tuple[int, int]
     ddpm: tuple[dict[str, Any], int]
+    gcnii: int
     steps: int
     warmup: int
     words: dict[str, list[str]] = field(default_factory=dict)
@@ -70,6 +71,7 @@ FULL = Sizes(
     resnet=20,
     large_images=(256, 224),
     ddpm=({"depth": 4, "width": [128, 256, 256, 256], "blocks": 2, "groups": 32}, 128),
+    gcnii=64,
     steps=10,
     warmup=3,
 )
@@ -82,6 +84,7 @@ TINY = Sizes(
     resnet=8,
     large_images=(2, 32),
     ddpm=({"depth": 2, "width": [8, 8], "blocks": 1, "groups": 4}, 2),
+    gcnii=2,
     steps=2,
     warmup=1,
     words={

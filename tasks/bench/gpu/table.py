@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+COMPARISON = "time python -m zoo compare pairs=8 per_gpu=14 together=8 mirror=false"
+
 
 def cells(*values: Any) -> str:
     """A row of a table."""
@@ -42,7 +44,9 @@ def rules(record: dict[str, Any]) -> list[str]:
     for name in [*eager, *(name for name in published if name not in eager)]:
         found = [against(each, name) for each in (eager, compiled)]
         theirs, number = published.get(name, ("", ""))
-        lines.append(cells(name.strip("-") or "not here", *found, f"{theirs} {number}".strip()))
+        lines.append(cells(name, *found, f"{theirs} {number}".strip()))
+    for theirs, number in record["published_of_others"].items():
+        lines.append(cells("not here", "", "", f"{theirs} {number}"))
     return [*lines, "", "throughput against `residual`: 0.5 takes twice the time of a step"]
 
 
@@ -58,8 +62,8 @@ def table(record: dict[str, Any]) -> str:
     """The record as text in Markdown."""
     lines = [
         f"{record['device']}, torch {record['torch']}, size={record['size']}, "
-        f"{record['seconds']:.0f} s, {record['clock']}; bfloat16 by autocast but for `fit`, "
-        f"which is in float32 with matmul={record['matmul']}"
+        f"{record['seconds']:.0f} s, {record['clock']}; bfloat16 by autocast but for `fit` "
+        f"and GCNII, which are in float32 with matmul={record['matmul']}"
     ]
     if record["fit"]:
         lines += head("`fit` against the bare loop", "fit, ms", "bare, ms", "ratio")
@@ -74,6 +78,7 @@ def table(record: dict[str, Any]) -> str:
     lines += rules(record)
     left = ", ".join(record["left_out"]) or "nothing"
     lines += ["", f"left out for want of time: {left}"]
+    lines.append(f"time the default comparison as well: {COMPARISON}")
     if record["lacking"]:
         lines.append(f"left out, not installed: {', '.join(record['lacking'])}")
     return "\n".join(lines)

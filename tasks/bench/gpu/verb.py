@@ -7,6 +7,7 @@ import gc
 import itertools
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,22 +19,25 @@ from tqdm import tqdm
 
 from tasks.bench.gpu.clock import timed
 from tasks.bench.gpu.loops import loops
-from tasks.bench.gpu.nets import PEERS, Make, gpt
-from tasks.bench.gpu.sizes import PUBLISHED, SIZES, VARIANTS, Sizes, peak_of
+from tasks.bench.gpu.nets import Make, gpt
+from tasks.bench.gpu.peers import PEERS
+from tasks.bench.gpu.sizes import NOT_HERE, PUBLISHED, SIZES, VARIANTS, Sizes, peak_of
 from tasks.bench.gpu.table import table
+from tasks.inference.files import writing
 from tasks.training.precision import float32_products
 from zoo.config import registry
 from zoo.config.options import checked
 from zoo.config.overrides import parse
 from zoo.errors import ConfigError, is_out_of_memory
 from zoo.report import Report
+from zoo.system.atomic import atomic_write
 from zoo.system.paths import expanded
 
 Job = tuple[str, str, Callable[[], dict[str, Any]]]  # the part, the name in it, the measurement
 
 
 class GPU:
-    """Measures what a GPU gives, and writes gpu.json and gpu.md.
+    """Measures what a GPU gives, and writes gpu.json and gpu.md; exit code 1 where a part failed.
 
     Args:
         size: `full`: nets that fill a GPU; `tiny`: the same script with tiny nets, on a CPU where
@@ -60,7 +64,9 @@ class GPU:
         self.device = torch.device("cuda" if found else "cpu")
 
     def __call__(self) -> Report:
-        """Returns what was measured, once both files are written."""
+        """Returns what was measured; both files are written anew after each part."""
+        with writing(self.folder, "dir"):
+            self.folder.mkdir(parents=True, exist_ok=True)
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
         record: dict[str, Any] = {"device": name, "torch": torch.__version__, "size": self.size}
         events = "events of the device" if self.device.type == "cuda" else "wall"
@@ -68,7 +74,8 @@ class GPU:
         if self.device.type == "cpu":
             record["matmul"] = "highest"
         record |= {"fit": {}, "nets": {}, "rules": {"eager": {}, "compiled": {}}}
-        record |= {"published": PUBLISHED, "left_out": [], "lacking": lacking()}
+        record |= {"published": PUBLISHED, "published_of_others": NOT_HERE}
+        record |= {"left_out": [], "lacking": lacking()}
         began = time.perf_counter()
         longest: dict[str, float] = {}
         jobs = list(jobs_of(self.sizes, self.device, record["peak"]))
@@ -82,12 +89,19 @@ class GPU:
                 where = record["rules"] if kind in record["rules"] else record
                 where[kind][label] = outcome(measure)
                 longest[kind] = max(longest.get(kind, 0.0), time.perf_counter() - start)
+                record["seconds"] = time.perf_counter() - began
+                self.write(record)
         record["seconds"] = time.perf_counter() - began
+        text = self.write(record)
+        text += f"\nwritten: {self.folder / 'gpu.json'}, gpu.md"
+        return Report(record, text, int('"traceback"' in json.dumps(record)))
+
+    def write(self, record: dict[str, Any]) -> str:
+        """Writes what is measured so far, so that nothing of it is lost; returns the table."""
         text = table(record)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "gpu.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-        (self.folder / "gpu.md").write_text(text + "\n", "utf-8")
-        return Report(record, f"{text}\nwritten: {self.folder / 'gpu.json'}, gpu.md")
+        atomic_write(self.folder / "gpu.json", json.dumps(record, indent=1) + "\n")
+        atomic_write(self.folder / "gpu.md", text + "\n")
+        return text
 
 
 def lacking() -> list[str]:
@@ -96,13 +110,14 @@ def lacking() -> list[str]:
 
 
 def outcome(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a measurement gives, or that the memory was too small for it; its memory is free."""
+    """What a measurement gives, or why it failed, so that others go on; its memory is free."""
     try:
         return measure()
     except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        return {"failed": "out of memory"}
+        if is_out_of_memory(error):
+            return {"failed": "out of memory"}
+        line = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"failed": line[:100], "traceback": traceback.format_exc()}
     finally:
         gc.collect()
         if torch.cuda.is_available():
@@ -117,10 +132,14 @@ def jobs_of(sizes: Sizes, device: torch.device, peak: float | None) -> Iterator[
 
     for task in registry.names("task"):
         yield "fit", task, functools.partial(loops, task, sizes, device)
+    if device.type == "cuda":  # of small nets, whose steps wait for the host
+        for task in ("cnn", "gnn"):
+            word = "trainer.graphs=true"
+            yield "fit", f"{task} {word}", functools.partial(loops, task, sizes, device, word)
     for title, peers in PEERS.items():
         for name, make in peers(sizes, device).items():
             yield "nets", f"{title}, {name}", functools.partial(net, make)
-    usual = ["residual", *(name for name in PUBLISHED if name.strip("-"))]
+    usual = ["residual", *PUBLISHED]
     known = [*registry.names("connection"), *VARIANTS]
     rest = [name for name in known if name not in usual]
     for names, compiled in itertools.product((usual, rest), (False, True)):

@@ -21,7 +21,7 @@ from tasks.data.text.text_stream import (
     read_rows,
     read_text,
 )
-from tasks.data.text.token_files import has_token_files, read_token_files
+from tasks.data.text.token_files import NAMES, has_token_files, read_token_files
 from tasks.data.text.tokenize import tokenised
 from tasks.data.text.tokenizers import TokenKind
 from zoo.config.options import Needs
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tasks.data.used_splits import UsedSplits
 
 VocabularySize = Annotated[int, Ge(257), Le(2**20)]
+SHARE = 0.05  # that validation and test have, unless told otherwise
 
 
 class TextFile:
@@ -66,8 +67,8 @@ class TextFile:
         train_split: str | None = None,
         val_split: str | None = None,
         test_split: str | None = None,
-        val: Share = 0.05,
-        test: Share = 0.05,
+        val: Share = SHARE,
+        test: Share = SHARE,
         tokens: TokenKind = "characters",
         vocabulary: VocabularySize = 4096,
         batch_size: Batch = 16,
@@ -94,7 +95,11 @@ class TextFile:
         where = shown(self.path)
         if has_token_files(file):
             self.refuse_rows("a folder of tokens")
+            self.refuse_shares(where)
             data = read_token_files(file, self.tokens, self.vocabulary, where)
+        elif file.name in NAMES and has_token_files(file.parent):
+            fix = f"give its folder: data.path={shown(str(file.parent))}"
+            raise DataError("it holds tokens, not text", where, fix)
         elif file.is_file():
             self.refuse_rows("a file")
             name = stamp([file])
@@ -115,6 +120,13 @@ class TextFile:
             if value is not None:
                 odd = f"data.{key}={value}, but {what} has no rows"
                 raise ConfigError(odd, shown(self.path), f"leave data.{key} out")
+
+    def refuse_shares(self, where: str) -> None:
+        """Raises ConfigError for a share of tokens whose parts are files."""
+        for key in ("val", "test"):
+            if getattr(self, key) != SHARE:
+                odd = f"data.{key}={getattr(self, key)}, but the parts of tokens are files"
+                raise ConfigError(odd, where, f"leave data.{key} out")
 
     def of_file(self, file: Path) -> dict[str, Chunks]:
         """The parts of a file, which begin with whole characters."""

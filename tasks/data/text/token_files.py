@@ -14,7 +14,9 @@ from tasks.data.text.remembered import remembered, stamp
 from tasks.data.text.tokenizers import ByteTokenizer, NumberTokenizer, Tokenizer, TokenKind
 from zoo.errors import ConfigError, DataError, shown
 
-TRAIN, VAL, TEST = "train.bin", "val.bin", "test.bin"
+NAMES = TRAIN, VAL, TEST = "train.bin", "val.bin", "test.bin"
+MOST = 2**16  # symbols whose numbers have 16 bits
+WIDE = f"of numbers of 16 bits, such as nanoGPT's, give data.vocabulary={MOST} or less"
 
 
 def has_token_files(folder: Path) -> bool:
@@ -43,10 +45,10 @@ def read_token_files(folder: Path, kind: TokenKind, vocabulary: int, where: str)
         raise ConfigError(f"{TRAIN} holds numbers, not characters", where, fix)
     tokenizer: Tokenizer = ByteTokenizer() if kind == "bytes" else NumberTokenizer(vocabulary)
     symbols = len(tokenizer)
-    paths = [folder / name for name in (TRAIN, VAL, TEST) if (folder / name).exists()]
+    paths = [folder / name for name in NAMES if (folder / name).exists()]
     if folder / VAL not in paths:
         raise DataError(f"there is {TRAIN} and no {VAL}", where, f"put {VAL} there")
-    files = [tokens_in(path, torch.uint16 if symbols <= 2**16 else torch.int32) for path in paths]
+    files = [tokens_in(path, symbols) for path in paths]
     sizes = [len(file) for file in files]
     if len(files) < 3:
         sizes[1:] = [sizes[1] - sizes[1] // 2, sizes[1] // 2]
@@ -57,17 +59,19 @@ def read_token_files(folder: Path, kind: TokenKind, vocabulary: int, where: str)
         odd = known["largest"] if known["largest"] >= symbols else known["least"]
         what = f"token {odd} is none of {symbols} symbols"
         fix = f"give data.tokens=bpe data.vocabulary={known['largest'] + 1} or more"
-        raise ConfigError(what, where, fix if kind == "bytes" or odd > 0 else "prepare them anew")
+        raise ConfigError(what, where, fix if symbols <= MOST else WIDE)
     text.known_digest = known["sha256"]
     return text
 
 
-def tokens_in(path: Path, kind: torch.dtype) -> Tensor:
+def tokens_in(path: Path, symbols: int) -> Tensor:
     """The tokens `[n]` of a file; DataError where it is empty, or its last number is cut."""
+    kind = torch.uint16 if symbols <= MOST else torch.int32
     size, rest = divmod(path.stat().st_size, kind.itemsize)
     if rest or not size:
         what = f"{path.stat().st_size:,} bytes are no whole number of tokens of {kind.itemsize}"
-        raise DataError(what if rest else "the file is empty", shown(str(path)), "copy it again")
+        fix = "copy it again" if symbols <= MOST else WIDE
+        raise DataError(what if rest else "the file is empty", shown(str(path)), fix)
     return torch.from_file(str(path), shared=False, size=size, dtype=kind)
 
 

@@ -23,9 +23,11 @@ class Tokenizer(ABC):
     Attributes:
         kind: of the symbols.
         lengths: for each symbol the number of characters that begin in it; 0 where nobody knows.
+        between: what stands between two texts that follow one another.
     """
 
     kind: ClassVar[TokenKind | Literal["numbers"]]
+    between: ClassVar[str] = ""
     lengths: Sequence[int]
 
     def __len__(self) -> int:
@@ -117,6 +119,7 @@ class NumberTokenizer(Tokenizer):
     """
 
     kind = "numbers"
+    between = " "
 
     def __init__(self, size: int):
         self.lengths = [0] * size

@@ -11,10 +11,14 @@ from torch import nn
 from tasks.bench.gpu import verb
 from tasks.bench.gpu.clock import Net, timed
 from tasks.bench.gpu.loops import loops
-from tasks.bench.gpu.nets import PEERS
+from tasks.bench.gpu.peers import PEERS
 from tasks.bench.gpu.sizes import FULL, PUBLISHED, TINY, VARIANTS, peak_of
+from tasks.bench.gpu.table import COMPARISON
 from zoo.cli.main import main
+from zoo.compare.design.spec import Comparison
 from zoo.config import registry
+from zoo.config.options import checked
+from zoo.config.overrides import parse
 
 RULES = {*registry.names("connection"), *VARIANTS}
 
@@ -32,6 +36,7 @@ def of_each_kind(record):
 
 def test_one_of_each_kind_is_measured_and_written(capsys, tmp_path, monkeypatch):
     chosen = {"fit": ["gnn"], "nets": ["GPT-2, plain PyTorch", "GPT-2, this project"]}
+    chosen["nets"] += [f"GCNII, {name}" for name in ("PyG by edges", "this project")]
     chosen["eager"] = ["residual", "mhc", "reversible"]
     all_jobs = verb.jobs_of
     monkeypatch.setattr(
@@ -43,7 +48,8 @@ def test_one_of_each_kind_is_measured_and_written(capsys, tmp_path, monkeypatch)
     loop = record["fit"]["gnn"]
     assert loop["ratio"] == pytest.approx(loop["fit_ms"] / loop["bare_ms"])
     assert (loop["blocks"], loop["steps_a_block"]) == (TINY.blocks, TINY.cycle)
-    plain, ours = record["nets"].values()
+    plain, ours, *graphs = record["nets"].values()
+    assert [(each["unit"], each["tflops"]) for each in graphs] == [("nodes", None)] * 2
     assert plain["tflops"] * plain["ms"] == pytest.approx(ours["tflops"] * ours["ms"])
     for net in (plain, ours):
         assert net["rate"] == pytest.approx(1e3 * 16 / net["ms"])  # two texts of eight tokens
@@ -95,6 +101,14 @@ def test_both_loops_run_on_a_second_device():
     assert found["fit_ms"] > 0 < found["bare_ms"]
 
 
+@pytest.mark.parametrize("name", ["PyG by edges", "this project"])
+def test_graph_nets_lie_on_a_second_device(name):
+    with second_device():
+        made = PEERS["GCNII"](TINY, torch.device("cuda"))[name]()
+        made.step()
+        assert {p.device.type for p in made.model.parameters()} == {"cuda"}
+
+
 def net(**options):
     model = nn.Linear(3, 5, bias=False)
     x = torch.ones(7, 3)
@@ -112,14 +126,36 @@ def test_operations_are_counted_before_a_net_is_prepared_and_warm_up_is_left_out
     assert found["share"] == found["tflops"]
 
 
-def test_a_net_too_large_for_the_memory_is_said_and_other_errors_are_raised():
+def test_a_part_that_fails_is_named_and_the_others_are_kept(capsys, tmp_path, monkeypatch):
     def fail(error):
         raise error
 
-    lost = verb.outcome(lambda: fail(torch.OutOfMemoryError("CUDA out of memory")))
-    assert lost == {"failed": "out of memory"}
-    with pytest.raises(RuntimeError, match="else"):
-        verb.outcome(lambda: fail(RuntimeError("something else")))
+    jobs = [
+        ("nets", "large", lambda: fail(torch.OutOfMemoryError("CUDA out of memory"))),
+        ("nets", "odd", lambda: fail(RuntimeError("something else\nfurther"))),
+        ("fit", "odd", lambda: fail(ValueError("no such"))),
+        ("nets", "good", lambda: timed(net(), warmup=0, steps=1, peak=None)),
+        ("nets", "killed", lambda: fail(KeyboardInterrupt())),
+    ]
+    words = ["bench", "of=gpu", "size=tiny", f"dir={tmp_path}"]
+    monkeypatch.setattr(verb, "jobs_of", lambda *a: jobs)
+    assert main(words) == 130
+    nets = json.loads((tmp_path / "gpu.json").read_text())["nets"]  # of what came before
+    assert nets["large"] == {"failed": "out of memory"}
+    assert nets["odd"]["failed"] == "RuntimeError: something else"
+    assert "in fail" in nets["odd"]["traceback"]
+    assert nets["good"]["ms"] > 0
+    capsys.readouterr()
+    jobs.pop()
+    assert main(words) == 1
+    assert "| odd | ValueError: no such |" in capsys.readouterr().out
+    del jobs[1:3]
+    assert main(words) == 0
+
+
+def test_the_comparison_that_is_proposed_is_one():
+    *_, words = COMPARISON.partition(" compare ")
+    checked(Comparison, parse(words.split()), "compare")
 
 
 def test_peaks_are_those_of_the_card_that_is_named():
@@ -131,7 +167,7 @@ def test_the_published_numbers_are_of_a_net_as_large_as_ours():
     """85 million parameters in the blocks; rules of theirs that the zoo has bear our names."""
     sizes = dataclasses.asdict(FULL)["gpt"]
     assert sizes["depth"] * 12 * sizes["width"] ** 2 == pytest.approx(85e6, rel=0.01)
-    assert {name for name in PUBLISHED if name.strip("-")} <= RULES
+    assert PUBLISHED.keys() <= RULES
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -143,7 +179,9 @@ def test_full_nets_want_a_gpu(capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["task=gnn"], ["size=huge"], ["minutes=0"]])
+@pytest.mark.parametrize(
+    "words", [["task=gnn"], ["size=huge"], ["minutes=0"], ["size=tiny", "dir=/proc/x"]]
+)
 def test_other_words_are_refused(words, capsys):
     assert main(["bench", "of=gpu", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1

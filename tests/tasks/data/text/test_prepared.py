@@ -177,11 +177,27 @@ def test_a_test_file_is_the_test_part(bins):
         ({"tokens": "bpe", "vocabulary": 50256}, "token 50256 is none of 50256 symbols .*=50257"),
         ({"tokens": "bytes"}, "is none of 256 symbols .*data.tokens=bpe data.vocabulary=50257"),
         ({"tokens": "bpe", "text": "x"}, "data.text=x, but a folder of tokens has no rows"),
+        ({"tokens": "bpe", "val": 0.2}, "data.val=0.2, but the parts of tokens are files"),
     ],
 )
 def test_wrong_options_for_tokens_are_one_line(options, words, bins):
     with pytest.raises(ConfigError, match=words):
         load(bins[0], **options)
+
+
+def test_numbers_of_16_bits_that_are_read_as_wider_ones_are_said_to_be(bins):
+    with pytest.raises(
+        DataError, match=r"162 bytes are no whole .* data\.vocabulary=65536 or less"
+    ):
+        load(bins[0], tokens="bpe", vocabulary=65537)
+    np.arange(80, dtype=np.uint16).tofile(bins[0] / "val.bin")
+    with pytest.raises(ConfigError, match=r"is none of 65537 .* data\.vocabulary=65536 or less"):
+        load(bins[0], tokens="bpe", vocabulary=65537)
+
+
+def test_a_file_of_tokens_is_no_text(bins):
+    with pytest.raises(DataError, match=f"holds tokens, not text .*data.path={bins[0]}$"):
+        load(bins[0] / "train.bin", tokens="bpe")
 
 
 @pytest.mark.fault(19)
@@ -223,8 +239,12 @@ def test_a_small_gpt2_learns_tokens_goes_on_and_continues_them(bins, tmp_path, c
     assert main(["fit", f"from={run}", "trainer.max_steps=3"]) == 0
     capsys.readouterr()
     assert main(["--json", "sample", f"from={run}", "prompt=464 11", "tokens=3"]) == 0
-    text = json.loads(capsys.readouterr().out)["text"]
-    assert all(0 <= int(word) < 50257 for word in text.removeprefix("464 11").split())
+    numbers = [int(word) for word in json.loads(capsys.readouterr().out)["text"].split()]
+    assert numbers[:2] == [464, 11]
+    assert len(numbers) == 5
+    assert max(numbers) < 50257
+    assert main(["--json", "sample", f"from={run}", "tokens=3"]) == 0  # as `fit` proposes
+    assert len(json.loads(capsys.readouterr().out)["text"].split()) == 3
     assert main(["sample", f"from={run}", "prompt=The cat"]) == 2
     assert "'The' is no number of a token below 50257" in capsys.readouterr().err
 
