@@ -11,15 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.bench.gpu.clock import Net
-<<<<<<< HEAD
-from tasks.bench.gpu.sizes import VARIANTS, Sizes
-from tasks.bench.reference_nets import GPT, WIDTHS, ResNet
-from tasks.training.compiling import compile_model
-from tasks.training.layout import LAST, channels_last
-=======
 from tasks.bench.gpu.sizes import VARIANTS
-from tasks.training.trainer import TrainerOptions
->>>>>>> r3
+from tasks.training.compiling import compile_model
 from zoo.config import registry
 from zoo.connection import Connect
 from zoo.models.transformer import Transformer
