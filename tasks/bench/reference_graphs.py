@@ -80,9 +80,9 @@ def graph_models(device: torch.device, depth: int) -> tuple[dict[str, Callable[[
         return OnGraph(GCNII(depth), *edges).to(device), x
 
     def ours() -> Made:
-        sizes: dict[str, Any] = {"depth": depth, "width": WIDTH, "theta": THETA, "dropout": DROPOUT}
-        rule, kind = functools.partial(Initial, alpha=ALPHA), {"conv": "gcn2"}
-        net = GNN(FEATURES, CLASSES, rule, NoNorm(), **kind, **sizes).to(device)
+        rule = functools.partial(Initial, alpha=ALPHA)
+        options: dict[str, Any] = {"conv": "gcn2", "theta": THETA, "dropout": DROPOUT}
+        net = GNN(FEATURES, CLASSES, rule, NoNorm(), depth, WIDTH, **options).to(device)
         (edges,) = net.prepare(edge_index, NODES)
         form = product_form(edges, WIDTH)
         return OnGraph(net, edges.taking(form)), Sparse.of_dense(x).taking(form)
