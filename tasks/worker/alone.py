@@ -32,7 +32,7 @@ def why_alone(config: Config, training: TrainerOptions, task: Task, batch: Any) 
         task: on its device, set up.
         batch: of its training data.
     """
-    for option in ("compile", "deterministic"):
+    for option in ("compile", "deterministic", "graphs"):
         if getattr(training, option):
             return f"trainer.{option}"
     model, draws = task.model, {name: each.get_state() for name, each in task.generators.items()}

@@ -71,6 +71,7 @@ def test_nets_computed_together_have_the_gradients_of_each(connection):
         ("cnn connection=stochastic_depth", DRAWS),
         ("transformer model.dropout=0.1", DRAWS),
         ("cnn trainer.compile=true", "trainer.compile"),
+        ("cnn trainer.graphs=true", "trainer.graphs"),
         ("gnn model.dropout=0", CUSTOM),
     ],
 )
