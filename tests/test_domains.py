@@ -65,7 +65,7 @@ def test_every_rule_trains_from_the_same_branches(domain, name):
     for slot in {"connection", "long"} & domain.config.choices.keys():
         made, batches = domain.start(slot, name)
         assert branch_digest(made.model) == domain.digest, slot
-        optimizer = made.options.build(made.model, 2, True, made.batch_size)["optimizer"]
+        optimizer = made.options.build(made.model, 2, made.batch_size)["optimizer"]
         before = {key: value.clone() for key, value in made.model.state_dict().items()}
         for batch in batches:
             optimizer.zero_grad()

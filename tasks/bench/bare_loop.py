@@ -28,7 +28,7 @@ class BareLoop:
         self.batches = iter(task.train_loader())
         self.validations = list(task.loader("val"))
         epoch = task.batches_per_pass()
-        made = task.options.build(task.model, steps, True, task.batch_size, epoch)
+        made = task.options.build(task.model, steps, task.batch_size, epoch)
         self.optimizer = made["optimizer"]
         self.schedule = made["lr_scheduler"]["scheduler"] if "lr_scheduler" in made else None
         self.done = 0

@@ -67,7 +67,7 @@ class TimedRule:
         redraw(self.task.model, config.seed)
         self.task.setup("fit")
         self.batch = next(iter(self.task.train_loader()))
-        steps = self.task.options.build(self.task.model, MANY, True, self.task.batch_size)
+        steps = self.task.options.build(self.task.model, MANY, self.task.batch_size)
         self.optimizer = steps["optimizer"]
         self.step()
         self.peak = peak_bytes(lambda: self.task.loss(self.batch))

@@ -176,7 +176,7 @@ class Task(Reported, TaskHooks):
         steps, several = int(self.trainer.max_steps), self.trainer.accumulate_grad_batches
         images = self.batch_size and self.batch_size * several
         epoch = self.batches_per_pass() / several
-        return self.options.build(self.model, steps, True, images, epoch)
+        return self.options.build(self.model, steps, images, epoch)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None

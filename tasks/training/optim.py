@@ -102,16 +102,14 @@ class Optimizer:
         self,
         model: nn.Module,
         steps: int,
-        fused: bool,
         batch_size: int | None = None,
         epoch: float = 1.0,
     ) -> dict[str, Any]:
-        """Returns the optimiser and its schedule, in Lightning's form.
+        """Returns the optimiser, which moves all weights at once, and its schedule for Lightning.
 
         Args:
             model: whose parameters it moves.
             steps: of the whole run.
-            fused: whether PyTorch moves all of them at once.
             batch_size: examples of a step, where the data comes in batches.
             epoch: steps of one pass over the training data.
         """
@@ -127,7 +125,7 @@ class Optimizer:
             asked = f"warmup={self.warmup}" if epochs is None else f"warmup_epochs={epochs}"
             what = "warm-up takes half of the run, %d of %d steps, not optimizer.%s"
             log.info(what, schedule.ramp, steps, asked)
-        optimizer = self.kind(self.groups(model, lr), lr=lr, fused=fused, **self.rest)  # type: ignore
+        optimizer = self.kind(self.groups(model, lr), lr=lr, fused=True, **self.rest)  # type: ignore
         if self.schedule == "constant" and not schedule.warmup:
             return {"optimizer": optimizer}
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule.factor)

@@ -156,7 +156,6 @@ class OptimizerOptions(Protocol):
         self,
         model: nn.Module,
         steps: int,
-        fused: bool,
         batch_size: int | None = None,
         epoch: float = 1.0,
     ) -> dict[str, Any]:

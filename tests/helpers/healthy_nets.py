@@ -131,7 +131,7 @@ def our_states(task, words):
     )
     net, _ = at_its_start(config)
     net.setup("fit")
-    built = net.options.build(net.model, 10**6, True, net.batch_size)
+    built = net.options.build(net.model, 10**6, net.batch_size)
     optimizer, schedule = built["optimizer"], built["lr_scheduler"]["scheduler"]
     batches = iter(net.train_loader())
     chances = {"cnn": math.log(10), "gnn": math.log(2), "diffusion": 1.0}

@@ -162,7 +162,7 @@ def test_twins_train_as_the_run_does(task, word):
     words = ["optimizer.lr=0.03", "optimizer.weight_decay=0.02", "optimizer.schedule=constant"]
     config, _ = load([f"task={task}", *words, "optimizer.warmup=0", word])
     net = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3))
-    run = config.factory("optimizer")().build(net, 10, True)["optimizer"].param_groups
+    run = config.factory("optimizer")().build(net, 10)["optimizer"].param_groups
     (plain,), ours = (build(net).param_groups for build in bench_twin.builders(config))
     assert [group.pop("params") for group in ours] == [group.pop("params") for group in run]
     assert ours == run

@@ -137,7 +137,7 @@ def test_biases_of_norms_have_a_rate_of_their_own_and_the_decay_of_all():
         nn.init.constant_(parameter, 2.0)
     rule = SGD(lr=0.5, momentum=0.0, nesterov=False, weight_decay=0.1, decay_biases=True,
                norm_bias_rate=8.0)  # fmt: skip
-    optimizer = rule.build(model, 10, False)["optimizer"]
+    optimizer = rule.build(model, 10)["optimizer"]
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 0.25)
     optimizer.step()
@@ -149,7 +149,7 @@ def test_biases_of_norms_have_a_rate_of_their_own_and_the_decay_of_all():
 
 def test_a_rate_of_biases_that_are_not_there_is_refused():
     with pytest.raises(ConfigError, match="no norm with a bias"):
-        SGD(norm_bias_rate=8.0).build(nn.Linear(2, 2), 10, False)
+        SGD(norm_bias_rate=8.0).build(nn.Linear(2, 2), 10)
 
 
 class Run:

@@ -124,7 +124,7 @@ def test_learning_rate_grows_with_the_batch():
 
     from tasks.training.optimizers import SGD
 
-    built = SGD(lr=0.1, base_batch=256).build(nn.Linear(2, 2), 10, False, 1024)
+    built = SGD(lr=0.1, base_batch=256).build(nn.Linear(2, 2), 10, 1024)
     assert built["optimizer"].param_groups[0]["lr"] == pytest.approx(0.4)
 
 

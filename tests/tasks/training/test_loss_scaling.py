@@ -35,8 +35,10 @@ def test_steps_and_scale_are_those_of_lightning(optimizer, tmp_path, monkeypatch
             self.precision = None  # Lightning takes one of the two
             return trainer(self, task, callbacks, [*plugins, plugin("cpu")])
 
-        def built(self, model, steps, given, *more, fused=fused):
-            return build(self, model, steps, fused, *more)
+        def built(self, *given, fused=fused):
+            kind = type(self).kind
+            self.kind = lambda groups, **rest: kind(groups, **rest | {"fused": fused})
+            return build(self, *given)
 
         monkeypatch.setattr(TrainerOptions, "trainer", in_fp16)
         monkeypatch.setattr(Optimizer, "build", built)

@@ -34,7 +34,7 @@ def test_weights_decay_and_connections_biases_and_norms_do_not(name):
     model = make(name)
     given = {"weight_decay": DECAYS["body"], "stem_decay": DECAYS["stem"]}
     rule = AdamW(lr=0.5, **given, head_decay=DECAYS["head"])
-    optimizer = rule.build(model, 10, False)["optimizer"]
+    optimizer = rule.build(model, 10)["optimizer"]
     before = {key: value.clone() for key, value in model.state_dict().items()}
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -49,7 +49,7 @@ def test_weights_decay_and_connections_biases_and_norms_do_not(name):
 
 
 def test_parts_without_a_decay_of_their_own_have_the_body_s():
-    optimizer = AdamW(weight_decay=0.1, head_decay=0.0).build(make("residual"), 10, False)
+    optimizer = AdamW(weight_decay=0.1, head_decay=0.0).build(make("residual"), 10)
     sizes = {g["weight_decay"]: len(g["params"]) for g in optimizer["optimizer"].param_groups}
     model = make("residual")
     weights = [key for key, value in model.named_parameters() if value.ndim > 1]
@@ -73,7 +73,7 @@ def test_steps_are_those_of_pytorch(ours, theirs):
     first, second = torch.nn.Linear(3, 2, bias=False), torch.nn.Linear(3, 2, bias=False)
     second.load_state_dict(first.state_dict())
     optimizers = [
-        ours.build(first, 5, False)["optimizer"],
+        ours.build(first, 5)["optimizer"],
         theirs(second.parameters(), lr=0.1, weight_decay=0.3, **given),
     ]
     draws = torch.Generator().manual_seed(0)
