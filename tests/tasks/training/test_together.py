@@ -170,6 +170,17 @@ def test_a_run_that_diverges_leaves_the_others_as_they_are(tmp_path, monkeypatch
     assert "diverged" not in (tmp_path / "together" / "0" / "log.txt").read_text()
 
 
+def test_a_run_that_returns_to_earlier_steps_meets_the_others_again(tmp_path, monkeypatch):
+    shrink(monkeypatch)
+    given = "cnn trainer.on_nonfinite=rollback trainer.nonfinite_limit=2 trainer.validate_every=2"
+    changes = ["seed=0", "seed=1 optimizer.lr=1e30"]
+    requests = runs(tmp_path / "together", given, changes)
+    assert run_cells(requests, answer) == [{"status": "done"}, {"status": "diverged"}]
+    assert RunFolder(tmp_path / "together" / "1").result()["lost_steps"] > 1
+    answer(runs(tmp_path / "alone", given, changes)[0])
+    agrees(ended(tmp_path / "together", 1)[0], ended(tmp_path / "alone", 1)[0])
+
+
 def test_the_first_that_ends_leaves_the_others_their_precision(tmp_path, monkeypatch):
     shrink(monkeypatch)
     requests = runs(tmp_path / "together", "cnn trainer.matmul=high", ["seed=0", "seed=1"])
