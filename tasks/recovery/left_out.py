@@ -25,7 +25,7 @@ class Updates:
 
     def __init__(self, task: Any, told: Told, skip: bool):
         self.told, self.skip = told, skip
-        self.lost = torch.zeros((), device=task.device)  # 1: leave it out; as fused kernels read it
+        self.lost = torch.zeros((), dtype=torch.float32, device=task.device)  # as kernels read it
         self.statistics = RunningStatistics(task.model) if skip else None
 
     def leave_out(self, optimizer: Any, weights: Sequence[Tensor], bad: Tensor) -> None:

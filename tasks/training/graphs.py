@@ -110,7 +110,7 @@ class StepGraphs(FastCallback):
         draws = [each for each in task.generators.values() if each.device.type == "cuda"]
         self.recorder = Recorder(draws)
         groups = trainer.optimizers[0].param_groups
-        self.rates = [torch.zeros((), device=task.device) for _ in groups]
+        self.rates = [torch.zeros((), dtype=torch.float32, device=task.device) for _ in groups]
         self.filled = [0.0] * len(groups)
         task.graphs = self
 
