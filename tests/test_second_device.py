@@ -16,6 +16,9 @@ from tasks.worker.jobs import measure, run_cell
 from zoo.config.compose import load
 from zoo.models.layers.sparse import Sparse
 
+PIXELS = "form=imagenet"  # of images of one pixel the CPU's bfloat16 with channels last leaves
+# parts of a kernel's gradient unset
+
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
@@ -59,7 +62,8 @@ def test_a_mixed_run_goes_on_as_if_it_had_not_stopped_and_is_used(task, device, 
 
 @pytest.mark.parametrize(
     ("options", "precision"),
-    [(o, "bf16-mixed") for o in OPTIONS] + [(o, "32-true") for o in OPTIONS if "gnn" in o],
+    [(o, "bf16-mixed") for o in OPTIONS if PIXELS not in o]
+    + [(o, "32-true") for o in OPTIONS if "gnn" in o or PIXELS in o],
 )
 def test_options_train_and_evaluate(options, precision, device, tmp_path):
     task, *rest = options.split()

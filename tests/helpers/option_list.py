@@ -119,6 +119,7 @@ VALUES = {  # other values, where the type tells none
     "logger.wandb.tags": [["other"]],
     "logger.wandb.mode": ["offline"],
     "trainer.accelerator": ["gpu"],
+    "trainer.graphs": [True],  # refused: there is no GPU
     "trainer.devices": [4096],  # refused: more than there are
 }
 FIGURES = {"task.diffusion.sample_every"}  # seen in figures alone
@@ -128,7 +129,6 @@ WITHOUT = {  # options that change no number of a run, and what they change
     "task.diffusion.variance": "of the sampler ddpm alone, which `sample` and `export` take",
     "diagnostics.health": "which steps are looked at; see test_health",
     "logger.wandb": "what W&B shows of the run beside it",
-    "trainer.graphs": "how a GPU is given its work; the numbers stay; see test_graphs",
     "trainer.hang_seconds": "when a run that hangs is ended; see test_watchdog",
     "trainer.on_nonfinite": "what follows a step that is not finite; see test_nonfinite",
     "trainer.nonfinite_limit": "how many of them end the run; see test_nonfinite",
