@@ -95,7 +95,8 @@ class NodeClassification(InTwoParts, Task):
         if sparse and FORM not in self.chosen:
             widths = [connection.site.width for connection in self.model.body.sites]
             self.chosen[FORM] = product_form(sparse[0], max(widths, default=self.data.classes))
-            log.info("sparse products: %s", self.chosen[FORM])
+            if self.device.type != "cpu":  # where it is measured
+                log.info("sparse products: %s", self.chosen[FORM])
         self.x, *self.edges = self.in_form(x, *edges)
         self.y = self.data.y.to(self.device)
 

@@ -11,7 +11,7 @@ from tiny_runs import OPTIONS, TINY, fit, shrink, words
 from tasks.gnn.task import NodeClassification
 from tasks.training.build import build_task
 from tasks.training.layout import LAST
-from tasks.training.precision import float32_products, operations
+from tasks.training.precision import float32_products, operations, set_products
 from zoo.cli.main import main
 from zoo.config import registry
 from zoo.config.compose import load
@@ -54,16 +54,18 @@ def test_products_are_as_asked_and_then_as_before(matmul, before):
 
 def test_settings_of_both_ways_come_back(monkeypatch):
     """A program that mixed them cannot read them by the older way, before and after a run."""
-    conv = torch.backends.cudnn.conv
-    was = conv.fp32_precision
+    precision, convolutions, *each_was = settings()
     try:
-        conv.fp32_precision = "ieee"
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
         before = [each.fp32_precision for each in operations()]
         with float32_products("high"):
             assert torch.backends.cudnn.allow_tf32 is True
         assert [each.fp32_precision for each in operations()] == before
     finally:
-        conv.fp32_precision = was
+        set_products(precision, convolutions)
+        for each, was in zip(operations(), each_was, strict=True):
+            each.fp32_precision = was
+    assert settings() == [precision, convolutions, *each_was]
 
 
 @pytest.mark.parametrize(
