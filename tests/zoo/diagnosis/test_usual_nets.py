@@ -123,3 +123,25 @@ def test_roots_come_before_what_follows_from_them():
     layers[4].bias.data.fill_(-100.0)
     causes = [*found(nn.Sequential(*layers, nn.Linear(16, 3)), rows())]
     assert (causes[0], causes[-1]) == ("vanishing_gradients", "dead_units")
+
+
+class Scaled(nn.Module):
+    """x + a F(x), whose a begins at zero, as in ReZero."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.layer, self.factor = nn.Linear(width, width), nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return x + self.factor * self.layer(x).tanh()
+
+
+@pytest.mark.parametrize(("size", "idle"), [(1.0, False), (1e-4, False), (1e-9, True)])
+def test_a_lone_factor_may_have_a_small_gradient_by_chance(size, idle):
+    torch.manual_seed(0)
+    blocks = [Scaled(16) for _ in range(6)]
+    for p in blocks[2].layer.parameters():
+        p.data *= size
+    causes = found(nn.Sequential(*blocks, nn.Linear(16, 3)), rows())
+    assert ("idle_branch" in causes) == idle
+    assert not idle or causes["idle_branch"].where == "2"

@@ -43,31 +43,34 @@ PROJECTIONS = ("linear", "conv1d", "conv2d", "conv3d")
 def idle_branch(seen: Examination) -> Iterator[Finding]:
     """Branches that add next to nothing while their own weights get next to no gradient.
 
-    Before a head of zeros none gets any, which says nothing of them.
+    Before a head of zeros none gets any, which says nothing of them. The gradient of a lone number,
+    such as the factor of ReZero, is near zero by chance in one of 1 / `IDLE` nets, so that it must
+    be smaller still.
     """
     if seen.profile is None or seen.profile.gradient[-1] == 0:
         return
     gradients = [branch_gradient(seen, write) for write in seen.writes]
-    usual = float(torch.tensor([g for g in gradients if g is not None] or [0.0]).median())
+    usual = float(torch.tensor([g[0] for g in gradients if g] or [0.0]).median())
     sizes = seen.profile.ratio.clone()
     for i, write in enumerate(seen.writes):
         if write.rule is not None and any(True for _ in write.rule.parameters()):
             sizes[i] = min(sizes[i], seen.added[i].cpu())  # its own factors may silence the branch
-    for write, ratio, gradient in zip(seen.writes, sizes, gradients, strict=True):
-        if gradient is not None and ratio < IDLE and gradient <= IDLE * usual:
+    for write, ratio, found in zip(seen.writes, sizes, gradients, strict=True):
+        if found and ratio < IDLE and found[0] <= IDLE ** (2 if found[1] == 1 else 1) * usual:
             said = f"it adds {float(ratio):.2g} of the stream's size, with hardly a gradient"
             cure = "look for a detach, a frozen layer or a scale that is not learned"
             yield Finding("idle_branch", unit_of(write), float(ratio), IDLE, said, cure)
 
 
-def branch_gradient(seen: Examination, write: Write) -> float | None:
-    """The largest size of a gradient over that of its weights in a branch; None without any.
+def branch_gradient(seen: Examination, write: Write) -> tuple[float, int] | None:
+    """The largest size of a gradient over that of its weights in a branch, and how many of its
+    numbers have one; None without weights.
 
     Weights smaller than `SMALL`, such as biases of zero, count as if they were of that size.
     """
     names = {call.module for call in write.branch if call.weighted}
     names |= {write.module} if write.rule is not None else set()
-    sizes = []
+    sizes, numbers = [], 0
     for name in names:
         for key, p in seen.module.get_submodule(name).named_parameters(name, recurse=False):
             gradient = seen.gradients.get(key)
@@ -75,7 +78,8 @@ def branch_gradient(seen: Examination, write: Write) -> float | None:
             sizes.append(
                 0.0 if gradient is None else float(gradient.norm() / p.detach().norm().clamp(least))
             )
-    return max(sizes) if sizes else None
+            numbers += 0 if gradient is None else int(gradient.count_nonzero())
+    return (max(sizes), numbers) if sizes else None
 
 
 def stream_growth(seen: Examination) -> Iterator[Finding]:
