@@ -8,10 +8,10 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from tasks.fast_callback import FastCallback
+from tasks.training.after_step import AfterStep
 
 
-class EMA(FastCallback):
+class EMA(AfterStep):
     """Averages weights and buffers after every step; validation, result and checkpoint show it.
 
     Equation: a <- d a + (1 - d) w, d = min(decay, (1 + n) / (10 + n)) after n earlier steps; 0 at
@@ -24,7 +24,6 @@ class EMA(FastCallback):
 
     def __init__(self, decay: float):
         self.decay = decay
-        self.step = 0
         self.names: list[str] = []
         self.live: list[Tensor] = []  # the model's own memory, without gradients
         self.averages: list[Tensor] = []  # of each
@@ -39,13 +38,7 @@ class EMA(FastCallback):
             earlier.get(name, state[name]).to(task.device, copy=True) for name in self.names
         ]
 
-    def on_train_start(self, trainer: Trainer, task: Any) -> None:
-        self.step = trainer.global_step
-
-    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
-        if trainer.global_step == self.step:  # between two steps
-            return
-        self.step = trainer.global_step
+    def stepped(self, trainer: Trainer) -> None:
         before = self.step - 1
         decay = min(self.decay, (1 + before) / (10 + before)) if before else 0.0
         torch._foreach_lerp_(self.averages, self.live, 1 - decay)

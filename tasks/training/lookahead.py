@@ -8,12 +8,12 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from tasks.fast_callback import FastCallback
+from tasks.training.after_step import AfterStep
 
 KEPT = 0.95**5  # share of the slow weights that stays at the end of a run
 
 
-class Lookahead(FastCallback):
+class Lookahead(AfterStep):
     """Averages weights and buffers every few steps, and training goes on from the average.
 
     Equation: s <- d s + (1 - d) w and w <- s, d = 0.95^5 (t / T)^3 at step t of T, whenever the
@@ -30,7 +30,6 @@ class Lookahead(FastCallback):
 
     def __init__(self, every: int):
         self.every = every
-        self.step = 0
         self.live: list[Tensor] = []  # the model's own memory, without gradients
         self.slow: dict[str, Tensor] = {}
 
@@ -42,13 +41,7 @@ class Lookahead(FastCallback):
             name: self.slow.get(name, state[name]).to(task.device, copy=True) for name in names
         }
 
-    def on_train_start(self, trainer: Trainer, task: Any) -> None:
-        self.step = trainer.global_step
-
-    def on_train_batch_end(self, trainer: Trainer, task: Any, *_: Any) -> None:
-        if trainer.global_step == self.step:  # between two steps
-            return
-        self.step = trainer.global_step
+    def stepped(self, trainer: Trainer) -> None:
         if (trainer.max_steps - self.step) % self.every == 0:
             slow, kept = [*self.slow.values()], KEPT * (self.step / trainer.max_steps) ** 3
             torch._foreach_lerp_(slow, self.live, 1 - kept)

@@ -38,8 +38,6 @@ def fit(config: Config) -> Report | None:
 
     The same command again starts a run anew that was ended before its first checkpoint.
     """
-    training = build_trainer_options(config)
-    refuse_options(training)
     name = config.run["id"] or secrets.token_hex(4)
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", str(name)):
         raise ConfigError(f"run.id={name!r} is refused", "run.id", "use letters, digits, . _ -")
@@ -53,9 +51,8 @@ def fit(config: Config) -> Report | None:
     config.run["id"] = str(name)
     kind = f"{config.choices['task']}-{config.choices['connection']}-{name}"
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
-    task = build_task(config)
+    training, task = trainable(config)
     refuse_lacking_answers(config, task)
-    refuse_task(training, task)
     if folder:
         folder.create()
     with only_writer(folder.path if folder else None):
