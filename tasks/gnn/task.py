@@ -161,14 +161,17 @@ class NodeClassification(InTwoParts, Task):
         right = self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
         return Outcomes(batch, right)
 
-    def eval_sums(self, batch: Tensor) -> Totals:
+    def eval_prepared(self, batch: Tensor) -> tuple[Tensor]:
+        """Gives nodes `[n]` long on the device."""
+        return (batch.to(self.device, non_blocking=True),)
+
+    def sums_of(self, nodes: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        nodes = batch.to(self.device, non_blocking=True)
         logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(batch), device=self.device),
+            "count": torch.full((), len(nodes), device=self.device),
         }
 
     def chance_metrics(self) -> dict[str, float]:
