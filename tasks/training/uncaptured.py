@@ -38,7 +38,7 @@ def refuse_options(training: Any) -> None:
     if training.accelerator == "cpu":
         where = "trainer.graphs=true"
         raise ConfigError("CUDA graphs need a GPU, and training is on the CPU", where, FIX)
-    if training.devices > 1:
+    if training.processes > 1:
         what = "a step of several GPUs waits for all of them"
         refuse(what, "trainer.devices", "trainer.devices=1")
     if training.accumulate > 1:

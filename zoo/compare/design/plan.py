@@ -119,7 +119,7 @@ class Composer:
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
         clear_default_limit(config.sections["trainer"], default_limits(config.choices), options)
-        if config.sections["trainer"]["devices"] > 1:
+        if config.sections["trainer"]["devices"] != 1:
             what = "a comparison trains every run on one device"
             raise ConfigError(what, "trainer.devices", "leave it out")
         self.check(config)
