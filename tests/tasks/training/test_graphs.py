@@ -129,8 +129,8 @@ def test_a_lost_step_is_left_out_and_told_as_ever(policy, tmp_path, monkeypatch)
 def every_other(self, batch, shard):
     """Leaves out a training node in every other step."""
     self.taken = getattr(self, "taken", 0) + 1
-    (nodes, weight), edges = batch, self.edges
-    return nodes[self.taken % 2 :], weight, *edges
+    nodes, weight = batch[0][self.taken % 2 :], batch[1]
+    return self.y[nodes], weight, nodes, self.x, *self.edges
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,8 @@ def copies_to_the_device(x):
     ],
 )
 def test_a_step_that_cannot_be_repeated_is_told(factor, message, tmp_path, monkeypatch, capsys):
-    def loss_of(self, nodes, weight, *edges):
-        first = factor(self.x)
-        return self.model(self.x, *edges)[nodes].square().sum() * first
+    def loss_of(self, y, weight, rows, x, *edges):
+        return self.model(x, *edges)[rows].square().sum() * factor(x)
 
     monkeypatch.setattr(NodeClassification, "loss_of", loss_of)
     with second_device():
