@@ -61,7 +61,7 @@ class CopyingLogger(NoLogger):
 
     def catch_up(self, folder: RunFolder, since: int = 0) -> None:
         """Receives what the sessions before left behind, from a step on: rows and figures."""
-        steps: dict[int, list[Mapping[str, Any]]] = {}
+        steps: dict[int, list[dict[str, Any]]] = {}
         for row in folder.rows():
             steps.setdefault(row["step"], []).append(row)
         figures: dict[int | None, list[Path]] = {}

@@ -87,6 +87,7 @@ class WandB(CopyingLogger):
             project=self.project,
             group=shown(self.group or defaults["group"])[:LONGEST],
             job_type=defaults.get("job_type"),
+            notes=defaults.get("notes"),
             name=shown(self.name or folder.name)[:LONGEST],
             id=defaults["id"],
             tags=[shown(tag)[:LONGEST_TAG] for tag in [*self.tags, *defaults["tags"]]],
