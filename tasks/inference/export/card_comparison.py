@@ -9,12 +9,11 @@ from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
 from tasks.inference.export.card_words import plain
 from zoo.compare.analysis.aggregate import contrasts_of
-from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.summaries import Contrast, PlaceSummary
-from zoo.compare.report.foresee import foresee
 from zoo.compare.report.formats import measure_label, rounded
+from zoo.compare.report.merge import computed
 from zoo.compare.report.sentences import caveats, warnings_first
 from zoo.compare.report.sources import read_source
 from zoo.errors import ConfigError
@@ -43,8 +42,7 @@ def compared(run: Path, folder: str | None) -> list[str]:
     if not cells:
         what = f"the comparison has no run {shown(run.resolve().name)}"
         raise ConfigError(what, f"comparison={shown(path)}", "name one that has it")
-    homes = [home.resolve() for home in source.homes or [source.path]]
-    record = foresee(analysed(source.record, source.folders), homes)
+    record = computed([source])
     return [*about(record, cells[0]), *(f"* {foreign(words)}" for words in notes(record))]
 
 
@@ -64,11 +62,11 @@ def gap(place: PlaceSummary, contrast: Contrast) -> str:
     """The gap of an arm to its baseline with its interval, and what may be said of it."""
     size = rounded(contrast.gap, contrast.delta) or "unknown"
     pairs = f"{contrast.pairs} pair{'' if contrast.pairs == 1 else 's'}"
+    failed = f" Failed to train: {foreign(contrast.failures)}." if contrast.failures else ""
     return (
         f"{foreign(contrast.arm)} against {foreign(contrast.baseline)}, "
         f"{plain(measure_label(place.metric))}: median gap over {pairs} {size}, where the smallest "
-        f"that matters is {contrast.delta:g}. Verdict: {foreign(contrast.verdict)}. Failed to "
-        f"train: {foreign(contrast.failures)}."
+        f"that matters is {contrast.delta:g}. Verdict: {foreign(contrast.verdict)}.{failed}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,11 +22,11 @@ def number(value: Any) -> str:
 def plain(text: object) -> str:
     r"""A text on one line that Markdown shows as it is.
 
-    >>> print(plain("<b> | [a](b)\n_c_"))
-    \<b\> \| \[a\]\(b\) \_c\_
+    >>> print(plain("<b> | [a](b)\n_c_ http://x"))
+    \<b\> \| \[a\](b) \_c\_ http\://x
     """
     line = shown(" ".join(str(text).split()))
-    return "".join(f"\\{c}" if c in string.punctuation and c not in "-,./" else c for c in line)
+    return re.sub(r"([\\`*_\[\]<>|~&$@{}!]|:(?=//))", r"\\\1", line)
 
 
 def code(text: object) -> str:
