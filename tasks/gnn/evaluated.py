@@ -14,6 +14,7 @@ from tasks.data.graphs.dataset import Graph
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import InTwoParts
 from zoo.models.layers.graph import Drawn
 from zoo.models.layers.sparse import Sparse
 from zoo.models.layers.sparse_form import product_form
@@ -37,7 +38,7 @@ class Repeat:
             yield self.batch
 
 
-class GraphTask(Task):
+class GraphTask(InTwoParts, Task):
     """A graph and its evaluation: of all nodes at once, without gradients."""
 
     data_type = Graph

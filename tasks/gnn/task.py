@@ -18,7 +18,6 @@ from tasks.gnn.evaluated import GraphTask
 from tasks.gnn.parts import Clusters, Neighbors, Part, Parts
 from tasks.training.module import MakeModel
 from tasks.training.optim import Optimizer
-from tasks.training.two_parts import InTwoParts
 from zoo.config.options import Needs
 from zoo.config.sizes import Batch, Count
 from zoo.errors import ConfigError
@@ -29,7 +28,7 @@ from zoo.shard import WHOLE, Shard, set_shard
 Most = Annotated[int, Ge(-1), Le(1_000_000)]  # neighbours of a node; -1: all
 
 
-class NodeClassification(InTwoParts, GraphTask):
+class NodeClassification(GraphTask):
     """Node classification: a step sees the whole graph or a part of it.
 
     With several processes each one takes every n-th training node of a step; the losses are

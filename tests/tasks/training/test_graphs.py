@@ -217,7 +217,7 @@ def test_a_task_with_sums_of_its_own_is_evaluated_as_ever(tmp_path, monkeypatch,
 def test_several_gpus_are_refused():
     with second_device():
         training = TrainerOptions(max_steps=1, graphs=True)
-    training.devices = 2
+    training.processes = 2
     with pytest.raises(ConfigError, match="several GPUs"):
         refuse_options(training)
 
