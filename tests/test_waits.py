@@ -32,7 +32,7 @@ RUNS = [  # every way in which a batch is made, in float32, bfloat16 and float16
     "gnn trainer.precision=16-mixed trainer.on_nonfinite=skip",
     "transformer trainer.precision=bf16-mixed optimizer=adam",
 ]
-METRICS = ("tasks/training/hooks.py", "metrics")
+METRICS = ("tasks/training/gathering.py", "on_host")
 WAITS = [
     ("tasks/recovery/nonfinite.py", "look"),  # row 2, where loss and norm are read
     ("tasks/recovery/nonfinite.py", "look"),  # row 4

@@ -125,7 +125,9 @@ class TaskHooks(FastModule):
             return  # another process takes it
         part, inputs = batch
         sums = self.sums.setdefault(part, {})
-        for name, value in self.eval_sums(inputs).items():
+        graphs = self.graphs
+        found = graphs.eval_sums(self, inputs) if graphs else self.eval_sums(inputs)
+        for name, value in found.items():
             sums[name] = sums[name] + value if name in sums else value
 
     def metrics(self, part: str = "val") -> dict[str, float]:

@@ -148,6 +148,9 @@ def plan(options: Comparison, axes: Axes) -> Plan:
     words = {key: values for key, values in axes.items() if key not in ("task", "seed")}
     tasks = [str(task) for task in axes.get("task", list(options.tasks))]
     several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
+    for key in several:
+        if key.startswith(NO_EFFECT):
+            raise ConfigError(f"{key} changes no result", f"{key}=...", "give it one value")
     if options.noise and not several and "connection" in words:
         several = {"connection": words["connection"]}
     of_arms = several or {"arm": list(options.arms)}
