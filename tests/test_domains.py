@@ -4,15 +4,18 @@ import functools
 import itertools
 import math
 import os
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 import torch
-from forked import places, start
+from forked import start, torchrun_places
 from matplotlib.figure import Figure
+from quick import quick
 from small_domains import TASKS, words
 from small_runs import rows, weights
 
+from tasks.training import train
 from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config import registry
@@ -104,38 +107,88 @@ def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path,
     assert rows(tmp_path / "whole")[-1] == rows(tmp_path / "resumed")[-1]
 
 
-DROPPED = {task: ["model.dropout=0.3"] for task in TASKS}
-DROPPED["cnn"] = ["connection=stochastic_depth"]
+SHARED = {  # what processes draw and share, beside what the small runs have
+    "cnn": ["connection=stochastic_depth", "trainer.ema=0.9", "trainer.clip=1.0"],
+    "diffusion": ["model.dropout=0.3", "task.sample_every=3", "trainer.ema=0.9"],
+    "gnn": ["model.dropout=0.3", "model.norm=batch", "trainer.accumulate=2"],
+    "transformer": ["model.dropout=0.3", "trainer.ema=0.9", "diagnostics=health"],
+    "unet": ["model.dropout=0.3", "trainer.on_nonfinite=skip", "trainer.accumulate=2"],
+}
+SHARED["gnn"] += [
+    "trainer.lookahead=2",
+    "optimizer.lr=0.5",
+    "trainer.patience=3",
+    "trainer.max_steps=40",
+]
+LESS = ["data.batch_size=2"]  # than there are processes, if these are three
+OWN = ("seconds", "seconds_per_step", "peak_memory_bytes", "machine", "devices", "command")
+OWN += ("health",)  # of the first process's share
 
 
 def rank(runs, place, out):
-    """One process of some runs, in float64; figures are made and not drawn."""
+    """One process of some runs, in float64; no figures are drawn."""
     os.environ.update(place)
     os.cpu_count = lambda: 3
     torch.set_default_dtype(torch.float64)
     torch.Tensor.float = torch.Tensor.double
     Figure.savefig = lambda self, path: path.touch()
-    with out.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
+    train.draw = lambda *given: {}
+    with quick(), out.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
         codes = [main(words) for words in runs]
     os._exit(any(codes))
 
 
-def among(world, folder):
-    """Runs all tasks with dropout in some processes, in float64: rounding is no difference."""
-    runs = []
-    for task in TASKS:
-        own = [*words(task, *DROPPED[task]), f"trainer.devices={world}"]
-        runs.append(["fit", *own, f"run.dir={folder / task}"])
-        if world == 2:
-            runs.append(["fit", *own, f"run.dir={folder / 'cut' / task}", "trainer.max_steps=3"])
-            runs.append(["fit", f"from={folder / 'cut' / task}", "trainer.max_steps=6"])
+def among(world, folder, runs):
+    """Runs commands in some processes, in float64, where rounding is no difference."""
     told = [folder / f"rank{number}.txt" for number in range(world)]
-    ranks = [start(rank, runs, *each) for each in zip(places(world), told, strict=True)]
+    places = torchrun_places(world, 1 if world == 3 else world) if world > 1 else [{}]
+    ranks = [start(rank, runs, *each) for each in zip(places, told, strict=True)]
     for process in ranks:
         process.join()
     said = [file.read_text() for file in told]
     assert [process.exitcode for process in ranks] == [0] * world, said
     assert [text.count("run folder") for text in said] == [len(runs)] + [0] * (world - 1)
+    assert not any(said[1:]), said[1:]
+
+
+def of(tasks, folder, *more):
+    """The commands of a run of some tasks, each in a folder of its name."""
+    return [["fit", *words(t, *SHARED[t], *more), f"run.dir={folder / t}"] for t in tasks]
+
+
+def cut(tasks, folder):
+    """The commands of runs that stop after three steps and go on."""
+    for made, task in zip(of(tasks, folder, "trainer.max_steps=3"), tasks, strict=True):
+        yield made
+        yield ["fit", f"from={folder / task}", "trainer.max_steps=6"]
+
+
+def flat(tree, name="", without=()):
+    """The leaves of nested containers by their places."""
+    if isinstance(tree, dict | list | tuple):
+        pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        inner = [flat(each, f"{name}/{key}") for key, each in pairs if key not in without]
+        return dict(itertools.chain.from_iterable(each.items() for each in inner))
+    return {name: tree}
+
+
+def tensors(path):
+    """The floating point numbers of a checkpoint by their places."""
+    found = flat(torch.load(path, weights_only=True))
+    return {name: x for name, x in found.items() if torch.is_tensor(x) and x.is_floating_point()}
+
+
+def same(one, other):
+    """That two runs are one but for rounding, in all that they leave."""
+    for file in ("last", "best"):
+        first, second = (tensors(each / f"checkpoints/{file}.ckpt") for each in (one, other))
+        apart = {name: (first[name] - second[name]).abs().max().item() for name in first}
+        assert max(apart.values()) < 1e-8, max(apart, key=apart.get)
+    results = [flat(RunFolder(each).result(), without=OWN) for each in (one, other)]
+    assert results[0] == pytest.approx(results[1], abs=1e-6)
+    pairs = zip(rows(one), rows(other), strict=True)
+    assert all(first == pytest.approx(second, abs=1e-6) for first, second in pairs)
+    assert [p.name for p in one.glob("figures/*")] == [p.name for p in other.glob("figures/*")]
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +198,8 @@ def worlds(tmp_path_factory):
     @functools.cache
     def made(world):
         folder = tmp_path_factory.mktemp(f"world{world}")
-        among(world, folder)
+        runs = of(TASKS, folder)
+        among(world, folder, [*runs, *cut(["cnn"], folder / "cut")] if world == 2 else runs)
         return folder
 
     return made
@@ -154,17 +208,47 @@ def worlds(tmp_path_factory):
 @pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("task", TASKS)
 def test_several_processes_equal_one(task, world, worlds):
-    """Also where batches do not divide, losses are ratios over a batch, and dropout is on."""
-    one, other = (weights(worlds(number) / task) for number in (1, world))
-    apart = {name: (one[name] - other[name]).abs().max().item() for name in one}
-    assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
-    one, other = (RunFolder(worlds(number) / task).result()["metrics"] for number in (1, world))
-    assert one == pytest.approx(other, abs=1e-6)
-    pairs = zip(*(rows(worlds(number) / task) for number in (1, world)), strict=True)
-    assert all(first == pytest.approx(second, abs=1e-6) for first, second in pairs)
+    """Started as by torchrun; three are on a machine each. Batches do not divide by them."""
+    same(worlds(1) / task, worlds(world) / task)
+    result = RunFolder(worlds(world) / task).result()
+    machines = 3 if world == 3 else 1
+    assert result["devices"] == {"processes": world, "machines": machines, "kind": "cpu"}
+    if task == "gnn":
+        assert result["best_step"] + 3 == result["steps"] < 40  # patience
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_two_processes_continue_the_run_that_was_not_cut(task, worlds):
-    whole, cut = weights(worlds(2) / task), weights(worlds(2) / "cut" / task)
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+def unlike(one, other):
+    """The weights that are not the same bit for bit in two runs."""
+    one, other = weights(one), weights(other)
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def test_two_processes_continue_the_run_that_was_not_cut(worlds):
+    assert unlike(worlds(2) / "cnn", worlds(2) / "cut" / "cnn") == []
+
+
+@pytest.mark.slow
+def test_runs_go_on_in_another_number_of_processes(worlds, tmp_path):
+    """Two processes and then three, or one; in two they are those that were not cut."""
+    others = [task for task in TASKS if task != "gnn"]  # which patience ends
+    both = list(cut(others, tmp_path / "two"))
+    begun, more = both[::2], both[1::2]
+    among(2, tmp_path, begun)
+    for name in ("one", "three"):
+        shutil.copytree(tmp_path / "two", tmp_path / name)
+    for world, name in enumerate(("one", "two", "three"), 1):
+        go_on = [[w.replace("/two/", f"/{name}/") for w in command] for command in more]
+        among(world, tmp_path, go_on)
+    for task in others:
+        assert unlike(worlds(2) / task, tmp_path / "two" / task) == []
+        for name in ("one", "three"):
+            same(worlds(1) / task, tmp_path / name / task)
+
+
+@pytest.mark.slow
+def test_a_batch_may_have_fewer_examples_than_there_are_processes(tmp_path):
+    made = [task for task in TASKS if task != "gnn"]
+    for world in (1, 3):
+        among(world, tmp_path, of(made, tmp_path / str(world), *LESS))
+    for task in made:
+        same(tmp_path / "1" / task, tmp_path / "3" / task)

@@ -31,7 +31,7 @@ from tasks.training.process_memory import forget_peak_memory, keep_freed_memory,
 from tasks.training.result import new_result
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
-from zoo.errors import Diverged, as_zoo_error, is_out_of_memory
+from zoo.errors import Diverged, ZooError, as_zoo_error, is_out_of_memory
 from zoo.run_folder import RunFolder
 from zoo.seeding import branch_digest, redraw
 from zoo.shard import WHOLE, set_shard
@@ -157,7 +157,7 @@ def outcome(
             result["status"] = "interrupted"
             raise
         result["status"] = "diverged" if isinstance(error, Diverged) else "failed"
-        lost = is_out_of_memory(error)
+        lost = is_out_of_memory(error) and not isinstance(error, ZooError)  # of another process
         known = out_of_memory(config, task, str(error)) if lost else as_zoo_error(error)
         result["reason"] = getattr(known, "what", type(error).__name__)
         if known is not error:

@@ -112,7 +112,7 @@ class AugmentMasks:
             shifted = (masks.float() - UNLABELLED)[:, None]  # beyond the image is 0
             sampled = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)
             masks = (sampled[:, 0] + UNLABELLED).to(torch.uint8)
-        if self.rotate:
+        if self.rotate and len(images):  # there are none where processes outnumber a batch
             quarters = draws.rotations[which].tolist()
             images = torch.stack(
                 [x.rot90(k, (1, 2)) for x, k in zip(images, quarters, strict=True)]

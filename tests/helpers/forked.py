@@ -12,6 +12,7 @@ LOADED = [
     "tasks.diffusion.task",
     "tasks.data.graphs.csbm",
 ]
+LOADED += ["tasks.cnn.task", "tasks.unet.task", "tasks.transformer.task", "tasks.gnn.task"]
 LOADED += ["zoo.probes.plots", "zoo.models.gnn", "hydra", "pydantic", "pytest"]
 SERVER.set_forkserver_preload(LOADED)
 
@@ -40,6 +41,16 @@ def places(world):
         port = str(free.getsockname()[1])
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
     return [{**place, "LOCAL_RANK": str(number)} for number in range(world)]
+
+
+def torchrun_places(world, each=None):
+    """The variables that torchrun gives the processes of a run, some of them on each machine."""
+    each = each or world
+    more = {"LOCAL_WORLD_SIZE": str(each), "GROUP_WORLD_SIZE": str(world // each)}
+    return [
+        {**place, **more, "RANK": str(rank), "LOCAL_RANK": str(rank % each)}
+        for rank, place in enumerate(places(world))
+    ]
 
 
 def surrounded(environment, target, args):
