@@ -101,7 +101,7 @@ def test_a_folder_gives_the_net_to_everybody(task, run, tmp_path, capsys):
     load_torch_model(loaded.module, place, strict=True)
 
 
-def test_the_card_is_the_record(run, exported):
+def test_the_card_is_the_record(run, exported, capsys):
     card, result = ModelCard.load(exported / "README.md"), RunFolder(run("cnn")).result()
     data = card.data
     assert (data.license, data.library_name) == ("mit", "residual-zoo")
@@ -113,6 +113,12 @@ def test_the_card_is_the_record(run, exported):
     for words_of_it in ("x' = x + F(x)", result["data_digest"], f"{result['parameters']:,}"):
         assert words_of_it in card.text
     assert "does not tell whether its rule is better" in card.text
+    assert main(["show", f"config={exported / 'config.json'}", "logger=none"]) == 0
+    shown, trained = (
+        yaml.safe_load(text)
+        for text in (capsys.readouterr().out, (run("cnn") / "config.yaml").read_text())
+    )
+    assert shown | {"run": 0} == trained | {"run": 0}
     assert RunFolder(exported).result()["metrics"] == result["metrics"]
 
 
@@ -127,13 +133,17 @@ def test_nothing_private_is_in_a_folder_and_foreign_names_are_only_names(run, tm
     names = ("<b>", "a|b", "---\nlicense: x", "![c](d)", *map(str, range(6)))
     checkpoint["outline"] |= {"where": "/home/alice/scans", "classes": names}
     save_checkpoint(checkpoint, path)
-    export(capsys, mine, f"dir={tmp_path / 'hub'}")
+    result = RunFolder(mine).result()
+    result["metrics"]["test/accuracy_at_best_val"] = 0.625
+    (mine / "result.json").write_text(json.dumps(result))
+    export(capsys, mine, "weights=best", f"dir={tmp_path / 'hub'}")
     content = {name: (tmp_path / "hub" / name).read_bytes() for name in FILES}
     secrets = ("alice", str(tmp_path), str(run("cnn")), socket.gethostname(), "run.dir")
     for secret in secrets:
         assert not [name for name, data in content.items() if secret.encode() in data], secret
     card = ModelCard.load(tmp_path / "hub" / "README.md")
     assert card.data.license is None
+    assert 0.625 in [each.metric_value for each in card.data.eval_results]
     assert r"\<b\>, a\|b, ---\\nlicense: x, \!\[c\](d)" in card.text
     loaded = zoo.load(tmp_path / "hub", device="cpu")
     assert loaded.classes[:2] == ("<b>", "a|b")
@@ -208,6 +218,7 @@ FAULTS = {
     "huge net": (in_config(config__model__width=[2**16]), "memory"),
     "huge data": (in_config(outline__images__shape=[2**40]), "no tensor is"),
     "no data": (in_config(outline={"classes": 1}), "cannot be read"),
+    "no kind of weights": (in_config(weights="../last"), "it does not say what it holds"),
     "other program": (in_config(library_name="transformers"), "it is none of residual-zoo"),
     "later version": (in_config(schema=2), "this version reads 1"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
