@@ -1,8 +1,15 @@
 """Folders for the Hugging Face Hub: written, read by others, loaded again, and refused."""
 
+import hashlib
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -314,3 +321,61 @@ def test_plain_values_come_back_with_their_types(value):
     for a, b in zip(leaves[0], others[0], strict=True):
         same = isinstance(a, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
         assert same or (type(a) is type(b) and a == b)
+
+
+def served(folder, asked, commit):
+    """A server that answers as the Hub does of its one model, `user/net`."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    tree = [{"type": "file", "oid": "0" * 40, "size": len(data), "path": name}
+            for name, data in files.items()]  # fmt: skip
+    model = {"id": "user/net", "sha": commit, "siblings": [{"rfilename": name} for name in files]}
+    api = "/api/models/user/net"
+    answers = {f"{api}/revision/main": model, f"{api}/tree/{commit}": tree}
+    answers = {path: json.dumps(answer).encode() for path, answer in answers.items()}
+    answers |= {f"/user/net/resolve/{commit}/{name}": data for name, data in files.items()}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            path = self.path.partition("?")[0]
+            asked.append(path)
+            data = answers.get(path, b"")
+            self.send_response(200 if path in answers else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", commit)
+            self.end_headers()
+            return data
+
+        def do_GET(self):
+            self.wfile.write(self.do_HEAD())
+
+        def log_message(self, *_):
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+
+
+@pytest.mark.slow
+def test_four_files_are_fetched_from_the_hub_and_no_other(folder, tmp_path):
+    asked, commit = [], "c" * 40
+    (folder / "pytorch_model.bin").write_bytes(b"code")
+    script = "import zoo; print(zoo.load('user/net', device='cpu').folder.path)"
+    with served(folder, asked, commit) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        place = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path)}
+        for offline in ("0", "1"):
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                env={**os.environ, **place, "HF_HUB_OFFLINE": offline},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            snapshot = Path(done.stdout.strip())
+            assert snapshot.name == commit
+            assert {path.name for path in snapshot.iterdir()} == {*FILES}
+            if offline == "0":
+                count = len(asked)
+        hub.shutdown()
+    assert len(asked) == count
+    assert not any("pytorch_model" in path for path in asked)
