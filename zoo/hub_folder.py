@@ -83,8 +83,8 @@ def read_config(file: Path) -> dict[str, Any]:
         missing = ", ".join(sorted(KEYS - known.keys()))
         raise CheckpointError(f"it has no {missing}" if missing else what, where, AGAIN)
     config = known["config"]
-    if not isinstance(config, dict) or config.get("run"):
-        raise CheckpointError("its configuration is none", where, AGAIN)
+    if not isinstance(config, dict) or known["weights"] not in ("last", "best"):
+        raise CheckpointError("it does not say what it holds", where, AGAIN)
     refuse_paths(config, where)
     return known
 

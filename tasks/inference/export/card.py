@@ -21,6 +21,11 @@ ALONE = """\
 This is one run with one seed. It does not tell whether its rule is better than another one: that
 takes runs in pairs, as `python -m zoo compare` makes them."""
 
+AGAIN = [
+    "`python -m zoo fit config=config.json` trains such a net anew, with the file of this folder; "
+    "data that lay on the machine of the training are named by `data.path=`."
+]
+
 
 def card_of(
     net: Trained, known: dict[str, Any], comparison: Sequence[str], license: str | None
@@ -41,6 +46,7 @@ def card_of(
         "Comparison": comparison,
         "Cost": cost(net.result),
         "Limits": limits(net, bool(comparison)),
+        "Again": AGAIN,
     }
     lines = ["---", front(net, known, license), "---", "", f"# {title(net)}"]
     for heading, said in sections.items():
@@ -146,7 +152,7 @@ def data(net: Trained, known: dict[str, Any]) -> list[str]:
     if classes:
         more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
         lines.append(f"* Classes: {', '.join(map(plain, classes[:SHOWN]))}{more}")
-    return [*lines, f"* SHA-256 of the data: `{known['data_digest']}`"]
+    return [*lines, f"* SHA-256 of the data: {code(known['data_digest'])}"]
 
 
 def metrics(net: Trained) -> dict[str, dict[str, float]]:

@@ -1,8 +1,15 @@
 """Folders for the Hugging Face Hub: written, read by others, loaded again, and refused."""
 
+import hashlib
 import json
+import os
 import shutil
 import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,7 +108,7 @@ def test_a_folder_gives_the_net_to_everybody(task, run, tmp_path, capsys):
     load_torch_model(loaded.module, place, strict=True)
 
 
-def test_the_card_is_the_record(run, exported):
+def test_the_card_is_the_record(run, exported, capsys):
     card, result = ModelCard.load(exported / "README.md"), RunFolder(run("cnn")).result()
     data = card.data
     assert (data.license, data.library_name) == ("mit", "residual-zoo")
@@ -113,6 +120,12 @@ def test_the_card_is_the_record(run, exported):
     for words_of_it in ("x' = x + F(x)", result["data_digest"], f"{result['parameters']:,}"):
         assert words_of_it in card.text
     assert "does not tell whether its rule is better" in card.text
+    assert main(["show", f"config={exported / 'config.json'}", "logger=none"]) == 0
+    shown, trained = (
+        yaml.safe_load(text)
+        for text in (capsys.readouterr().out, (run("cnn") / "config.yaml").read_text())
+    )
+    assert shown | {"run": 0} == trained | {"run": 0}
     assert RunFolder(exported).result()["metrics"] == result["metrics"]
 
 
@@ -127,13 +140,17 @@ def test_nothing_private_is_in_a_folder_and_foreign_names_are_only_names(run, tm
     names = ("<b>", "a|b", "---\nlicense: x", "![c](d)", *map(str, range(6)))
     checkpoint["outline"] |= {"where": "/home/alice/scans", "classes": names}
     save_checkpoint(checkpoint, path)
-    export(capsys, mine, f"dir={tmp_path / 'hub'}")
+    result = RunFolder(mine).result()
+    result["metrics"]["test/accuracy_at_best_val"] = 0.625
+    (mine / "result.json").write_text(json.dumps(result))
+    export(capsys, mine, "weights=best", f"dir={tmp_path / 'hub'}")
     content = {name: (tmp_path / "hub" / name).read_bytes() for name in FILES}
     secrets = ("alice", str(tmp_path), str(run("cnn")), socket.gethostname(), "run.dir")
     for secret in secrets:
         assert not [name for name, data in content.items() if secret.encode() in data], secret
     card = ModelCard.load(tmp_path / "hub" / "README.md")
     assert card.data.license is None
+    assert 0.625 in [each.metric_value for each in card.data.eval_results]
     assert r"\<b\>, a\|b, ---\\nlicense: x, \!\[c\](d)" in card.text
     loaded = zoo.load(tmp_path / "hub", device="cpu")
     assert loaded.classes[:2] == ("<b>", "a|b")
@@ -208,6 +225,7 @@ FAULTS = {
     "huge net": (in_config(config__model__width=[2**16]), "memory"),
     "huge data": (in_config(outline__images__shape=[2**40]), "no tensor is"),
     "no data": (in_config(outline={"classes": 1}), "cannot be read"),
+    "no kind of weights": (in_config(weights="../last"), "it does not say what it holds"),
     "other program": (in_config(library_name="transformers"), "it is none of residual-zoo"),
     "later version": (in_config(schema=2), "this version reads 1"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
@@ -303,3 +321,61 @@ def test_plain_values_come_back_with_their_types(value):
     for a, b in zip(leaves[0], others[0], strict=True):
         same = isinstance(a, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
         assert same or (type(a) is type(b) and a == b)
+
+
+def served(folder, asked, commit):
+    """A server that answers as the Hub does of its one model, `user/net`."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    tree = [{"type": "file", "oid": "0" * 40, "size": len(data), "path": name}
+            for name, data in files.items()]  # fmt: skip
+    model = {"id": "user/net", "sha": commit, "siblings": [{"rfilename": name} for name in files]}
+    api = "/api/models/user/net"
+    answers = {f"{api}/revision/main": model, f"{api}/tree/{commit}": tree}
+    answers = {path: json.dumps(answer).encode() for path, answer in answers.items()}
+    answers |= {f"/user/net/resolve/{commit}/{name}": data for name, data in files.items()}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            path = self.path.partition("?")[0]
+            asked.append(path)
+            data = answers.get(path, b"")
+            self.send_response(200 if path in answers else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
+            self.send_header("X-Repo-Commit", commit)
+            self.end_headers()
+            return data
+
+        def do_GET(self):
+            self.wfile.write(self.do_HEAD())
+
+        def log_message(self, *_):
+            pass
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+
+
+@pytest.mark.slow
+def test_four_files_are_fetched_from_the_hub_and_no_other(folder, tmp_path):
+    asked, commit = [], "c" * 40
+    (folder / "pytorch_model.bin").write_bytes(b"code")
+    script = "import zoo; print(zoo.load('user/net', device='cpu').folder.path)"
+    with served(folder, asked, commit) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        place = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path)}
+        for offline in ("0", "1"):
+            done = subprocess.run(
+                [sys.executable, "-c", script],
+                env={**os.environ, **place, "HF_HUB_OFFLINE": offline},
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+            snapshot = Path(done.stdout.strip())
+            assert snapshot.name == commit
+            assert {path.name for path in snapshot.iterdir()} == {*FILES}
+            if offline == "0":
+                count = len(asked)
+        hub.shutdown()
+    assert len(asked) == count
+    assert not any("pytorch_model" in path for path in asked)
