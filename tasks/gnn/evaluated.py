@@ -14,6 +14,7 @@ from tasks.data.graphs.dataset import Graph
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
+from tasks.training.two_parts import InTwoParts
 from zoo.models.layers.graph import Drawn
 from zoo.models.layers.sparse import Sparse
 from zoo.models.layers.sparse_form import product_form
@@ -37,7 +38,7 @@ class Repeat:
             yield self.batch
 
 
-class GraphTask(Task):
+class GraphTask(InTwoParts, Task):
     """A graph and its evaluation: of all nodes at once, without gradients."""
 
     data_type = Graph
@@ -106,14 +107,17 @@ class GraphTask(Task):
         right = self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
         return Outcomes(batch, right)
 
-    def eval_sums(self, batch: Tensor) -> Totals:
+    def eval_prepared(self, batch: Tensor) -> tuple[Tensor]:
+        """Gives nodes `[n]` long on the device."""
+        return (batch.to(self.device, non_blocking=True),)
+
+    def sums_of(self, nodes: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        nodes = batch.to(self.device, non_blocking=True)
         logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(batch), device=self.device),
+            "count": torch.full((), len(nodes), device=self.device),
         }
 
     def chance_metrics(self) -> dict[str, float]:

@@ -19,7 +19,6 @@ from tasks.gnn.parts import Part, Parts
 from tasks.gnn.sampling import Most, Sampling, clusters_for, neighbors_for
 from tasks.training.module import MakeModel
 from tasks.training.optim import Optimizer
-from tasks.training.two_parts import InTwoParts
 from zoo.config.options import Needs
 from zoo.config.sizes import Batch, Count
 from zoo.probes.profiles import dirichlet_energy
@@ -27,7 +26,7 @@ from zoo.seeding import generator
 from zoo.shard import WHOLE, Shard, set_shard
 
 
-class NodeClassification(InTwoParts, GraphTask):
+class NodeClassification(GraphTask):
     """Node classification: a step sees the whole graph or a part of it.
 
     With several processes each one takes every n-th training node of a step; the losses are

@@ -59,8 +59,13 @@ USAGES = {
         "the answers of a run for files", ("from=FOLDER path=IMAGES", "from=FOLDER path=a.png"), RUN
     ),
     "export": Usage(
-        "a trained net as a file of another program, checked; or whether such a file is the net",
-        ("from=FOLDER format=onnx", "from=FOLDER format=diffusers", "from=FOLDER check=FILE"),
+        "a trained net for other programs and people, checked; or whether a file is the net",
+        (
+            "from=FOLDER format=onnx",
+            "from=FOLDER format=diffusers",
+            "from=FOLDER format=hub license=mit",
+            "from=FOLDER check=FILE",
+        ),
         RUN,
     ),
     "diagnose": Usage(
@@ -79,7 +84,7 @@ USAGES = {
             "full": "true: also measure what takes longer than half a minute; false: never measure "
             "the gradient's ways, nor the loss of a run without each branch",
             "pairs": "of those comparisons; so are limit, vary, tune, tune_seeds, effects, "
-            "workers, per_gpu, together, minutes, max_cells, mirror: see compare --help",
+            "engine, workers, together, minutes, max_cells, mirror: see compare --help",
             "fix": "batchnorm: running statistics are counted again on the training part, or on "
             "that of data.path=; a new run folder (run.dir=) has them; both are compared",
         },
