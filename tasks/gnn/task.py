@@ -5,27 +5,25 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Le, Lt
+from annotated_types import Ge, Lt
 from torch import Tensor
 from torch_geometric.utils import remove_self_loops, to_undirected
 
 from tasks.data.graphs.dataset import Graph
 from tasks.gnn.evaluated import GraphTask
-from tasks.gnn.parts import Clusters, Neighbors, Part, Parts
+from tasks.gnn.parts import Part, Parts
+from tasks.gnn.sampling import Most, Sampling, clusters_for, neighbors_for
 from tasks.training.module import MakeModel
 from tasks.training.optim import Optimizer
 from zoo.config.options import Needs
 from zoo.config.sizes import Batch, Count
-from zoo.errors import ConfigError
 from zoo.probes.profiles import dirichlet_energy
 from zoo.seeding import generator
 from zoo.shard import WHOLE, Shard, set_shard
-
-Most = Annotated[int, Ge(-1), Le(1_000_000)]  # neighbours of a node; -1: all
 
 
 class NodeClassification(GraphTask):
@@ -65,7 +63,7 @@ class NodeClassification(GraphTask):
         optimizer: Optimizer,
         seed: int,
         drop_edge: Annotated[float, Ge(0), Lt(1)] = 0.0,
-        sampling: Literal["none", "clusters", "neighbors"] = "none",
+        sampling: Sampling = "none",
         clusters: Count = 32,
         neighbors: Most | list[Most] = 10,
         batch_size: Batch | None = None,
@@ -83,32 +81,11 @@ class NodeClassification(GraphTask):
     @functools.cached_property
     def parts(self) -> Parts | None:
         """The parts of the graph that steps see; None: they see it all."""
-        if self.sampling == "none":
-            return None
+        if self.sampling == "clusters":
+            return clusters_for(self.data, self.clusters, self.at_once, self.seed)
         if self.sampling == "neighbors":
-            size = self.at_once or min(1024, len(self.data.train))
-            loops = not getattr(self.model, "adds_loops", False)
-            return Neighbors(self.data, self.hops(), size, self.seed, loops)
-        from tasks.gnn.clusters import clusters_of
-
-        nodes = len(self.data.y)
-        if self.clusters > nodes:
-            what = f"{self.clusters:,} clusters of {nodes:,} nodes"
-            raise ConfigError(what, "task.clusters", f"give {nodes} or less")
-        cluster = clusters_of(self.data.edge_index, nodes, self.clusters)
-        return Clusters(self.data, cluster, self.at_once or 1, self.seed)
-
-    def hops(self) -> list[int]:
-        """The most neighbours of a node at each distance that the net's convolutions reach."""
-        given, depth, where = self.neighbors, self.model.depth, "task.neighbors"
-        hops = given if isinstance(given, list) else [given] * depth
-        if len(hops) != depth:
-            what = f"{len(hops)} numbers of neighbours for {depth} convolutions"
-            raise ConfigError(what, where, "give one for each, or one for all")
-        if max(hops) >= 0 and getattr(self.model, "kind", "") == "gin":
-            what = "gin sums over its neighbours, and a sum over some of them is smaller"
-            raise ConfigError(what, where, "give task.neighbors=-1, task.sampling=clusters")
-        return hops
+            return neighbors_for(self.data, self.model, self.neighbors, self.at_once, self.seed)
+        return None
 
     def batches_per_pass(self) -> int:
         """Counts the steps in which every training node or cluster comes once: 1 of all nodes."""

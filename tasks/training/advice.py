@@ -63,6 +63,7 @@ def remedies(config: Config) -> str:
     tried = {
         "trainer.precision=bf16-mixed": precision == "32-true",
         "model.checkpoint=true": not sections["model"].get("checkpoint", True),
+        "task.sampling=clusters": sections["task"].get("sampling") == "none",
         f"data.batch_size={(batch or 2) // 2} with trainer.accumulate="
         f"{2 * sections['trainer']['accumulate']}": bool(batch and batch > 1),
         "a smaller model.width": True,

@@ -219,6 +219,16 @@ def test_a_continued_run_on_parts_is_the_run_that_was_not_cut(words, tmp_path, c
     assert result["epochs"] == pytest.approx(8 / (7 // 2 if "clusters" in words[0] else 5))
 
 
+def test_what_a_step_sees_is_told(caplog):
+    caplog.set_level("INFO", "zoo")
+    assert task_of(directed(), sampling="clusters", clusters=8).parts
+    assert task_of(directed(), sampling="neighbors", neighbors=3).parts
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "8 clusters of" in first
+    assert "of the edges inside" in first
+    assert "a step of 30 training nodes sees" in second
+
+
 def test_evaluation_is_of_the_whole_graph():
     data = directed()
     for sampling in WHOLE:
