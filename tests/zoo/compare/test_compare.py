@@ -146,6 +146,7 @@ def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, comp
         (["task=cnn,unet,transformer,gnn,diffusion", "pairs=auto", "limit=9"], "it needs 10"),
         (["pairs=2,3"], "pairs has 2 values"),
         (["pairs=2", "seed=0,1"], "give one of the two"),
+        (["logger=csv,none"], "logger has several values"),
         (["pair=2"], "did you mean pairs"),
         (["trainer.devices=2"], "on one device"),
         (["baseline=rezero"], "choose from plain, residual"),

@@ -120,6 +120,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     engine, of_engine = take_engine(named, declared)
     known = fields(Comparison)
     check_pairs(named)
+    if len(named.get("logger", [])) > 1:  # which makes no arms: it changes no run
+        raise ConfigError("logger has several values", "logger=...", "give one")
     if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
         named["baseline"] = [", ".join(map(str, baseline))]
     if "tune" in named:  # one option or several

@@ -135,11 +135,11 @@ def verdicts(record: Record) -> Mapping[str, Table]:
 def gaps(record: Record) -> Mapping[str, Table]:
     """Every gap in numbers."""
     rows = [
-        [place.title, c.arm, c.baseline, *(astuple(c.gap) if c.gap else [None] * 3), c.pairs,
-         c.verdict, c.delta, examples_of(place), *p_numbers(c)]
+        [place.title, c.arm, c.baseline, c.verdict, *(astuple(c.gap) if c.gap else [None] * 3),
+         c.pairs, c.delta, examples_of(place), *p_numbers(c)]
         for place, c in contrasts_of(record.places)
     ]  # fmt: skip
-    head = ("place|arm|baseline|gap|low|high|pairs|verdict|smallest effect|test examples|p|"
+    head = ("place|arm|baseline|verdict|gap|low|high|pairs|smallest effect|test examples|p|"
             "p (Holm)|p (ahead, Holm)|least p")  # fmt: skip
     return {"table": Table("", head, rows)}
 
