@@ -68,10 +68,10 @@ def install(monkeypatch, score):
     engine = InventedEngine(score)
 
     @contextmanager
-    def local_engine(options, store):
+    def started_engine(options, store):
         yield engine
 
-    monkeypatch.setattr("zoo.compare.run.local_engine", local_engine)
+    monkeypatch.setattr("zoo.compare.run.started_engine", started_engine)
     monkeypatch.setattr("zoo.compare.report.write.draw_all", lambda *_: None)  # seconds each
     return engine
 

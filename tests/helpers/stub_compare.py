@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from tasks.worker.main import die_with_parent
+from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.job import Job
-from zoo.compare.execution.local import LocalEngine
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
 
@@ -66,8 +67,8 @@ def parent(path, names, workers, kills, seconds, together=1):
             file.write(f"{cell}\n")
 
     store.commit = noted
-    command = [sys.executable, __file__, "worker", str(kills)]
-    engine = LocalEngine(workers, store.logs, seconds, command)
+    program = (__file__, "worker", str(kills))
+    engine = LocalEngine(Terms(store.logs, workers, seconds, program))
     store.clean_up()
     try:
         jobs = [Job(name, {"name": name}, together=together) for name in names]

@@ -46,10 +46,12 @@ def page(verb: str, words: Sequence[str]) -> str:
     if verb == "compare":
         named = entry("compare=default", ", ".join(registry.names("compare")))
         lines += heading("keys", [named, *described("zoo.compare.design.spec.Comparison")])
+        for name in registry.names("engine"):
+            lines += heading(f"engine={name}", option_lines("engine", name, {}))
         lines += ["", "and every key of fit, of which several values are an axis: fit --help"]
         lines += heading("of a program of your own", described("zoo.compare.design.script.Script"))
     if verb == "list":
-        groups = ", ".join((*registry.GROUPS, "compare"))
+        groups = ", ".join((*registry.GROUPS, *registry.BESIDE))
         lines += heading("groups", textwrap.wrap(groups, WIDTH))
     for task in registry.names("task"):
         verbs = source_code.constant(registry.class_path("task", task), "verbs") or {}

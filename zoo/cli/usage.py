@@ -79,7 +79,7 @@ USAGES = {
             "full": "true: also measure what takes longer than half a minute; false: never measure "
             "the gradient's ways, nor the loss of a run without each branch",
             "pairs": "of those comparisons; so are limit, vary, tune, tune_seeds, effects, "
-            "workers, per_gpu, together, minutes, max_cells, mirror: see compare --help",
+            "engine, workers, together, minutes, max_cells, mirror: see compare --help",
             "fix": "batchnorm: running statistics are counted again on the training part, or on "
             "that of data.path=; a new run folder (run.dir=) has them; both are compared",
         },

@@ -91,9 +91,9 @@ def diagnose(words: Sequence[str]) -> Act:
     trial = options.pop("try", False)
     if type(trial) is not bool:
         raise ConfigError(f"try={trial!r} is refused", "diagnose", "give try=true or try=false")
-    tests = [word for word in words if own[word] in OF_TRIALS]
+    tests = [word for word in words if own[word].partition(".")[0] in OF_TRIALS]
     config, general = configured(
-        [w for w in words if own[w] not in ("dir", "full", "try", *OF_TRIALS)]
+        [w for w in words if w not in tests and own[w] not in ("dir", "full", "try")]
     )
     target = import_module("tasks.inference.diagnose").Diagnose
     act = target(**checked(target, options, "diagnose"), trial=trial)
@@ -158,7 +158,7 @@ def show(words: Sequence[str]) -> Act:
 
 OF_TRIALS = (  # keys of diagnose that go on to compare
     *("pairs", "limit", "vary", "tune", "tune_seeds", "effects"),
-    *("workers", "per_gpu", "together", "minutes", "max_cells", "mirror"),
+    *("engine", "workers", "together", "minutes", "max_cells", "mirror"),
 )
 BENCHES = {
     "fit": "tasks.bench.fit",

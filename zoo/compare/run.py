@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo.compare.design.axes import Axes
+from zoo.compare.design.engine_words import is_of_engine
 from zoo.compare.design.foreign import design
 from zoo.compare.design.opened import opened
 from zoo.compare.design.plan import plan
@@ -19,7 +20,7 @@ from zoo.compare.design.script import names_program
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.dry_run import listing
-from zoo.compare.execution.local import local_engine
+from zoo.compare.execution.engines.start import started_engine
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Tally
 from zoo.compare.execution.store import Store
@@ -32,8 +33,8 @@ from zoo.system.console import OneLine
 
 log = logging.getLogger("zoo")
 # words that leave the folder the same
-UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "per_gpu", "together", "minutes",
-           "mirror", "dir", "dry_run", "max_cells", "engine", "why", "logger")  # fmt: skip
+UNKEYED = ("compare", "pairs", "limit", "seed", "workers", "together", "minutes", "mirror", "dir",
+           "dry_run", "max_cells", "why", "logger")  # fmt: skip
 FAILED = 7  # exit code where runs failed
 
 
@@ -52,7 +53,7 @@ def compare(words: Sequence[str]) -> Report:
     names = tuned_options(options, planned, axes)
     store = Store(folder_of(name, options, words))
     store.clean_up()
-    with log_to_stderr(), local_engine(options, store) as engine:
+    with log_to_stderr(), started_engine(options, store) as engine:
         underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
             opened(store.path, underway.settled, trains=False)
@@ -101,7 +102,8 @@ def folder_of(name: str, options: Comparison, words: Sequence[str]) -> Path:
         words: of the command line.
     """
     bare = [word.removeprefix("compare.") for word in words]
-    changing = sorted(word for word in bare if word.partition("=")[0] not in UNKEYED)
+    keys = {word: word.partition("=")[0] for word in bare}
+    changing = sorted(w for w in bare if keys[w] not in UNKEYED and not is_of_engine(keys[w]))
     digest = hashlib.sha256(json.dumps(changing).encode()).hexdigest()[:6]
     return Path(options.dir or f"runs/compare-{name}{f'-{digest}' if changing else ''}")
 

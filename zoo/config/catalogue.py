@@ -12,7 +12,7 @@ from zoo.config import registry
 from zoo.config.source_code import docstring
 
 FIELDS = ("Equation", "State", "Start", "Cost", "Source")
-LISTED = tuple(sorted((*registry.GROUPS, "compare")))  # groups that `list` shows
+LISTED = tuple(sorted((*registry.GROUPS, *registry.BESIDE)))  # groups that `list` shows
 COMMENTED = ("preset", "compare")  # groups whose files describe themselves in a leading comment
 COSTS = Path(__file__).with_name(
     "costs.json"

@@ -37,6 +37,7 @@ GROUPS = (
     "task",
     "trainer",
 )
+BESIDE = ("compare", "engine")  # groups of comparisons, which no run chooses
 FOLDERS = {"long": "connection"}  # long skips of U-Nets take the same rules
 SESSION: dict[tuple[str, str], Path] = {}  # folders made by `register`
 
@@ -66,8 +67,9 @@ def register(group: str, name: str, cls: type) -> None:
     """
     import yaml
 
-    if group not in GROUPS:
-        raise ConfigError(f"unknown group {group!r}", "register", suggest(group, GROUPS))
+    known = (*GROUPS, "engine")
+    if group not in known:
+        raise ConfigError(f"unknown group {group!r}", "register", suggest(group, known))
     if name in names(group):
         homes().pop(SESSION.pop((group, name), ZOO), None)  # the same cell run again
     if name in names(group):

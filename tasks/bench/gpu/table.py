@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-COMPARISON = "time python -m zoo compare pairs=8 per_gpu=14 together=8 mirror=false"
+COMPARISON = "time python -m zoo compare pairs=8 engine.per_gpu=14 together=8 mirror=false"
 
 
 def cells(*values: Any) -> str:

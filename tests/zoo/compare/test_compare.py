@@ -10,7 +10,7 @@ from zoo.cli.main import main
 from zoo.compare.design.plan import plan
 from zoo.compare.design.spec import declare
 from zoo.compare.execution.costs import data_stamp
-from zoo.compare.execution.local import visible_gpus
+from zoo.compare.execution.engines.local import visible_gpus
 
 SMALL = ["task=gnn", "model.depth=2,3", "trainer.max_steps=4", "model.width=8", "mirror=false"]
 SMALL += ["data.nodes=100", "data.train=40", "data.val=20", "pairs=2", "workers=2"]

@@ -24,7 +24,8 @@ from zoo.compare.analysis.record import Declared
 from zoo.compare.analysis.runs import Run
 from zoo.compare.design.command import Defaults
 from zoo.compare.design.foreign import design
-from zoo.compare.execution.local import LocalEngine
+from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.store import process_lives
 from zoo.errors import DataError
 
@@ -376,7 +377,7 @@ def test_a_program_and_its_children_end_with_its_worker_however_that_ends(here):
     )
     _, _, plan = design(["command=python waits.py {seed} {arm}", "metric=x", "arms=a,b"])
     first, second = (cell.config.plain() for cell in plan.cells[::2][:2])
-    engine = LocalEngine(2, here)
+    engine = LocalEngine(Terms(here, 2))
     for name, config in (("first", first), ("second", second)):
         request = {"do": "command", "config": config, "folder": str(here / name)}
         engine.submit(name, request)
@@ -384,7 +385,7 @@ def test_a_program_and_its_children_end_with_its_worker_however_that_ends(here):
     until(lambda: all(file.exists() and file.read_text().endswith(" ") for file in files))
     programs = [[int(pid) for pid in file.read_text().split()] for file in files]
     by_job = {worker.job: worker for worker in engine.alive.values()}
-    by_job["first"].process.send_signal(signal.SIGKILL)
+    by_job["first"].process.process.send_signal(signal.SIGKILL)
     lost = []
     try:
         until(lambda: lost.extend(engine.poll(0.1)) or lost)

@@ -17,7 +17,7 @@ from zoo.errors import ConfigError
 
 NAMED = [
     (group, name)
-    for group in registry.GROUPS
+    for group in (*registry.GROUPS, "engine")
     if group != "preset"
     for name in registry.names(group)
 ]

@@ -30,7 +30,7 @@ VERBS = {
 }
 CLASSES = [
     registry.resolve(group, name)
-    for group in registry.GROUPS
+    for group in (*registry.GROUPS, "engine")
     if group != "preset"
     for name in registry.names(group)
 ]

@@ -23,6 +23,7 @@ from zoo.compare.design.axes import (
 )
 from zoo.compare.design.cell import Cell, digest, result_keys
 from zoo.compare.design.command import Defaults
+from zoo.compare.design.engine_words import take_engine
 from zoo.compare.design.plan import Plan
 from zoo.compare.design.script import KEYS, SHARED, Script, as_written, check_names, script_of
 from zoo.compare.design.spec import Comparison, check_limit, check_pairs, take_single
@@ -77,12 +78,14 @@ def design(words: Sequence[str]) -> tuple[str, Comparison, Plan]:
         raise ConfigError("there are two commands", WHERE, "compare one at a time")
     command, rest = commands[0], [word for word in words if not word.startswith(KEYS)]
     named = as_written([word.removeprefix("compare.") for word in rest])
+    engine, of_engine = take_engine(named, {})
     check_pairs(named)
     check_names(command, named)
     script = script_of(command, named)
     changes = {key: take_single(named, key, named[key]) for key in SHARED if key in named}
     check_limit(changes)
-    options = Comparison(**checked(Comparison, changes, WHERE))
+    options = Comparison(**checked(Comparison, {**changes, "engine": engine}, WHERE))
+    options.engine_options = of_engine
     name = name_of(command)
     options.arms, options.effects = {a: {"arm": a} for a in script.arms}, {name: script.effect}
     return name, options, plan(name, script, options, named)

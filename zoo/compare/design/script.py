@@ -10,6 +10,7 @@ from annotated_types import Ge
 
 from zoo.compare.design import template
 from zoo.compare.design.axes import Axes, Values
+from zoo.compare.design.engine_words import is_of_engine
 from zoo.compare.design.spec import take_single
 from zoo.compare.design.template import WHERE
 from zoo.compare.design.validate import check_values
@@ -19,8 +20,8 @@ from zoo.errors import ConfigError, close
 
 KEYS = ("command=", "compare.command=")
 FILLED = ("seed", "arm")  # placeholders that every command has
-SHARED = ("baseline", "pairs", "limit", "noise", "max_cells", "engine", "workers", "per_gpu",
-          "minutes", "dry_run", "dir", "mirror")  # of `Comparison`, which hold too  # fmt: skip
+SHARED = ("baseline", "pairs", "limit", "noise", "max_cells", "workers", "minutes",
+           "dry_run", "dir", "mirror")  # of `Comparison`, which hold too  # fmt: skip
 PART = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")  # of a text that commas separate
 PARSED = {*SHARED, "effect", "chance", "higher_is_better", "seed", "depth"} - {"baseline"}
 LOSSES = {"loss", "error", "err", "nll", "perplexity", "ppl", "mse", "rmse", "mae", "fid"}
@@ -66,7 +67,7 @@ def as_written(words: Sequence[str]) -> Axes:
     named = axes(words)
     for word in words:
         key, _, text = word.partition("=")
-        if key in PARSED or key not in named:
+        if key in PARSED or key not in named or is_of_engine(key):
             continue
         parts, values = PART.findall(text), named[key]
         if "(" in text or len(parts) != len(values):
@@ -83,7 +84,7 @@ def check_names(command: str, named: Axes) -> None:
         command: with placeholders.
         named: the words of the command line.
     """
-    known = {*fields(Script), *SHARED}
+    known = {*fields(Script), *SHARED, "engine"}
     names = template.placeholders(command)
     free = [name for name in names if name not in FILLED]
     for name in FILLED:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from zoo.compare.design.axes import Axes, Values
+from zoo.compare.design.engine_words import take_engine
 from zoo.config import registry
 from zoo.config.options import checked, fields, is_number
 from zoo.config.overrides import axes
@@ -43,9 +44,8 @@ class Comparison:
         why: whether the streams of the first pair are probed at every deepest place, at the start
             and at the end; None: where its runs are so long that this takes about 3 % at most.
         max_cells: more runs are refused.
-        engine: what runs them.
-        workers: processes; None: one for each GPU or core.
-        per_gpu: workers that share a GPU.
+        engine: what runs them, see `list engine`; `engine.OPTION` are options of its own.
+        workers: the most jobs at a time; None: as many as the engine has room for.
         together: the most runs of one arm at one place that a worker trains at once, where its net
             allows it; other runs train alone.
         minutes: after which a run is taken to hang.
@@ -70,9 +70,8 @@ class Comparison:
         tune_seeds: Count = 2,
         why: bool | None = None,
         max_cells: Count = 2000,
-        engine: Literal["local"] = "local",
+        engine: str = "local",
         workers: Count | None = None,
-        per_gpu: Count = 1,
         together: Count = 1,
         minutes: Annotated[float, Gt(0)] = 60.0,
         dry_run: bool = False,
@@ -85,8 +84,8 @@ class Comparison:
         self.vary = vary
         self.published = with_text_keys(published)
         self.tune, self.tune_seeds, self.why = tune, tune_seeds, why
-        self.max_cells, self.engine = max_cells, engine
-        self.workers, self.per_gpu, self.together = workers, per_gpu, together
+        self.max_cells, self.engine, self.engine_options = max_cells, engine, Values()
+        self.workers, self.together = workers, together
         self.minutes, self.dry_run, self.dir, self.mirror = minutes, dry_run, dir, mirror
 
 
@@ -117,6 +116,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     """
     named = axes([word.removeprefix("compare.") for word in words])
     name = str(take_single(named, "compare", ["default"]))
+    declared = read_yaml(comparison_file(name))
+    engine, of_engine = take_engine(named, declared)
     known = fields(Comparison)
     check_pairs(named)
     if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
@@ -126,10 +127,11 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     changes: Values = {
         key: take_single(named, key, named[key]) for key in list(named) if key in known
     }
-    declared = read_yaml(comparison_file(name))
-    options = checked(Comparison, {**declared, **changes}, f"compare={name}")
+    options = checked(Comparison, {**declared, **changes, "engine": engine}, f"compare={name}")
     check_limit(options)
-    return name, Comparison(**options), named
+    comparison = Comparison(**options)
+    comparison.engine_options = of_engine
+    return name, comparison, named
 
 
 def check_pairs(named: Axes) -> None:

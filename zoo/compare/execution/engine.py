@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from zoo.errors import ResourceError
+
+WORKER = ("-m", "tasks.worker.main")
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,34 @@ def is_short_of_memory(answer: Mapping[str, Any]) -> bool:
     return any(run.get("code") == ResourceError.code for run in (answer, *answer.get("runs", ())))
 
 
+def runs_in(request: Mapping[str, Any]) -> int:
+    """The number of runs that a request asks for, one or several together."""
+    return len(request.get("runs", [request]))
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a comparison asks of every engine.
+
+    Args:
+        logs: folder for the messages of workers, inside the folder of the comparison.
+        workers: the most jobs at a time; None: as many as the engine has room for.
+        seconds: after which a run is taken to hang.
+        program: the words after `python` that start a worker.
+    """
+
+    logs: Path
+    workers: int | None = None
+    seconds: float = 3600.0
+    program: Sequence[str] = WORKER
+
+
 class Engine(Protocol):
-    """Runs jobs, some at a time."""
+    """Runs jobs, some at a time.
+
+    A class that `configs/engine/NAME.yaml` names; it is made from the terms of the comparison and
+    from its own options.
+    """
 
     @property
     def free(self) -> int:
