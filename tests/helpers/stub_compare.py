@@ -56,8 +56,18 @@ def reply(request):
     return {"status": "done"}
 
 
-def parent(path, names, workers, kills, seconds, together=1):
-    """Runs the cells of some names in a folder and notes every result that is kept."""
+def parent(path, names, workers, kills, seconds, together=1, make=LocalEngine):
+    """Runs the cells of some names in a folder and notes every result that is kept.
+
+    Args:
+        path: of the folder.
+        names: of the cells.
+        workers: jobs at a time.
+        kills: share of the jobs whose worker dies.
+        seconds: after which a run is taken to hang.
+        together: the most runs that a worker does at once.
+        make: makes the engine from its terms.
+    """
     store = Store(Path(path))
     commit = store.commit
 
@@ -68,7 +78,7 @@ def parent(path, names, workers, kills, seconds, together=1):
 
     store.commit = noted
     program = (__file__, "worker", str(kills))
-    engine = LocalEngine(Terms(store.logs, workers, seconds, program))
+    engine = make(Terms(store.logs, workers, seconds, program))
     store.clean_up()
     try:
         jobs = [Job(name, {"name": name}, together=together) for name in names]

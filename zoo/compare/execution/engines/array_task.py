@@ -90,6 +90,7 @@ class Shift:
         place: name of the task in Slurm.
         told: the signal by which Slurm said that it must end; None: it has not.
         jobs: the requests of the jobs in progress, by name.
+        since: when each of them began, in seconds of the monotonic clock.
         first: names of those that have the whole time.
     """
 
@@ -97,6 +98,7 @@ class Shift:
     place: str
     told: int | None = None
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     first: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -155,7 +157,7 @@ class Shift:
                 name, request = job
                 if self.is_fresh:
                     self.first.add(name)
-                self.jobs[name] = request
+                self.jobs[name], self.since[name] = request, time.monotonic()
                 self.engine.submit(name, request)
         return len(self.jobs) > before
 
@@ -178,7 +180,8 @@ class Shift:
             return
         log = f"{self.task.terms.logs.parent.name}/{self.task.terms.logs.name}/{outcome.log}"
         del self.jobs[outcome.job]
-        self.mailbox.answer(outcome.job, replace(outcome, log=log))
+        seconds = time.monotonic() - self.since.pop(outcome.job)
+        self.mailbox.answer(outcome.job, replace(outcome, log=log, seconds=seconds))
 
     def hand_back(self, name: str) -> None:
         """Puts a job that has not ended back, or says that no task is long enough for it."""

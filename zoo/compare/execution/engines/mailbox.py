@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Mailbox:
 
     def answer(self, name: str, outcome: Outcome) -> None:
         """Says how a job ended."""
-        told = {"answer": outcome.answer, "lost": outcome.lost, "log": outcome.log}
+        told = {key: value for key, value in asdict(outcome).items() if key != "job"}
         atomic_write(self.answers / name, json.dumps(told))
 
     def outcomes(self) -> list[Outcome]:
@@ -113,7 +114,7 @@ class Mailbox:
         found = []
         for name in names_in(self.answers):
             told = json.loads((self.answers / name).read_text(encoding="utf-8"))
-            found.append(Outcome(name, told["answer"], told["lost"], told["log"]))
+            found.append(Outcome(name, **told))
             (self.answers / name).unlink()
         return found
 

@@ -1,0 +1,265 @@
+"""Workers that come late, end early and begin again: what they held is done once by another."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+import stub_compare
+from conftest import until
+from queue_of_processes import engine_of_processes
+
+from zoo.compare.execution.engine import Outcome, Terms
+from zoo.compare.execution.engines import heartbeat, mailbox_engine, slurm_queue
+from zoo.compare.execution.engines.array_task import ArrayTask, Shift
+from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.engines.mailbox_engine import Place
+from zoo.compare.execution.engines.slurm import SlurmEngine, minutes_of
+from zoo.compare.execution.engines.slurm_queue import SlurmQueue
+from zoo.compare.execution.progress import Progress
+from zoo.compare.execution.schedule import Tally
+from zoo.errors import ConfigError, ResourceError
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(mailbox_engine, "LOOK", 0.1)
+    monkeypatch.setattr(mailbox_engine, "LAG", 0.3)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes engines that are closed at the end."""
+    engines = []
+
+    def make(workers=1, at_once=1, **options):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        terms = Terms(tmp_path / "logs", workers, 60.0, (stub_compare.__file__, "worker", "0"))
+        engines.append(engine_of_processes(terms, at_once, **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+def request(folder, name, **more):
+    return {"do": "cell", "config": {"name": name}, "folder": str(folder / f".{name}"), **more}
+
+
+def waited(engine, count=1):
+    """Outcomes, once there are some."""
+    found = []
+    until(lambda: found.extend(engine.poll(0.05)) or len(found) >= count)
+    return found
+
+
+def holder(engine, busy):
+    """The worker that has the only job and works on it."""
+    until(lambda: engine.poll(0.05) or (engine.mailbox.claims() and busy.is_dir()))
+    return engine.mailbox.claims()[0][1]
+
+
+def test_every_end_of_a_cell_is_told_as_by_the_engine_of_this_machine(tmp_path):
+    names = ["good0", "bad", "endless", "good1"]
+    tally = stub_compare.parent(tmp_path, names, 2, 0.0, 0.5, make=engine_of_processes)
+    assert tally.done == 2
+    assert set(tally.failed) == {"bad", "endless"}
+    text, _, file = tally.failed["bad"].rpartition(" (see ")
+    assert text == "it is bad"
+    assert (tmp_path / file.rstrip(")")).is_file()
+    assert "no end after 0 s" in tally.failed["endless"]
+
+
+def test_a_killed_task_costs_its_job_only_and_is_replaced(made, tmp_path):
+    engine = made()
+    engine.submit("one", request(tmp_path, "endless"))
+    holder(engine, tmp_path / ".endless")
+    engine.queue.tell(signal.SIGKILL)
+    assert [bool(outcome.lost) for outcome in waited(engine)] == [True]
+    engine.submit("two", request(tmp_path, "good"))
+    assert [(each.job, each.answer) for each in waited(engine)] == [("two", {"status": "done"})]
+    assert engine.queue.count == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_task_that_must_end_hands_its_job_back(made, tmp_path, number):
+    engine = made()
+    engine.submit("one", request(tmp_path, "endless"))
+    first = holder(engine, tmp_path / ".endless")
+    engine.queue.tell(number)
+    until(lambda: not engine.mailbox.claims())
+    assert not (tmp_path / ".endless").exists()
+    assert holder(engine, tmp_path / ".endless") != first
+    assert engine.free == 0
+
+
+def test_tasks_end_with_their_sender(made, tmp_path):
+    engine = made(silent=0.4)
+    engine.submit("one", request(tmp_path, "endless"))
+    holder(engine, tmp_path / ".endless")
+    engine.heart.stop()
+    until(lambda: all(task.poll() is not None for task in engine.queue.tasks.values()))
+
+
+def test_what_a_dead_sender_left_in_the_queue_is_cancelled(made, tmp_path):
+    left = tmp_path / "logs" / "slurm.here.1" / "mailbox"
+    left.mkdir(parents=True)
+    engine = made()
+    engine.open()
+    assert engine.queue.cancelled == ["slurm.here.1"]
+    assert not left.exists()
+
+
+def test_tasks_that_wait_are_said(made, tmp_path, capsys):
+    engine = made(workers=2, room=0)
+    for name in ("one", "two"):
+        engine.submit(name, request(tmp_path, name))
+    until(lambda: engine.poll(0.05) or engine.note)
+    assert engine.note == "2 workers wait in the queue (Resources)"
+    with Progress(sys.stderr) as progress:
+        progress.shown = float("-inf")
+        progress.show(Tally(2, {}, note=engine.note))
+    assert "2 workers wait in the queue (Resources)" in capsys.readouterr().err
+
+
+def test_tasks_that_never_begin_are_an_error(made, tmp_path, monkeypatch):
+    engine = made()
+    monkeypatch.setattr(engine.queue, "places", lambda name: {})
+    monkeypatch.setattr(engine.queue, "submit", lambda *_: None)
+    engine.submit("one", request(tmp_path, "one"))
+    with pytest.raises(ResourceError, match="before they began to work"):
+        until(lambda: engine.poll(0.05))
+
+
+def shift(tmp_path, minutes=60.0, age=1000.0):
+    """A task that began some seconds ago."""
+    mailbox = Mailbox(tmp_path / "mailbox")
+    mailbox.create()
+    made = Shift(ArrayTask(Terms(tmp_path, 1), minutes, mailbox=mailbox.path), "7")
+    made.began -= age
+    made.latest -= age
+    return made
+
+
+def test_a_task_leaves_jobs_that_are_longer_than_its_rest_to_others(tmp_path):
+    old, new = shift(tmp_path), shift(tmp_path, age=0.0)
+    short, long = ({"estimate": seconds} for seconds in (600.0, 3000.0))
+    assert old.fits(short)
+    assert not old.fits(long)
+    assert not old.fits({"runs": [short] * 5})
+    assert new.fits(long)  # no other has more time
+    assert old.fits({"do": "measure"})
+
+
+def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
+    late = shift(tmp_path, age=3550.0)
+    for name in ("first", "later"):
+        late.mailbox.ask(name, {"estimate": None})
+        late.mailbox.take(late.name, lambda request: True)
+        late.jobs[name] = {}
+    late.first.add("first")
+    late.hand_back("first")
+    late.hand_back("later")
+    assert [outcome.job for outcome in late.mailbox.outcomes()] == ["first"]
+    assert os.listdir(late.mailbox.requests) == ["later"]
+
+
+def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):
+    given_up = shift(tmp_path, age=0.0)
+    given_up.mailbox.ask("one", {})
+    given_up.mailbox.take(given_up.name, lambda request: True)
+    given_up.jobs["one"] = {}
+    assert given_up.is_wanted()
+    given_up.mailbox.forget("one", given_up.name)
+    given_up.looked = float("-inf")
+    assert not given_up.is_wanted()
+    assert not given_up.jobs
+
+
+def test_every_job_is_taken_once(tmp_path):
+    mailbox = Mailbox(tmp_path)
+    mailbox.create()
+    names = [f"{number:03}" for number in range(40)]
+    for name in names:
+        mailbox.ask(name, {"name": name})
+    taken = []
+
+    def work(worker):
+        while job := mailbox.take(worker, lambda request: True):
+            taken.append(job[0])
+
+    threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(taken) == Counter(names)
+    assert sorted(name for name, _ in mailbox.claims()) == names
+
+
+def test_a_folder_that_shows_changes_late_gives_no_job_twice(tmp_path, monkeypatch):
+    """A list of names that is old leads to no job, and a reply that was lost is no failure."""
+    mailbox = Mailbox(tmp_path)
+    mailbox.create()
+    for name in ("one", "two"):
+        mailbox.ask(name, {})
+    mailbox.take("first", lambda request: True)
+    monkeypatch.setattr("zoo.compare.execution.engines.mailbox.names_in", lambda _: ["one", "two"])
+    assert mailbox.take("second", lambda request: True) == ("two", {})
+    assert mailbox.take("second", lambda request: True) is None
+    assert mailbox.moved(mailbox.requests / "two", mailbox.claim("two", "second"))
+    assert not mailbox.moved(mailbox.requests / "two", mailbox.claim("two", "first"))
+
+
+def test_a_pulse_counts_by_what_it_holds_and_by_the_clock_of_its_reader(tmp_path, monkeypatch):
+    pulse, watch = heartbeat.Pulse(tmp_path / "pulse"), heartbeat.Watch(tmp_path / "pulse")
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    watch.since = 0.0
+    pulse.beat()
+    assert watch.silence() == 0.0
+    os.utime(tmp_path / "pulse", (2e9, 2e9))  # a clock that is wrong by years
+    now[0] = heartbeat.SILENT + 1
+    assert watch.is_dead()
+    pulse.beat()
+    assert not watch.is_dead()
+
+
+def test_outcomes_keep_all_that_a_worker_said(tmp_path):
+    mailbox = Mailbox(tmp_path)
+    mailbox.create()
+    outcome = Outcome("one", {"status": "done"}, "", "logs/a", 2.5)
+    mailbox.answer("one", outcome)
+    assert mailbox.outcomes() == [outcome]
+    assert mailbox.outcomes() == []
+
+
+def test_what_squeue_prints_is_read(monkeypatch):
+    text = "7_0|RUNNING|None\n7_11|PENDING|Resources\n8_N/A|SUSPENDED|None\n7_2|COMPLETED|None\n"
+    monkeypatch.setattr(slurm_queue, "ask", lambda *words: text)
+    queue = SlurmQueue({}, ArrayTask(Terms(None), 60.0))
+    assert queue.places("name") == {
+        "7_0": Place(False),
+        "7_11": Place(True, reason="Resources"),
+        "8": Place(False, rests=True),
+    }
+    monkeypatch.setattr(slurm_queue, "ask", lambda *words: None)
+    assert queue.places("name") is None
+
+
+@pytest.mark.parametrize("wrong", ["soon", "1:2", "90 min"])
+def test_a_time_that_is_none_is_refused(wrong):
+    with pytest.raises(ConfigError, match="time="):
+        minutes_of(wrong)
+
+
+def test_slurm_is_refused_where_it_cannot_work(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="workers=N"):
+        SlurmEngine(Terms(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="sbatch is not installed"):
+        SlurmEngine(Terms(tmp_path, 2))
