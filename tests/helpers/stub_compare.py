@@ -1,4 +1,7 @@
-"""A worker and a parent of stub cells, for tests of leases and kills: python stub_compare.py."""
+"""A worker and a parent of stub cells, for tests of leases and kills: python stub_compare.py.
+
+The words of a parent: its folder, the number of cells, the share of kills, and the engine.
+"""
 
 import json
 import os
@@ -13,6 +16,7 @@ from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.job import Job
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
+from zoo.config import registry
 
 
 def worker(kills):
@@ -94,5 +98,7 @@ if __name__ == "__main__":
         worker(float(sys.argv[2]))
     else:
         path, count, kills = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-        found = parent(path, [f"cell{i}" for i in range(count)], 2, kills, 60.0)
+        names = [f"cell{i}" for i in range(count)]
+        make = registry.resolve("engine", sys.argv[4]) if sys.argv[4:] else LocalEngine
+        found = parent(path, names, 2, kills, 60.0, make=make)
         print(json.dumps({"done": found.done, "failed": found.failed}))

@@ -21,7 +21,7 @@ NOTICE = 90.0  # seconds between Slurm's signal that time is over and the end
 SLACK = 2.0  # times its estimate that a job may take
 IDLE = 120.0  # seconds without a job after which a task leaves its place to others
 LONGEST = 1.0  # seconds between two looks for a job
-TOLD = 1.0  # seconds in which a signal comes to this process that has ended a worker
+TOLD = 0.2  # seconds in which a signal comes to this process that has ended a worker
 PREFIX = "SLURM_"  # of variables that say where in a job a process is
 
 
