@@ -47,6 +47,9 @@ class Lease:
             None if this process now has it, else its owner: `host` and `pid`.
         """
         while self.file is None:
+            if created := self.created():
+                self.file = created
+                break
             file = self.path.open("a+", encoding="utf-8")
             locked = lock(file)
             owner = owner_in(file)
@@ -58,10 +61,30 @@ class Lease:
                 file.close()
                 continue
             file.truncate(0)
-            file.write(json.dumps(self.me))
-            file.flush()
+            write(file, self.me)
             self.file = file
         return None
+
+    def created(self) -> TextIO | None:
+        """The new and locked file of a lease that nobody has; None where there is one already.
+
+        It appears with its owner in it, and for one process alone: so much a file system that
+        several machines share holds, also where it tells of changes late and has no locks.
+        """
+        if self.path.exists():
+            return None
+        number, name = tempfile.mkstemp(prefix=".lease.tmp", dir=self.path.parent)
+        file = os.fdopen(number, "a+", encoding="utf-8")
+        try:
+            lock(file)
+            write(file, self.me)
+            os.link(name, self.path)
+        except OSError:  # it is there, or the file system knows no links
+            file.close()
+            return None
+        finally:
+            os.unlink(name)
+        return file
 
     def beat(self) -> bool:
         """Renews the lease; False where another process has it now, or had it meanwhile."""
@@ -100,6 +123,13 @@ def lock(file: TextIO) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def write(file: TextIO, owner: dict[str, Any]) -> None:
+    """Writes the owner of a lease, also for other machines to read."""
+    file.write(json.dumps(owner))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def owner_in(file: TextIO) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 
 import pytest
-import stub_compare
+import stub_worker
 from conftest import until
 from queue_of_processes import engine_of_processes
 
@@ -19,8 +19,10 @@ from zoo.compare.execution.engines.mailbox import Mailbox
 from zoo.compare.execution.engines.mailbox_engine import Place
 from zoo.compare.execution.engines.slurm import SlurmEngine, minutes_of
 from zoo.compare.execution.engines.slurm_queue import SlurmQueue
+from zoo.compare.execution.job import Job
 from zoo.compare.execution.progress import Progress
-from zoo.compare.execution.schedule import Tally
+from zoo.compare.execution.schedule import Tally, run_all
+from zoo.compare.execution.store import Store
 from zoo.errors import ConfigError, ResourceError
 
 
@@ -35,9 +37,9 @@ def made(tmp_path):
     """Makes engines that are closed at the end."""
     engines = []
 
-    def make(workers=1, at_once=1, **options):
+    def make(workers=1, at_once=1, seconds=60.0, **options):
         (tmp_path / "logs").mkdir(exist_ok=True)
-        terms = Terms(tmp_path / "logs", workers, 60.0, (stub_compare.__file__, "worker", "0"))
+        terms = Terms(tmp_path / "logs", workers, seconds, (stub_worker.__file__, "worker", "0"))
         engines.append(engine_of_processes(terms, at_once, **options))
         return engines[-1]
 
@@ -63,9 +65,11 @@ def holder(engine, busy):
     return engine.mailbox.claims()[0][1]
 
 
-def test_every_end_of_a_cell_is_told_as_by_the_engine_of_this_machine(tmp_path):
+def test_every_end_of_a_cell_is_told_with_the_file_that_says_more(made, tmp_path):
     names = ["good0", "bad", "endless", "good1"]
-    tally = stub_compare.parent(tmp_path, names, 2, 0.0, 0.5, make=engine_of_processes)
+    store = Store(tmp_path)
+    tally = Tally.of([Job(name, {"name": name}) for name in names], store)
+    run_all(tally.left, tally, store, made(2, seconds=0.5), lambda tally: None)
     assert tally.done == 2
     assert set(tally.failed) == {"bad", "endless"}
     text, _, file = tally.failed["bad"].rpartition(" (see ")

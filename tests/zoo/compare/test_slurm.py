@@ -1,25 +1,21 @@
 """The engine on a real Slurm of one node, which the test starts: python -m pytest -m slow."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
-from collections import Counter
 
 import pytest
-import stub_compare
+import stub_worker
 from conftest import until
 from real_slurm import real_slurm, why_absent
 
 from zoo.compare.execution.engine import Terms
 from zoo.compare.execution.engines import mailbox_engine
 from zoo.compare.execution.engines.slurm import SlurmEngine
-from zoo.compare.execution.store import Store
 from zoo.errors import ConfigError
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_absent()), reason=why_absent())]
-STUB = stub_compare.__file__
+STUB = stub_worker.__file__
 
 
 @pytest.fixture(scope="module")
@@ -139,33 +135,3 @@ def test_what_slurm_refuses_is_said_in_one_line(made, tmp_path):
     engine.submit("one", {"do": "cell", "config": {"name": "good"}, "folder": str(tmp_path / "a")})
     with pytest.raises(ConfigError, match="invalid partition specified: nowhere -- engine=slurm"):
         engine.poll(0.1)
-
-
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.soak)])
-def test_nothing_is_lost_and_nothing_done_twice(cluster, count, tmp_path):
-    """Five workers in a hundred cells are killed, and the parent three times."""
-
-    def kept():
-        path = tmp_path / "kept"
-        return path.read_text().split() if path.is_file() else []
-
-    def parent():
-        command = [sys.executable, STUB, str(tmp_path), str(count), "0.05", "slurm"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE)
-
-    for part in (1, 2, 3):
-        process = parent()
-        until(lambda goal=part * count // 4: len(kept()) >= goal, 600)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    answer = json.loads(parent().communicate()[0])
-    lost = len(answer["failed"])  # three kills in a row are a failure, and say so
-    assert answer["done"] + lost == count
-    assert lost <= max(1, count // 500)
-    store = Store(tmp_path)
-    results = [f"cell{i}" for i in range(count) if store.is_finished(f"cell{i}")]
-    assert len(results) == answer["done"]
-    assert max(Counter(kept()).values()) == 1
-    until(lambda: not cluster.jobs())
-    store.clean_up()
-    assert [p for p in store.cells.iterdir() if p.name.startswith(".")] == []

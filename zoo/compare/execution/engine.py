@@ -56,6 +56,13 @@ def runs_in(request: Mapping[str, Any]) -> int:
     return len(request.get("runs", [request]))
 
 
+def devices_in(request: Mapping[str, Any]) -> int:
+    """The number of devices that each run of a request asks for."""
+    first = request.get("runs", [request])[0]
+    devices = first["config"].get("trainer", {}).get("devices", 1)
+    return devices if isinstance(devices, int) else 1
+
+
 @dataclass(frozen=True)
 class Terms:
     """What a comparison asks of every engine.

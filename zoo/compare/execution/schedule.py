@@ -147,7 +147,8 @@ def conclude(
     job.began = None
     tally.busy += seconds
     if not lost and "error" not in answer:
-        store.commit(job.cell, job.folder)
+        lost = outcome.with_log(store.commit(job.cell, job.folder))
+    if not lost and "error" not in answer:
         tally.ended.add(job.cell)
         tally.took.setdefault(job.kind, []).append(seconds)
     elif lost and job.losses < RETRIES:

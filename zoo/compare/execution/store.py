@@ -6,17 +6,19 @@ its owner; that of a dead owner is taken over. There is no database.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import errno
+import itertools
 import os
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import ConfigError
 from zoo.run_folder import ENDED, RunFolder
 from zoo.system.lease import Lease
+from zoo.system.shared_folder import is_seen
+
+RESULT = "result.json"  # of a run folder
 
 
 class Store:
@@ -40,6 +42,7 @@ class Store:
             raise ConfigError(str(error.strerror), f"dir={path.absolute()}", fix) from None
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
         self.held: dict[str, Lease] = {}
+        self.attempts = itertools.count()
 
     def is_finished(self, cell: str) -> bool:
         """Whether the cell of an address has a result."""
@@ -51,24 +54,42 @@ class Store:
         return float(seconds) if isinstance(seconds, (int, float)) else None
 
     def empty_folder(self, cell: str) -> Path:
-        """The path of a folder for this process to run a cell in; what was there is removed."""
-        folder = self.cells / f".{cell}.{self.me['host']}.{self.me['pid']}"
-        shutil.rmtree(folder, ignore_errors=True)
-        return folder
+        """The path of a new folder to run a cell in, whose lease this process holds.
 
-    def commit(self, cell: str, folder: Path) -> None:
-        """Moves the folder of a finished run to its address, unless a result lies there."""
-        with self.locked():
-            if not self.is_finished(cell):
-                shutil.rmtree(self.cells / cell, ignore_errors=True)
-                folder.rename(self.cells / cell)
-        shutil.rmtree(folder, ignore_errors=True)
+        No other attempt had this name, so that a worker that was given up, but lives on a machine
+        that cannot be reached, spoils none. What earlier attempts left is removed.
+        """
+        mine = f".{cell}.{self.me['host']}.{self.me['pid']}"
+        for left in (self.cells / cell, *self.cells.glob(f"{mine}.*")):
+            shutil.rmtree(left, ignore_errors=True)
+        return self.cells / f"{mine}.{next(self.attempts)}"
+
+    def commit(self, cell: str, folder: Path) -> str:
+        """Moves the folder of a finished run to its address, unless a result lies there.
+
+        The system renames at once, and never over a folder with files: the first result stays.
+
+        Returns:
+            Why there is no result at the address; empty where there is one.
+        """
+        target = self.cells / cell
+        if not is_seen(folder / RESULT):
+            return "the worker left no result"
+        try:
+            folder.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+        return "" if is_seen(target / RESULT) else "another folder lies at its address"
 
     def acquire(self, cell: str) -> bool:
         """Acquires the lease of a cell; False where it is finished or a living process has it."""
         lease = self.held.setdefault(cell, Lease(self.leases / cell))
-        if lease.take() is None and not self.is_finished(cell):
-            return True
+        if lease.take() is None:
+            os.listdir(self.cells)  # has a shared file system look again whether it is finished
+            if not self.is_finished(cell):
+                return True
         self.release(cell)
         return False
 
@@ -86,24 +107,16 @@ class Store:
         for cell in list(self.held):
             self.release(cell)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lets one process at a time into the block; the lock opens when its process ends."""
-        with (self.leases / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def clean_up(self) -> None:
         """Removes the leases and the half-run folders that dead processes left behind."""
-        with self.locked():
-            for path in self.leases.glob("[!.]*"):
-                if path.name not in self.held and (lease := Lease(path)).take() is None:
-                    lease.release()
-            for folder in self.cells.glob(".*"):
-                *_, pid = folder.name.rpartition(".")
-                here = f".{self.me['host']}." in folder.name
-                if here and not (pid.isdigit() and process_lives(int(pid))):
-                    shutil.rmtree(folder, ignore_errors=True)
+        for path in self.leases.glob("[!.]*"):
+            if path.name not in self.held and (lease := Lease(path)).take() is None:
+                lease.release()
+        for folder in self.cells.glob(".*"):
+            *_, pid = folder.name.rpartition(".")[0].rpartition(".")  # before the attempt's number
+            here = f".{self.me['host']}." in folder.name
+            if here and not (pid.isdigit() and process_lives(int(pid))):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def process_lives(pid: int) -> bool:

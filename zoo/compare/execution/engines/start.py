@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from zoo.compare.design.spec import Comparison
-from zoo.compare.execution.engine import Engine, Terms
+from zoo.compare.execution.engine import WORKER, Engine, Terms
 from zoo.compare.execution.store import Store
 from zoo.config import registry
 
 
 @contextmanager
-def started_engine(options: Comparison, store: Store) -> Iterator[Engine]:
+def started_engine(
+    options: Comparison, store: Store, program: Sequence[str] = WORKER
+) -> Iterator[Engine]:
     """The engine of a comparison; its workers end with the block, also by SIGTERM.
 
     Args:
         options: of the comparison.
         store: in whose folder the workers write their messages.
+        program: the words after `python` that start a worker.
     """
     make = registry.factory("engine", options.engine, options.engine_options)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        engine: Engine = make(Terms(store.logs, options.workers, 60 * options.minutes))
+        engine: Engine = make(Terms(store.logs, options.workers, 60 * options.minutes, program))
         try:
             yield engine
         finally:

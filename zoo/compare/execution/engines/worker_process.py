@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.execution.engine import is_short_of_memory
+from zoo.errors import cut
 
 LOG = "worker{}.log"  # of a worker's messages
 PATIENCE = 5.0  # seconds for a worker whose answer ended to end as well
@@ -73,8 +74,12 @@ class WorkerProcess:
         self.text += chunk
         if not self.text.endswith(b"\n"):
             return None, ""
-        answer: dict[str, Any] = json.loads(self.text)
-        self.text = b""
+        text, self.text = self.text, b""
+        try:
+            answer: dict[str, Any] = dict(json.loads(text))
+        except (ValueError, TypeError):
+            self.end()
+            return None, f"the worker's answer is no JSON object but {cut(text.decode(), 80)}"
         if is_short_of_memory(answer):
             self.end(PATIENCE)
         return answer, ""

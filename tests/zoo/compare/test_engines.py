@@ -1,0 +1,126 @@
+"""One contract for all engines: what they run, what they lose, and what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import stub_compare
+import stub_worker
+from conftest import until
+from engine_places import opened, processes
+from stub_compare import engine_of, parent
+
+from zoo.compare.execution.store import Store
+from zoo.config import registry
+
+STUB = Path(stub_compare.__file__)
+SLOW = pytest.mark.slow  # a cluster takes seconds to start
+ENGINES = [
+    name if name == "local" else pytest.param(name, marks=SLOW) for name in registry.names("engine")
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request):
+    """The words of an engine that can run here: its name and the options that lead to its place."""
+    with opened(request.param) as options:
+        yield {"engine": request.param, **options}
+
+
+def begin(folder, count, kills, engine):
+    options = json.dumps({key: value for key, value in engine.items() if key != "engine"})
+    command = [sys.executable, str(STUB), str(folder), str(count), str(kills)]
+    return subprocess.Popen([*command, engine["engine"], options], stdout=subprocess.PIPE)
+
+
+def kept(folder):
+    path = folder / "kept"
+    return path.read_text().split() if path.is_file() else []
+
+
+def stubs():
+    return processes(stub_worker.__file__)
+
+
+@pytest.mark.fault(26)
+def test_every_end_of_a_job_is_told_and_costs_no_other(engine, tmp_path):
+    """Results, errors, memory that ran out, a hang and an answer that is none, in any order."""
+    names = ["good0", "bad", "huge", "endless", "odd", "good1"]
+    tally = parent(tmp_path, names, 2, 0.0, 1.0, **engine)
+    assert sorted(kept(tmp_path)) == ["good0", "good1"]
+    assert tally.done == 2
+    why = tally.failed
+    assert set(why) == {"bad", "huge", "endless", "odd"}
+    assert why["bad"].startswith("it is bad (see logs/")
+    assert why["huge"].startswith("no memory (see logs/")
+    assert "no end after 1 s" in why["endless"]
+    assert "no JSON object but what?" in why["odd"]
+    for text in why.values():
+        assert (tmp_path / text.partition("(see ")[2].rstrip(")")).is_file()
+
+
+def test_a_job_of_several_runs_has_an_answer_of_each(engine, tmp_path):
+    names = ["good0", "fatal1", "good2", "good3"]
+    tally = parent(tmp_path, names, 1, 0.0, 60.0, together=4, **engine)
+    assert tally.done == 4
+    assert Counter(kept(tmp_path)) == Counter(names)
+
+
+def test_a_killed_worker_costs_its_job_and_closing_ends_the_others(engine, tmp_path):
+    store = Store(tmp_path)
+    with engine_of(store, **engine) as started:
+        for name in ("endless0", "endless1"):
+            assert started.free > 0
+            folder = str(store.cells / name)
+            started.submit(name, {"do": "cell", "config": {"name": name}, "folder": folder})
+        assert started.free == 0
+        until(
+            lambda: started.poll(0.1) == [] and len(stubs()) == 2,
+            seconds=90,
+        )
+        os.kill(stubs()[0], signal.SIGKILL)
+        lost = []
+        until(lambda: lost.extend(started.poll(0.1)) or lost, seconds=60)
+        assert len(lost) == 1
+        assert lost[0].job in ("endless0", "endless1")
+        assert "killed" in lost[0].lost
+        assert started.free == 1
+    until(lambda: stubs() == [])
+
+
+def test_a_parent_that_is_interrupted_or_killed_leaves_no_worker(engine, tmp_path):
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)):
+        process = begin(tmp_path, 2_000, 0.0, engine)
+        before = len(kept(tmp_path))
+        until(lambda before=before: len(kept(tmp_path)) > before, seconds=90)
+        process.send_signal(number)
+        process.communicate()
+        assert process.returncode in (code, -number, 1)
+        until(lambda: stubs() == [], seconds=300)  # a cluster sees by silence that it was killed
+
+
+@pytest.mark.fault(38)
+@pytest.mark.parametrize("count", [120, pytest.param(2000, marks=SLOW)])
+def test_nothing_is_lost_and_nothing_done_twice(engine, count, tmp_path):
+    """Five workers in a hundred cells are killed, and the parent three times."""
+    for part in (1, 2, 3):
+        process = begin(tmp_path, count, 0.05, engine)
+        until(lambda goal=part * count // 4: len(kept(tmp_path)) >= goal, seconds=600)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = begin(tmp_path, count, 0.05, engine)
+    answer = json.loads(process.communicate()[0])
+    lost = len(answer["failed"])  # three kills in a row are a failure, and say so
+    assert answer["done"] + lost == count
+    assert lost <= max(1, count // 500)
+    store = Store(tmp_path)
+    results = [f"cell{i}" for i in range(count) if store.is_finished(f"cell{i}")]
+    assert len(results) == answer["done"]
+    assert max(Counter(kept(tmp_path)).values()) == 1
+    store.clean_up()
+    assert [p for p in store.cells.iterdir() if p.name.startswith(".")] == []

@@ -1,0 +1,199 @@
+"""The engine of a Ray cluster: actors that each keep a worker program on one of its nodes."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from annotated_types import Gt, Le
+
+from zoo.compare.execution.engine import Outcome, Terms, devices_in, runs_in
+from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, require_ray
+from zoo.compare.execution.engines.ray_seat import RaySeat
+from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
+from zoo.errors import ResourceError
+from zoo.system.shared_folder import not_seen, token_in
+
+GRACE = 30.0  # seconds beyond its limit after which a job's actor is taken to hang itself
+
+
+@dataclass
+class Seat:
+    """An actor and the job that it works on.
+
+    Args:
+        actor: of Ray.
+        number: of the seat.
+        devices: that it has.
+        job: name of its job; empty where it is idle.
+        request: of the job, as long as the actor has not begun.
+        limit: seconds that the job may take.
+        latest: when the job must have ended, by the monotonic clock; None: it waits for room.
+        answer: what Ray will give: of `begin`, later of `work`.
+    """
+
+    actor: Any
+    number: int
+    devices: int
+    answer: Any
+    job: str = ""
+    request: dict[str, Any] | None = None
+    limit: float = 0.0
+    latest: float | None = None
+
+
+class RayEngine:
+    """Workers on the nodes of a Ray cluster, with a core each, and GPUs where there are any.
+
+    A run on several devices has as many GPUs, or cores without them, of one node.
+
+    Args:
+        terms: of the comparison.
+        address: of a cluster, such as `auto`; None: RAY_ADDRESS, or one on this machine that ends
+            with the comparison.
+        gpus: of a worker, such as 0.25; None: one where the cluster has GPUs.
+
+    Errors:
+        ConfigError: Ray is not installed, or a node does not see the folder of the comparison.
+        ResourceError: there is no such cluster, or no node of it has room for a worker.
+    """
+
+    note = ""  # where it waits for room, it is Ray that says so
+
+    def __init__(
+        self,
+        terms: Terms,
+        address: str | None = None,
+        gpus: Annotated[float, Gt(0), Le(64)] | None = None,
+    ):
+        require_ray()
+        self.terms, self.gpus = terms, gpus
+        self.address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+        self.seats: dict[int, Seat] = {}
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster, which is joined or started when the first job asks for it."""
+        return Cluster(self.address)
+
+    @cached_property
+    def token(self) -> str:
+        """A file of the comparison that every node must see."""
+        return str(token_in(self.terms.logs))
+
+    @cached_property
+    def workers(self) -> int:
+        """The most jobs at a time."""
+        return self.terms.workers or self.room(1)
+
+    @property
+    def free(self) -> int:
+        """The number of jobs that can be submitted now."""
+        return self.workers - sum(seat.devices for seat in self.seats.values() if seat.job)
+
+    def need(self, devices: int) -> dict[str, float]:
+        """What a worker needs of a node, in the words of Ray."""
+        gpus = self.gpus or (1.0 if self.cluster.has("GPU") else 0.0)
+        if gpus and devices > 1:
+            gpus = float(devices)
+        return {"CPU": 1.0, "GPU": gpus} if gpus else {"CPU": float(devices)}
+
+    def room(self, devices: int) -> int:
+        """The number of workers that the cluster has room for; ResourceError where it has none."""
+        need = self.need(devices)
+        if most := self.cluster.most(need):
+            return most
+        asked = " and ".join(f"{count:g} {kind}" for kind, count in need.items())
+        fix = "ask for less by engine.gpus= or trainer.devices=, or add a node"
+        raise ResourceError(f"no node has {asked}", f"engine.address={self.address}", fix)
+
+    def start(self, devices: int) -> Seat:
+        """A new actor, which waits until a node has room for it."""
+        self.room(devices)
+        number = next(n for n in range(len(self.seats) + 1) if n not in self.seats)
+        need = self.need(devices)
+        actor = self.cluster.ray.remote(RaySeat).options(
+            num_cpus=need["CPU"], num_gpus=need.get("GPU", 0), max_concurrency=2
+        )
+        log = str((self.terms.logs / LOG.format(number)).absolute())
+        handle = actor.remote(tuple(self.terms.program), log, os.getcwd())
+        self.seats[number] = Seat(handle, number, devices, handle.begin.remote(self.token))
+        return self.seats[number]
+
+    def submit(self, job: str, request: dict[str, Any]) -> None:
+        """Gives a job to an idle worker, or to one that is started for it."""
+        devices = devices_in(request)
+        idle = [seat for seat in self.seats.values() if not seat.job]
+        for seat in idle:
+            if seat.devices != devices:  # another kind of run has begun, which needs its room
+                self.end(seat)
+        fit = [seat for seat in idle if seat.devices == devices]
+        seat = fit[0] if fit else self.start(devices)
+        seat.job, seat.limit = job, self.terms.seconds * runs_in(request)
+        seat.request = request
+        if fit:
+            self.give(seat)
+
+    def give(self, seat: Seat) -> None:
+        """Has the actor of a seat begin its job."""
+        seat.answer = seat.actor.work.remote(seat.request, seat.limit)
+        seat.request, seat.latest = None, time.monotonic() + seat.limit + GRACE
+
+    def poll(self, seconds: float) -> list[Outcome]:
+        """The jobs that ended; waits for one some seconds at most, and ends actors that hang.
+
+        Errors:
+            ConfigError: a node does not see the folder of the comparison.
+        """
+        busy = {seat.answer: seat for seat in self.seats.values() if seat.job}
+        if not busy:
+            return []
+        ray, outcomes = self.cluster.ray, []
+        if ray.wait([*busy], timeout=seconds)[0]:
+            for answer in ray.wait([*busy], num_returns=len(busy), timeout=0)[0]:
+                outcomes += self.ended(busy[answer])
+        for seat in list(self.seats.values()):
+            if seat.job and seat.latest and time.monotonic() > seat.latest:
+                outcomes.append(self.outcome(seat, None, hung(seat.limit)))
+                self.end(seat)
+        return outcomes
+
+    def ended(self, seat: Seat) -> list[Outcome]:
+        """The outcome of a seat whose answer has come; none where it has only begun."""
+        try:
+            first, second = self.cluster.ray.get(seat.answer)
+        except self.cluster.ray.exceptions.RayError as error:
+            self.end(seat)
+            why = f"its process or its node was lost: {type(error).__name__}"
+            return [self.outcome(seat, None, why)]
+        if seat.request is None:
+            return [self.outcome(seat, first, second)]
+        if second:
+            raise not_seen(first, second)
+        self.give(seat)
+        return []
+
+    def outcome(self, seat: Seat, answer: dict[str, Any] | None, lost: str) -> Outcome:
+        """How the job of a seat ended, which is idle from now on."""
+        job, seat.job, seat.request, seat.latest = seat.job, "", None, None
+        return Outcome(job, answer, lost, f"{self.terms.logs.name}/{LOG.format(seat.number)}")
+
+    def end(self, seat: Seat) -> None:
+        """Ends an actor and its worker, however busy it is."""
+        ray = self.cluster.ray
+        stopping = seat.actor.stop.remote()
+        ray.wait([stopping], timeout=PATIENCE if seat.latest else 0)
+        ray.kill(seat.actor)
+        del self.seats[seat.number]
+
+    def close(self) -> None:
+        """Ends all workers, and a cluster that was started for them."""
+        if "token" in vars(self):
+            os.unlink(self.token)
+        if "cluster" in vars(self):
+            for seat in list(self.seats.values()):
+                self.end(seat)
+            self.cluster.close()

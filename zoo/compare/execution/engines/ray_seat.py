@@ -1,0 +1,47 @@
+"""What runs on a node of a Ray cluster: an actor that keeps one worker program."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.execution.engines.worker_process import WorkerProcess
+from zoo.system.shared_folder import is_seen
+
+
+class RaySeat:
+    """A place for one worker program, which lives for many jobs and is started again if it died.
+
+    Args:
+        program: the words after `python` that start the worker.
+        log: file of its messages.
+        folder: in which it runs.
+    """
+
+    def __init__(self, program: Sequence[str], log: str, folder: str):
+        self.program, self.log, self.folder = program, Path(log), folder
+        self.worker: WorkerProcess | None = None
+
+    def begin(self, token: str) -> tuple[str, str]:
+        """The name of the node, and the folder that it does not see; empty where it sees all.
+
+        Args:
+            token: a file in the folder of the comparison.
+        """
+        unseen = [path for path in (token, self.folder) if not is_seen(Path(path))]
+        return socket.gethostname(), unseen[0].rpartition("/.seen")[
+            0
+        ] or self.folder if unseen else ""
+
+    def work(self, request: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any] | None, str]:
+        """The worker's answer to a request, or why there is none; see `WorkerProcess.work`."""
+        if self.worker is None or self.worker.ended:
+            self.worker = WorkerProcess(self.program, self.log, folder=self.folder)
+        return self.worker.work(request, seconds)
+
+    def stop(self) -> None:
+        """Ends the worker with all that it has started."""
+        if self.worker and not self.worker.ended:
+            self.worker.end()
