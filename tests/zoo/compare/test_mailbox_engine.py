@@ -3,27 +3,21 @@
 import os
 import signal
 import sys
-import threading
-import time
-from collections import Counter
 
 import pytest
 import stub_worker
 from conftest import until
 from queue_of_processes import engine_of_processes
 
-from zoo.compare.execution.engine import Outcome, Terms
-from zoo.compare.execution.engines import heartbeat, mailbox_engine, slurm_queue
+from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines import mailbox_engine
 from zoo.compare.execution.engines.array_task import ArrayTask, Shift
 from zoo.compare.execution.engines.mailbox import Mailbox
-from zoo.compare.execution.engines.mailbox_engine import Place
-from zoo.compare.execution.engines.slurm import SlurmEngine, minutes_of
-from zoo.compare.execution.engines.slurm_queue import SlurmQueue
 from zoo.compare.execution.job import Job
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
-from zoo.errors import ConfigError, ResourceError
+from zoo.errors import ResourceError
 
 
 @pytest.fixture(autouse=True)
@@ -182,88 +176,3 @@ def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):
     given_up.looked = float("-inf")
     assert not given_up.is_wanted()
     assert not given_up.jobs
-
-
-def test_every_job_is_taken_once(tmp_path):
-    mailbox = Mailbox(tmp_path)
-    mailbox.create()
-    names = [f"{number:03}" for number in range(40)]
-    for name in names:
-        mailbox.ask(name, {"name": name})
-    taken = []
-
-    def work(worker):
-        while job := mailbox.take(worker, lambda request: True):
-            taken.append(job[0])
-
-    threads = [threading.Thread(target=work, args=(f"w{i}",)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert Counter(taken) == Counter(names)
-    assert sorted(name for name, _ in mailbox.claims()) == names
-
-
-def test_a_folder_that_shows_changes_late_gives_no_job_twice(tmp_path, monkeypatch):
-    """A list of names that is old leads to no job, and a reply that was lost is no failure."""
-    mailbox = Mailbox(tmp_path)
-    mailbox.create()
-    for name in ("one", "two"):
-        mailbox.ask(name, {})
-    mailbox.take("first", lambda request: True)
-    monkeypatch.setattr("zoo.compare.execution.engines.mailbox.names_in", lambda _: ["one", "two"])
-    assert mailbox.take("second", lambda request: True) == ("two", {})
-    assert mailbox.take("second", lambda request: True) is None
-    assert mailbox.moved(mailbox.requests / "two", mailbox.claim("two", "second"))
-    assert not mailbox.moved(mailbox.requests / "two", mailbox.claim("two", "first"))
-
-
-def test_a_pulse_counts_by_what_it_holds_and_by_the_clock_of_its_reader(tmp_path, monkeypatch):
-    pulse, watch = heartbeat.Pulse(tmp_path / "pulse"), heartbeat.Watch(tmp_path / "pulse")
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    watch.since = 0.0
-    pulse.beat()
-    assert watch.silence() == 0.0
-    os.utime(tmp_path / "pulse", (2e9, 2e9))  # a clock that is wrong by years
-    now[0] = heartbeat.SILENT + 1
-    assert watch.is_dead()
-    pulse.beat()
-    assert not watch.is_dead()
-
-
-def test_outcomes_keep_all_that_a_worker_said(tmp_path):
-    mailbox = Mailbox(tmp_path)
-    mailbox.create()
-    outcome = Outcome("one", {"status": "done"}, "", "logs/a", 2.5)
-    mailbox.answer("one", outcome)
-    assert mailbox.outcomes() == [outcome]
-    assert mailbox.outcomes() == []
-
-
-def test_what_squeue_prints_is_read(monkeypatch):
-    text = "7_0|RUNNING|None\n7_11|PENDING|Resources\n8_N/A|SUSPENDED|None\n7_2|COMPLETED|None\n"
-    monkeypatch.setattr(slurm_queue, "ask", lambda *words: text)
-    queue = SlurmQueue({}, ArrayTask(Terms(None), 60.0))
-    assert queue.places("name") == {
-        "7_0": Place(False),
-        "7_11": Place(True, reason="Resources"),
-        "8": Place(False, rests=True),
-    }
-    monkeypatch.setattr(slurm_queue, "ask", lambda *words: None)
-    assert queue.places("name") is None
-
-
-@pytest.mark.parametrize("wrong", ["soon", "1:2", "90 min"])
-def test_a_time_that_is_none_is_refused(wrong):
-    with pytest.raises(ConfigError, match="time="):
-        minutes_of(wrong)
-
-
-def test_slurm_is_refused_where_it_cannot_work(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match="workers=N"):
-        SlurmEngine(Terms(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="sbatch is not installed"):
-        SlurmEngine(Terms(tmp_path, 2))

@@ -10,12 +10,12 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from zoo.compare.execution.engine import Outcome, Terms
 from zoo.compare.execution.engines.heartbeat import Background, Watch
 from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.engines.queue import Place, Queue
 from zoo.errors import ResourceError
 from zoo.system.lease import Lease
 
@@ -26,33 +26,6 @@ LAG = 10.0  # seconds after the end of a task in which what it wrote comes to be
 LEAVE = 15.0  # seconds for tasks to end that are cancelled
 LEASE = ".sender"  # of the sender of the jobs
 BARREN = 3  # submissions after which no task has begun its work
-
-
-class Place(NamedTuple):
-    """A task in the queue of a cluster.
-
-    Args:
-        waits: whether it has not begun.
-        rests: whether it is stopped for a while.
-        reason: why it waits.
-    """
-
-    waits: bool
-    rests: bool = False
-    reason: str = ""
-
-
-class Queue(Protocol):
-    """The tasks of one sender in the queue of a cluster."""
-
-    def submit(self, count: int, mailbox: Path, logs: Path) -> None:
-        """Puts some tasks in line."""
-
-    def places(self, name: str) -> dict[str, Place] | None:
-        """Those that wait or run, by their names; None where the queue does not answer."""
-
-    def cancel(self, name: str) -> None:
-        """Ends the tasks of a sender."""
 
 
 class MailboxEngine:

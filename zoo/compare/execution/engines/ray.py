@@ -61,7 +61,7 @@ class RayEngine:
         ResourceError: there is no such cluster, or no node of it has room for a worker.
     """
 
-    note = ""  # where it waits for room, it is Ray that says so
+    note = ""  # Ray says itself what waits for room
 
     def __init__(
         self,

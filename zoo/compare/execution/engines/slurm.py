@@ -17,6 +17,7 @@ from zoo.compare.execution.engines.mailbox_engine import MailboxEngine
 from zoo.compare.execution.engines.slurm_queue import SlurmQueue
 from zoo.errors import ConfigError
 
+Minutes = Annotated[int, Ge(1), Le(525_600)]  # a year at most
 Count = Annotated[int, Ge(1), Le(10_000)]
 CLOCK = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)")
 
@@ -44,7 +45,7 @@ class SlurmEngine(MailboxEngine):
     def __init__(
         self,
         terms: Terms,
-        time: Annotated[int, Ge(1)] | str = 60,
+        time: Minutes | str = 60,
         partition: str | None = None,
         account: str | None = None,
         qos: str | None = None,

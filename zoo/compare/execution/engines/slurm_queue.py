@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.execution.engines.array_task import ArrayTask
-from zoo.compare.execution.engines.mailbox_engine import Place
+from zoo.compare.execution.engines.queue import Place
 from zoo.errors import ConfigError, cut
 
 LARGEST = 1000  # tasks of an array, by Slurm's default
