@@ -9,10 +9,14 @@ from typing import Any, Literal
 
 def load(
     folder: str | os.PathLike[str],
-    weights: Literal["last", "best"] = "last",
+    weights: Literal["last", "best"] | None = None,
     device: str | None = None,
+    revision: str | None = None,
 ) -> Any:
     """The trained net of a run, in evaluation, which answers new inputs when it is called.
+
+    The run's folder gives it, and so does a folder that `export format=hub` wrote, here or on the
+    Hub. None of them can run code.
 
     | task | call | answer |
     | --- | --- | --- |
@@ -28,15 +32,19 @@ def load(
     `net.classes`, `net.config` and `net.result`. The run's data is needed by `net()` alone.
 
     Args:
-        folder: of the run.
-        weights: of the last step, or of the one with the lowest validation loss.
+        folder: of the run, or for the Hub; where no such folder is, `USER/NAME` is a model of the
+            Hub, which is fetched once (with `HF_HUB_OFFLINE=1` it must have been).
+        weights: of the last step, or of the one with the lowest validation loss; None: the last,
+            or those that a folder for the Hub holds.
         device: on which it computes, such as `cpu`; None: a GPU if the machine has one.
+        revision: of a model of the Hub, best the commit that you looked at; None: its newest.
 
     Errors:
-        CheckpointError: the folder holds no run, or the run has no such weights.
+        CheckpointError: the folder holds no run, the run has no such weights, or the Hub has no
+            such model.
         ConfigError: the machine has no such device.
     """
-    return import_module("tasks.inference.trained_module").load(folder, weights, device)
+    return import_module("tasks.inference.trained_module").load(folder, weights, device, revision)
 
 
 def load_net(file: str | os.PathLike[str]) -> Any:

@@ -18,7 +18,7 @@ def one_process(config: Config) -> TrainerOptions:
         ConfigError: they ask for more than one process on the CPU, or for less than float32.
     """
     training = build_trainer_options(config)
-    if training.devices > 1 or training.accelerator != "cpu":
+    if training.processes > 1 or training.accelerator != "cpu":
         raise ConfigError(
             "bench measures one process on the CPU",
             "bench",

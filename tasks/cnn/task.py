@@ -189,13 +189,18 @@ class ImageClassification(ImageTask):
         """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
         return Outcomes(batch, self.logits(batch).argmax(1) == self.targets[self.sent(batch)])
 
-    def eval_sums(self, batch: Tensor) -> Totals:
-        """Sums loss, hits and count, `[]` each, over examples `[B]` long."""
-        logits, y = self.logits(batch), self.targets[self.sent(batch)]
+    def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives images `[B, C, H, W]` uint8 and labels `[B]` of examples `[B]` long."""
+        examples = self.sent(batch)
+        return self.images[examples], self.targets[examples]
+
+    def sums_of(self, images: Tensor, y: Tensor) -> Totals:
+        """Sums loss, hits and count, `[]` each, over images and their labels."""
+        logits = self.answer(images)
         return {
             "loss": F.cross_entropy(logits, y, reduction="sum"),
             "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(batch), device=self.device),
+            "count": torch.full((), len(y), device=self.device),
         }
 
     def chance_metrics(self) -> dict[str, float]:

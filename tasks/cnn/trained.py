@@ -14,6 +14,9 @@ from tasks.inference.trained_module import Trained
 class TrainedLabels(Trained):
     """A classifier of images: called with images, it gives the probabilities of their classes."""
 
+    hub_task = "image-classification"
+    example = "net(images)  # probabilities [B, classes]; uint8 [B, C, H, W] or PIL images"
+
     def prepare(self, images: Pictures) -> tuple[Tensor]:
         """The images as the net takes them: normalised, `[B, C, H, W]` in the size of the training.
 

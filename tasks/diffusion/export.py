@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import torch
 from tasks.data.phrases import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
-from tasks.inference.files import output_folder, writing
+from tasks.inference.files import new_folder, output_folder, writing
 from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
@@ -44,11 +41,11 @@ class ExportDiffusers:
         target = output_folder(self.dir, folder.path / "export" / "diffusers", "dir")
         if self.dir is not None and target.exists():
             raise ConfigError("something lies there", f"dir={shown(target)}", "name a new folder")
-        with scratch_folder(target.with_name(f".{target.name[:40]}.new")) as fresh:
+        with new_folder(target) as fresh:
             return self.export(task, target, fresh)
 
     def export(self, task: Denoising, target: Path, fresh: Path) -> Report:
-        """Writes the pipeline into a fresh folder, checks it there and moves it to the target."""
+        """Writes the pipeline into a fresh folder, and checks it there."""
         from diffusers import DDPMPipeline
         from diffusers.utils.logging import disable_progress_bar
 
@@ -69,8 +66,6 @@ class ExportDiffusers:
         if not difference <= TOLERANCE:
             what = f"the written pipeline differs by {difference:.1g}"
             raise ConfigError(what, str(target), "report this, with the run's config.yaml")
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
         record = {"export": shown(target), "difference": difference, "ddim": CLIPPED}
         text = f"{shown(target)}: equal to the trained model to {difference:.1g}"
         text += f"; a DDIMPipeline of it samples as scheduler=ddim does with {CLIPPED}"
@@ -78,16 +73,6 @@ class ExportDiffusers:
         if levels < DEFAULT_STEPS:
             text += f"; call a pipeline with num_inference_steps={levels} or less"
         return Report(record, text)
-
-
-@contextlib.contextmanager
-def scratch_folder(folder: Path) -> Iterator[Path]:
-    """Removes a folder before it is used and afterwards, if it is still there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def save(pipeline: Any, folder: Path) -> None:

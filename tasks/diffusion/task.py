@@ -158,22 +158,27 @@ class Denoising(ImageTask):
 
     def outcomes(self, batch: EvalBatch) -> Outcomes:
         """Gives images, `[B]` long, and the mean squared error `[B]` of each at its timestep."""
-        return Outcomes(batch.examples, self.eval_errors(batch))
+        return Outcomes(batch.examples, self.errors(*self.eval_inputs(batch)))
 
-    def eval_errors(self, batch: EvalBatch) -> Tensor:
-        """Computes the mean squared error `[B]` of each image of a batch at its timestep."""
+    def eval_inputs(self, batch: EvalBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Gives images, labels, timesteps and noise of a batch, as `errors` takes them."""
         examples, t = self.sent(batch.examples), self.sent(batch.t)
         images = self.images[examples]
-        noise = self.sent(batch.noise(images.shape))
-        return self.errors(images, self.targets[examples], t, noise)
+        return images, self.targets[examples], t, self.sent(batch.noise(images.shape))
 
-    def eval_sums(self, batch: EvalBatch) -> Totals:
+    def eval_prepared(self, batch: EvalBatch) -> tuple[Input, ...]:
+        """Gives the inputs of `errors`, and the share of examples in each band of timesteps."""
+        return *self.eval_inputs(batch), *(batch.shares[name] for name in BANDS)
+
+    def sums_of(
+        self, images: Tensor, labels: Tensor, t: Tensor, noise: Tensor, *shares: float
+    ) -> Totals:
         """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
-        errors, t = self.eval_errors(batch), self.sent(batch.t)
+        errors = self.errors(images, labels, t, noise)
         sums = {"loss": errors.sum()}
-        for name in BANDS:
+        for name, share in zip(BANDS, shares, strict=True):
             inside = in_band(t, name, self.noise.timesteps)
-            sums[f"mse/{name}"] = (errors * inside).sum() / batch.shares[name]
+            sums[f"mse/{name}"] = (errors * inside).sum() / share
         return sums | {"count": torch.full((), len(t), device=self.device)}
 
     def chance_metrics(self) -> dict[str, float]:

@@ -17,6 +17,9 @@ from zoo.config.options import checked
 class TrainedImages(Trained):
     """A diffusion model: called with a count, it samples that many images."""
 
+    hub_task = "unconditional-image-generation"
+    example = "net(4, seed=0)  # images [4, C, H, W] uint8"
+
     def prepare(self, images: Pictures) -> tuple[Tensor]:
         """The images `[B, C, H, W]` with values between -1 and 1; the net takes them with noise.
 

@@ -2,68 +2,61 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Le, Lt
 from torch import Tensor
 from torch_geometric.utils import remove_self_loops, to_undirected
 
 from tasks.data.graphs.dataset import Graph
-from tasks.training.module import MakeModel, Task, Totals
+from tasks.gnn.evaluated import GraphTask
+from tasks.gnn.parts import Clusters, Neighbors, Part, Parts
+from tasks.training.module import MakeModel
 from tasks.training.optim import Optimizer
-from tasks.training.outcomes import Outcomes
-from tasks.training.two_parts import InTwoParts
-from zoo.models.layers.sparse import Sparse
-from zoo.models.layers.sparse_form import product_form
+from zoo.config.options import Needs
+from zoo.config.sizes import Batch, Count
+from zoo.errors import ConfigError
 from zoo.probes.profiles import dirichlet_energy
 from zoo.seeding import generator
 from zoo.shard import WHOLE, Shard, set_shard
 
-log = logging.getLogger("zoo")
-FORM = "sparse_product"  # what a run chooses
+Most = Annotated[int, Ge(-1), Le(1_000_000)]  # neighbours of a node; -1: all
 
 
-class Repeat:
-    """Gives the same batch a number of times."""
+class NodeClassification(GraphTask):
+    """Node classification: a step sees the whole graph or a part of it.
 
-    def __init__(self, batch: Any, times: int):
-        self.batch = batch
-        self.times = times
-
-    def __len__(self) -> int:
-        return self.times
-
-    def __iter__(self) -> Iterator[Any]:
-        for _ in range(self.times):
-            yield self.batch
-
-
-class NodeClassification(InTwoParts, Task):
-    """Full-batch node classification: every step sees the whole graph.
-
-    With several processes each one takes every n-th training node; the losses are weighted so
-    that the averaged gradient is that of one process.
+    With several processes each one takes every n-th training node of a step; the losses are
+    weighted so that the averaged gradient is that of one process.
 
     Args:
         make_model: the model's class with its options.
         data: the graph.
         optimizer: options of the optimiser.
-        seed: of the edges that are dropped.
+        seed: of the edges that are dropped, and of the parts that steps see.
         drop_edge: share of the edges that each training step leaves out; the rest is normalised
             again (DropEdge, Rong et al. 2020, arXiv:1907.10903).
+        sampling: what a step sees: the whole graph (`none`), some `clusters` with all edges among
+            their nodes (Cluster-GCN), or training nodes with drawn `neighbors` (GraphSAGE).
+        clusters: into which the graph is divided.
+        neighbors: drawn for each node at most; a list says how many at each distance from the
+            training nodes, one number for each convolution; -1: all.
+        batch_size: clusters or training nodes of a step over all processes; None: 1 or 1024.
+
+    Errors:
+        ValueError: dropped edges beside drawn ones.
     """
 
-    data_type = Graph
-    example_model_args: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
-    primary = ("accuracy", True)
-    asks = ("stem", "body", "prepare", "takes_sparse")
-    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
-    trained = "tasks.gnn.trained.TrainedNodes"
+    counts_with: ClassVar[Needs] = {
+        "clusters": (("task.sampling", ("clusters",)),),
+        "neighbors": (("task.sampling", ("neighbors",)),),
+        "batch_size": (("task.sampling", ("clusters", "neighbors")),),
+    }
 
     def __init__(
         self,
@@ -72,119 +65,128 @@ class NodeClassification(InTwoParts, Task):
         optimizer: Optimizer,
         seed: int,
         drop_edge: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        sampling: Literal["none", "clusters", "neighbors"] = "none",
+        clusters: Count = 32,
+        neighbors: Most | list[Most] = 10,
+        batch_size: Batch | None = None,
     ):
         super().__init__(make_model, data, optimizer, seed)
-        self.drop_edge = drop_edge
-        self.x: Any = None
-        self.edges: list[Any] = []
+        if sampling == "neighbors" and drop_edge:
+            raise ValueError("sampling=neighbors leaves edges out by itself: drop_edge=0")
+        self.drop_edge, self.sampling = drop_edge, sampling
+        self.clusters, self.neighbors, self.at_once = clusters, neighbors, batch_size
         self.shapes_vary = "task.drop_edge" if drop_edge else ""
+        if sampling != "none":
+            self.shapes_vary = "task.sampling"
         self.generators["edges"] = generator(seed, "edges")
 
-    def model_args(self, data: Graph) -> dict[str, Any]:
-        """Gives the numbers of features and classes."""
-        return {"features": data.x.shape[1], "classes": data.classes}
+    @functools.cached_property
+    def parts(self) -> Parts | None:
+        """The parts of the graph that steps see; None: they see it all."""
+        if self.sampling == "none":
+            return None
+        if self.sampling == "neighbors":
+            size = self.at_once or min(1024, len(self.data.train))
+            loops = not getattr(self.model, "adds_loops", False)
+            return Neighbors(self.data, self.hops(), size, self.seed, loops)
+        from tasks.gnn.clusters import clusters_of
+
+        nodes = len(self.data.y)
+        if self.clusters > nodes:
+            what = f"{self.clusters:,} clusters of {nodes:,} nodes"
+            raise ConfigError(what, "task.clusters", f"give {nodes} or less")
+        cluster = clusters_of(self.data.edge_index, nodes, self.clusters)
+        return Clusters(self.data, cluster, self.at_once or 1, self.seed)
+
+    def hops(self) -> list[int]:
+        """The most neighbours of a node at each distance that the net's convolutions reach."""
+        given, depth, where = self.neighbors, self.model.depth, "task.neighbors"
+        hops = given if isinstance(given, list) else [given] * depth
+        if len(hops) != depth:
+            what = f"{len(hops)} numbers of neighbours for {depth} convolutions"
+            raise ConfigError(what, where, "give one for each, or one for all")
+        if max(hops) >= 0 and getattr(self.model, "kind", "") == "gin":
+            what = "gin sums over its neighbours, and a sum over some of them is smaller"
+            raise ConfigError(what, where, "give task.neighbors=-1, task.sampling=clusters")
+        return hops
 
     def batches_per_pass(self) -> int:
-        """Gives 1: a batch is the whole graph."""
-        return 1
+        """Counts the steps in which every training node or cluster comes once: 1 of all nodes."""
+        return self.parts.batches(0).per_pass if self.parts else 1
 
-    def setup(self, stage: str) -> None:
-        """Brings features `[N, F]`, edges and labels `[N]` to the device, once."""
-        x, *edges = self.model_inputs(self.data.x, self.data.edge_index)
-        sparse = [each for each in edges if isinstance(each, Sparse)]
-        if sparse and FORM not in self.chosen:
-            widths = [connection.site.width for connection in self.model.body.sites]
-            self.chosen[FORM] = product_form(sparse[0], max(widths, default=self.data.classes))
-            if self.device.type != "cpu":  # where it is measured
-                log.info("sparse products: %s", self.chosen[FORM])
-        self.x, *self.edges = self.in_form(x, *edges)
-        self.y = self.data.y.to(self.device)
+    def train_loader(self, number: int = 0) -> Iterable[tuple[Any, Any]]:
+        """Gives what stands for each step, without end.
 
-    def in_form(self, *inputs: Any) -> list[Any]:
-        """Gives inputs of the model, sparse ones in the form that was chosen."""
-        form: Any = self.chosen.get(FORM)
-        return [x.taking(form) if form and isinstance(x, Sparse) else x for x in inputs]
-
-    def recall(self, record: dict[str, Any]) -> None:
-        """Takes the form of a run's sparse products; runs that note none had `csr`."""
-        self.chosen = dict(record.get("chosen", {FORM: "csr"}))
-        self.x, *self.edges = self.in_form(self.x, *self.edges)
-
-    def model_inputs(self, x: Tensor, edge_index: Tensor) -> tuple[Any, ...]:
-        """Gives what the model takes of features `[N, F]` and edges `[2, E]`, on the device."""
-        sparse = self.model.takes_sparse and x.count_nonzero() < 0.1 * x.numel()
-        edges = self.model.prepare(edge_index, len(x))
-        inputs = (Sparse.of_dense(x) if sparse else x, *edges)
-        return tuple(each.to(self.device) for each in inputs)
-
-    def nodes(self, part: str) -> Tensor:
-        """Gives the numbers `[n]` long of the nodes of a part."""
-        return self.data.parts[part].to(self.device)
-
-    def loader(self, part: str) -> Iterable[Tensor]:
-        """Gives the numbers `[n]` long of all nodes of a part, once."""
-        return Repeat(self.nodes(part), 1)
-
-    def train_loader(self, number: int = 0) -> Iterable[tuple[Tensor, float]]:
-        """Gives the numbers `[n]` long of all training nodes and their weight, without end."""
+        That is the numbers `[n]` long of all training nodes and their weight, or the number of the
+        step and the clusters or training nodes `[B]` long that are chosen for it.
+        """
+        if self.parts:
+            return self.parts.batches(number)
         nodes = self.nodes("train")
         return itertools.repeat((nodes, 1 / len(nodes)))
+
+    def kept(self, edge_index: Tensor) -> Tensor:
+        """Gives edges `[2, E]` without those that one training step leaves out."""
+        if not self.drop_edge:
+            return edge_index
+        draws = self.generators["edges"]
+        return edge_index[:, torch.rand(edge_index.shape[1], generator=draws) >= self.drop_edge]
 
     def dropped_edges(self) -> list[Any]:
         """Draws the edges that one training step sees, in the form that the model takes."""
         if not self.drop_edge:
             return self.edges
-        edge_index = self.data.edge_index
-        kept = torch.rand(edge_index.shape[1], generator=self.generators["edges"]) >= self.drop_edge
-        edges = self.model.prepare(edge_index[:, kept], len(self.data.y))
+        edges = self.model.prepare(self.kept(self.data.edge_index), len(self.data.y))
         return self.in_form(*(edge.to(self.device, non_blocking=True) for edge in edges))
 
-    def prepared(self, batch: tuple[Tensor, float], shard: Shard = WHOLE) -> tuple[Any, ...]:
-        """Gives this process's nodes, the weight of their losses, and the edges that are seen.
+    def inputs_of(self, part: Part, edges: Tensor) -> list[Any]:
+        """Gives what the model takes of a part with some of its edges, `[2, e]` long."""
+        return self.in_form(*self.model_inputs(self.data.x[part.nodes], edges, part.drawn))
+
+    def prepared(self, batch: tuple[Any, Any], shard: Shard = WHOLE) -> tuple[Any, ...]:
+        """Gives labels and weight of this process's nodes, their rows, and what the model takes.
 
         Args:
-            batch: numbers of all training nodes, `[n]` long, and their weight.
-            shard: which of them are this process's.
+            batch: of `train_loader`.
+            shard: which of its training nodes are this process's.
         """
-        every, weight = batch
-        set_shard(WHOLE)  # every process computes the whole graph
-        nodes = every[shard.rank :: shard.world]
-        return nodes, shard.world * weight, *self.dropped_edges()
+        set_shard(WHOLE)  # every process computes all nodes that the step sees
+        mine = slice(shard.rank, None, shard.world)
+        if self.parts is None:
+            every, weight = batch
+            nodes = every[mine]
+            return self.y[nodes], shard.world * weight, nodes, self.x, *self.dropped_edges()
+        part = self.parts.part(*batch)
+        y, rows = (
+            each[mine].to(self.device, non_blocking=True)
+            for each in (self.data.y[part.trained], part.rows)
+        )
+        return (
+            y,
+            shard.world * (1 / len(part.trained)),
+            rows,
+            *self.inputs_of(part, self.kept(part.edges)),
+        )
 
-    def loss_of(self, nodes: Tensor, weight: float, *edges: Any) -> Tensor:
+    def loss_of(self, y: Tensor, weight: float, rows: Tensor, x: Any, *edges: Any) -> Tensor:
         """Computes the weighted cross-entropy `[]` of what `prepared` gives."""
-        logits = self.model(self.x, *edges)[nodes].float()
-        return F.cross_entropy(logits, self.y[nodes], reduction="sum") * weight
-
-    def outcomes(self, batch: Tensor) -> Outcomes:
-        """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""
-        right = self.model(self.x, *self.edges)[batch].argmax(1) == self.y[batch]
-        return Outcomes(batch, right)
-
-    def eval_sums(self, batch: Tensor) -> Totals:
-        """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        nodes = batch.to(self.device, non_blocking=True)
-        logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
-        return {
-            "loss": F.cross_entropy(logits, y, reduction="sum"),
-            "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(batch), device=self.device),
-        }
-
-    def chance_metrics(self) -> dict[str, float]:
-        """Gives the accuracy of always answering the most frequent class of the training part."""
-        guess = self.data.y[self.data.train].mode().values
-        hits = {part: self.data.y[self.data.parts[part]] == guess for part in ("val", "test")}
-        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
+        logits = self.model(x, *edges)[rows].float()
+        return F.cross_entropy(logits, y, reduction="sum") * weight
 
     def depth_profiles(self) -> dict[str, list[float]]:
-        """Gives the normalised Dirichlet energy of the stream, edges taken in both directions."""
-        model = self.model
-        values = model.body.values(model.stem(self.x, *self.edges).relu(), *self.edges)
-        _, energy = self.collapse_measure()
+        """Gives the normalised Dirichlet energy of the stream, edges taken in both directions.
+
+        It is that of the whole graph, or of the part that the first step sees.
+        """
+        model, batch = self.model, next(iter(self.train_loader()))
+        part = self.parts.part(*batch) if self.parts else None
+        x, *edges = self.inputs_of(part, part.edges) if part else (self.x, *self.edges)
+        values = model.body.values(model.stem(x, *edges).relu(), *edges)
+        _, energy = self.collapse_measure(batch)
         return {"dirichlet_energy": [energy(value).item() for value in values]}
 
-    def collapse_measure(self, batch: Any = None) -> tuple[str, Callable[[Tensor], Tensor]]:
-        """Gives the normalised Dirichlet energy of nodes `[N, C]`, over all edges."""
-        edge_index = to_undirected(remove_self_loops(self.data.edge_index)[0]).to(self.device)
+    def collapse_measure(self, batch: Any) -> tuple[str, Callable[[Tensor], Tensor]]:
+        """Gives the normalised Dirichlet energy of the nodes `[N, C]` of a step, over its edges."""
+        edges = self.parts.part(*batch).edges if self.parts else self.data.edge_index
+        edge_index = to_undirected(remove_self_loops(edges)[0]).to(self.device)
         return "dirichlet_energy", lambda value: dirichlet_energy(value, edge_index)

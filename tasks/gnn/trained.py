@@ -20,6 +20,9 @@ from zoo.errors import DataError
 class TrainedNodes(Trained):
     """A classifier of nodes: called with a graph, it gives the probabilities of the classes."""
 
+    hub_task = "graph-ml"
+    example = "net(graph)  # probabilities [N, classes]; graph.x [N, F], graph.edge_index [2, E]"
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes."""

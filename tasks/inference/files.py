@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -117,6 +118,19 @@ def writing(path: Path, option: str) -> Iterator[None]:
             raise
         what = f"cannot be written ({error.strerror or type(error).__name__})"
         raise ConfigError(what, shown(path), f"give another place by {option}=") from None
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Gives a path beside a folder, which takes its place after the block, or is gone."""
+    fresh = target.with_name(f".{target.name[:40]}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        yield fresh
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def unused_path(folder: Path, name: str, suffix: str = "") -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from tasks.inference.hub import described_by, hub_checkpoint
 from tasks.recovery.loading import load_best, load_last
 from tasks.training.build import build_task, load_weights
 from tasks.training.module import Task
@@ -11,13 +12,16 @@ from zoo.config import registry
 from zoo.config.compose import from_file
 from zoo.config.config import Config
 from zoo.errors import CheckpointError, ConfigError
+from zoo.hub_folder import config_file, is_hub_folder
 from zoo.run_folder import RunFolder, runs_in
 
 Weights = Literal["last", "best"]
 
 
-def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") -> Task:
-    """Returns the task of a run with its weights; the run's data need not be there.
+def restored_task(
+    config: Config, folder: RunFolder, weights: Weights | None = None
+) -> tuple[Task, Weights]:
+    """Returns the task of a run with some of its weights, and which; its data need not be there.
 
     It is for any machine, whatever the run was trained on. Only runs of before, and data of other
     packages without `metadata`, are loaded.
@@ -25,28 +29,34 @@ def restored_task(config: Config, folder: RunFolder, weights: Weights = "last") 
     Args:
         config: of the run.
         folder: of the run.
-        weights: of the last step, or of the one with the lowest validation loss.
+        weights: of the last step, or of the one with the lowest validation loss; None: the last,
+            or those that a folder for the Hub holds.
 
     Errors:
         CheckpointError: the run has no such weights.
     """
-    checkpoint, _ = load_last(folder.checkpoints)
+    hub = is_hub_folder(folder.path)
+    checkpoint = hub_checkpoint(folder.path) if hub else load_last(folder.checkpoints)[0]
+    held = checkpoint["weights"] if hub else weights or "last"
+    if weights not in (None, held):
+        raise CheckpointError(f"it holds the {held} weights", str(folder.path), f"take {held}")
     task_class: Any = registry.resolve("task", config.choices["task"])
 
     def data(source: Any) -> Any:
         if "outline" in checkpoint:
-            return task_class.data_type.from_metadata(checkpoint["outline"])
+            with described_by(config_file(folder.path)):
+                return task_class.data_type.from_metadata(checkpoint["outline"])
         return source.load()  # a run of before, or data of another package
 
     task = build_task(config, data)
     task.trained_on = checkpoint["data_digest"]
     load_weights(task, checkpoint, folder)
-    if weights == "best":
+    if held == "best" and not hub:
         best = load_best(folder.checkpoints, checkpoint)
         if not best["weights"]:
             raise CheckpointError("nothing was validated", str(folder.path), "take the last ones")
         load_weights(task.model, {"state_dict": best["weights"]}, folder)
-    return task
+    return task, held
 
 
 def training_data(task: Task, folder: RunFolder) -> Any:
@@ -63,7 +73,7 @@ def training_data(task: Task, folder: RunFolder) -> Any:
 
 def config_of(folder: RunFolder) -> Config:
     """The configuration of a run; CheckpointError where there is none."""
-    path = folder.path / "config.yaml"
+    path = config_file(folder.path)
     if not path.is_file():
         raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
     return from_file(str(path), {}).check()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import nn
 
+from tasks.inference.hub import located
 from tasks.inference.restored import Weights, config_of, restored_task
 from tasks.inference.signature import Signature
 from zoo.errors import ConfigError
 from zoo.run_folder import RunFolder
-from zoo.system.paths import expanded
 
 CALL = "zoo.load(...)(...)"  # for messages
 
@@ -26,6 +25,7 @@ class Trained(nn.Module):
         learned: the task with its weights, in evaluation.
         config: of the run.
         folder: of the run.
+        weights: which ones these are.
 
     Attributes:
         module: the net alone.
@@ -36,11 +36,15 @@ class Trained(nn.Module):
     """
 
     learned: Any
+    hub_task: ClassVar[str] = "other"  # what the Hub calls such a task
+    example: ClassVar[str] = "net(...)"  # of a call, for those who find the net elsewhere
 
-    def __init__(self, learned: Any, config: dict[str, Any], folder: RunFolder):
+    def __init__(
+        self, learned: Any, config: dict[str, Any], folder: RunFolder, weights: Weights = "last"
+    ):
         super().__init__()
         vars(self)["learned"] = learned  # no submodule: this one has the net already
-        self.config, self.folder = config, folder
+        self.config, self.folder, self.weights = config, folder, weights
         self.task: str = config["choices"]["task"]
         self.module: nn.Module = learned.model
         self.result = folder.result()
@@ -79,16 +83,19 @@ class Trained(nn.Module):
 
 
 def load(
-    folder: str | os.PathLike[str], weights: Weights = "last", device: str | None = None
+    folder: str | os.PathLike[str],
+    weights: Weights | None = None,
+    device: str | None = None,
+    revision: str | None = None,
 ) -> Trained:
     """Returns a trained run that answers new inputs: what `zoo.load` does and documents."""
-    if weights not in get_args(Weights):
+    if weights not in (None, *get_args(Weights)):
         raise ConfigError(f"weights={weights!r}", "zoo.load", "give last or best")
-    run_folder = RunFolder(Path(expanded(os.fspath(folder), "zoo.load")))
+    run_folder = RunFolder(located(folder, revision))
     config = config_of(run_folder)
     plain = config.plain()
     with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten
-        learned = restored_task(config, run_folder, weights)
+        learned, held = restored_task(config, run_folder, weights)
     try:
         learned.compute_device = torch.device(device) if device else learned.compute_device
         learned.to(learned.compute_device)
@@ -98,4 +105,4 @@ def load(
     learned.eval()
     learned.setup("evaluate")
     module, _, name = learned.trained.rpartition(".")
-    return getattr(import_module(module), name)(learned, plain, run_folder)
+    return getattr(import_module(module), name)(learned, plain, run_folder, held)

@@ -39,7 +39,7 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     target = getattr(import_module(module), attribute)
     act = made(target, parse_options(target, words), verb)
     folder = RunFolder(Path(where))
-    task = restored_task(config, folder)
+    task, _ = restored_task(config, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report

@@ -13,7 +13,6 @@ from pytorch_lightning import Trainer
 
 from tasks.fast_callback import FastCallback
 from tasks.inference.log_comparison import compare_logs, logged_numbers
-from tasks.recovery.ranks import is_first
 from tasks.training.continued import refuse_changes
 from tasks.training.result import machine, versions
 from tasks.training.run import trainable
@@ -25,6 +24,7 @@ from zoo.config.config import Config
 from zoo.errors import CheckpointError, ConfigError, Diverged
 from zoo.report import Report
 from zoo.run_folder import RunFolder
+from zoo.system.launch import is_first
 
 log = logging.getLogger("zoo")
 

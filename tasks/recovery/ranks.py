@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import subprocess
 import threading
 
 from pytorch_lightning import Trainer
-from torch.distributed import DistError
+from torch.distributed import DistError, PrefixStore
+from torch.distributed.distributed_c10d import _get_default_store
 
 from zoo.system.console import say
+from zoo.system.launch import is_first
 
 STARTED: list[subprocess.Popen[bytes]] = []  # other processes of this run
 OBSERVER = "child-process-observer"  # Lightning's thread, which kills this process with a child
-
-
-def is_first() -> bool:
-    """Whether this is the first process of a run: it alone writes and speaks."""
-    if "LOCAL_RANK" not in os.environ:
-        return True
-    return int(os.environ.get("RANK") or os.environ["LOCAL_RANK"]) == 0
 
 
 def say_once(text: str) -> None:
@@ -65,6 +60,22 @@ class Ranks:
             if code
         )
 
+    def leave_word(self, why: str) -> None:
+        """Tells the others why this process ends; they would only see that it is gone."""
+        with contextlib.suppress(RuntimeError, ValueError):  # they are gone, or not here yet
+            words_of_all().set(str(self.rank), why)
+
+    def words(self) -> str:
+        """Which other processes have left word of their end, and which."""
+        with contextlib.suppress(RuntimeError, ValueError):
+            words = words_of_all()
+            others = (str(rank) for rank in range(self.world) if rank != self.rank)
+            found = {rank: words.get(rank).decode() for rank in others if words.check([rank])}
+            return ", ".join(
+                f"process {rank} of {self.world} was lost ({why})" for rank, why in found.items()
+            )
+        return ""
+
     def living(self) -> list[int]:
         """The ranks of the children that have not ended."""
         return [rank for rank, child in enumerate(self.children, 1) if child.poll() is None]
@@ -76,6 +87,11 @@ class Ranks:
 
     def __str__(self) -> str:
         return f"process {self.rank} of {self.world}" if self.world > 1 else "this process"
+
+
+def words_of_all() -> PrefixStore:
+    """What processes tell each other as they end; ValueError before they have met."""
+    return PrefixStore("ended", _get_default_store())
 
 
 def ended(code: int) -> str:

@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
+from zoo.system.launch import launch
+
 
 class SignalHandler:
     """Notes a signal and lets the step end; a second one stops at once.
@@ -32,9 +34,11 @@ class SignalHandler:
         for number in self.previous:
             signal.signal(number, self.note)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Gives the signals back; a failed process that another program started tells why first."""
         for number, handler in self.previous.items():
-            signal.signal(number, handler)
+            if not (kind and launch().by):
+                signal.signal(number, handler)
 
     def note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:

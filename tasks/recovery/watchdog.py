@@ -20,7 +20,8 @@ from pytorch_lightning import Trainer
 from tasks.fast_callback import FastCallback
 from tasks.recovery.ranks import Ranks, is_lost_process
 from tasks.recovery.rollback import RolledBack
-from zoo.errors import ResourceError
+from zoo.errors import ResourceError, as_zoo_error
+from zoo.system.launch import launch
 
 TICK = 0.5  # seconds between two looks
 FLOOR, TIMES = 60.0, 10.0  # a hang: that many seconds, and times the usual ones
@@ -117,18 +118,22 @@ class Watchdog(FastCallback):
         if error is None or isinstance(error, RolledBack):
             return
         self.ranks.adopt()
-        why = self.why_lost(error) if self.ranks.world > 1 and is_lost_process(error) else ""
+        several = self.ranks.world > 1
+        why = self.why_lost(error) if several and is_lost_process(error) else ""
+        if several and not why:
+            self.ranks.leave_word(" ".join(str(as_zoo_error(error)).split()).partition(" -- ")[0])
         self.ranks.kill()
         if why:
             raise ResourceError(f"{why} {self.when()}", str(self.ranks), self.fix()) from error
 
     def why_lost(self, error: BaseException) -> str:
         """What ended the connection to the other processes."""
-        until = time.monotonic() + GRACE
-        while self.ranks.children and not self.ranks.lost() and time.monotonic() < until:
+        until, known = time.monotonic() + GRACE, ""
+        while not known and time.monotonic() < until:
             time.sleep(TICK / 10)
+            known = self.ranks.words() or self.ranks.lost()
         reason = " ".join(str(error).split())[:120]
-        return self.ranks.lost() or f"the connection between processes was lost ({reason})"
+        return known or f"the connection between processes was lost ({reason})"
 
     def watch(self) -> None:
         """Checks again and again that steps come and the other processes live."""
@@ -176,6 +181,8 @@ class Watchdog(FastCallback):
             self.say(what)
             with contextlib.suppress(OSError, ResourceError):
                 self.fail(what)
+        elif launch().by:  # which ends the others
+            pass
         elif not self.ended.wait(2 * GRACE) and os.getppid() == self.first:
             os.kill(self.first, signal.SIGKILL)  # frozen, or it would have ended this process
             self.say(f"{what}; no answer from process 0")
@@ -183,7 +190,7 @@ class Watchdog(FastCallback):
 
     def unheard(self, ranks: list[int]) -> list[int]:
         """Which of these processes wrote no stacks into the log."""
-        text = Path(self.stacks).read_text(encoding="utf-8") if self.stacks else ""
+        text = Path(self.stacks).read_text(encoding="utf-8") if ranks else ""
         heading = "process {} of {}: no step"
         return [rank for rank in ranks if heading.format(rank, self.ranks.world) not in text]
 

@@ -83,6 +83,8 @@ def attempt(
         channels_last(task.model)
     compile_model(task.model, training.compile)
     result["matmul"] = training.matmul
+    result["devices"] = {"processes": training.processes, "machines": training.nodes}
+    result["devices"]["kind"] = training.accelerator
     repeating, products = deterministic(training.deterministic), float32_products(training.matmul)
     with SignalHandler() as interrupts, products, repeating as unrepeatable:
         logger: NoLogger = config.factory("logger")() if folder else NoLogger()

@@ -17,6 +17,7 @@ from tasks.training.contract import (
     refuse_lacking_task,
     refusing_lacking_members,
 )
+from tasks.training.devices import refuse_other_number
 from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.config import registry
@@ -67,6 +68,7 @@ def build_task(config: Config, load: Callable[[Any], Any] = lambda source: sourc
 
 def build_trainer_options(config: Config) -> TrainerOptions:
     """The options of training of a configuration; ConfigError where this machine lacks devices."""
+    refuse_other_number(config)
     options: TrainerOptions = config.factory("trainer")()
     return options
 

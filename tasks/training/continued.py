@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tasks.recovery.ranks import is_first
 from tasks.training.module import Task
 from zoo.config.compose import from_file
 from zoo.config.config import Config
 from zoo.config.tree import flatten
 from zoo.errors import ConfigError, shown
 from zoo.run_folder import RunFolder
+from zoo.system.launch import is_first
 
 
 def same_run(config: Config, folder: RunFolder) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from tasks.training.fast_module import FastModule, signed
+from tasks.training.gathering import Totals, gathered, on_host, refuse_other_data, summed
 from tasks.training.layout import follow_layout
-from zoo.shard import Shard
-
-Totals = dict[str, Tensor]  # sums over examples, for means with their number under `count`
+from zoo.shard import WHOLE, Shard
 
 
 class Endless:
@@ -71,6 +71,8 @@ class TaskHooks(FastModule):
     chosen: dict[str, str]
     sums: dict[str, Totals]  # of each part of the data
     last_metrics: dict[str, dict[str, float]]
+    shard: Shard
+    turns: Shard = WHOLE  # which batches of an evaluation are this process's
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
@@ -80,6 +82,7 @@ class TaskHooks(FastModule):
     def on_fit_start(self) -> None:
         self.compute_device = self.device
         self.shard = Shard(self.trainer.global_rank, self.trainer.world_size)
+        refuse_other_data(gathered(self.trainer, self.data_digest()))
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -91,6 +94,8 @@ class TaskHooks(FastModule):
 
     def on_validation_start(self) -> None:
         self.compute_device = self.device
+        whole = isinstance(self.trainer.strategy, DDPStrategy)  # weights in every process
+        self.turns = Shard(self.trainer.global_rank, self.trainer.world_size) if whole else WHOLE
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
@@ -116,9 +121,13 @@ class TaskHooks(FastModule):
 
     def validation_step(self, batch: tuple[str, Any], index: int) -> None:
         self.alive()  # for the watchdog
+        if index % self.turns.world != self.turns.rank:
+            return  # another process takes it
         part, inputs = batch
         sums = self.sums.setdefault(part, {})
-        for name, value in self.eval_sums(inputs).items():
+        graphs = self.graphs
+        found = graphs.eval_sums(self, inputs) if graphs else self.eval_sums(inputs)
+        for name, value in found.items():
             sums[name] = sums[name] + value if name in sums else value
 
     def metrics(self, part: str = "val") -> dict[str, float]:
@@ -127,13 +136,7 @@ class TaskHooks(FastModule):
         For all parts together they wait for the device once.
         """
         if not self.last_metrics:
-            values = [value for sums in self.sums.values() for value in sums.values()]
-            flat = torch.cat([value.double().flatten() for value in values])
-            if self.trainer.world_size > 1:
-                flat = self.trainer.strategy.reduce(flat, reduce_op="sum")
-            chunks = iter(flat.cpu().split([value.numel() for value in values]))
-            for name, sums in self.sums.items():
-                totals = {key: next(chunks).view(value.shape) for key, value in sums.items()}
+            for name, totals in summed(gathered(self.trainer, on_host(self.sums))).items():
                 self.last_metrics[name] = self.metrics_from_sums(totals)
         return self.last_metrics[part]
 

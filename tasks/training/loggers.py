@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from zoo.config.config import Config
+from zoo.run_folder import RunFolder
+
+log = logging.getLogger("zoo")
+LONGEST = 200  # characters of a reason
 
 
 class NoLogger:
@@ -26,6 +33,65 @@ class NoLogger:
 
     def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
         """Ends the run with its result and its figures."""
+
+
+class CopyingLogger(NoLogger):
+    """Copies the run folder, which is the record, to another place.
+
+    Where that fails the run goes on: the first failure is one warning and the last word. A session
+    that continues a run begins with the rows and figures of the sessions before it.
+
+    Attributes:
+        title: of the place, in messages.
+        run: the copy that is open there; None before it begins and where it is off.
+    """
+
+    title: ClassVar[str]
+    run: Any = None
+
+    def guarded(self, action: Callable[[], Any]) -> Any:
+        """Runs an action; a failure switches the copy off with one warning."""
+        try:
+            return action()
+        except Exception as error:
+            self.run = None
+            reason = " ".join(str(error).split())[:LONGEST]
+            log.warning("%s is off for this run: %s: %s", self.title, type(error).__name__, reason)
+            return None
+
+    def catch_up(self, folder: RunFolder, since: int = 0) -> None:
+        """Receives what the sessions before left behind, from a step on: rows and figures."""
+        steps: dict[int, list[dict[str, Any]]] = {}
+        for row in folder.rows():
+            steps.setdefault(row["step"], []).append(row)
+        figures: dict[int | None, list[Path]] = {}
+        for path in sorted(folder.figures.glob("*.png")):
+            figures.setdefault(numbered(path.stem)[1], []).append(path)
+        for step in sorted(step for step in steps if step >= since):
+            for row in steps[step]:
+                self.row(row)
+            for path in filter(is_whole, figures.get(step, ())):
+                self.figure(path.stem, path, step)
+
+
+def is_whole(picture: Path) -> bool:
+    """Whether a picture can be read: a process that was killed may have written half of it."""
+    from PIL import Image
+
+    with contextlib.suppress(OSError), Image.open(picture) as image:
+        image.load()
+        return True
+    return False
+
+
+def numbered(name: str) -> tuple[str, int | None]:
+    """The name and the step of a figure.
+
+    >>> numbered("samples_000100"), numbered("curves")
+    (('samples', 100), ('curves', None))
+    """
+    match = re.fullmatch(r"(.+)_(\d+)", name)
+    return (match[1], int(match[2])) if match else (name, None)
 
 
 def identity(config: Config) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from tasks.data.folders import folder_at
 from tasks.recovery.loading import load_best, load_last
-from tasks.recovery.ranks import is_first
 from tasks.recovery.tensor_files import copy_checkpoint, set_aside
 from tasks.training.build import build_task, build_trainer_options, load_weights
 from tasks.training.continued import refuse_changes, refuse_past, same_data, same_run
@@ -29,12 +28,14 @@ from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.system.console import say
+from zoo.system.launch import is_first
 from zoo.system.lease import only_writer
+from zoo.system.meeting import meet
 from zoo.system.paths import expanded
 
 
 def fit(config: Config) -> Report | None:
-    """Trains from the start in a fresh folder. None in all but the first process.
+    """Trains from the start in a fresh folder.
 
     The same command again starts a run anew that was ended before its first checkpoint.
     """
@@ -146,6 +147,7 @@ def test(config: Config, where: str) -> Report | None:
     for line in [task.data.summary(), *task.data.notes] if is_first() else []:
         say(line)
     products = float32_products(training.matmul)
+    meet()
     with logged(None), deterministic(training.deterministic), products:
         result = {**new_result(config, task), **folder.result()}
         result["steps"] = checkpoint["global_step"]

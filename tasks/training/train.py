@@ -19,6 +19,7 @@ from zoo.config.config import Config
 from zoo.config.idle import idle
 from zoo.report import Report
 from zoo.run_folder import RunFolder
+from zoo.system.meeting import meet
 
 log = logging.getLogger("zoo")
 
@@ -30,8 +31,10 @@ def train(
     folder: RunFolder | None,
     checkpoint: Path | None,
     figures: bool = True,
-) -> Report | None:
+) -> Report:
     """Trains, evaluates and records a run; it may return to earlier steps on the way.
+
+    The report of all but the first process is empty beside its exit code.
 
     Args:
         config: the configuration.
@@ -40,7 +43,11 @@ def train(
         folder: of the run; None in all but the first process.
         checkpoint: to continue from.
         figures: whether some are drawn.
+
+    Errors:
+        ZooError: another process cannot train.
     """
+    meet()
     STARTED.clear()
     with logged(folder):
         announce(config, task, training)
@@ -55,7 +62,7 @@ def train(
                     folder.forget_after(back.step)
             else:
                 code = 128 + current.checkpointer.stopped if current.checkpointer.stopped else 0
-                return end_report(current.result, folder, code) if folder else None
+                return end_report(current.result, folder, code) if folder else Report({}, "", code)
 
 
 def conclude(
@@ -94,6 +101,6 @@ def announcement(config: Config, task: Task, training: TrainerOptions) -> str:
     rounded = "" if training.matmul == "highest" else f", float32 at matmul={training.matmul}"
     return (
         f"{names}, depth {config.sections['model']['depth']}: {count:,} parameters, "
-        f"{limits[ends]} steps ({ends}{longer}) on {training.devices} {training.accelerator}"
+        f"{limits[ends]} steps ({ends}{longer}) on {training.on}"
         f"{rounded}"
     )

@@ -12,9 +12,10 @@ import torch
 from annotated_types import Ge, Gt, Lt
 
 from tasks.recovery.nonfinite import OnNonFinite
+from tasks.training.devices import Devices, devices_here, environment, in_words
 from tasks.training.precision import Matmul
 from zoo.config.options import Needs
-from zoo.errors import ConfigError
+from zoo.system.launch import launch
 
 Steps = Annotated[int, Ge(1)]
 
@@ -29,7 +30,8 @@ class TrainerOptions:
         validate_every: steps between two validations.
         patience: steps without a better validation loss after which training stops.
         accelerator: `auto` takes a GPU where there is one.
-        devices: GPUs, or processes on the CPU.
+        devices: GPUs, or processes on the CPU; `auto`: every GPU, or one process on the CPU. Under
+            torchrun and srun there are as many as these have started.
         precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
         matmul: products of float32: `highest` in float32; `high` on a GPU in TF32, convolutions
             too; `medium` as PyTorch likes. None: `high` on a GPU, else `highest`.
@@ -72,7 +74,7 @@ class TrainerOptions:
         validate_every: Steps = 20,
         patience: Steps | None = None,
         accelerator: Literal["auto", "cpu", "gpu"] = "auto",
-        devices: Steps = 1,
+        devices: Devices = 1,
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         matmul: Matmul | None = None,
         clip: Annotated[float, Gt(0)] | None = None,
@@ -94,7 +96,9 @@ class TrainerOptions:
         self.validate_every, self.patience = validate_every, patience
         gpus = torch.cuda.device_count()
         self.accelerator = ("gpu" if gpus else "cpu") if accelerator == "auto" else accelerator
-        self.devices = devices
+        self.devices, self.nodes = devices_here(devices, self.accelerator), launch().nodes
+        self.processes = self.devices * self.nodes
+        self.on = in_words(self.processes, self.nodes, self.accelerator, devices)
         self.precision = precision
         self.matmul: Matmul = matmul or ("high" if self.accelerator == "gpu" else "highest")
         self.clip, self.accumulate, self.ema, self.compile = clip, accumulate, ema, compile
@@ -105,14 +109,6 @@ class TrainerOptions:
         self.extra_callbacks: list[Any] = []  # callbacks of a verb, called before those of the run
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
-        available = gpus if self.accelerator == "gpu" else os.cpu_count() or 1
-        if devices > available:
-            kind = "GPUs" if self.accelerator == "gpu" else "CPU cores"
-            raise ConfigError(
-                f"{devices} devices are asked for and {available} {kind} found",
-                "trainer.devices",
-                f"give at most {available}" if available else "give trainer.accelerator=cpu",
-            )
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
@@ -152,9 +148,10 @@ class TrainerOptions:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
+            num_nodes=self.nodes,
             strategy=self.strategy(),
             precision=None if fp16 else self.precision,
-            sync_batchnorm=self.devices > 1 and self.accelerator == "gpu",
+            sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
             max_epochs=-1,
             val_check_interval=self.validate_every * self.accumulate,
@@ -162,7 +159,7 @@ class TrainerOptions:
             gradient_clip_val=self.clip,
             accumulate_grad_batches=self.accumulate,
             callbacks=[*averaging, *graphs, *self.extra_callbacks, *callbacks],
-            plugins=[*plugins, *fp16],
+            plugins=[environment(), *plugins, *fp16],
             profiler=Unprofiled(),
             use_distributed_sampler=False,
             **QUIET,
@@ -172,7 +169,7 @@ class TrainerOptions:
         """Lightning's strategy, with a limit on the time that processes wait for each other."""
         from pytorch_lightning.strategies import DDPStrategy
 
-        return DDPStrategy(timeout=WAIT) if self.devices > 1 else "auto"
+        return DDPStrategy(timeout=WAIT) if self.processes > 1 else "auto"
 
     def evaluator(self) -> Any:
         """A Lightning trainer for evaluation alone."""
@@ -181,8 +178,10 @@ class TrainerOptions:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
+            num_nodes=self.nodes,
             strategy=self.strategy(),
             precision=self.precision,
+            plugins=[environment()],
             use_distributed_sampler=False,
             inference_mode=False,  # as in the validations of `fit`, whose compiled code it takes
             **QUIET,

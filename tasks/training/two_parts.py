@@ -1,4 +1,4 @@
-"""Losses in two parts, of which the second one can be recorded as a CUDA graph."""
+"""Steps in two parts, of which the second one can be recorded as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ Input = Tensor | float | int | None
 
 
 class InTwoParts:
-    """A loss in two parts: what the host does for a batch, and what the device does with it.
+    """Training and evaluation in two parts: what the host does for a batch, what the device does.
 
-    A task that gives both, instead of `loss`, can be trained with `trainer.graphs=true`.
+    A task that gives both parts, instead of `loss`, can be trained with `trainer.graphs=true`; one
+    that gives them instead of `eval_sums` as well is also validated with it.
     """
 
     @abstractmethod
@@ -43,3 +44,20 @@ class InTwoParts:
     def loss(self, batch: Any, shard: Shard = WHOLE) -> Tensor:
         """Computes the training loss `[]` of this process's share of a batch."""
         return self.loss_of(*self.prepared(batch, shard))
+
+    @abstractmethod
+    def eval_prepared(self, batch: Any) -> tuple[Input, ...]:
+        """Gives all that changes between batches of `loader`, as `prepared` does for training."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def sums_of(self, *prepared: Any) -> dict[str, Tensor]:
+        """Computes what `Task.eval_sums` gives, of what `eval_prepared` gives.
+
+        It neither waits for the device nor brings anything to it, and it draws nothing.
+        """
+        raise NotImplementedError
+
+    def eval_sums(self, batch: Any) -> dict[str, Tensor]:
+        """Sums loss, other metrics and count over the examples of a batch."""
+        return self.sums_of(*self.eval_prepared(batch))

@@ -38,7 +38,7 @@ def refuse_options(training: Any) -> None:
     if training.accelerator == "cpu":
         where = "trainer.graphs=true"
         raise ConfigError("CUDA graphs need a GPU, and training is on the CPU", where, FIX)
-    if training.devices > 1:
+    if training.processes > 1:
         what = "a step of several GPUs waits for all of them"
         refuse(what, "trainer.devices", "trainer.devices=1")
     if training.accumulate > 1:
@@ -84,8 +84,12 @@ def refuse_trainer(trainer: Any) -> None:
 
 
 @contextlib.contextmanager
-def refusing_what_cannot_repeat() -> Iterator[None]:
-    """Within, what cannot be recorded is a ConfigError, as are numbers that the host draws."""
+def refusing_what_cannot_repeat(kind: str) -> Iterator[None]:
+    """Within, what cannot be recorded is a ConfigError, as are numbers that the host draws.
+
+    Args:
+        kind: of the work, for messages.
+    """
     before = host_states()
     try:
         yield
@@ -93,12 +97,10 @@ def refusing_what_cannot_repeat() -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:200]
-        what = f"a training step cannot be recorded ({reason})"
+        what = f"a {kind} cannot be recorded ({reason})"
         raise ConfigError(what, "trainer.graphs=true", FIX) from error
     if host_states() != before:
-        what = (
-            "a training step draws random numbers outside the GPU, which would be the same in all"
-        )
+        what = f"a {kind} draws random numbers outside the GPU, which would be the same in all"
         raise ConfigError(what, "trainer.graphs=true", FIX)
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from tasks.training.loggers import NoLogger
+from tasks.training.loggers import CopyingLogger, numbered
 from zoo.errors import quoted, shown
 from zoo.run_folder import RunFolder
 
@@ -21,8 +20,8 @@ FINISH_SECONDS = 30
 LONGEST, LONGEST_TAG = 128, 64  # characters of names at W&B
 
 
-class WandB(NoLogger):
-    """Copies a run to Weights & Biases; the first failure is one warning and the last word.
+class WandB(CopyingLogger):
+    """Copies a run to Weights & Biases.
 
     W&B keeps no offline run open, so each session of a continued run that is offline begins with
     the rows and figures of the sessions before, takes their place and is uploaded as the whole run.
@@ -35,6 +34,8 @@ class WandB(NoLogger):
         mode: `auto` is online when logged in and offline otherwise.
     """
 
+    title: ClassVar[str] = "W&B"
+
     def __init__(
         self,
         project: str = "residual-zoo",
@@ -45,17 +46,6 @@ class WandB(NoLogger):
     ):
         self.project, self.group, self.name = project, group, name
         self.tags, self.mode = list(tags), mode
-        self.run: Any = None
-
-    def guarded(self, action: Callable[[], Any]) -> Any:
-        """Runs an action; a failure switches the copy off with one warning."""
-        try:
-            return action()
-        except Exception as error:
-            self.run = None
-            reason = " ".join(str(error).split())[:200]
-            log.warning("W&B is off for this run: %s: %s", type(error).__name__, reason)
-            return None
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
@@ -74,23 +64,8 @@ class WandB(NoLogger):
             outcome = "the run is kept offline" if self.run else "it is off for this run"
             log.warning("W&B cannot be reached, %s (%s)", outcome, reason)
         if self.run is not None:
-            self.guarded(lambda: self.catch_up(RunFolder(folder)))
-
-    def catch_up(self, folder: RunFolder) -> None:
-        """Sends what a continued run's folder has and W&B does not: rows and figures on the way."""
-        import wandb
-
-        steps: dict[int, dict[str, Any]] = {}
-        for row in folder.rows():
-            steps.setdefault(row["step"], {}).update(row)
-        for path in folder.figures.glob("*.png") if steps else ():
-            name, step = numbered(path.stem)
-            if step in steps:
-                with contextlib.suppress(OSError):  # half written when a process was killed
-                    steps[step][f"figures/{name}"] = wandb.Image(str(path))
-        for step in sorted(steps):
-            if step >= self.run.starting_step:
-                self.row(steps[step])
+            since = self.run.starting_step
+            self.guarded(lambda: self.catch_up(RunFolder(folder), since))
 
     def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
         """Begins offline after a failed start, which still holds the run's id."""
@@ -112,6 +87,7 @@ class WandB(NoLogger):
             project=self.project,
             group=shown(self.group or defaults["group"])[:LONGEST],
             job_type=defaults.get("job_type"),
+            notes=defaults.get("notes"),
             name=shown(self.name or folder.name)[:LONGEST],
             id=defaults["id"],
             tags=[shown(tag)[:LONGEST_TAG] for tag in [*self.tags, *defaults["tags"]]],
@@ -177,16 +153,6 @@ class WandB(NoLogger):
         if run.settings._offline:
             log.info("W&B was offline; upload by: wandb sync %s", quoted([str(folder)]))
         self.run = None
-
-
-def numbered(name: str) -> tuple[str, int | None]:
-    """The name and the step of a figure.
-
-    >>> numbered("samples_000100"), numbered("curves")
-    (('samples', 100), ('curves', None))
-    """
-    match = re.fullmatch(r"(.+)_(\d+)", name)
-    return (match[1], int(match[2])) if match else (name, None)
 
 
 def logged_in() -> bool:

@@ -141,9 +141,12 @@ class LanguageModelling(InTwoParts, Task):
         losses = F.cross_entropy(logits, y.flatten(), reduction="none").view_as(y)
         return Outcomes(batch[0], losses.sum(1), torch.full((len(y),), y.shape[1]))
 
-    def eval_sums(self, batch: tuple[Tensor, int]) -> Totals:
-        """Sums loss, characters and count of tokens, `[]` each, over windows of `loader`."""
-        x, y = self.windows(*batch)
+    def eval_prepared(self, batch: tuple[Tensor, int]) -> tuple[Tensor, Tensor]:
+        """Gives tokens `[B, T]` of windows of `loader`, and the one after each of them."""
+        return self.windows(*batch)
+
+    def sums_of(self, x: Tensor, y: Tensor) -> Totals:
+        """Sums loss, characters and count, `[]` each, over tokens and those after them."""
         logits = self.model(x).float().flatten(0, 1)
         return {
             "loss": F.cross_entropy(logits, y.flatten(), reduction="sum"),

@@ -16,6 +16,9 @@ from zoo.config.options import checked
 class TrainedText(Trained):
     """A language model: called with a text, it gives what follows."""
 
+    hub_task = "text-generation"
+    example = 'net("def ", tokens=200)  # what follows'
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The text of each symbol."""

@@ -151,12 +151,17 @@ class Segmentation(ImageTask):
         counts = overlaps(self.targets[self.sent(batch)], logits.argmax(1), logits.shape[1])
         return Outcomes(batch, *counts)
 
-    def eval_sums(self, batch: Tensor) -> Totals:
-        """Sums what the loss needs and counts pixels, over examples `[B]` long.
+    def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives images `[B, C, H, W]` uint8 and masks `[B, H, W]` of examples `[B]` long."""
+        examples = self.sent(batch)
+        return self.images[examples], self.targets[examples]
+
+    def sums_of(self, images: Tensor, y: Tensor) -> Totals:
+        """Sums what the loss needs and counts pixels, over images and their masks.
 
         Counts are `confusion` `[classes, classes]`, truth by guess, and `rims` `[3, classes]`.
         """
-        logits, y = self.logits(batch), self.targets[self.sent(batch)]
+        logits = self.model(self.normalised(images))
         guess, size = logits.argmax(1), logits.shape[1]
         sums = self.criterion.sums(logits, y)
         return {

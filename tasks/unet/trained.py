@@ -14,6 +14,9 @@ from tasks.unet.predict import mask_probabilities
 class TrainedMasks(Trained):
     """A segmentation net: called with images, it gives probabilities at every pixel."""
 
+    hub_task = "image-segmentation"
+    example = "net(images)  # probabilities [B, classes, H, W]; uint8 [B, C, H, W] or PIL images"
+
     def prepare(self, images: Pictures) -> tuple[Tensor]:
         """The images as the net takes them, normalised, `[B, C, H, W]` in their own size.
 

@@ -46,15 +46,18 @@ def load_once(source: Any) -> Any:
 
 
 def cell_config(plain: dict[str, Any]) -> Config:
-    """The configuration of a cell from its plain form, without a logger: the comparison has one.
+    """The configuration of a cell from its plain form, without W&B: the comparison sends all.
 
     Hydra composes the defaults of some choices once in a worker, which takes a tenth of a second.
     """
-    key = json.dumps(plain["choices"])
+    choices = plain["choices"]
+    left_out = ("choices", "logger") if choices["logger"] == "wandb" else ("choices",)
+    key = json.dumps(choices)
     if key not in COMPOSED:
-        COMPOSED[key] = from_plain({}, {**plain["choices"], "logger": "none"}, "cell")
+        logger = "none" if "logger" in left_out else choices["logger"]
+        COMPOSED[key] = from_plain({}, {**choices, "logger": logger}, "cell")
     config = copy.deepcopy(COMPOSED[key])
-    rest = {key: value for key, value in plain.items() if key not in ("choices", "logger")}
+    rest = {key: value for key, value in plain.items() if key not in left_out}
     change(config, flatten(rest), "cell")
     return config
 

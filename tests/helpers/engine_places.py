@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from real_slurm import real_slurm, why_absent
+
+from zoo.compare.execution.engines.ray_cluster import ALONE
 
 CLUSTER = """
 import json, sys
@@ -30,12 +33,16 @@ def opened(engine):
 
 @contextlib.contextmanager
 def ray():
-    """A cluster of Ray on this machine."""
-    pytest.importorskip("ray")
+    """A cluster of Ray on this machine, which asks for its token."""
+    if find_spec("ray") is None:  # it is imported where ALONE is set
+        pytest.skip("the package ray is not installed")
     command, pipe = [sys.executable, "-c", CLUSTER], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        yield json.loads(process.stdout.readline())
-        process.communicate("")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ALONE, "RAY_AUTH_MODE": "token"}.items():
+            patch.setenv(name, value)
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+            yield json.loads(process.stdout.readline())
+            process.communicate("")
 
 
 @contextlib.contextmanager

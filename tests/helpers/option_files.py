@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse
 from image_files import IMAGE, encoded, photo
 from PIL import Image
-from small_graphs import write_geom_gcn
+from small_graphs import write_geom_gcn, write_ogbn
 
 SIDE = 8
 NAMES = ("red", "green", "blue")
@@ -25,6 +25,8 @@ def make_files(folder):
         webkb(folder / f"webkb-{name}", number)
         citations(folder / f"planetoid-{name}", number)
         graph(folder / f"graph-{name}.npz", number)
+        write_ogbn(folder / f"ogbn-{name}", seed=number)
+        write_ogbn(folder / f"ogbn-{name}", seed=number + 2, split="sales_ranking")
     rng = np.random.default_rng(0)
     np.savez(
         folder / "nodes.npz", x=rng.normal(size=(9, 8)), edge_index=rng.integers(9, size=(2, 20))

@@ -46,6 +46,16 @@ def uploaded(file):
     return shown
 
 
+def artifacts_of(files, kind):
+    """The artifacts of a kind that the runs of some files have logged or used."""
+    return [
+        record.artifact
+        for file in files
+        for record in records(file)
+        if record.WhichOneof("record_type") == "artifact" and record.artifact.type == kind
+    ]
+
+
 def values(items):
     """Keys and values of a record."""
     return {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in items}

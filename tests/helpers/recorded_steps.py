@@ -12,22 +12,22 @@ from torch.utils._pytree import tree_leaves
 
 
 class Recorder:
-    """Plays the part of `tasks.training.graphs.Recorder`, which it has the name and methods of."""
+    """Plays the part of `tasks.training.recording.Recorder`, with its name and methods."""
 
     def __init__(self, draws):
         assert not draws
 
     def warm_up(self, function):
-        function()
+        return function()
 
     def record(self, function):
         """Unlike a GPU it has done the work once by then, which is left out of the first repeat."""
         State.tape = tape = []
         try:
-            function()
+            results = function()
         finally:
             State.tape = None
-        return Repeats(tape)
+        return results, Repeats(tape)
 
 
 class Repeats:

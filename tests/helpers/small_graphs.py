@@ -1,5 +1,7 @@
 """Graphs of a few nodes as files, and the convolutions that read them."""
 
+import gzip
+
 import numpy as np
 
 CONVS = ["gcn", "sage", "gatv2", "gin", "gen", "gcn2"]
@@ -36,3 +38,23 @@ def npz(path, **changes):
     arrays |= changes
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
     return path
+
+
+def write_ogbn(folder, nodes=40, split="time", seed=0, **changes):
+    """Raw files in the layout of the Open Graph Benchmark; `raw/edge` and others may be changed."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(nodes)
+    tables = {
+        "raw/edge": rng.integers(nodes, size=(3 * nodes, 2)),
+        "raw/node-feat": rng.normal(size=(nodes, 5)).round(6),
+        "raw/node-label": np.arange(nodes)[:, None] % 4,
+        f"split/{split}/train": numbers[: nodes // 2, None],
+        f"split/{split}/valid": numbers[nodes // 2 : -nodes // 4, None],
+        f"split/{split}/test": numbers[-nodes // 4 :, None],
+    }
+    for name, table in (tables | changes).items():
+        path = folder / f"{name}.csv.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(",".join(map(str, row)) + "\n" for row in np.asarray(table).tolist())
+        path.write_bytes(gzip.compress(text.encode()))
+    return tables | changes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from zoo.config.compose import GENERAL
 from zoo.config.registry import GROUPS
 from zoo.errors import ConfigError, ZooError, as_zoo_error, shown, suggest
 from zoo.system.console import open_standard_streams, spare_caches
+from zoo.system.launch import is_first, launch
 
 LIGHT = ("list", "show")  # verbs that need no library's cache
+SHARED = ("fit", "test", "verify")  # verbs that several processes may do together
 
 
 @dataclass
@@ -81,11 +84,14 @@ def main(argv: Sequence[str]) -> int:
             return 0
         if verb not in LIGHT:
             spare_caches()
+        refuse_many(verb)
         act = VERBS[verb](words)
         report = act()
+        meet()
         if report is None:  # only the first process of a run reports
             return 0
-        print(json.dumps(report.record) if flags.json else report.text)
+        if report.record:  # others have an exit code at most
+            print(json.dumps(report.record) if flags.json else report.text)
         sys.stdout.flush()  # a full disk is an error, as any other
         return report.code
     except KeyboardInterrupt:
@@ -94,11 +100,38 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        return failed(error, argv)
+        return failed(of_all(error), argv)
+
+
+def refuse_many(verb: str) -> None:
+    """ConfigError where several processes were started for a verb of a single one."""
+    here = launch()
+    if here.world > 1 and verb not in SHARED:
+        what = f"{here.by} has started {here.world} processes, and {verb} runs in one"
+        raise ConfigError(what, verb, f"call it without {here.by}")
+
+
+def meet(error: Exception | None = None) -> None:
+    """Waits for the other processes, where another program has started them and they train."""
+    if launch().by:
+        from zoo.system import meeting
+
+        meeting.meet(error)
+
+
+def of_all(error: Exception) -> Exception:
+    """The error that all processes have, where one of them failed before they train."""
+    try:
+        meet(error)
+    except Exception as first:
+        return first
+    return error
 
 
 def failed(error: Exception, argv: Sequence[str]) -> int:
     """Prints an error as one line, with its traceback under `--debug`; returns the exit code."""
+    if launch().by:  # it ends the others as soon as one has failed: all shall tell the same code
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "--debug" in argv:
         traceback.print_exception(error)
     known = as_zoo_error(error)
@@ -107,9 +140,9 @@ def failed(error: Exception, argv: Sequence[str]) -> int:
         reason = " ".join(line.split())[:300] or "no message"
         hint = "run again with --debug for the traceback"
         line = shown(f"{type(error).__name__}: {reason} -- {' '.join(argv)[:200]} -- {hint}")
-    rank = os.environ.get("LOCAL_RANK", "0")
-    if rank == "0" or not isinstance(known, ZooError):  # what all processes see, one prints
-        process = "" if rank == "0" else f"process {rank}: "
+    first = is_first()
+    if first or not isinstance(known, ZooError):  # what all processes see, one prints
+        process = "" if first else f"process {launch().rank}: "
         print(f"zoo: error: {process}{line}", file=sys.stderr)
     return known.code if isinstance(known, ZooError) else 1
 

@@ -59,8 +59,13 @@ USAGES = {
         "the answers of a run for files", ("from=FOLDER path=IMAGES", "from=FOLDER path=a.png"), RUN
     ),
     "export": Usage(
-        "a trained net as a file of another program, checked; or whether such a file is the net",
-        ("from=FOLDER format=onnx", "from=FOLDER format=diffusers", "from=FOLDER check=FILE"),
+        "a trained net for other programs and people, checked; or whether a file is the net",
+        (
+            "from=FOLDER format=onnx",
+            "from=FOLDER format=diffusers",
+            "from=FOLDER format=hub license=mit",
+            "from=FOLDER check=FILE",
+        ),
         RUN,
     ),
     "diagnose": Usage(

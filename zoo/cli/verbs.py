@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from zoo.config.options import checked
@@ -16,11 +17,20 @@ Act = Callable[[], Report | None]  # None in all but the first process of a run
 Verb = Callable[[Sequence[str]], Act]
 
 
-def configured(words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """The checked configuration of a command line, and its keys `from` and `config`."""
-    from zoo.config.compose import load
+def configured(words: Sequence[str], answers: bool = False) -> tuple[Any, dict[str, Any]]:
+    """The checked configuration of a command line, and its keys `from` and `config`.
 
-    return load(words)
+    Args:
+        words: of the command line.
+        answers: whether the verb asks a trained net alone; a folder for the Hub holds no more.
+    """
+    from zoo.config.compose import load
+    from zoo.hub_folder import refuse_hub_folder
+
+    config, general = load(words)
+    if "from" in general and not answers:
+        refuse_hub_folder(Path(str(general["from"])))
+    return config, general
 
 
 def fit(words: Sequence[str]) -> Act:
@@ -64,7 +74,7 @@ def verify(words: Sequence[str]) -> Act:
 
 def export(words: Sequence[str]) -> Act:
     named = run_named("export", words)
-    config, general = configured(named)
+    config, general = configured(named, answers=True)
     use, verb = (import_module(f"tasks.inference.{name}") for name in ("use", "export.verb"))
     options = use.parse_options(verb.Export, [word for word in words if word not in named])
     return partial(use.made(verb.Export, options, "export"), config, str(general["from"]))
@@ -75,7 +85,7 @@ def using(verb: str) -> Verb:
 
     def act(words: Sequence[str]) -> Act:
         named = run_named(verb, words)
-        config, general = configured(named)
+        config, general = configured(named, answers=True)
         others = [word for word in words if word not in named]
         use = import_module("tasks.inference.use").use
         return partial(use, verb, config, str(general["from"]), others)

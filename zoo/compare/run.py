@@ -87,7 +87,7 @@ def compare(words: Sequence[str]) -> Report:
             raise
         finally:
             store.release_all()
-    if options.mirror and axes.get("logger") != ["none"]:
+    if options.mirror and "wandb" in axes.get("logger", ["wandb"]):
         with log_to_stderr():
             sync(record, store.path)
     return Report(record.plain(), text, FAILED if tally.failed or underway.tuned.failed else 0)

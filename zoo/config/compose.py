@@ -20,6 +20,7 @@ from zoo.config.tree import flatten, refuse_code
 from zoo.config.usable_data import usable_with
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import CheckpointError, ConfigError, close, suggest
+from zoo.hub_folder import CONFIG, config_file, read_config
 from zoo.run_folder import runs_in
 from zoo.system.console import say
 
@@ -132,10 +133,11 @@ def from_file(path: str, words: dict[str, str]) -> Config:
     """The configuration that a file holds.
 
     Args:
-        path: the file.
+        path: the file, in YAML or `config.json` of a folder for the Hub.
         words: choices of the command line, which win.
     """
-    rest = read_yaml(Path(path))
+    file = Path(path)
+    rest = read_config(file)["config"] if file.name == CONFIG else read_yaml(file)
     if "preset" in words:
         raise ConfigError("a preset cannot change a file's values", path, "use one of the two")
     stored = chosen_names(rest)
@@ -182,7 +184,7 @@ def load(words: Sequence[str]) -> tuple[Config, dict[str, Any]]:
     general: dict[str, Any] = {k: values.pop(k) for k in ("from", "config") if k in values}
     source = general.get("config")
     if source is None and "from" in general:
-        source = str(Path(str(general["from"])) / "config.yaml")
+        source = str(config_file(Path(str(general["from"]))))
     refuse_code(values, "command line")
     choices = {key: str(values.pop(key)) for key in list(values) if key in registry.GROUPS}
     if source is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from zoo.config import registry
 from zoo.config.tree import flatten
 from zoo.config.yaml_file import read_yaml
 from zoo.system.console import say
+from zoo.system.launch import is_first
 
 LIMITS = ("max_steps", "max_epochs")
 WARMUPS = {"warmup": ("warmup_epochs", None), "warmup_epochs": ("warmup", 0)}  # and how it is unset
@@ -57,7 +57,7 @@ def continue_limits(trainer: dict[str, Any], before: Limits, named: Collection[s
     """
     clear_default_limit(trainer, before, named)
     dropped = [f"trainer.{key}={before[key]}" for key in LIMITS if before[key] and not trainer[key]]
-    if dropped and os.environ.get("LOCAL_RANK", "0") == "0":
+    if dropped and is_first():
         say(f"{dropped[0]} of the run no longer holds")
 
 

@@ -18,11 +18,13 @@ from zoo.models.layers.graph import (
     GCN,
     NODE_NORMS,
     SAGE,
+    Drawn,
     FeatureLinear,
     GATv2,
     IdentityMapping,
     InputDropout,
     Propagation,
+    drawn_norm,
     gen,
     gin,
 )
@@ -90,6 +92,7 @@ class GNN(nn.Module):
     ):
         super().__init__()
         self.kind = conv
+        self.depth = depth
         self.width = width
         self.heads = heads
         length = depth - (stem == "conv") - (head == "conv")
@@ -166,15 +169,22 @@ class GNN(nn.Module):
         """Whether the stem can read sparse features."""
         return isinstance(self.stem.core, (FeatureLinear, GCN))
 
-    def prepare(self, edge_index: Tensor, nodes: int) -> Edges:
+    @property
+    def adds_loops(self) -> bool:
+        """Whether every node is among its own neighbours, once, whatever loops a graph has."""
+        return self.kind in ("gcn", "gcn2", "gatv2")
+
+    def prepare(self, edge_index: Tensor, nodes: int, drawn: Drawn | None = None) -> Edges:
         """The side inputs of the convolutions, computed once for one set of edges.
 
         Args:
             edge_index: `[2, E]`, from source to target.
             nodes: N.
+            drawn: what edges stand for that are drawn from more; None: they are all.
         """
         if self.kind in ("gcn", "gcn2"):
-            index, weight = gcn_norm(edge_index, None, nodes)
+            norm = drawn_norm(edge_index, *drawn) if drawn else gcn_norm(edge_index, None, nodes)
+            index, weight = norm
             return (Sparse.of(index.flip(0), weight, (nodes, nodes)),)
         if self.kind == "gatv2":
             edge_index, _ = remove_self_loops(edge_index)

@@ -26,6 +26,7 @@ class Graph:
         train: `[n]` long, the numbers of the training nodes; likewise `val` and `test`.
         where: the file or option that the graph comes from, for messages.
         names: of the classes; empty: they have none.
+        known_digest: its digest, where that is known; empty: it is computed.
     """
 
     x: Tensor
@@ -36,6 +37,7 @@ class Graph:
     test: Tensor
     where: str
     names: tuple[str, ...] = ()
+    known_digest: str = ""
 
     def __post_init__(self) -> None:
         self.names = tuple(map(shown, self.names))
@@ -88,6 +90,8 @@ class Graph:
 
     def digest(self) -> str:
         """The SHA-256 of features, edges, labels and parts."""
+        if self.known_digest:
+            return self.known_digest
         digest = hashlib.sha256()
         for tensor in (self.x, self.edge_index, self.y, *self.parts.values()):
             digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())

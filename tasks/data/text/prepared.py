@@ -13,9 +13,10 @@ import torch
 
 from tasks.data.cache import writable
 from tasks.data.text.dataset import Text, token_type
-from tasks.data.text.survey import Survey
+from tasks.data.text.survey import Reading, Survey
 from tasks.data.text.text_stream import Chunks, shown_as
 from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
+from zoo.errors import DataError
 from zoo.system.atomic import atomic_rename, atomic_write, beside, remove_partial_files, room_for
 from zoo.system.console import say
 from zoo.system.lease import exclusive
@@ -41,6 +42,7 @@ def prepared_text(
 
     Errors:
         ResourceError: the disk is full; what was half written is removed.
+        DataError: the text has changed since the survey.
     """
     text = mapped(folder, where)
     if text is None:
@@ -90,12 +92,15 @@ def prepare(
     (folder / ABOUT).unlink(missing_ok=True)
     made, path = tokenizer(), folder / TOKENS
     kind, read = token_type(len(made)), shown_as("tokens", parts, sum(survey.sizes))
-    most = survey.encoded * kind.itemsize
+    most, reading = survey.encoded * kind.itemsize, Reading()
     with beside(path) as partial:
         with room_for(path, lambda: most), partial.open("wb") as file:
-            sizes = write_tokens(read, made, file)
+            sizes = write_tokens(read, made, file, reading)
             file.flush()
             os.fsync(file.fileno())
+        if reading.digest.hexdigest() != survey.digest:
+            fix = "begin again once nothing writes it"
+            raise DataError("the text has changed while it was read", where, fix)
         atomic_rename(partial, path)
     tokens = torch.from_file(str(path), shared=False, size=sum(sizes), dtype=kind)
     symbols = {"kind": made.kind, "state": made.state()}
@@ -105,14 +110,21 @@ def prepare(
 
 
 def write_tokens(
-    parts: Mapping[str, Chunks], tokenizer: Tokenizer, file: IO[bytes]
+    parts: Mapping[str, Chunks], tokenizer: Tokenizer, file: IO[bytes], reading: Reading
 ) -> tuple[int, int, int]:
-    """Writes the tokens of all parts into a file; returns the number of tokens of each part."""
+    """Writes the tokens of all parts into a file; returns the number of tokens of each part.
+
+    Args:
+        parts: `train`, `val` and `test`.
+        tokenizer: of the text.
+        file: open for writing.
+        reading: follows what is read.
+    """
     kind: np.dtype[np.generic] = torch.empty(0, dtype=token_type(len(tokenizer))).numpy().dtype
 
     def written(chunks: Iterator[str]) -> int:
         count = 0
-        for numbers in tokenizer.encode_all(chunks):
+        for numbers in tokenizer.encode_all(reading.of(chunks)):
             file.write(numbers.astype(kind).tobytes())
             count += len(numbers)
         return count

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.data.text.remembered import remembered
 from tasks.data.text.text_stream import Chunks, shown_as
 from zoo.errors import DataError
+
+
+class Reading:
+    """Follows one reading of a text, part by part.
+
+    Attributes:
+        digest: SHA-256 of the characters and of the sizes of the parts so far.
+        sizes: the number of characters of each part.
+        encoded: bytes in UTF-8.
+    """
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+        self.sizes: list[int] = []
+        self.encoded = 0
+
+    def of(self, chunks: Iterator[str]) -> Iterator[str]:
+        """Passes on the chunks of the next part."""
+        self.sizes.append(0)
+        for chunk in chunks:
+            content = chunk.encode()
+            self.digest.update(content)
+            self.encoded += len(content)
+            self.sizes[-1] += len(chunk)
+            yield chunk
+        self.digest.update(str(self.sizes).encode())
 
 
 @dataclass
@@ -47,17 +73,12 @@ class Survey:
     @classmethod
     def read(cls, parts: Mapping[str, Chunks], where: str, collect: bool) -> Survey:
         """Reads all parts; arguments are those of `of`."""
-        digest, sizes, encoded, characters = hashlib.sha256(), [], 0, set[str]()
+        reading, characters = Reading(), set[str]()
         for name, chunks in shown_as("reading", parts).items():
-            sizes.append(0)
-            for chunk in chunks():
-                content = chunk.encode()
-                sizes[-1] += len(chunk)
-                encoded += len(content)
+            for chunk in reading.of(chunks()):
                 if collect:
                     characters.update(chunk)
-                digest.update(content)
-            digest.update(str(sizes).encode())
-            if not sizes[-1]:
+            if not reading.sizes[-1]:
                 raise DataError(f"the {name} part is empty", where, "give a longer text")
-        return cls(digest.hexdigest(), sizes, encoded, "".join(sorted(characters)))
+        alphabet = "".join(sorted(characters))
+        return cls(reading.digest.hexdigest(), reading.sizes, reading.encoded, alphabet)

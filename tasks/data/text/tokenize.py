@@ -11,7 +11,7 @@ import torch
 from tasks.data.cache import cache_folder
 from tasks.data.text.dataset import Text, token_type
 from tasks.data.text.prepared import prepared_text, write_tokens
-from tasks.data.text.survey import Survey
+from tasks.data.text.survey import Reading, Survey
 from tasks.data.text.text_stream import Chunks, shown_as
 from tasks.data.text.tokenizers import (
     BPETokenizer,
@@ -54,7 +54,7 @@ def tokenised(
         return text
     made = tokenizer()
     with tempfile.TemporaryFile() as file:
-        sizes = write_tokens(parts, made, file)
+        sizes = write_tokens(parts, made, file, Reading())
         file.seek(0)
         content = np.frombuffer(file.read(), np.uint8).copy()
     tokens = torch.from_numpy(content).view(token_type(len(made)))

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import asdict
 from importlib import import_module
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
+from tasks.inference.export.about import about
 from tasks.inference.export.comparing import differences
 from tasks.inference.export.difference import Difference
 from tasks.inference.export.formats import FORMATS, Format, TorchExport
+from tasks.inference.export.hub import ExportHub
 from tasks.inference.export.program import Range, named_shapes
 from tasks.inference.files import output_file, writing
 from tasks.inference.restored import Weights
 from tasks.inference.trained_module import Trained, load
-from tasks.training.build import RULES
 from tasks.training.process import logged
 from zoo.config.config import Config
 from zoo.errors import ConfigError, DataError
 from zoo.report import DIFFERS, Report
 from zoo.system.atomic import atomic_replace
 
-OF_NET = ("task", "model", "norm", *RULES.values())  # groups of the configuration
+FORMAT = Literal["safetensors", "torch_export", "onnx", "diffusers", "hub"]
+LICENSE = r"[a-z0-9][a-z0-9.+-]*"  # an identifier of the Hub
 
 
 class Export:
@@ -39,29 +40,43 @@ class Export:
 
     Args:
         format: `safetensors` (weights, of which `zoo.load_net` builds the net), `torch_export`
-            (a graph for PyTorch), `onnx` (a graph for other programs) or `diffusers` (a pipeline
-            folder, of task=diffusion); None: diffusers for task=diffusion, else safetensors.
-        weights: of the last step, or of the one with the lowest validation loss.
-        dir: the folder of the file, or a new one for a pipeline; None: `export` in the run folder.
+            (a graph for PyTorch), `onnx` (a graph for other programs), `diffusers` (a pipeline
+            folder, of task=diffusion) or `hub` (a folder for the Hugging Face Hub, which
+            `zoo.load` takes from here and from there); None: diffusers for task=diffusion, else
+            safetensors.
+        weights: of the last step, or of the one with the lowest validation loss; None: the last,
+            or those that a folder for the Hub holds.
+        dir: the folder of the file, or a new one for `diffusers` and `hub`; None: `export` in the
+            run folder.
         check: a file from elsewhere, `.safetensors`, `.pt2` or `.onnx`: nothing is written, it is
             compared with the run; exit code 7 where it is not the same net.
         trust: whether `check` may read a `.pt2` file, which runs what code is in it.
+        license: of `hub`: what its card states, by the Hub's identifier, such as mit; None: none.
+        comparison: of `hub`: folder of a comparison that has the run, whose verdicts its card
+            tells; None: the one in which the run lies, if it is in one.
     """
 
     def __init__(
         self,
-        format: Literal["safetensors", "torch_export", "onnx", "diffusers"] | None = None,
-        weights: Weights = "last",
+        format: FORMAT | None = None,
+        weights: Weights | None = None,
         dir: str | None = None,
         check: str | None = None,
         trust: bool = False,
+        license: str | None = None,
+        comparison: str | None = None,
     ):
         if check is not None and (format or dir):
             raise ValueError("check=FILE compares and writes nothing, so leave out format and dir")
         if trust and check is None:
             raise ValueError("trust=true is an option of check=FILE")
+        if format != "hub" and (license or comparison):
+            raise ValueError("license and comparison are options of format=hub")
+        if license is not None and not re.fullmatch(LICENSE, license):
+            raise ValueError(f"license={license!r} is no identifier such as mit or cc-by-4.0")
         self.format, self.weights, self.dir = format, weights, dir
         self.check, self.trust = check, trust
+        self.license, self.comparison = license, comparison
 
     def __call__(self, config: Config, where: str) -> Report:
         if self.check is not None:
@@ -70,11 +85,14 @@ class Export:
             return self.checked(load(where, self.weights, "cpu"), file, reader)
         task = config.choices["task"]
         kind = self.format or ("diffusers" if task == "diffusion" else "safetensors")
+        if kind == "hub":
+            act = ExportHub(self.dir, self.license, self.comparison)
+            return act(load(where, self.weights, "cpu"))
         if kind != "diffusers":
             return self.written(load(where, self.weights, "cpu"), kind, FORMATS[kind])
         if task != "diffusion":
             what = f"format=diffusers is for runs of task=diffusion, not of task={task}"
-            raise ConfigError(what, "export", f"choose from {', '.join(FORMATS)}")
+            raise ConfigError(what, "export", f"choose from {', '.join(FORMATS)}, hub")
         return self.pipeline(load(where, self.weights, "cpu"))
 
     def pipeline(self, net: Trained) -> Report:
@@ -86,13 +104,13 @@ class Export:
 
     def written(self, net: Trained, kind: str, target: Format) -> Report:
         """Writes a file of the net, if it gives what the net gives."""
-        file = Path(self.dir or net.folder.path / "export") / f"{self.weights}{target.suffix}"
+        file = Path(self.dir or net.folder.path / "export") / f"{net.weights}{target.suffix}"
         file = output_file(str(file), file, "dir")
         if self.dir is not None and file.exists():
             raise ConfigError("something lies there", shown(file), "name another folder by dir=")
         signature = net.signature()
         mine = copy.deepcopy(net.module)  # an exporter may change what it is given
-        content = target.written(signature, mine, about(net, self.weights))
+        content = target.written(signature, mine, about(net))
         with writing(file, "dir"):
             file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_replace(file, content) as fresh:
@@ -137,7 +155,7 @@ class Export:
         largest = differences(net.signature(), net.module, program, shown(file))
         agrees = all(each.agrees for each in largest)
         verdict = "agrees" if agrees else "DOES NOT AGREE"
-        lines = [f"{shown(file)} {verdict} with the {self.weights} weights of {net.folder.path}"]
+        lines = [f"{shown(file)} {verdict} with the {net.weights} weights of {net.folder.path}"]
         lines += [f"  {each}" for each in largest]
         record = {"check": shown(file), "agrees": agrees, **described(largest)}
         return Report(record, "\n".join(lines), 0 if agrees else DIFFERS)
@@ -156,24 +174,3 @@ def described(largest: list[Difference]) -> dict[str, Any]:
         {k: v if v not in (inf, -inf) and v == v else None for k, v in r.items()} for r in rows
     ]
     return {"differences": finite}
-
-
-def about(net: Trained, weights: str) -> dict[str, Any]:
-    """What other programs, and `zoo.load_net`, must know of a net."""
-    signature = net.signature()
-    return {
-        "task": net.task,
-        "config": built_of(net.config),
-        "model_args": net.learned.model_args(net.learned.data),
-        "weights": weights,
-        "inputs": named_shapes(signature),
-        "output": signature.output,
-        **signature.about,
-        "torch": torch.__version__,
-    }
-
-
-def built_of(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a run's configuration of which its net is built."""
-    choices = {group: name for group, name in config["choices"].items() if group in OF_NET}
-    return {"choices": choices, **{group: config[group] for group in choices if group != "task"}}

@@ -26,11 +26,7 @@ class Safetensors:
     suffix = ".safetensors"
 
     def written(self, signature: Signature, net: nn.Module, about: dict[str, Any]) -> bytes:
-        from safetensors.torch import save
-
-        dense = {"memory_format": torch.contiguous_format}  # the format has no other
-        weights = {name: w.detach().clone(**dense) for name, w in net.state_dict().items()}
-        return save(weights, {KEY: json.dumps(about)})
+        return as_safetensors(net.state_dict(), {KEY: json.dumps(about)})
 
     def read(self, path: Path, signature: Signature, net: nn.Module) -> Program:
         known, weights = content_of(path)
@@ -41,14 +37,34 @@ class Safetensors:
             module = signature.of(copy.deepcopy(net))
             module.load_state_dict(weights)
 
-        def call(inputs: Inputs) -> Tensor:
-            output: Tensor = module(*inputs)
-            return output
+        return program_of(signature, module, weights)
 
-        inputs = signature.drawn(signature.sizes(1))
-        shapes: list[list[int | None]] = [[None] * each.ndim for each in inputs]
-        precision = coarsest([weight.dtype for weight in weights.values()])
-        return Program(call, shapes, [each.dtype for each in inputs], precision, weights)
+
+def program_of(signature: Signature, module: nn.Module, weights: Weights) -> Program:
+    """A net that was built of weights, which takes inputs of every size.
+
+    Args:
+        signature: of the net.
+        module: that takes these inputs.
+        weights: by their names in the net.
+    """
+
+    def call(inputs: Inputs) -> Tensor:
+        output: Tensor = module(*inputs)
+        return output
+
+    inputs = signature.drawn(signature.sizes(1))
+    shapes: list[list[int | None]] = [[None] * each.ndim for each in inputs]
+    precision = coarsest([weight.dtype for weight in weights.values()])
+    return Program(call, shapes, [each.dtype for each in inputs], precision, weights)
+
+
+def as_safetensors(weights: Weights, metadata: dict[str, str]) -> bytes:
+    """The weights as a safetensors file; ties are written out."""
+    from safetensors.torch import save
+
+    dense = {"memory_format": torch.contiguous_format}  # the format has no other
+    return save({n: w.detach().cpu().clone(**dense) for n, w in weights.items()}, metadata)
 
 
 def load_net(file: str | os.PathLike[str]) -> nn.Module:

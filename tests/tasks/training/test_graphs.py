@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from small_runs import rows, weights
 from tiny_runs import fit, shrink, stopped, words
 
 from tasks.gnn.task import NodeClassification
-from tasks.training import graphs
+from tasks.training import graphs, recording
 from tasks.training.trainer import TrainerOptions
 from tasks.training.uncaptured import refuse_options, refuse_task, refuse_trainer
 from zoo.cli.main import main
@@ -70,7 +71,9 @@ def test_a_run_is_the_run_without_also_where_it_goes_on(options, tmp_path, capsy
     given = words(task, *more, "trainer.max_steps=9")
     whole = run(tmp_path / "whole", *given)
     same(run(tmp_path / "graphs", *given, GRAPHS), whole)
-    assert "6 of 9 steps repeated as CUDA graphs; kinds" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "6 of 9 steps repeated as CUDA graphs; kinds" in said
+    assert re.search(r"zoo: [1-9]\d* of \d+ batches of validations repeated", said)
     with second_device():
         stopped(tmp_path / "parts", 5, *given, GRAPHS)
     with second_device():
@@ -126,8 +129,8 @@ def test_a_lost_step_is_left_out_and_told_as_ever(policy, tmp_path, monkeypatch)
 def every_other(self, batch, shard):
     """Leaves out a training node in every other step."""
     self.taken = getattr(self, "taken", 0) + 1
-    (nodes, weight), edges = batch, self.edges
-    return nodes[self.taken % 2 :], weight, *edges
+    nodes, weight = batch[0][self.taken % 2 :], batch[1]
+    return self.y[nodes], weight, nodes, self.x, *self.edges
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_each_kind_of_batch_is_recorded_until_there_are_too_many(
     most, told, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(NodeClassification, "prepared", every_other)
-    monkeypatch.setattr(graphs, "MOST", most)
+    monkeypatch.setattr(recording, "MOST", most)
     given = words("gnn", "trainer.max_steps=12")
     whole = run(tmp_path / "whole", *given)
     same(run(tmp_path / "graphs", *given, GRAPHS), whole)
@@ -165,9 +168,8 @@ def copies_to_the_device(x):
     ],
 )
 def test_a_step_that_cannot_be_repeated_is_told(factor, message, tmp_path, monkeypatch, capsys):
-    def loss_of(self, nodes, weight, *edges):
-        first = factor(self.x)
-        return self.model(self.x, *edges)[nodes].square().sum() * first
+    def loss_of(self, y, weight, rows, x, *edges):
+        return self.model(x, *edges)[rows].square().sum() * factor(x)
 
     monkeypatch.setattr(NodeClassification, "loss_of", loss_of)
     with second_device():
@@ -198,10 +200,24 @@ def test_what_has_no_graphs_is_refused_before_there_is_a_folder(options, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def sums_that_wait(self, batch):
+    sums = self.sums_of(*self.eval_prepared(batch))
+    return {name: torch.full((), value.item()) for name, value in sums.items()}
+
+
+def test_a_task_with_sums_of_its_own_is_evaluated_as_ever(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(NodeClassification, "eval_sums", sums_that_wait)
+    given = words("gnn", "trainer.max_steps=9", GRAPHS)
+    run(tmp_path / "run", *given)
+    said = capsys.readouterr().err
+    assert "6 of 9 steps" in said
+    assert "validations" not in said
+
+
 def test_several_gpus_are_refused():
     with second_device():
         training = TrainerOptions(max_steps=1, graphs=True)
-    training.devices = 2
+    training.processes = 2
     with pytest.raises(ConfigError, match="several GPUs"):
         refuse_options(training)
 

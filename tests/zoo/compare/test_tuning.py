@@ -14,7 +14,7 @@ import pytest
 from conftest import until
 from invented_engine import gap_of, install
 from quick import drawn
-from read_wandb import uploaded
+from read_wandb import artifacts_of, uploaded
 
 from zoo.cli.main import main
 from zoo.compare.analysis.places import digests_to_share
@@ -399,10 +399,16 @@ def test_wandb_has_the_runs_of_tuning_apart_and_without_a_test_number(compared, 
     for run in sent:
         (key,) = run["ids"]
         known = {p for p, of_phase in ids.items() if key.partition("-")[2] in of_phase}
-        assert run["job_type"] in (known or {"report"})
+        job = "cell" if known == {"comparison"} else run["job_type"]
+        assert run["job_type"] == job
+        assert job in (known or {"comparison", "report"}) | {"cell"}
         tested = [name for name in run["summary"] if name.startswith("test/")]
-        assert bool(tested) == (run["job_type"] in ("comparison", "configured values"))
-    assert {run["job_type"] for run in sent} >= {"comparison", "tuning", "report"}
+        assert bool(tested) == (job in ("cell", "configured values"))
+    assert {run["job_type"] for run in sent} >= {"cell", "tuning", "comparison", "report"}
+    cells = {a.name: {c.path for c in a.manifest.contents} for a in artifacts_of(files, "cell")}
+    for phase, of_phase in ids.items():
+        for key in of_phase:
+            assert ("result.json" in cells[f"cell-{key}"]) == (phase != "tuning")
     assert len({run["group"] for run in sent}) == 1
 
 

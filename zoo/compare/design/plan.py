@@ -119,7 +119,7 @@ class Composer:
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
         clear_default_limit(config.sections["trainer"], default_limits(config.choices), options)
-        if config.sections["trainer"]["devices"] > 1:
+        if config.sections["trainer"]["devices"] != 1:
             what = "a comparison trains every run on one device"
             raise ConfigError(what, "trainer.devices", "leave it out")
         self.check(config)
@@ -148,6 +148,9 @@ def plan(options: Comparison, axes: Axes) -> Plan:
     words = {key: values for key, values in axes.items() if key not in ("task", "seed")}
     tasks = [str(task) for task in axes.get("task", list(options.tasks))]
     several = {k: v for k, v in words.items() if len(v) > 1 and not is_setting(k)}
+    for key in several:
+        if key.startswith(NO_EFFECT):
+            raise ConfigError(f"{key} changes no result", f"{key}=...", "give it one value")
     if options.noise and not several and "connection" in words:
         several = {"connection": words["connection"]}
     of_arms = several or {"arm": list(options.arms)}

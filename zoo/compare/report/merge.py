@@ -9,7 +9,7 @@ from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
 from zoo.compare.report.foresee import foresee
 from zoo.compare.report.join_tuning import join_tuning
-from zoo.compare.report.sources import join_declared, join_runs, read_source
+from zoo.compare.report.sources import Source, join_declared, join_runs, read_source
 from zoo.compare.report.write import write_all
 from zoo.errors import ConfigError, quoted
 from zoo.report import Report
@@ -45,6 +45,20 @@ def report(words: Sequence[str]) -> Report:
     except OSError as error:
         fix = "name one that can be written: dir=FOLDER"
         raise ConfigError(str(error.strerror), f"dir={target.absolute()}", fix) from None
+    record = computed(sources, words)
+    folders = [folder for source in sources for folder in source.folders]
+    return Report(record.plain(), write_all(record, target, folders))
+
+
+def computed(sources: Sequence[Source], words: Sequence[str] = ()) -> Record:
+    """The record of one comparison or of several as one, computed from the runs.
+
+    It is a look at the results, which the plan of the comparison notes.
+
+    Args:
+        sources: the folders.
+        words: of the command that joins several.
+    """
     commands = list(dict.fromkeys(source.record.command for source in sources))
     if len(sources) > 1:
         commands.append(quoted(["python", "-m", "zoo", "report", *words]))
@@ -58,5 +72,4 @@ def report(words: Sequence[str]) -> Report:
         tuning=join_tuning(sources),
     )
     holding = [home for source in sources for home in source.homes or [source.path]]
-    record = foresee(analysed(joint, folders), list(dict.fromkeys(map(Path.resolve, holding))))
-    return Report(record.plain(), write_all(record, target, folders))
+    return foresee(analysed(joint, folders), list(dict.fromkeys(map(Path.resolve, holding))))

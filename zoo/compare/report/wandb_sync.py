@@ -1,19 +1,30 @@
-"""Copies every run of a comparison to W&B, in one group, and the comparison as one more run."""
+"""Copies every run of a comparison to W&B, in one group, and the comparison as two more runs."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, astuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.analysis.aggregate import contrasts_of
 from zoo.compare.analysis.record import Record
-from zoo.compare.analysis.statistics import Interval
-from zoo.compare.report.tables import examples_of, p_numbers
+from zoo.compare.analysis.runs import Run
+from zoo.compare.report.title import title
+from zoo.compare.report.wandb_layout import AXES, Section, layout, media, sections
+from zoo.compare.report.wandb_lineage import (
+    OF_COMPARISON,
+    OF_REPORT,
+    artifact,
+    cell_artifact,
+    use,
+)
+from zoo.compare.report.wandb_report import publish
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import quoted
@@ -21,10 +32,14 @@ from zoo.run_folder import RunFolder
 from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
-WHY = ("place", "arm", "when", "writes so far", "stream", "gradient", "share of the branch",
-       "collapse", "measure of collapse")  # fmt: skip
-AXES = ("place", "task", "depth", "arm", "pair", "seed")
 SENT = "mirrored.json"  # addresses of the runs that were sent before
+LAYOUT = "layout.md"  # how to read the comparison at W&B
+WITHOUT_METRICS: Mapping[str, Any] = {"status": "done", "metrics": {}}
+JOBS = {"comparison": "cell"}  # job types of phases that have another name there
+
+
+class Off(Exception):
+    """W&B takes no more runs; its logger has said why."""
 
 
 def sync(record: Record, path: Path) -> None:
@@ -34,125 +49,150 @@ def sync(record: Record, path: Path) -> None:
         record: of the comparison.
         path: of its folder; offline runs lie in its subfolder `wandb`.
     """
-    sent_file = path / SENT
-    sent = set(json.loads(sent_file.read_text())) if sent_file.is_file() else set()
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    group = f"compare-{record.name}-{key}"
-    offline = False
-    every = [(phase, run) for phase, runs in record.phases.items() for run in runs]
-    for phase, run in every:
-        if run.status == "failed" or run.id in sent:
-            continue
-        axes = {axis: getattr(run, axis) for axis in AXES}
-        name = f"{run.place}, {run.arm}, {run.pair}"
-        logger = open_run(path, group, phase, name, run.id, axes)
-        if logger.run is None:
-            return
-        offline = offline or logger.run.settings._offline
-        folder = RunFolder(path / "cells" / run.id)
-        for line in folder.rows():
-            logger.row(line)
-        result = folder.result()
-        if phase == "tuning":  # which is about validation alone
-            result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
-        finish(logger, result)
-        sent.add(run.id)
-        atomic_write(sent_file, json.dumps(sorted(sent)))
-    logger = open_run(path, group, "report", "comparison", "comparison", asdict(record.declared))
-    if logger.run is None:
-        return
-    logger.guarded(lambda: log_comparison(logger.run, record, path))
-    finish(logger, {"status": "done", "metrics": {}})
-    if offline:
-        folder_word = quoted([str(path / "wandb")])
-        say(f"W&B was offline; upload all by: wandb sync {folder_word}")
+    mirror = Mirror(record, path)
+    with contextlib.suppress(Off):
+        mirror.send_cells()
+        mirror.send_comparison()
+        mirror.send_report()
+        if mirror.offline:
+            folder_word = quoted([str(path / "wandb")])
+            say(f"W&B was offline; upload all by: wandb sync {folder_word}")
 
 
-def open_run(
-    path: Path, group: str, phase: str, name: str, key: str, about: Mapping[str, Any]
-) -> Any:
-    """A logger with a run of the group, or without one where W&B is off.
+@dataclass
+class Mirror:
+    """The runs of one comparison at W&B.
 
     Args:
-        path: of the folder of the comparison.
-        group: name of the group.
-        phase: what the run is for, by which W&B groups as well.
-        name: of the run.
-        key: of the run, its address.
-        about: further entries of its configuration.
-    """
-    logger = registry.factory("logger", "wandb", {"group": group, "name": name[:120]})()
-    file = path / "cells" / key / "config.yaml"
-    config = read_yaml(file) if file.is_file() else {}
-    defaults = {"id": f"{group[-8:]}-{key}", "group": group, "tags": ["compare"]}
-    defaults["job_type"] = phase
-    logger.start(path, {**config, **about}, defaults)
-    return logger
-
-
-def finish(logger: Any, result: Mapping[str, Any]) -> None:
-    """Ends the run of a logger without its message, since one command uploads all runs."""
-    log = logging.getLogger("zoo")
-    before, log.disabled = log.disabled, True
-    try:
-        logger.finish({"curves": {}, **result}, {})
-    finally:
-        log.disabled = before
-
-
-def log_comparison(run: Any, record: Record, path: Path) -> None:
-    """Logs the tables, the figures and, as an artifact, the reports of a comparison.
-
-    Args:
-        run: of W&B.
         record: of the comparison.
         path: of its folder.
+        offline: whether a run that was sent is kept offline.
     """
-    import wandb
 
-    gaps = [
-        [place.title, c.arm, c.baseline, *numbers(c.gap), c.pairs, c.verdict, c.delta,
-         examples_of(place), *p_numbers(c)]
-        for place, c in contrasts_of(record.places)
-    ]  # fmt: skip
-    head = ["place", "arm", "baseline", "gap", "low", "high", "pairs", "verdict",
-            "smallest effect", "test examples", "p", "p (Holm)", "p (ahead, Holm)",
-            "least p"]  # fmt: skip
-    entries: dict[str, Any] = {"gaps": wandb.Table(columns=[*head], data=gaps)}
-    arms = [
-        [place.title, arm.arm, arm.mean, arm.sd, arm.done, arm.diverged]
-        for place in record.places
-        for arm in place.arms
-    ]
-    head = ["place", "arm", "mean", "sd", "done", "diverged"]
-    entries["arms"] = wandb.Table(columns=[*head], data=arms)
-    if record.streams:
-        entries["why"] = wandb.Table(columns=[*WHY], data=[*rows_of_streams(record)])
-    for figure in sorted((path / "figures").glob("*.png")):
-        entries[f"figures/{figure.stem}"] = wandb.Image(str(figure))
-    run.log(entries)
-    artifact = wandb.Artifact(f"{record.name}-report", type="report")
-    for name in ("report.html", "report.md", "compare.json", "cells.csv"):
-        if (path / name).is_file():
-            artifact.add_file(str(path / name))
-    for name in ("figures", "tables"):
-        if (path / name).is_dir():
-            artifact.add_dir(str(path / name), name=name)
-    run.log_artifact(artifact)
+    record: Record
+    path: Path
+    offline: bool = field(default=False, init=False)
 
+    @cached_property
+    def group(self) -> str:
+        """The name that all runs share."""
+        key = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
+        return f"compare-{self.record.name}-{key}"
 
-def rows_of_streams(record: Record) -> Iterator[list[Any]]:
-    """What the streams of one pair do, with a row for every depth."""
-    for stream in record.streams:
-        for when, seen in (("start", stream.seen.start), ("end", stream.seen.end)):
-            if not seen:
+    @cached_property
+    def sections(self) -> list[Section]:
+        """What the run of the comparison shows."""
+        return [*sections(self.record, self.path / "figures")]
+
+    @cached_property
+    def layout(self) -> str:
+        """How to read it, in Markdown."""
+        return layout(self.record, self.sections, self.group)
+
+    @property
+    def cells(self) -> Iterator[tuple[str, Run]]:
+        """The runs that have a result, after what they are for."""
+        for phase, runs in self.record.phases.items():
+            yield from ((phase, run) for run in runs if run.status != "failed")
+
+    @contextmanager
+    def opened(
+        self,
+        job: str,
+        name: str,
+        key: str,
+        about: Mapping[str, Any],
+        result: Mapping[str, Any] = WITHOUT_METRICS,
+    ) -> Iterator[Any]:
+        """Within, a run of the group is open; it ends without a message, as one uploads them all.
+
+        Args:
+            job: what the run is for, by which W&B groups as well.
+            name: of the run.
+            key: of the run, its address.
+            about: entries of its configuration.
+            result: with which it ends.
+
+        Errors:
+            Off: it could not be opened.
+        """
+        logger = registry.factory("logger", "wandb", {"group": self.group, "name": name[:120]})()
+        defaults = {"id": f"{self.group[-8:]}-{key}", "group": self.group, "tags": ["compare"]}
+        notes = self.layout if job in ("comparison", "report") else None
+        logger.start(self.path, about, {**defaults, "job_type": job, "notes": notes})
+        if logger.run is None:
+            raise Off
+        self.offline = self.offline or logger.run.settings._offline
+        yield logger
+        log = logging.getLogger("zoo")
+        before, log.disabled = log.disabled, True
+        try:
+            logger.finish({"curves": {}, **result}, {})
+        finally:
+            log.disabled = before
+
+    def send_cells(self) -> None:
+        """Sends the runs that were not sent before, each with an artifact of what it left."""
+        file = self.path / SENT
+        sent = set(json.loads(file.read_text())) if file.is_file() else set()
+        for phase, run in self.cells:
+            if run.id in sent:
                 continue
-            for depth in range(len(seen["stream"])):
-                lists = (seen["stream"], seen["gradient"], [None, *seen["share"]], seen["collapse"])
-                here = [values[depth] if depth < len(values) else None for values in lists]
-                yield [stream.place, stream.arm, when, depth, *here, stream.seen.measure]
+            folder = RunFolder(self.path / "cells" / run.id)
+            config = folder.path / "config.yaml"
+            about = {**(read_yaml(config) if config.is_file() else {}), **axes_of(run)}
+            result = folder.result()
+            if phase == "tuning":  # which is about validation alone
+                result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
+            name = f"{run.place}, {run.arm}, {run.pair}"
+            with self.opened(JOBS.get(phase, phase), name, run.id, about, result) as logger:
+                logger.catch_up(folder)
+                made = partial(cell_artifact, folder.path, phase, axes_of(run))
+                logger.guarded(lambda make=made: logger.run.log_artifact(make()))
+            sent.add(run.id)
+            atomic_write(file, json.dumps(sorted(sent)))
+
+    def send_comparison(self) -> None:
+        """Sends the run that shows verdicts, gaps and reasons; it has used those of all cells."""
+        about = asdict(self.record.declared)
+        (self.path / "wandb").mkdir(exist_ok=True)
+        atomic_write(self.path / "wandb" / LAYOUT, self.layout)
+
+        def show() -> None:
+            logger.run.log(dict(media(self.sections)))
+            for phase, run in self.cells:
+                folder = self.path / "cells" / run.id
+                use(logger.run, cell_artifact(folder, phase, axes_of(run)))
+            logger.run.log_artifact(self.comparison)
+
+        with self.opened("comparison", "comparison", "comparison", about) as logger:
+            logger.guarded(show)
+            online = None if self.offline else logger.run
+        if online is not None:
+            file = self.path / "wandb" / "report.txt"
+            publish(online, title(self.record), self.layout, self.sections, file)
+
+    def send_report(self) -> None:
+        """Sends the run that holds the report; it has used the comparison."""
+
+        def show() -> None:
+            use(logger.run, self.comparison)
+            logger.run.log_artifact(self.artifact("report", OF_REPORT))
+
+        with self.opened("report", "report", "report", {}) as logger:
+            logger.guarded(show)
+
+    @property
+    def comparison(self) -> Any:
+        """The artifact of the comparison."""
+        return self.artifact("comparison", OF_COMPARISON)
+
+    def artifact(self, kind: str, names: Sequence[str]) -> Any:
+        """An artifact of some files of the comparison's folder."""
+        about = {"group": self.group, "command": self.record.command}
+        return artifact(f"{self.group}-{kind}", kind, self.path, names, about)
 
 
-def numbers(interval: Interval | None) -> list[float | None]:
-    """The value and the ends of an interval; three times None without one."""
-    return [*astuple(interval)] if interval else [None] * 3
+def axes_of(run: Run) -> dict[str, Any]:
+    """What tells a run from the others."""
+    return {axis: getattr(run, axis) for axis in AXES}

@@ -14,6 +14,29 @@ from torch_geometric import nn as pyg
 from zoo.models.layers.dropout import dropout
 from zoo.models.layers.sparse import Sparse
 
+Drawn = tuple[Tensor, Tensor]  # of drawn edges: degrees of the nodes, and a scale of each edge
+
+
+def drawn_norm(edge_index: Tensor, degree: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Edges with a loop at every node, and the weights that the whole graph's normalisation gives.
+
+    Equation: w_ij = s_ij / sqrt((d_i + 1) (d_j + 1)), whose expected value over the draws is the
+        normalised adjacency where s_ij is the inverse of the chance that the edge is drawn
+
+    Args:
+        edge_index: `[2, E]` without loops.
+        degree: d `[N]`, the edges into each node in the whole graph.
+        scale: s `[E]`, for how many edges each one stands.
+
+    Returns:
+        `[2, E + N]` and `[E + N]`.
+    """
+    loops = torch.arange(len(degree)).expand(2, -1)
+    source, target = index = torch.cat([edge_index, loops], 1)
+    weight = torch.cat([scale, scale.new_ones(len(degree))])
+    root = (degree + 1).to(scale.dtype).pow(-0.5)
+    return index, root[source] * weight * root[target]
+
 
 class FeatureLinear(nn.Linear):
     """A linear map of node features, `[N, width]` dense or `Sparse` to `[N, out]`."""

@@ -92,6 +92,20 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(file, cache, monkeypatc
     assert load(file).sizes
 
 
+def test_a_text_that_changes_between_its_readings_is_not_kept(file, cache, monkeypatch):
+    survey = tokenize.Survey.of
+
+    def then_changed(*args):
+        found = survey(*args)
+        file.write_text(SAMPLE.replace("plain", "brown"), encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(tokenize.Survey, "of", then_changed)
+    with pytest.raises(DataError, match="has changed while it was read"):
+        load(file, tokens="bytes")
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
 def test_several_readers_prepare_a_text_once(file, capsys):
     """Threads: the lock holds between any two that opened its file, as between processes."""
     with ThreadPoolExecutor(3) as readers:

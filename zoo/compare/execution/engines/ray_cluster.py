@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any
 from zoo.errors import ConfigError, ResourceError, cut
 
 LOCAL = "local"  # the address of a cluster that is to be started here
+PATIENCE = 5.0  # seconds for an answer of the network
 LOOPBACK = "127.0.0.1"
 ALONE = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -51,6 +53,7 @@ class Cluster:
             options |= {"include_dashboard": False, "_temp_dir": self.folder}
             options |= {"_node_ip_address": LOOPBACK}
             os.environ.update(ALONE)
+        check_answers(address)
         at_term = signal.getsignal(signal.SIGTERM)
         try:
             with warnings.catch_warnings():
@@ -59,9 +62,7 @@ class Cluster:
                 self.ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except (OSError, RuntimeError, ValueError) as error:
             self.close()
-            fix = "start one by: ray start --head, or leave engine.address out"
-            what = f"no Ray cluster: {cut(' '.join(str(error).split()), 200)}"
-            raise ResourceError(what, f"engine.address={address}", fix) from None
+            raise no_cluster(address, error) from None
         finally:
             signal.signal(signal.SIGTERM, at_term)  # Ray sets one of its own
 
@@ -80,6 +81,23 @@ class Cluster:
             self.ray.shutdown()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check_answers(address: str) -> None:
+    """ResourceError where nothing answers at HOST:PORT, for which Ray would look for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        except OSError as error:
+            raise no_cluster(address, error) from None
+
+
+def no_cluster(address: str, error: Exception) -> ResourceError:
+    """The error where there is no cluster, or it lets nobody in."""
+    fix = "start one by: ray start --head, and set RAY_AUTH_MODE=token where it asks for a token"
+    what = f"no Ray cluster: {cut(' '.join(str(error).split()), 200)}"
+    return ResourceError(what, f"engine.address={address}", fix)
 
 
 def imported() -> ModuleType:

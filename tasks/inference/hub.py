@@ -1,0 +1,99 @@
+"""Trained nets from the Hub or from a folder in its layout; nothing of them can be code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.data.hub import quiet
+from tasks.inference.plain_values import from_plain
+from zoo.errors import CheckpointError, ConfigError, ZooError, is_out_of_memory
+from zoo.hub_folder import CONFIG, FILES, is_hub_folder, read_config, weights_file
+from zoo.system.paths import expanded
+
+ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"  # of a model of the Hub
+WHERE = "zoo.load"
+
+
+def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
+    """The folder itself, or that of a model of the Hub, which is fetched.
+
+    Args:
+        folder: a path, or an id `USER/NAME` where no such folder is.
+        revision: commit, branch or tag of the model; None: its newest.
+
+    Errors:
+        CheckpointError: the Hub and its cache have no such model.
+        ConfigError: a folder has no revisions.
+    """
+    text = os.fspath(folder)
+    path = Path(expanded(text, WHERE))
+    if path.exists() or not re.fullmatch(ID, text):
+        if revision is not None:
+            what = f"revision={revision} is of a model of the Hub, and this is a path"
+            raise ConfigError(what, str(path), "leave revision out")
+        return path
+    return fetched(text, revision)
+
+
+def fetched(name: str, revision: str | None) -> Path:
+    """The folder of a model in the Hub's cache; only `FILES` are ever fetched."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    where = name + (f", revision {revision}" if revision is not None else "")
+    try:
+        with quiet():
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*FILES]))
+    except (GatedRepoError, RepositoryNotFoundError):
+        what = "neither a folder nor a model of the Hub that is open to you"
+        raise CheckpointError(what, where, "correct the name, or log in: hf auth login") from None
+    except Exception as error:  # of the network, of many kinds
+        reason = type(error).__name__
+        what = f"no such folder, and the Hub does not give such a model ({reason})"
+        fix = "name a folder, correct name and revision, or connect"
+        raise CheckpointError(what, where, fix) from None
+    if not is_hub_folder(folder):
+        raise CheckpointError(f"it has no {CONFIG}", where, "name a model of the Residual Zoo")
+    return folder
+
+
+def hub_checkpoint(folder: Path) -> dict[str, Any]:
+    """What a folder for the Hub holds of a checkpoint: weights of the task, and its data's outline.
+
+    Errors:
+        CheckpointError: a file is missing, damaged or another one.
+    """
+    from safetensors.torch import load_file
+
+    known = read_config(folder / CONFIG)
+    file = weights_file(folder, known)
+    with described_by(file):
+        weights = {f"model.{name}": weight for name, weight in load_file(file).items()}
+    with described_by(folder / CONFIG):
+        outline = from_plain(known["outline"])
+    return {
+        "state_dict": weights,
+        "outline": outline,
+        "data_digest": known["data_digest"],
+        "weights": known["weights"],
+    }
+
+
+@contextmanager
+def described_by(path: Path) -> Iterator[None]:
+    """Within, whatever a file describes wrongly is a CheckpointError."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
+        fix = "fetch the folder again, or export the run again"
+        raise CheckpointError(f"it cannot be read ({reason})", str(path), fix) from None

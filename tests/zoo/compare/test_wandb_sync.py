@@ -1,0 +1,130 @@
+"""What a comparison shows at W&B, read from the runs that it leaves offline."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import until
+from PIL import Image
+from read_wandb import records, uploaded
+
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.report.sources import read_source
+from zoo.compare.report.wandb_layout import AXES, layout, sections
+from zoo.compare.report.wandb_sync import sync
+
+OLD = Path(__file__).parents[2] / "old_runs" / "comparison"
+BY_DEPTH = {"stream": [1.0, 2.0], "gradient": [0.5, 0.25], "share": [0.1], "collapse": [0.9, 0.8]}
+KEY = "0123456789abcdef" * 2 + "01234567"  # as a user's
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A finished comparison with figures, one of whose runs was probed."""
+    folder = shutil.copytree(OLD, tmp_path_factory.mktemp("top") / "old")
+    (folder / "figures").mkdir()
+    for name in ("verdicts", "gaps", "gaps-2", "why", "score", "curves"):
+        Image.new("RGB", (4, 4)).save(folder / "figures" / f"{name}.png")
+    seen = {"reason": "", "seconds": 1.0, "batch": "a", "measure": "energy"}
+    for cell in (folder / "cells").iterdir():
+        (cell / "stream.json").write_text(json.dumps({**seen, "start": BY_DEPTH, "end": BY_DEPTH}))
+    return folder
+
+
+def record_of(folder):
+    return analysed(read_source(folder).record, [folder])
+
+
+@pytest.fixture(scope="module")
+def sent(folder):
+    """The runs of the comparison by their job types, and the artifacts of each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        patch.setenv("WANDB_API_KEY", KEY)
+        sync(record_of(folder), folder)
+    files = [*folder.glob("wandb/offline-run-*/*.wandb")]
+    until(lambda: all(uploaded(file)["ended"] for file in files))
+    found = {}
+    for file in files:
+        known = [r.artifact for r in records(file) if r.WhichOneof("record_type") == "artifact"]
+        (notes,) = {r.run.notes for r in records(file) if r.WhichOneof("record_type") == "run"}
+        one = uploaded(file) | {"artifacts": known, "notes": notes}
+        found.setdefault(one["job_type"], []).append(one)
+    return found
+
+
+def test_the_comparison_reads_verdicts_gaps_and_reasons_in_this_order(sent, folder):
+    (run,) = sent["comparison"]
+    (row,) = run["history"]
+    kinds = {k.removesuffix("/_type"): v for k, v in row.items() if k.endswith("/_type")}
+    shown = sorted(kinds)  # as W&B has them
+    parts = dict.fromkeys(key.partition("/")[0] for key in shown)
+    assert list(parts)[:3] == ["part1_verdicts", "part2_gaps", "part3_why"]
+    assert [key for key in shown if key.startswith("part2")] == [
+        "part2_gaps/picture", "part2_gaps/picture-2", "part2_gaps/table"
+    ]  # fmt: skip
+    assert kinds["part3_why/sentences"] == "table-file"
+    assert kinds["part1_verdicts/picture"] == "image-file"
+    assert not [key for key in row if "/" not in key and not key.startswith("_")]
+    told = (folder / "wandb" / "layout.md").read_text()
+    assert run["notes"] == told
+    assert [told.index(key) for key in shown] == sorted(told.index(key) for key in shown)
+
+
+def test_every_run_is_found_by_group_and_axes(sent, folder):
+    assert {job: len(runs) for job, runs in sent.items()} == {
+        "cell": 4, "comparison": 1, "report": 1
+    }  # fmt: skip
+    assert len({run["group"] for runs in sent.values() for run in runs}) == 1
+    told = {tuple(run["config"][axis] for axis in AXES) for run in sent["cell"]}
+    assert told == {
+        tuple(getattr(run, axis) for axis in AXES) for run in read_source(folder).record.cells
+    }
+
+
+def named(runs, kind, used):
+    """The artifacts of a kind that runs have logged, or used, by name and content."""
+    return sorted(
+        (a.name, a.digest) for run in runs for a in run["artifacts"]
+        if a.type == kind and a.use_after_commit == used
+    )  # fmt: skip
+
+
+def test_artifacts_lead_from_runs_to_the_comparison_and_to_its_report(sent):
+    assert len(named(sent["cell"], "cell", used=False)) == 4
+    assert named(sent["comparison"], "cell", used=True) == named(sent["cell"], "cell", used=False)
+    made = named(sent["comparison"], "comparison", used=False)
+    assert len(made) == 1
+    assert named(sent["report"], "comparison", used=True) == made
+    (report,) = [a for a in sent["report"][0]["artifacts"] if a.type == "report"]
+    assert {"report.md", "figures/gaps.png"} <= {c.path for c in report.manifest.contents}
+    files = {c.path for run in sent["cell"] for a in run["artifacts"] for c in a.manifest.contents}
+    assert files >= {"config.yaml", "metrics.jsonl", "result.json", "stream.json"}
+    assert not [name for name in files if name.endswith((".ckpt", ".safetensors"))]
+
+
+def test_no_key_of_the_user_is_in_a_file(sent, folder):
+    for path in folder.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+def test_what_was_sent_stays_and_the_comparison_is_sent_anew(sent, folder, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("wandb/offline-run-*")}
+    sync(record_of(folder), folder)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob("wandb/offline-run-*")}
+    assert len(after) == len(before)
+    kept = [name for name in before if after.get(name) == before[name]]
+    assert len(kept) >= 4
+
+
+def test_names_of_others_are_text_in_the_layout(folder):
+    record = record_of(folder)
+    hostile = "<b>x</b>|[y](http://z)\x1b[31m"
+    record.places[0] = replace(record.places[0], family=hostile)
+    told = layout(record, [*sections(record, folder / "figures")], hostile)
+    assert "<b>" not in told
+    assert "](" not in told
+    assert "\x1b" not in told
