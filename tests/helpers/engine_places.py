@@ -5,10 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from real_slurm import real_slurm, why_absent
 
 from zoo.compare.execution.engines.ray_cluster import ALONE
 
@@ -43,7 +45,22 @@ def ray():
             process.communicate("")
 
 
-PLACES = {"ray": ray}
+@contextlib.contextmanager
+def slurm():
+    """A Slurm of one node on this machine."""
+    if reason := why_absent():
+        pytest.skip(reason)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        real_slurm(Path(folder)) as started,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in started.env.items():
+            patch.setenv(name, value)
+        yield {}
+
+
+PLACES = {"ray": ray, "slurm": slurm}
 
 
 def processes(program):

@@ -17,6 +17,8 @@ class InventedEngine:
         score: of the connection and the seed; None: the run fails.
     """
 
+    note = ""
+
     def __init__(self, score):
         self.score = score
         self.outcomes = []

@@ -21,12 +21,14 @@ class Outcome:
         answer: of the worker; None where it gave none.
         lost: why there is no answer: the worker died or hung.
         log: file of the worker's messages.
+        seconds: that the worker took; None: all since the job was submitted.
     """
 
     job: str
     answer: dict[str, Any] | None = None
     lost: str = ""
     log: str = ""
+    seconds: float | None = None
 
     def why_lost(self) -> str:
         """Why the job may be tried again, the worker or its memory being lost; else empty."""
@@ -84,6 +86,8 @@ class Engine(Protocol):
     A class that `configs/engine/NAME.yaml` names; it is made from the terms of the comparison and
     from its own options.
     """
+
+    note: str  # what keeps it from working, in words; empty where nothing does
 
     @property
     def free(self) -> int:

@@ -46,7 +46,7 @@ class Job:
     def request(self) -> dict[str, Any]:
         """What the worker is asked for, once the run has a folder."""
         asked = {"do": self.do, "config": self.config, "folder": str(self.folder)}
-        return asked | {"why": self.why}
+        return asked | {"why": self.why, "estimate": self.estimate}
 
     def goes_with(self, other: Job) -> bool:
         """Whether both can train together; what was lost is tried again alone."""

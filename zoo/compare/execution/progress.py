@@ -64,7 +64,7 @@ class Progress:
         remaining = f", {self.about} {duration(left)} left" if left else ""
         failed = f", {len(tally.failed)} failed" if tally.failed else ""
         counts = f"{tally.done} of {tally.total} runs done, {tally.running} running{failed}"
-        line = f"zoo: {counts}{remaining}"
+        line = ", ".join(filter(None, [f"zoo: {counts}{remaining}", tally.note]))
         if self.out.isatty():
             print(f"\r{line:<{len(self.last)}}", end="", file=self.out, flush=True)
             self.last = line

@@ -28,6 +28,7 @@ class Tally:
         took: seconds of the runs that have ended, by kind.
         busy: seconds of all the runs of this process.
         elsewhere: addresses of those that another process has ended since the start.
+        note: what keeps the engine from working, in words.
     """
 
     total: int
@@ -38,6 +39,7 @@ class Tally:
     took: dict[str, list[float]] = field(default_factory=dict)
     busy: float = 0.0
     elsewhere: set[str] = field(default_factory=set)
+    note: str = ""
 
     @classmethod
     def of(cls, jobs: Iterable[Job], store: Store) -> Tally:
@@ -103,7 +105,7 @@ def run_all(
                 if not engine.free:
                     break
         waiting = deque(sorted(waiting, key=lambda job: job.turn))
-        tally.running = sum(map(len, in_flight.values()))
+        tally.running, tally.note = sum(map(len, in_flight.values())), engine.note
         show(tally)
         if time.monotonic() - last_heartbeat > HEARTBEAT:
             store.heartbeat()
@@ -111,9 +113,9 @@ def run_all(
         for outcome in engine.poll(0.5):
             group = in_flight.pop(outcome.job)
             for job, part in zip(group, outcome.split(len(group)), strict=True):
-                seconds = (time.monotonic() - (job.began or 0.0)) / len(group)
-                conclude(part, job, seconds, store, tally, waiting)
-    tally.running = 0
+                seconds = outcome.seconds or time.monotonic() - (job.began or 0.0)
+                conclude(part, job, seconds / len(group), store, tally, waiting)
+    tally.running, tally.note = 0, ""
     show(tally)
 
 

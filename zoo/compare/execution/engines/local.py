@@ -43,6 +43,8 @@ class LocalEngine:
         per_gpu: workers that share a GPU; each worker sees one GPU.
     """
 
+    note = ""  # it works at once
+
     def __init__(self, terms: Terms, per_gpu: Annotated[int, Ge(1), Le(10_000)] = 1):
         self.terms, self.per_gpu, self.gpus = terms, per_gpu, visible_gpus()
         room = len(self.gpus) * per_gpu or os.cpu_count() or 1

@@ -61,6 +61,8 @@ class RayEngine:
         ResourceError: there is no such cluster, or no node of it has room for a worker.
     """
 
+    note = ""  # Ray says itself what waits for room
+
     def __init__(
         self,
         terms: Terms,

@@ -1,0 +1,178 @@
+"""Workers that come late, end early and begin again: what they held is done once by another."""
+
+import os
+import signal
+import sys
+
+import pytest
+import stub_worker
+from conftest import until
+from queue_of_processes import engine_of_processes
+
+from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines import mailbox_engine
+from zoo.compare.execution.engines.array_task import ArrayTask, Shift
+from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.job import Job
+from zoo.compare.execution.progress import Progress
+from zoo.compare.execution.schedule import Tally, run_all
+from zoo.compare.execution.store import Store
+from zoo.errors import ResourceError
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(mailbox_engine, "LOOK", 0.1)
+    monkeypatch.setattr(mailbox_engine, "LAG", 0.3)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes engines that are closed at the end."""
+    engines = []
+
+    def make(workers=1, at_once=1, seconds=60.0, **options):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        terms = Terms(tmp_path / "logs", workers, seconds, (stub_worker.__file__, "worker", "0"))
+        engines.append(engine_of_processes(terms, at_once, **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+def request(folder, name, **more):
+    return {"do": "cell", "config": {"name": name}, "folder": str(folder / f".{name}"), **more}
+
+
+def waited(engine, count=1):
+    """Outcomes, once there are some."""
+    found = []
+    until(lambda: found.extend(engine.poll(0.05)) or len(found) >= count)
+    return found
+
+
+def holder(engine, busy):
+    """The worker that has the only job and works on it."""
+    until(lambda: engine.poll(0.05) or (engine.mailbox.claims() and busy.is_dir()))
+    return engine.mailbox.claims()[0][1]
+
+
+def test_every_end_of_a_cell_is_told_with_the_file_that_says_more(made, tmp_path):
+    names = ["good0", "bad", "endless", "good1"]
+    store = Store(tmp_path)
+    tally = Tally.of([Job(name, {"name": name}) for name in names], store)
+    run_all(tally.left, tally, store, made(2, seconds=0.5), lambda tally: None)
+    assert tally.done == 2
+    assert set(tally.failed) == {"bad", "endless"}
+    text, _, file = tally.failed["bad"].rpartition(" (see ")
+    assert text == "it is bad"
+    assert (tmp_path / file.rstrip(")")).is_file()
+    assert "no end after 0 s" in tally.failed["endless"]
+
+
+def test_a_killed_task_costs_its_job_only_and_is_replaced(made, tmp_path):
+    engine = made()
+    engine.submit("one", request(tmp_path, "endless"))
+    holder(engine, tmp_path / ".endless")
+    engine.queue.tell(signal.SIGKILL)
+    assert [bool(outcome.lost) for outcome in waited(engine)] == [True]
+    engine.submit("two", request(tmp_path, "good"))
+    assert [(each.job, each.answer) for each in waited(engine)] == [("two", {"status": "done"})]
+    assert engine.queue.count == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_a_task_that_must_end_hands_its_job_back(made, tmp_path, number):
+    engine = made()
+    engine.submit("one", request(tmp_path, "endless"))
+    first = holder(engine, tmp_path / ".endless")
+    engine.queue.tell(number)
+    until(lambda: not engine.mailbox.claims())
+    assert not (tmp_path / ".endless").exists()
+    assert holder(engine, tmp_path / ".endless") != first
+    assert engine.free == 0
+
+
+def test_tasks_end_with_their_sender(made, tmp_path):
+    engine = made(silent=0.4)
+    engine.submit("one", request(tmp_path, "endless"))
+    holder(engine, tmp_path / ".endless")
+    engine.heart.stop()
+    until(lambda: all(task.poll() is not None for task in engine.queue.tasks.values()))
+
+
+def test_what_a_dead_sender_left_in_the_queue_is_cancelled(made, tmp_path):
+    left = tmp_path / "logs" / "slurm.here.1" / "mailbox"
+    left.mkdir(parents=True)
+    engine = made()
+    engine.open()
+    assert engine.queue.cancelled == ["slurm.here.1"]
+    assert not left.exists()
+
+
+def test_tasks_that_wait_are_said(made, tmp_path, capsys):
+    engine = made(workers=2, room=0)
+    for name in ("one", "two"):
+        engine.submit(name, request(tmp_path, name))
+    until(lambda: engine.poll(0.05) or engine.note)
+    assert engine.note == "2 workers wait in the queue (Resources)"
+    with Progress(sys.stderr) as progress:
+        progress.shown = float("-inf")
+        progress.show(Tally(2, {}, note=engine.note))
+    assert "2 workers wait in the queue (Resources)" in capsys.readouterr().err
+
+
+def test_tasks_that_never_begin_are_an_error(made, tmp_path, monkeypatch):
+    engine = made()
+    monkeypatch.setattr(engine.queue, "places", lambda name: {})
+    monkeypatch.setattr(engine.queue, "submit", lambda *_: None)
+    engine.submit("one", request(tmp_path, "one"))
+    with pytest.raises(ResourceError, match="before they began to work"):
+        until(lambda: engine.poll(0.05))
+
+
+def shift(tmp_path, minutes=60.0, age=1000.0):
+    """A task that began some seconds ago."""
+    mailbox = Mailbox(tmp_path / "mailbox")
+    mailbox.create()
+    made = Shift(ArrayTask(Terms(tmp_path, 1), minutes, mailbox=mailbox.path), "7")
+    made.began -= age
+    made.latest -= age
+    return made
+
+
+def test_a_task_leaves_jobs_that_are_longer_than_its_rest_to_others(tmp_path):
+    old, new = shift(tmp_path), shift(tmp_path, age=0.0)
+    short, long = ({"estimate": seconds} for seconds in (600.0, 3000.0))
+    assert old.fits(short)
+    assert not old.fits(long)
+    assert not old.fits({"runs": [short] * 5})
+    assert new.fits(long)  # no other has more time
+    assert old.fits({"do": "measure"})
+
+
+def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
+    late = shift(tmp_path, age=3550.0)
+    for name in ("first", "later"):
+        late.mailbox.ask(name, {"estimate": None})
+        late.mailbox.take(late.name, lambda request: True)
+        late.jobs[name] = {}
+    late.first.add("first")
+    late.hand_back("first")
+    late.hand_back("later")
+    assert [outcome.job for outcome in late.mailbox.outcomes()] == ["first"]
+    assert os.listdir(late.mailbox.requests) == ["later"]
+
+
+def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):
+    given_up = shift(tmp_path, age=0.0)
+    given_up.mailbox.ask("one", {})
+    given_up.mailbox.take(given_up.name, lambda request: True)
+    given_up.jobs["one"] = {}
+    assert given_up.is_wanted()
+    given_up.mailbox.forget("one", given_up.name)
+    given_up.looked = float("-inf")
+    assert not given_up.is_wanted()
+    assert not given_up.jobs

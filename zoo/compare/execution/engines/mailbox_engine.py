@@ -1,0 +1,184 @@
+"""An engine whose workers are jobs of a cluster, which come late, end early and begin again."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from zoo.compare.execution.engine import Outcome, Terms
+from zoo.compare.execution.engines.heartbeat import Background, Watch
+from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.engines.queue import Place, Queue
+from zoo.errors import ResourceError
+from zoo.system.lease import Lease
+
+log = logging.getLogger("zoo")
+PREFIX = "slurm."  # of a sender's name
+LOOK = 5.0  # seconds between two questions to the queue
+LAG = 10.0  # seconds after the end of a task in which what it wrote comes to be seen
+LEAVE = 15.0  # seconds for tasks to end that are cancelled
+LEASE = ".sender"  # of the sender of the jobs
+BARREN = 3  # submissions after which no task has begun its work
+
+
+class MailboxEngine:
+    """Gives jobs to the tasks of a queue by a mailbox in the folder of the comparison.
+
+    There are as many tasks as jobs need, so that those that have ended are replaced. A job is lost
+    where its task is no longer in the queue, or gives no sign of life.
+
+    Args:
+        terms: of the comparison; `workers` is known.
+        queue: of the cluster.
+        at_once: jobs that a task does at a time.
+    """
+
+    def __init__(self, terms: Terms, queue: Queue, at_once: int = 1):
+        assert terms.workers
+        self.terms, self.queue, self.at_once = terms, queue, at_once
+        self.workers = terms.workers
+        self.name = f"{PREFIX}{socket.gethostname()}.{os.getpid()}"
+        self.logs = terms.logs.absolute() / self.name
+        self.mailbox = Mailbox(self.logs / "mailbox")
+        self.lease = Lease(self.logs / LEASE)
+        self.heart: Background | None = None
+        self.jobs: dict[str, str] = {}  # the name of each in the mailbox: in the comparison
+        self.watches: dict[str, Watch] = {}  # of workers
+        self.gone: dict[str, float] = {}  # workers whose tasks are not in the queue, since when
+        self.count = self.barren = self.begun = 0
+        self.submitted = False
+        self.looked = float("-inf")
+        self.note = ""
+
+    @property
+    def free(self) -> int:
+        """The number of jobs that can be submitted now."""
+        return self.workers - len(self.jobs)
+
+    def open(self) -> None:
+        """Makes the mailbox, and ends what senders that have died left in the queue."""
+        for folder in self.logs.parent.glob(f"{PREFIX}*/mailbox"):
+            lease = Lease(folder.parent / LEASE)
+            if lease.take() is None:
+                self.queue.cancel(folder.parent.name)
+                shutil.rmtree(folder, ignore_errors=True)
+                lease.release()
+        self.mailbox.create()
+        self.lease.take()
+        pulse, lease = self.mailbox.pulse(), self.lease
+
+        def beat() -> None:
+            pulse.beat()
+            lease.beat()
+
+        self.heart = Background(beat)
+
+    def submit(self, job: str, request: dict[str, Any]) -> None:
+        """Puts a job into the mailbox."""
+        if self.heart is None:
+            self.open()
+        name = f"{self.count:08}"
+        self.count += 1
+        self.jobs[name] = job
+        self.mailbox.ask(name, request)
+
+    def poll(self, seconds: float) -> list[Outcome]:
+        """The jobs that ended; waits for one some seconds at most, and looks after the tasks."""
+        until, pause = time.monotonic() + seconds, seconds / 32
+        while True:
+            outcomes = self.collect()
+            if self.jobs and time.monotonic() - self.looked > LOOK:
+                outcomes += self.tend()
+            left = until - time.monotonic()
+            if outcomes or left <= 0:
+                return outcomes
+            time.sleep(min(pause, left))
+            pause *= 2
+
+    def collect(self) -> list[Outcome]:
+        """The jobs that were answered."""
+        outcomes = self.mailbox.outcomes() if self.jobs else []
+        known = [outcome for outcome in outcomes if outcome.job in self.jobs]
+        return [replace(outcome, job=self.jobs.pop(outcome.job)) for outcome in known]
+
+    def tend(self) -> list[Outcome]:
+        """The jobs that are lost with their tasks; asks the queue for as many tasks as jobs need.
+
+        Errors:
+            ResourceError: no task ever begins its work.
+        """
+        self.looked = time.monotonic()
+        places = self.queue.places(self.name)
+        waiting = [place for place in (places or {}).values() if place.waits]
+        reasons = ", ".join(sorted({place.reason for place in waiting if place.reason}))
+        self.note = f"{len(waiting)} workers wait in the queue ({reasons})" if waiting else ""
+        claims = self.mailbox.claims()
+        dead = {w for w in {worker for _, worker in claims} if self.is_dead(w, places)}
+        lost = self.collect()  # what they answered before
+        for name, worker in claims:
+            if worker in dead:
+                self.mailbox.forget(name, worker)
+                if name in self.jobs:
+                    why = f"task {task_of(worker)} of the queue ended or gave no sign of life"
+                    where = f"{self.terms.logs.name}/{self.name}/{worker}"
+                    lost.append(Outcome(self.jobs.pop(name), lost=why, log=where))
+        if places is not None:
+            self.fill(len(places))
+        return lost
+
+    def is_dead(self, worker: str, places: Mapping[str, Place] | None) -> bool:
+        """Whether a worker that has a job will not answer any more.
+
+        Args:
+            worker: a task from one of its starts to its end.
+            places: of tasks in the queue; None: the queue does not answer.
+        """
+        watch = self.watches.setdefault(worker, self.mailbox.watch(worker))
+        if places is None:
+            return watch.is_dead()
+        place = places.get(task_of(worker))
+        if place is None or place.waits:
+            return time.monotonic() - self.gone.setdefault(worker, time.monotonic()) > LAG
+        self.gone.pop(worker, None)
+        if place.rests:
+            self.watches.pop(worker)
+        return watch.is_dead() and not place.rests
+
+    def fill(self, present: int) -> None:
+        """Puts as many tasks in line as jobs need beside those that are there."""
+        missing = math.ceil(len(self.jobs) / self.at_once) - present
+        if missing <= 0:
+            return
+        begun = len(self.mailbox.workers())
+        self.barren = self.barren + 1 if self.submitted and begun == self.begun else 0
+        if self.barren >= BARREN:
+            what = f"{self.barren} times the tasks of the queue ended before they began to work"
+            raise ResourceError(
+                what, str(self.logs), "read the logs there; do nodes see the folder?"
+            )
+        self.queue.submit(missing, self.mailbox.path, self.logs)
+        self.submitted, self.begun = True, begun
+
+    def close(self) -> None:
+        """Ends all tasks."""
+        if self.heart is None:
+            return
+        self.heart.stop()
+        self.queue.cancel(self.name)
+        until = time.monotonic() + LEAVE
+        while self.queue.places(self.name) and time.monotonic() < until:
+            time.sleep(LEAVE / 60)
+        shutil.rmtree(self.mailbox.path, ignore_errors=True)
+        self.lease.release()
+
+
+def task_of(worker: str) -> str:
+    """The name in the queue of the task that a worker is."""
+    return worker.partition(".")[0]

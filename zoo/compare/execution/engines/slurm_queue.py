@@ -1,0 +1,86 @@
+"""Slurm's queue: arrays of tasks are put in line by submitit, seen by squeue, ended by scancel."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.compare.execution.engines.array_task import ArrayTask
+from zoo.compare.execution.engines.queue import Place
+from zoo.errors import ConfigError, cut
+
+LARGEST = 1000  # tasks of an array, by Slurm's default
+OFTEN = 10_000  # times that a task is put back in line
+WAITS = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
+ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+RESTS = ("SUSPENDED", "STOPPED", "PREEMPTED")
+ROW = re.compile(r"(?P<job>\d+)_(?P<task>\d+|N/A)\|(?P<state>\w+)\|(?P<reason>.*)")
+ANSWER = 60.0  # seconds that Slurm's programs may take
+WIDEST = 200  # characters of an error
+
+
+@dataclass(frozen=True)
+class SlurmQueue:
+    """The tasks of one sender in Slurm's queue, where the sender's name is theirs.
+
+    Args:
+        parameters: of sbatch, in submitit's words.
+        task: what a task is, but for its mailbox and its logs.
+    """
+
+    parameters: Mapping[str, Any]
+    task: ArrayTask
+
+    def submit(self, count: int, mailbox: Path, logs: Path) -> None:
+        """Puts some tasks in line; ConfigError where Slurm refuses them."""
+        from submitit import SlurmExecutor
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+        task = self.task.at(mailbox, logs)
+        executor = SlurmExecutor(logs, max_num_timeout=OFTEN)
+        given = {key: value for key, value in self.parameters.items() if value is not None}
+        executor.update_parameters(job_name=logs.name, array_parallelism=LARGEST, **given)
+        try:
+            for first in range(0, count, LARGEST):
+                with executor.batch():
+                    for _ in range(first, min(count, first + LARGEST)):
+                        executor.submit(task)
+        except (FailedJobError, FailedSubmissionError) as error:
+            said = " ".join(line for line in str(error).splitlines() if "error:" in line)
+            what = cut(said or str(error), WIDEST)
+            fix = "mend the options engine.OPTION; `list engine` names them"
+            raise ConfigError(what, "engine=slurm", fix) from None
+
+    def places(self, name: str) -> dict[str, Place] | None:
+        """The tasks of a sender that wait or run, by their names; None: Slurm does not answer."""
+        rows = ask("squeue", "--noheader", "--array", f"--name={name}", "--format=%F_%K|%T|%r")
+        found = {}
+        for row in map(ROW.fullmatch, rows.splitlines() if rows is not None else ()):
+            if row and row["state"] not in ENDED:
+                task = row["job"] if row["task"] == "N/A" else f"{row['job']}_{row['task']}"
+                reason = row["reason"] if row["reason"] != "None" else ""
+                found[task] = Place(row["state"] in WAITS, row["state"] in RESTS, reason)
+        return None if rows is None else found
+
+    def cancel(self, name: str) -> None:
+        """Ends the tasks of a sender."""
+        ask("scancel", f"--name={name}")
+
+
+def ask(*words: str) -> str | None:
+    """What a program of Slurm prints about this user's tasks; None where it fails."""
+    try:
+        done = subprocess.run(
+            [*words, f"--user={getpass.getuser()}"],
+            capture_output=True,
+            text=True,
+            timeout=ANSWER,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
