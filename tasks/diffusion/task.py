@@ -137,8 +137,8 @@ class Denoising(ImageTask):
         rows = shard.of(count)
         set_shard(rows)
         mine = slice(rows.rank, None, rows.world)
-        chosen = self.sent(examples[mine])
-        images, labels = self.images[chosen], self.targets[chosen]
+        images = self.taken(self.images, examples[mine])
+        labels = self.taken(self.targets, examples[mine])
         if self.augment.flip:
             flips = self.augment.draw(self.seed, number, count, *images.shape[2:])
             images = self.augment.crop_and_flip(images, flips, rows.index())
@@ -162,10 +162,10 @@ class Denoising(ImageTask):
 
     def eval_errors(self, batch: EvalBatch) -> Tensor:
         """Computes the mean squared error `[B]` of each image of a batch at its timestep."""
-        examples, t = self.sent(batch.examples), self.sent(batch.t)
-        images = self.images[examples]
+        examples, t = batch.examples, self.sent(batch.t)
+        images = self.taken(self.images, examples)
         noise = self.sent(batch.noise(images.shape))
-        return self.errors(images, self.targets[examples], t, noise)
+        return self.errors(images, self.taken(self.targets, examples), t, noise)
 
     def eval_sums(self, batch: EvalBatch) -> Totals:
         """Sums the loss, the errors by band of timesteps and the count, `[]` each."""
