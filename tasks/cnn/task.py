@@ -92,7 +92,7 @@ class ImageClassification(ImageTask):
             if isinstance(module, WhitenedConv):
                 self.setup("fit")
                 spread = torch.linspace(0, len(data.train) - 1, WHITENED).long().unique()
-                module.whiten(self.normalised(self.images[data.train[spread]]))
+                module.whiten(self.normalised(self.taken(self.images, data.train[spread])))
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives numbers of examples, `[B]` long."""
@@ -125,7 +125,7 @@ class ImageClassification(ImageTask):
             draws.flipped = self.flips.flipped(examples, number // self.batches_per_pass())
 
         def changed(which: Tensor) -> Tensor:
-            images = self.images[self.sent(examples[which])]
+            images = self.taken(self.images, examples[which])
             images = self.augment.crop_and_flip(images, draws, which)
             return self.augment.blank_square(self.normalised(images), draws, which)
 
@@ -179,7 +179,7 @@ class ImageClassification(ImageTask):
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes]` of examples `[B]` long."""
-        return self.answer(self.images[self.sent(examples)])
+        return self.answer(self.taken(self.images, examples))
 
     def answer(self, images: Tensor) -> Tensor:
         """Computes logits `[B, classes]` of images `[B, C, H, W]` uint8, a mean of their views."""
@@ -191,8 +191,7 @@ class ImageClassification(ImageTask):
 
     def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Gives images `[B, C, H, W]` uint8 and labels `[B]` of examples `[B]` long."""
-        examples = self.sent(batch)
-        return self.images[examples], self.targets[examples]
+        return self.taken(self.images, batch), self.taken(self.targets, batch)
 
     def sums_of(self, images: Tensor, y: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over images and their labels."""
@@ -211,7 +210,7 @@ class ImageClassification(ImageTask):
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the root mean square of the stream on a validation batch, normed by the batch."""
-        x = self.normalised(self.images[next(iter(self.eval_batches(self.data.val)))])
+        x = self.normalised(self.taken(self.images, next(iter(self.eval_batches(self.data.val)))))
         model = by_batch(self.model)
         values = model.body.values(model.stem(x))
         return {"stream_rms": [value.square().mean().sqrt().item() for value in values]}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from tasks.data.file_rows import FileRows
 from zoo.seeding import generator
 
 
@@ -47,6 +48,25 @@ class ShuffledBatches:
             draws = generator(self.seed, "order", str(epoch))
             self.order = epoch, self.examples[torch.randperm(len(self.examples), generator=draws)]
         return self.order[1][index * self.size : (index + 1) * self.size]
+
+
+class ReadAhead:
+    """Shuffled batches; while one is used, the system reads the rows of the next from the disk.
+
+    Args:
+        batches: their numbers and examples.
+        files: with a row for each example.
+    """
+
+    def __init__(self, batches: ShuffledBatches, files: Sequence[FileRows]):
+        self.batches, self.files = batches, files
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        for number, examples in self.batches:
+            following = self.batches.batch(number + 1)
+            for rows in self.files:
+                rows.ask(following)
+            yield number, examples
 
 
 class SequentialBatches:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Union
 
 import torch
 from torch import Tensor
 
-from tasks.data.encoded import Encoded
 from tasks.data.rows import Rows
 from zoo.errors import ConfigError, DataError, suggest
 
@@ -149,21 +148,3 @@ def read_labels(
     number = {value: index for index, value in enumerate(classes)}
     labels = {s: torch.tensor([number[v] for v in some]).long() for s, some in values.items()}
     return labels, tuple(str(value) for value in classes)
-
-
-def read_images(splits: Mapping[str, Split], column: str) -> Iterator[Encoded]:
-    """Gives the encoded images of all splits, one after the other."""
-    from datasets import Image
-
-    for split, data in splits.items():
-        if isinstance(data, Rows):
-            contents = iter(data[column])
-        else:
-            images = data.select_columns([column])
-            if isinstance(data.features[column], Image):
-                images = images.cast_column(column, Image(decode=False))
-            contents = (
-                content for batch in images.iter(batch_size=256) for content in batch[column]
-            )
-        for number, content in enumerate(contents):
-            yield Encoded(content, split, number)

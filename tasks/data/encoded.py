@@ -45,13 +45,6 @@ class Encoded:
         file = isinstance(self.content, File)
         return shown(self.content.relative) if file else f"{self.split} {self.number}"
 
-    def without_bytes(self) -> Encoded:
-        """The same image without its bytes."""
-        is_bytes = isinstance(self.content, bytes)
-        content = None if is_bytes else self.content
-        content = {"path": content.get("path")} if isinstance(content, dict) else content
-        return Encoded(content, self.split, self.number)
-
     def openable(self) -> io.BytesIO | str:
         """What Pillow opens: the bytes, or else the path."""
         content = self.content.path if isinstance(self.content, File) else self.content

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from tasks.data.file_rows import Bytes, FileRows, at_once, pieces
 from tasks.data.phrases import counted, named_classes, sized_parts
 from zoo.errors import DataError, shown
 
@@ -31,8 +33,8 @@ class ImageDataset(ABC):
         notes: what is odd in the data, a line each.
     """
 
-    images: Tensor
-    targets: Tensor
+    images: Bytes
+    targets: Bytes
     train: Tensor
     val: Tensor
     test: Tensor
@@ -78,10 +80,20 @@ class ImageDataset(ABC):
 
     def digest(self) -> str:
         """The SHA-256 of images, targets and parts; the batch size makes no difference."""
+        return self.known_digest if isinstance(self.images, FileRows) else self.read_digest()
+
+    @cached_property
+    def known_digest(self) -> str:
+        """The digest of images in a file, which does not change: it is read for it once."""
+        return self.read_digest()
+
+    def read_digest(self) -> str:
+        """The digest of what is there now."""
         digest = hashlib.sha256()
-        for tensor in (self.images, self.targets, *self.parts.values()):
-            digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.contiguous().numpy().data)
+        for rows in (self.images, self.targets, *self.parts.values()):
+            digest.update(f"{tuple(rows.shape)}{rows.dtype}".encode())
+            for some in pieces(rows):
+                digest.update(some.contiguous().numpy().data)
         return digest.hexdigest()
 
     @abstractmethod
@@ -140,7 +152,7 @@ class ImageDataset(ABC):
 
 
 def channel_statistics(
-    images: Tensor, examples: Tensor
+    images: Bytes, examples: Tensor
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The mean and the standard deviation of each channel, where white is 1.
 
@@ -152,7 +164,7 @@ def channel_statistics(
         examples: `[n]` long, the numbers of the images that count.
     """
     counts = torch.zeros(images.shape[1], 256, dtype=torch.long)
-    for chunk in examples.split(1024):
+    for chunk in examples.split(at_once(images)):
         for channel, values in enumerate(images[chunk].unbind(1)):
             counts[channel] += torch.bincount(values.flatten(), minlength=256)
     share = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)

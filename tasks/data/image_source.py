@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from torch import Tensor
 
+from tasks.data.file_rows import Bytes
 from tasks.data.image_dataset import ImageDataset, channel_statistics
 from tasks.data.notes import equal_images, untrained_classes
 from tasks.data.phrases import shown
@@ -71,8 +72,8 @@ class ImageSource:
     def dataset(
         self,
         kind: type[Data],
-        images: Tensor,
-        targets: Tensor,
+        images: Bytes,
+        targets: Bytes,
         strata: Tensor,
         classes: tuple[str, ...],
         decoded: Decoded,
@@ -100,7 +101,7 @@ class ImageSource:
             *decoded.notes(),
             *splits.notes,
             *idle_shares(in_split, self.val, self.test, self.seed),
-            *equal_images(images, data.parts, [each.short for each in decoded.sources]),
+            *equal_images(images, data.parts, lambda number: decoded[number].short),
             *untrained_classes({part: data.counts(n) for part, n in data.parts.items()}, classes),
         ]
         return data

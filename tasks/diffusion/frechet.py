@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.data.file_rows import Bytes, taken
+
 FEATURES = 32
 STEPS = 300  # of training
 BATCH = 64  # images of a training step
@@ -41,29 +43,41 @@ class Classifier(nn.Module):
         return F.relu(self.features(self.body(images.float() / 127.5 - 1)))
 
     @torch.no_grad()
-    def features_of(self, images: Tensor) -> Tensor:
-        """The features `[N, 32]` of images `[N, C, H, W]` uint8, in double precision on the CPU."""
-        return torch.cat([self(chunk).double().cpu() for chunk in images.split(AT_ONCE)])
+    def features_of(self, images: Bytes, examples: Tensor) -> Tensor:
+        """The features `[n, 32]` of examples `[n]` long, in double precision on the CPU.
+
+        Args:
+            images: `[N, C, H, W]`, of bytes.
+            examples: numbers of those that are wanted.
+        """
+        device = self.head.weight.device
+        chunks = (taken(images, some, device) for some in examples.split(AT_ONCE))
+        return torch.cat([self(chunk).double().cpu() for chunk in chunks])
 
 
-def train_classifier(images: Tensor, labels: Tensor, classes: int) -> Classifier:
+def train_classifier(
+    images: Bytes, labels: Bytes, examples: Tensor, classes: int, device: torch.device
+) -> Classifier:
     """Trains a classifier of images, which comes out the same every time.
 
     Args:
         images: `[N, C, H, W]` uint8.
         labels: `[N]` long.
+        examples: `[n]` long, the numbers of the images that are trained on.
         classes: number of classes.
+        device: that computes.
     """
-    devices = [images.device] if images.is_cuda else []
+    devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad():
         torch.manual_seed(0)
-        net = Classifier(images.shape[1], classes, max(images.shape[2:])).to(images.device)
+        net = Classifier(images.shape[1], classes, max(images.shape[2:])).to(device)
         optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, STEPS)
         for _ in range(STEPS):
-            which = torch.randint(len(images), (BATCH,)).to(images.device)
+            which = examples[torch.randint(len(examples), (BATCH,))]
+            x, y = taken(images, which, device), taken(labels, which, device)
             optimizer.zero_grad()
-            F.cross_entropy(net.head(net(images[which])), labels[which]).backward()
+            F.cross_entropy(net.head(net(x)), y).backward()
             optimizer.step()
             schedule.step()
     return net.eval()

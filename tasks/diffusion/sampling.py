@@ -100,17 +100,17 @@ def quality(task: Denoising, count: int) -> dict[str, float]:
     if count < 2:
         log.warning("no Fréchet distance: there is one test image")
         return {}
-    net = train_classifier(images[data.train], task.targets[data.train], len(data.classes))
-    train = net.features_of(images[data.train])
+    net = train_classifier(images, task.targets, data.train, len(data.classes), task.device)
+    train = net.features_of(images, data.train)
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(count, *images.shape[1:], generator=draws).clamp(-1, 1)
     others: dict[str, Any] = {
         "": sampled(task, count, 0),
-        "_train_against_test": images[data.test[:count]],
+        "_train_against_test": task.taken(images, data.test[:count]),
         "_noise": (noise + 1) * 127.5,
     }
     return {
-        f"samples/frechet{name}": frechet(net.features_of(other.to(task.device)), train)
+        f"samples/frechet{name}": frechet(net.features_of(other, torch.arange(count)), train)
         for name, other in others.items()
     }
 

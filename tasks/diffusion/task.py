@@ -137,8 +137,8 @@ class Denoising(ImageTask):
         rows = shard.of(count)
         set_shard(rows)
         mine = slice(rows.rank, None, rows.world)
-        chosen = self.sent(examples[mine])
-        images, labels = self.images[chosen], self.targets[chosen]
+        images = self.taken(self.images, examples[mine])
+        labels = self.taken(self.targets, examples[mine])
         if self.augment.flip:
             flips = self.augment.draw(self.seed, number, count, *images.shape[2:])
             images = self.augment.crop_and_flip(images, flips, rows.index())
@@ -162,9 +162,8 @@ class Denoising(ImageTask):
 
     def eval_inputs(self, batch: EvalBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gives images, labels, timesteps and noise of a batch, as `errors` takes them."""
-        examples, t = self.sent(batch.examples), self.sent(batch.t)
-        images = self.images[examples]
-        return images, self.targets[examples], t, self.sent(batch.noise(images.shape))
+        images, labels = (self.taken(rows, batch.examples) for rows in (self.images, self.targets))
+        return images, labels, self.sent(batch.t), self.sent(batch.noise(images.shape))
 
     def eval_prepared(self, batch: EvalBatch) -> tuple[Input, ...]:
         """Gives the inputs of `errors`, and the share of examples in each band of timesteps."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,7 +44,7 @@ def refuse_other_options(model: Diffusion, height: int, width: int) -> None:
             raise ConfigError(f"diffusers' UNet2DModel cannot express {option}", "export", fix)
 
 
-def unet_of(model: Diffusion, shape: tuple[int, int, int]) -> UNet2DModel:
+def unet_of(model: Diffusion, shape: Sequence[int]) -> UNet2DModel:
     """The `UNet2DModel` of the same structure with the same weights.
 
     Args:

@@ -8,15 +8,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.data.batches import ShuffledBatches
+from tasks.data.batches import ReadAhead, ShuffledBatches
+from tasks.data.file_rows import Bytes, FileRows, taken
 from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
 from tasks.training.two_parts import InTwoParts
 
+SHARE = 0.25  # of a GPU's memory, which images in a file may take
+
 
 class ImageTask(InTwoParts, Task):
-    """Images lie on the device as bytes, and batches of them are cut by index.
+    """Images lie on the device as bytes, or in a file, and batches of them are cut by index.
 
     With several processes each one takes every n-th image of a batch, so that a run does not depend
     on their number.
@@ -39,9 +42,12 @@ class ImageTask(InTwoParts, Task):
         return self.shuffled().per_pass
 
     def setup(self, stage: str) -> None:
-        """Brings images `[N, C, H, W]` uint8 and their targets to the device, once."""
-        self.images = self.data.images.to(self.device)
-        self.targets = self.data.targets.to(self.device)
+        """Brings images `[N, C, H, W]` uint8 and their targets to the device, once.
+
+        What lies in a file stays there, unless the device has memory of its own for it.
+        """
+        self.images = placed(self.data.images, self.device)
+        self.targets = placed(self.data.targets, self.device)
         mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
         self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
         self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
@@ -49,6 +55,10 @@ class ImageTask(InTwoParts, Task):
     def sent(self, x: Tensor) -> Tensor:
         """Returns a tensor on the device; no copy waits for what the device has yet to do."""
         return x.to(self.device, non_blocking=True)
+
+    def taken(self, rows: Bytes, examples: Tensor) -> Tensor:
+        """Returns the rows, of `images` or `targets`, of examples `[B]` long, on the device."""
+        return taken(rows, examples, self.device)
 
     def normalised(self, images: Tensor) -> Tensor:
         """Turns bytes `[B, C, H, W]` into floats of mean 0 and standard deviation 1 by channel."""
@@ -60,4 +70,16 @@ class ImageTask(InTwoParts, Task):
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
-        return self.shuffled(number)
+        both = self.data.images, self.data.targets
+        files = [rows for rows in both if isinstance(rows, FileRows)]
+        return ReadAhead(self.shuffled(number), files) if files else self.shuffled(number)
+
+
+def placed(rows: Bytes, device: torch.device) -> Bytes:
+    """Rows on a device; those of a file stay in it unless they fit into a GPU's memory easily."""
+    if isinstance(rows, FileRows):
+        cuda = device.type == "cuda"
+        memory = torch.cuda.get_device_properties(device).total_memory if cuda else 0
+        if rows.numel() > memory * SHARE:
+            return rows
+    return rows.to(device)

@@ -69,8 +69,8 @@ def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
         title: of the run.
     """
     size = len(data.classes)
-    masks = data.masks[data.test]
-    ious = torch.tensor([image_iou(y, g, size) for y, g in zip(masks, guess, strict=True)])
+    test = zip(data.test, guess, strict=True)
+    ious = torch.tensor([image_iou(data.masks[number], g, size) for number, g in test])
     order = ious.argsort()
     worst = order[:SHOWN].tolist()
     middle = max(0, min(len(order) // 2 - SHOWN // 2, len(order) - SHOWN))
@@ -79,7 +79,7 @@ def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
     for pair in zip(worst, typical, strict=True):
         row: list[Picture] = []
         for kind, number in zip(("worst", "typical"), pair, strict=True):
-            image, mask = data.images[data.test[number]], masks[number]
+            image, mask = (rows[data.test[number]] for rows in (data.images, data.masks))
             row += [
                 (in_colour(image), f"{kind}: test image {number}"),
                 (painted(mask, size), "truth"),

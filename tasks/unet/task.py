@@ -120,8 +120,8 @@ class Segmentation(ImageTask):
         """
         which = shard.of(len(examples)).index()
         draws = self.augment.draw(self.seed, number, len(examples), *self.targets.shape[1:])
-        mine = self.sent(examples[which])
-        images, masks = self.images[mine], self.targets[mine]
+        mine = examples[which]
+        images, masks = self.taken(self.images, mine), self.taken(self.targets, mine)
         x, y = self.augment.geometric(self.normalised(images), masks, draws, which)
         return self.augment.colour_jitter(x, self.std, draws, which), y
 
@@ -143,18 +143,17 @@ class Segmentation(ImageTask):
 
     def logits(self, examples: Tensor) -> Tensor:
         """Computes logits `[B, classes, H, W]` of examples `[B]` long, their images as they are."""
-        return self.model(self.normalised(self.images[self.sent(examples)]))
+        return self.model(self.normalised(self.taken(self.images, examples)))
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives examples, `[B]` long, with the pixels whose sums make mean IoU."""
         logits = self.logits(batch)
-        counts = overlaps(self.targets[self.sent(batch)], logits.argmax(1), logits.shape[1])
+        counts = overlaps(self.taken(self.targets, batch), logits.argmax(1), logits.shape[1])
         return Outcomes(batch, *counts)
 
     def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Gives images `[B, C, H, W]` uint8 and masks `[B, H, W]` of examples `[B]` long."""
-        examples = self.sent(batch)
-        return self.images[examples], self.targets[examples]
+        return self.taken(self.images, batch), self.taken(self.targets, batch)
 
     def sums_of(self, images: Tensor, y: Tensor) -> Totals:
         """Sums what the loss needs and counts pixels, over images and their masks.
@@ -208,9 +207,9 @@ class Segmentation(ImageTask):
 
         data: MaskSet = self.data
         test = self.loader("test")
-        guess = torch.cat([self.logits(examples).argmax(1).cpu() for examples in test])
+        guess = torch.cat([self.logits(examples).argmax(1).byte().cpu() for examples in test])
         x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
         return {
-            "answers": answers_figure(data, guess.to(torch.uint8), title),
+            "answers": answers_figure(data, guess, title),
             "samples": batch_figure(self.pixels(x), masks.cpu(), data.classes, title),
         }

@@ -14,6 +14,8 @@ from tasks.data.image_dataset import ImageDataset
 class ImageSet(ImageDataset):
     """Images with a class each: the targets are labels `[N]` long, from 0."""
 
+    targets: Tensor
+
     @property
     def labels(self) -> Tensor:
         """The class `[N]` long of each image."""

@@ -28,7 +28,8 @@ class Images(ImageSource):
         more/0002.png,dog
 
     Links are followed. What is not read is named in a note. Images are decoded once, to bytes in
-    memory. Shares are stratified by class.
+    memory, or in a file of the cache where these are 256 MiB or more. Shares are stratified by
+    class.
 
     Args:
         path: folder, or else an id of the Hub, which is downloaded.
@@ -80,8 +81,9 @@ class Images(ImageSource):
 
     def load(self) -> ImageSet:
         """Reads the images and the class of each."""
-        from tasks.data.columns import find_image, find_label, read_images, read_labels
+        from tasks.data.columns import find_image, find_label, read_labels
         from tasks.data.decode import decode
+        from tasks.data.encoded_images import EncodedImages
         from tasks.data.images.trees import class_notes, class_rows
         from tasks.data.rows import refuse_repeats
         from tasks.data.used_splits import find_splits
@@ -93,7 +95,7 @@ class Images(ImageSource):
         refuse_repeats(used.files(image), where)
         labels_of, classes = read_labels(splits, label, where)
         labels = torch.cat([*labels_of.values()])
-        encoded = read_images(splits, image)
-        decoded = decode(encoded, len(labels), self.mode, self.size, self.on_bad, where)
+        source = EncodedImages(splits, image)
+        decoded = decode(source, self.mode, self.size, self.on_bad, where)
         labels = labels[decoded.readable]
         return self.dataset(ImageSet, decoded.images, labels, labels, classes, decoded, used)

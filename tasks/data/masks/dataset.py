@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tasks.data.file_rows import Bytes, at_once, byte_counts
 from tasks.data.image_dataset import ImageDataset
 
 UNLABELLED = 255  # in masks: no class is known, and no loss or metric sees the pixel
@@ -24,14 +25,14 @@ class MaskSet(ImageDataset):
     shorter: int | None = None
 
     @property
-    def masks(self) -> Tensor:
+    def masks(self) -> Bytes:
         """The masks `[N, H, W]` uint8."""
         return self.targets
 
     def counts(self, part: Tensor) -> Tensor:
         """The number of pixels of each class, `[classes]` long, in a part `[n]` long."""
         counts = torch.zeros(256, dtype=torch.long)
-        for some in part.split(256):
+        for some in part.split(at_once(self.masks)):
             counts += torch.bincount(self.masks[some].flatten(), minlength=256)
         return counts[: len(self.classes)]
 
@@ -47,7 +48,8 @@ class MaskSet(ImageDataset):
         self.demand(1 < classes <= UNLABELLED, span, f"give 2 to {UNLABELLED}")
         self.check_names()
         self.check_split()
-        strange = [v for v in masks.unique().tolist() if classes <= v != UNLABELLED]
+        present = byte_counts(masks).nonzero().flatten().tolist()
+        strange = [value for value in present if classes <= value != UNLABELLED]
         known = f"number the classes from 0 to {classes - 1}, and {UNLABELLED} for none"
         self.demand(not strange, f"masks hold {strange} with {classes} classes", known)
         for name, part in self.parts.items():

@@ -33,7 +33,8 @@ class Masks(ImageSource):
         0002.jpg,0002_mask.png
 
     A mask is an image of the same size whose grey values, or numbers in a palette, stand for
-    classes. What is not read is named in a note. Images are decoded once, to bytes in memory.
+    classes. What is not read is named in a note. Images are decoded once, to bytes in
+    memory, or in a file of the cache where these are 256 MiB or more.
 
     Args:
         path: folder, or else an id of the Hub, which is downloaded.
@@ -104,22 +105,21 @@ class Masks(ImageSource):
 
     def load(self) -> MaskSet:
         """Reads the images and their masks."""
-        from tasks.data.columns import find_pair, read_images
+        from tasks.data.columns import find_pair
         from tasks.data.decode import decode
-        from tasks.data.masks.values import ImageMaskPair, as_classes, pair_pixels
+        from tasks.data.encoded_images import EncodedImages
+        from tasks.data.masks.values import ImageMaskPairs, as_classes, pair_pixels, parted
         from tasks.data.rows import refuse_repeats
 
         used, where = self.find_splits(), shown(self.path)
         splits = used.splits
         image, mask = find_pair(splits[used.parts["train"]], self.image, self.mask, where)
         refuse_repeats(used.files(image), where)
-        both = zip(read_images(splits, image), read_images(splits, mask), strict=True)
-        pairs = (ImageMaskPair(i.content, i.split, i.number, mask) for i, mask in both)
-        count = sum(map(len, splits.values()))
-        decoded = decode(pairs, count, self.mode, self.size, self.on_bad, where, pair_pixels)
-        images = decoded.images[:, :-1].contiguous()
-        stored, names = decoded.images[:, -1].contiguous(), [each.name for each in decoded.sources]
-        masks, classes = as_classes(stored, names, self.classes, self.values, self.ignore, where)
+        pairs = ImageMaskPairs(EncodedImages(splits, image), EncodedImages(splits, mask))
+        decoded = decode(pairs, self.mode, self.size, self.on_bad, where, pair_pixels)
+        images, values = parted(decoded.images)
+        said = self.classes, self.values, self.ignore
+        masks, classes = as_classes(values, lambda number: decoded[number].name, *said, where)
         strata = torch.zeros(len(images), dtype=torch.long)  # shares know no classes
         data = self.dataset(MaskSet, images, masks, strata, classes, decoded, used)
         data.shorter = None if self.size is None else min(images.shape[2:])

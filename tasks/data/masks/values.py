@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from tasks.data.encoded import Encoded, Extent, Mode, array, converted, read_image
+from tasks.data.encoded_images import EncodedImages
+from tasks.data.file_rows import Bytes, FileRows, byte_counts, pieces
 from tasks.data.masks.dataset import UNLABELLED
 from zoo.errors import DataError
 
@@ -26,6 +28,37 @@ class ImageMaskPair(Encoded):
     """
 
     mask: Encoded
+
+
+@dataclass
+class ImageMaskPairs:
+    """Images with their masks, which can be read again and again.
+
+    Args:
+        images: before they are decoded.
+        masks: likewise, as many.
+    """
+
+    images: EncodedImages
+    masks: EncodedImages
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[ImageMaskPair]:
+        return map(paired, self.images, self.masks)
+
+    def __getitem__(self, number: int) -> ImageMaskPair:
+        return paired(self.images[number], self.masks[number])
+
+    def content_name(self) -> str:
+        """A text that is another one once an image or a mask has changed."""
+        return f"{self.images.content_name()} {self.masks.content_name()}"
+
+
+def paired(image: Encoded, mask: Encoded) -> ImageMaskPair:
+    """An image with its mask."""
+    return ImageMaskPair(image.content, image.split, image.number, mask)
 
 
 def pair_pixels(pair: ImageMaskPair, mode: Mode, size: Extent | None) -> np.ndarray | str:
@@ -52,6 +85,16 @@ def pair_pixels(pair: ImageMaskPair, mode: Mode, size: Extent | None) -> np.ndar
     return np.concatenate([image, mask])
 
 
+def parted(both: Bytes) -> tuple[Bytes, Bytes]:
+    """Images `[N, C, H, W]` uint8, and the masks `[N, H, W]` that were their last channels."""
+    if isinstance(both, Tensor):
+        return both[:, :-1].contiguous(), both[:, -1].contiguous()
+    count, channels, height, width = both.shape
+    images = FileRows(both.path, (count, channels - 1, height, width), 0, both.size)
+    start = (channels - 1) * height * width
+    return images, FileRows(both.path, (count, height, width), start, both.size)
+
+
 def mask_values(image: Image.Image) -> Image.Image:
     """A mask as an image of mode L that holds its grey values or numbers in a palette."""
     values = np.asarray(image)
@@ -66,18 +109,18 @@ def mask_values(image: Image.Image) -> Image.Image:
 
 
 def as_classes(
-    values: Tensor,
-    images: Sequence[str],
+    values: Bytes,
+    name: Callable[[int], str],
     names: Sequence[str] | None,
     labelled: Sequence[int] | None,
     ignored: Sequence[int],
     where: str,
-) -> tuple[Tensor, tuple[str, ...]]:
+) -> tuple[Bytes, tuple[str, ...]]:
     """Masks of classes from 0 in place of stored values, and the names of the classes.
 
     Args:
         values: `[N, H, W]` uint8, as stored.
-        images: what each image is called, for messages.
+        name: gives what an image is called, for messages.
         names: of the classes; None: their values.
         labelled: the value of each class; None: 0 and up, as many as there are names or values.
         ignored: values without a class.
@@ -90,10 +133,8 @@ def as_classes(
         Masks `[N, H, W]` uint8 of classes and `UNLABELLED`, and the names.
     """
     if labelled is None and names is None:
-        counts = sum(torch.bincount(chunk.flatten(), minlength=256) for chunk in values.split(64))
-        present = [
-            v for v in torch.as_tensor(counts).nonzero().flatten().tolist() if v not in ignored
-        ]
+        numbers = byte_counts(values).nonzero().flatten().tolist()
+        present = [value for value in numbers if value not in ignored]
         if present != list(range(len(present))):
             values_shown = ", ".join(map(str, present[:MANY]))
             values_shown += " ..." if len(present) > MANY else ""
@@ -106,14 +147,20 @@ def as_classes(
     table = torch.full((256,), -1)
     table[list(labelled)] = torch.arange(len(labelled))
     table[list(ignored)] = UNLABELLED
-    masks = torch.empty_like(values)
-    for first in range(0, len(values), 64):
-        classes = table[values[first : first + 64].long()]
-        wrong = (classes < 0).flatten(1).any(1)
+    first = 0
+    for some in pieces(values):
+        wrong = (table[some.int()] < 0).flatten(1).any(1)
         if wrong.any():
-            number = first + int(wrong.nonzero()[0])
-            strange = values[number][classes[number - first] < 0].unique().tolist()
-            what = f"{images[number]} has a mask with {strange[:MANY]}, no class"
+            number = int(wrong.nonzero()[0])
+            strange = some[number][table[some[number].int()] < 0].unique().tolist()
+            what = f"{name(first + number)} has a mask with {strange[:MANY]}, no class"
             raise DataError(what, where, "give data.classes, data.values or data.ignore")
-        masks[first : first + 64] = classes.to(torch.uint8)
-    return masks, tuple(names or map(str, labelled))
+        first += len(some)
+    return translated(values, table.to(torch.uint8)), tuple(names or map(str, labelled))
+
+
+def translated(values: Bytes, table: Tensor) -> Bytes:
+    """What a table `[256]` uint8 has for each byte."""
+    if isinstance(values, FileRows):
+        return FileRows(values.path, tuple(values.shape), values.start, values.stride, table)
+    return torch.cat([table[some.int()] for some in pieces(values)])

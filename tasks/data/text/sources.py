@@ -10,10 +10,10 @@ from annotated_types import Ge, Le
 
 from tasks.data.folders import folder_at
 from tasks.data.phrases import shown
+from tasks.data.remembered import SMALL, stamp
 from tasks.data.shares import Share
 from tasks.data.splits import PARTS
 from tasks.data.text.dataset import Text
-from tasks.data.text.remembered import SMALL, stamp
 from tasks.data.text.text_stream import (
     Chunks,
     character_start,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.data.text.remembered import remembered
+from tasks.data.remembered import remembered
 from tasks.data.text.text_stream import Chunks, shown_as
 from zoo.errors import DataError
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.data.remembered import remembered, stamp
 from tasks.data.text.dataset import PIECE, Text
 from tasks.data.text.joined import JoinedTokens
-from tasks.data.text.remembered import remembered, stamp
 from tasks.data.text.tokenizers import ByteTokenizer, NumberTokenizer, Tokenizer, TokenKind
 from zoo.errors import ConfigError, DataError, shown
 

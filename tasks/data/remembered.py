@@ -41,7 +41,7 @@ def remembered(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """
     if not name:
         return find()
-    folder = cache_folder("text", "known")
+    folder = cache_folder("known")
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
     try:
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

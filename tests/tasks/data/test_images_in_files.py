@@ -1,0 +1,263 @@
+"""Pixels that lie in a file are those that would lie in memory, and a run on them is the same."""
+
+import copy
+import errno
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from image_files import CLASSES, IMAGE, cells, pets, photo, write_parquet, write_tree
+from image_shards import write_shards
+from mask_files import write_masks
+from small_runs import rows, weights
+
+from tasks.data import decode, prepared_images, remembered
+from tasks.data.file_rows import FileRows, byte_counts, pieces
+from zoo.cli.main import main
+from zoo.config.registry import build
+from zoo.errors import DataError, ResourceError
+from zoo.run_folder import RunFolder
+
+SMALL = {"trainer.max_epochs": "null", "trainer.accelerator": "cpu", "logger": "none"}
+SMALL |= {"trainer.validate_every": 3, "trainer.log_every": 1, "optimizer.warmup": 0}
+SMALL |= {"optimizer.schedule": "constant"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of its own for every test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "residual-zoo" / "images"
+
+
+def odd(folder):
+    """Rows of which two are broken, one has no image and two parts share one."""
+    for split, count, start in ("train", 30, 0), ("test", 8, 29):
+        images = cells(count, start)
+        images[2], images[5] = {"bytes": b"junk", "path": "2.png"}, {"bytes": None, "path": None}
+        columns = {"image": images, "label": [i % 2 for i in range(count)]}
+        write_parquet(folder, split, {"image": IMAGE, "label": CLASSES}, **columns)
+
+
+SOURCES = {
+    "tables": ("images", pets, {}),
+    "folders": ("images", lambda at: write_tree(at, {("train", "a"): 9, ("train", "b"): 9}), {}),
+    "scaled": ("images", pets, {"mode": "grey", "size": 3}),
+    "bad ones": ("images", odd, {"on_bad": "skip"}),
+    "masks": ("masks", write_masks, {}),
+    "values": ("masks", lambda at: write_masks(at, values=(0, 7, 255)), {"values": [7, 0]}),
+}
+SOURCES["values"][2]["ignore"] = [255]
+
+
+def load(name, folder):
+    data, write, options = SOURCES[name]
+    if not folder.exists():
+        write(folder)
+    return build("data", data, path=str(folder), **options).load()
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_holds_what_memory_would(name, tmp_path, cache, monkeypatch):
+    expected = load(name, tmp_path / "data")
+    assert not cache.exists()
+    monkeypatch.setattr(decode, "LARGE", 0)
+    data = load(name, tmp_path / "data")
+    assert isinstance(data.images, FileRows)
+    for one, other in (data.images, expected.images), (data.targets, expected.targets):
+        assert torch.equal(one[:], other)
+    for key in "mean", "std", "classes", "skipped", "notes":
+        assert getattr(data, key) == getattr(expected, key)
+    assert data.digest() == expected.digest()
+    assert data.summary() == expected.summary()
+    for part, examples in data.parts.items():
+        assert torch.equal(data.counts(examples), expected.counts(expected.parts[part]))
+    blank, plain = data.metadata(), expected.metadata()
+    assert torch.equal(blank["images"], plain["images"])
+    if name == "bad ones":
+        assert data.skipped == 4
+        assert any("also in" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("name", ["bad ones", "scaled", "values"])
+def test_what_is_wrong_is_wrong_in_a_file_too(name, tmp_path, cache, monkeypatch):
+    data, write, _ = SOURCES[name]
+    write(tmp_path / "data")
+    options = {"bad ones": {}, "scaled": {}, "values": {"values": [7, 0]}}[name]
+    if name == "scaled":
+        images = [*cells(4), {"bytes": photo_bytes((9, 9)), "path": "large.png"}]
+        features = {"image": IMAGE, "label": CLASSES}
+        write_parquet(tmp_path / "data", "train", features, image=images, label=[0, 1] * 2 + [0])
+    said = []
+    for large in 2**40, 0:
+        monkeypatch.setattr(decode, "LARGE", large)
+        with pytest.raises(DataError) as error:
+            build("data", data, path=str(tmp_path / "data"), **options).load()
+        said.append(str(error.value))
+    assert said[0] == said[1]
+    assert not [*cache.glob("*/.*")]  # nothing is left half written
+
+
+def photo_bytes(size):
+    from image_files import encoded
+
+    return encoded(photo(1, size))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """No images are too few for a file, and files are known again at once."""
+    monkeypatch.setattr(decode, "LARGE", 0)
+    monkeypatch.setattr(remembered, "SMALL", 1)
+    monkeypatch.setattr(remembered, "SETTLED", 0.0)
+
+
+@pytest.mark.parametrize("name", ["folders", "tables"])
+def test_images_are_prepared_once(name, small, tmp_path, cache, capsys, monkeypatch):
+    first = load(name, tmp_path / "data")
+    assert "images are prepared once" in capsys.readouterr().err
+    (folder,) = cache.iterdir()
+    before = {path.name: path.stat() for path in folder.iterdir()}
+    assert before.keys() == {prepared_images.PIXELS, prepared_images.ABOUT}
+    assert load(name, tmp_path / "data").digest() == first.digest()
+    assert {path.name: path.stat() for path in folder.iterdir()} == before
+    assert not capsys.readouterr().err
+    if name == "folders":  # another pixel is another content
+        photo(7).save(tmp_path / "data/train/a/0.png")
+        assert load(name, tmp_path / "data").digest() != first.digest()
+        assert len([*cache.iterdir()]) == 2
+
+
+def test_several_readers_prepare_images_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(decode, "LARGE", 0)
+    write_tree(tmp_path / "data", {("train", "a"): 9, ("train", "b"): 9})
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: load("folders", tmp_path / "data").digest(), range(4))
+        assert len({*found}) == 1
+    assert capsys.readouterr().err.count("prepared once") == 1
+
+
+@pytest.mark.parametrize("name", [prepared_images.PIXELS, prepared_images.ABOUT])
+def test_a_cut_file_of_the_cache_is_prepared_anew(name, small, tmp_path, cache, capsys):
+    digest = load("tables", tmp_path / "data").digest()
+    (folder,) = cache.iterdir()
+    os.truncate(folder / name, 9)
+    assert load("tables", tmp_path / "data").digest() == digest
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_known_before_an_image_is_written(small, tmp_path, cache, monkeypatch):
+    def full(file, start, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ResourceError, match=r"the disk is full: .* are needed"):
+        load("tables", tmp_path / "data")
+    (folder,) = cache.iterdir()
+    assert not [*folder.iterdir()]
+
+
+def test_rows_of_a_file_are_indexed_as_a_tensor(tmp_path):
+    values = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (9, 40), np.uint8))
+    path = tmp_path / "rows.bin"
+    path.write_bytes(values.numpy().tobytes())
+    table = torch.arange(255, -1, -1, dtype=torch.uint8)
+    meant = table[values[:, 4:34].int()].view(9, 3, 5, 2)
+    rows = FileRows(path, (9, 3, 5, 2), 4, 40, table)
+    assert (rows.shape, rows.ndim, len(rows), rows.numel()) == (meant.shape, 4, 9, 270)
+    several = [slice(2, 5), slice(None), slice(None, None, 3), 4, -1, torch.tensor(3)]
+    several += [torch.tensor([8, 0, 0, -2]), torch.tensor([], dtype=torch.long), slice(4, 4)]
+    for which in several:
+        for one in rows, copy.deepcopy(rows), pickle.loads(pickle.dumps(rows)):
+            assert torch.equal(one[which], meant[which]), which
+    assert torch.equal(rows.to(torch.device("cpu")), meant)
+    assert torch.equal(torch.cat([*pieces(rows)]), meant)
+    assert torch.equal(byte_counts(rows), torch.bincount(meant.flatten(), minlength=256))
+    for which in 9, -10, torch.tensor([3, 9]):
+        with pytest.raises(IndexError):
+            rows[which]
+    os.truncate(path, 300)
+    with pytest.raises(DataError, match="has been cut"):
+        FileRows(path, (9, 40))[:]
+
+
+RUNS = {
+    "cnn": "data=images model.depth=8 model.width=4 data.batch_size=5 task.crop=1 task.flip=true "
+    "task.mixup=0.2 task.cutmix=1.0",
+    "diffusion": "data=images model.depth=1 model.width=4 task.timesteps=20 data.batch_size=5 "
+    "data.test=0.2 task.frechet_samples=4 task.sample_every=0",
+    "unet": "data=masks model.depth=1 model.width=4 data.batch_size=3",
+}
+
+
+def fit(folder, task, path, *more):
+    given = [f"{key}={value}" for key, value in SMALL.items()]
+    words = ["fit", f"task={task}", f"data.path={path}", *RUNS[task].split(), *given, *more]
+    assert main([*words, f"run.dir={folder}"]) == 0
+    return RunFolder(folder).result()
+
+
+@pytest.mark.parametrize("task", ["cnn", pytest.param("diffusion", marks=pytest.mark.slow), "unet"])
+def test_a_run_from_a_file_is_the_run_in_memory(task, tmp_path, monkeypatch):
+    """Also one that ends in the middle of an epoch and goes on."""
+    if task == "unet":
+        write_masks(tmp_path / "data", 20, size=(8, 8))
+    else:
+        pets(tmp_path / "data", 24)
+    monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 2)
+    expected = fit(tmp_path / "memory", task, tmp_path / "data", "trainer.max_steps=7")
+    monkeypatch.setattr(decode, "LARGE", 0)
+    fit(tmp_path / "file", task, tmp_path / "data", "trainer.max_steps=4")
+    assert main(["fit", f"from={tmp_path / 'file'}", "trainer.max_steps=7"]) == 0
+    result = RunFolder(tmp_path / "file").result()
+    for key in "metrics", "data_digest", "chance", "curves":
+        assert result[key] == expected[key]
+    trained, others = weights(tmp_path / "file"), weights(tmp_path / "memory")
+    assert trained.keys() == others.keys()
+    assert all(torch.equal(trained[key], others[key]) for key in trained)
+    assert rows(tmp_path / "file")[-1] == rows(tmp_path / "memory")[-1]
+
+
+MEASURE = """
+import sys
+from tasks.data.images.sources import Images
+from tasks.training.process_memory import forget_peak_memory
+import datasets, PIL.Image, torch, tqdm
+def own(key):
+    line = next(line for line in open("/proc/self/status") if line.startswith(key))
+    return int(line.split()[1]) / 1024
+import threading, time
+before = most = own("RssAnon")
+def watch():
+    global most
+    while True:
+        most = max(most, own("RssAnon"))
+        time.sleep(0.005)
+threading.Thread(target=watch, daemon=True).start()
+from tasks.data import decode
+decode.LARGE = 0
+data = Images(sys.argv[1]).load()
+data.digest()
+print(max(most, own("RssAnon")) - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    """MiB of its own that a process takes to prepare and read 10,000 and 60,000 images.
+
+    In memory these would be 29 and 176.
+    """
+    if not sys.platform.startswith("linux"):
+        pytest.skip("memory is read from /proc")
+    took = {}
+    for count in (10_000, 60_000):
+        folder = write_shards(tmp_path / str(count), count)
+        given = [sys.executable, "-c", MEASURE, str(folder)]
+        took[count] = float(subprocess.run(given, capture_output=True, check=True).stdout)
+    assert took[60_000] < took[10_000] + 60
