@@ -82,7 +82,7 @@ def attempt(
     if training.accelerator == "gpu":
         channels_last(task.model)
     compile_model(task.model, training.compile)
-    result["matmul"] = training.matmul
+    result["matmul"], result["strategy"] = training.matmul, training.strategy
     repeating, products = deterministic(training.deterministic), float32_products(training.matmul)
     with SignalHandler() as interrupts, products, repeating as unrepeatable:
         logger: NoLogger = config.factory("logger")() if folder else NoLogger()

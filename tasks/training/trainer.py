@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -13,6 +12,7 @@ from annotated_types import Ge, Gt, Lt
 
 from tasks.recovery.nonfinite import OnNonFinite
 from tasks.training.precision import Matmul
+from tasks.training.strategies import Strategy, for_evaluation, for_training, sharing
 from zoo.config.options import Needs
 from zoo.errors import ConfigError
 
@@ -30,6 +30,8 @@ class TrainerOptions:
         patience: steps without a better validation loss after which training stops.
         accelerator: `auto` takes a GPU where there is one.
         devices: GPUs, or processes on the CPU.
+        strategy: what several devices hold: `ddp` the whole model each; `fsdp` each a share of
+            weights, gradients and optimiser. `auto`: ddp for several devices.
         precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
         matmul: products of float32: `highest` in float32; `high` on a GPU in TF32, convolutions
             too; `medium` as PyTorch likes. None: `high` on a GPU, else `highest`.
@@ -73,6 +75,7 @@ class TrainerOptions:
         patience: Steps | None = None,
         accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         devices: Steps = 1,
+        strategy: Strategy = "auto",
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         matmul: Matmul | None = None,
         clip: Annotated[float, Gt(0)] | None = None,
@@ -113,6 +116,7 @@ class TrainerOptions:
                 "trainer.devices",
                 f"give at most {available}" if available else "give trainer.accelerator=cpu",
             )
+        self.strategy = sharing(strategy, devices)
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
@@ -152,7 +156,7 @@ class TrainerOptions:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=self.strategy(),
+            strategy=for_training(self),
             precision=None if fp16 else self.precision,
             sync_batchnorm=self.devices > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
@@ -168,12 +172,6 @@ class TrainerOptions:
             **QUIET,
         )
 
-    def strategy(self) -> Any:
-        """Lightning's strategy, with a limit on the time that processes wait for each other."""
-        from pytorch_lightning.strategies import DDPStrategy
-
-        return DDPStrategy(timeout=WAIT) if self.devices > 1 else "auto"
-
     def evaluator(self) -> Any:
         """A Lightning trainer for evaluation alone."""
         from pytorch_lightning import Trainer
@@ -181,7 +179,7 @@ class TrainerOptions:
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
-            strategy=self.strategy(),
+            strategy=for_evaluation(self),
             precision=self.precision,
             use_distributed_sampler=False,
             inference_mode=False,  # as in the validations of `fit`, whose compiled code it takes
@@ -189,7 +187,6 @@ class TrainerOptions:
         )
 
 
-WAIT = timedelta(minutes=30)  # validations and samples of another process included
 QUIET: dict[str, Any] = {
     "logger": False,
     "enable_checkpointing": False,
