@@ -15,7 +15,6 @@ from tasks.training.parts import whole
 from zoo.stack import Stack
 
 Form = list[tuple[nn.Module, type, dict[str, Any]]]  # modules with their classes and attributes
-PRODUCTS = (nn.Linear, nn.Conv2d)
 LIVING = ("_buffers", "training")  # attributes that a change of the form leaves as they are
 
 
@@ -46,15 +45,15 @@ class ShardedModel:
         options: dict[str, Any] = {"mesh": mesh, "ignored_params": set(self.alone)}
         policy = MixedPrecisionPolicy(gathered, torch.float32, cast_forward_inputs=False)
         stacks = [module for module in model.modules() if isinstance(module, Stack)]
+        products: Any = (nn.Linear, nn.Conv2d) if gathered else ()
         divided: set[nn.Module] = set()
-        for branch in [
-            each for stack in reversed(stacks) for each in stack.branches
-        ]:  # inner first
-            layers = [m for m in branch.modules() if isinstance(m, PRODUCTS) and m not in divided]
-            if gathered and layers:
+        for branch in [each for stack in reversed(stacks) for each in stack.branches]:
+            fresh = [module for module in branch.modules() if module not in divided]
+            layers = [module for module in fresh if isinstance(module, products)]
+            if layers:
                 fully_shard(layers, mp_policy=policy, **options)
             fully_shard(branch, **options)
-            divided |= {*branch.modules()}
+            divided.update(fresh)
         fully_shard(model, reshard_after_forward=True, **options)
         self.forget()
 
