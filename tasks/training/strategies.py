@@ -17,7 +17,7 @@ def sharing(strategy: Strategy, devices: int) -> Literal["single", "ddp", "fsdp"
     """What several devices hold: all of the model or shares; ConfigError where there is one."""
     if devices == 1 and strategy != "auto":
         what = f"strategy={strategy} is for several devices, and there is one"
-        fix = "leave it out (auto), or give trainer.devices=2 or more"
+        fix = "give trainer.strategy=auto, or trainer.devices=2 or more"
         raise ConfigError(what, "trainer.strategy", fix)
     if devices == 1:
         return "single"
