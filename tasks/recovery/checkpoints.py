@@ -13,9 +13,9 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.fast_callback import FastCallback
+from tasks.parts import own
 from tasks.recovery.signals import SignalHandler
 from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
-from tasks.training.parts import own
 from zoo.errors import Diverged
 from zoo.probes.nonfinite_origin import first_of
 

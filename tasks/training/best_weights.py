@@ -10,8 +10,8 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tasks.fast_callback import FastCallback
+from tasks.parts import whole
 from tasks.training.module import Task
-from tasks.training.parts import whole
 
 
 class BestWeights(FastCallback):

@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.parts import own_of, placed_like, whole
 from tasks.training.after_step import AfterStep
-from tasks.training.parts import own_of, placed_like, whole
 
 
 class EMA(AfterStep):

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from tasks.fast_callback import HOOKS, Fast
+from tasks.parts import whole
 from tasks.recovery.nonfinite import NonFiniteGuard
-from tasks.training.parts import whole
 from tasks.training.rates import in_float32
 
 

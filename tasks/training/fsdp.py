@@ -10,8 +10,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 
+from tasks.parts import placed_like, whole
 from tasks.recovery.tensor_files import repeatable
-from tasks.training.parts import placed_like, whole
 from tasks.training.sharded import ShardedModel
 
 

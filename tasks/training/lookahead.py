@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.parts import own_of, placed_like
 from tasks.training.after_step import AfterStep
-from tasks.training.parts import own_of, placed_like
 
 KEPT = 0.95**5  # share of the slow weights that stays at the end of a run
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-from tasks.training.parts import whole
+from tasks.parts import whole
 from zoo.stack import Stack
 
 Form = list[tuple[nn.Module, type, dict[str, Any]]]  # modules with their classes and attributes
