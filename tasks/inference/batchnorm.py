@@ -58,7 +58,7 @@ def recalibrated(config: Config, where: str) -> Report:
     checkpoint, _ = load_last(folder.checkpoints)
     asked = config.run["dir"] if config.words("run.dir=") else None
     new = RunFolder.planned("", asked or str(unused_path(folder.path, "batchnorm")))
-    config.sections["trainer"]["devices"] = 1
+    config.sections["trainer"] |= {"devices": 1, "strategy": "auto"}
     training, task = build_trainer_options(config), build_task(config)
     if config.words("data.path="):
         same_classes(task, checkpoint)

@@ -34,7 +34,7 @@ from zoo.system.console import say
 
 HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # of `trainer.precision`
 PAGE = "diagnosis.html"
-CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
+CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "trainer.strategy", "logger")
 
 
 class Diagnose:

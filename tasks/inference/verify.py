@@ -28,7 +28,8 @@ from zoo.system.launch import is_first
 
 log = logging.getLogger("zoo")
 
-CHANGEABLE = ("data.path", "trainer.accelerator", "trainer.devices", "trainer.graphs")
+DEVICES = ("trainer.accelerator", "trainer.devices", "trainer.strategy")
+CHANGEABLE = ("data.path", *DEVICES, "trainer.graphs")
 
 
 class StopAt(FastCallback):

@@ -13,6 +13,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Trainer
 
 from tasks.fast_callback import FastCallback
+from tasks.parts import own
 from tasks.recovery.signals import SignalHandler
 from tasks.recovery.tensor_files import copy_checkpoint, save_checkpoint
 from zoo.errors import Diverged
@@ -125,13 +126,15 @@ def refuse_lost_numbers(trainer: Trainer, task: Any) -> None:
         for parameter, state in optimizer.state.items():
             name = names.get(id(parameter), "a parameter")
             tensors |= {f"{key} of {name}": value for key, value in state.items()}
-    tensors = {name: value for name, value in tensors.items() if is_real(value)}
+    tensors = {name: own(value) for name, value in tensors.items() if is_real(value)}
     finite = {name: value.detach().isfinite().all() for name, value in tensors.items()}
     buffers = {name: value for name, value in task.named_buffers() if is_real(value)}
     finite |= {name: ~value.isnan().any() for name, value in buffers.items()}  # masks hold -inf
     device = trainer.strategy.root_device
-    are_finite = torch.stack([each.to(device) for each in finite.values()]).tolist()
-    lost = [name for name, good in zip(finite, are_finite, strict=True) if not good]
+    are_finite = torch.stack([each.to(device) for each in finite.values()])
+    if trainer.world_size > 1:  # each may have parts of its own
+        are_finite = trainer.strategy.reduce(are_finite.int(), reduce_op="min")
+    lost = [name for name, good in zip(finite, are_finite.tolist(), strict=True) if not good]
     if lost:
         what = f"{first_of(lost)} are not finite at step {trainer.global_step}"
         raise Diverged(what, "training", "lower optimizer.lr; earlier checkpoints are kept")

@@ -153,7 +153,8 @@ class NonFiniteGuard(FastCallback):
         before = (batch - 1) % trainer.accumulate_grad_batches
         last = batch + task.dropped_batches
         batches = range(last - before, last + 1)  # of this step
-        origin = origin_of_lost(trainer, task, batches)
+        with task.whole():
+            origin = origin_of_lost(trainer, task, batches)
         if not origin and before and math.isfinite(loss):
             origin = f"batches {batches[0]} to {last}"
         what = f"{self.lost_value(loss)} is not finite at step {step}, {origin or f'batch {last}'}"

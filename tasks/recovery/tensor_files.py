@@ -85,20 +85,25 @@ def set_aside(path: Path) -> None:
         say_once(f"the doubted file is kept as {aside}")
 
 
-def repeatable(content: Any) -> Any:
+def repeatable(content: Any, of_tensor: Callable[[Tensor], Any] = Tensor.cpu) -> Any:
     """Returns a copy of the content that pickle writes as the same bytes whatever its history.
 
     Containers are fresh and equal texts are one object: pickle writes an object that it met before
     as a reference, and content that was loaded shares fewer objects than content that was made.
+
+    Args:
+        content: of a checkpoint.
+        of_tensor: gives what the copy has of a tensor; by default it lies where it is loaded, too.
     """
     if isinstance(content, Tensor):
-        return content.cpu()  # where it is loaded, too
+        return of_tensor(content)
     if isinstance(content, str):
         return sys.intern(str(content))
     if type(content) in (list, tuple):
-        return type(content)(repeatable(value) for value in content)
+        return type(content)(repeatable(value, of_tensor) for value in content)
     if type(content) in (dict, OrderedDict):
-        fresh = type(content)((repeatable(k), repeatable(v)) for k, v in content.items())
+        pairs = ((repeatable(k), repeatable(v, of_tensor)) for k, v in content.items())
+        fresh = type(content)(pairs)
         if isinstance(content, OrderedDict):  # of a module, with the versions of its submodules
             vars(fresh).update(repeatable(vars(content)))
         return fresh

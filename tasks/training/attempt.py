@@ -82,7 +82,7 @@ def attempt(
     if training.accelerator == "gpu":
         channels_last(task.model)
     compile_model(task.model, training.compile)
-    result["matmul"] = training.matmul
+    result["matmul"], result["strategy"] = training.matmul, training.strategy
     result["devices"] = {"processes": training.processes, "machines": training.nodes}
     result["devices"]["kind"] = training.accelerator
     repeating, products = deterministic(training.deterministic), float32_products(training.matmul)

@@ -10,6 +10,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from tasks.fast_callback import FastCallback
+from tasks.parts import whole
 from tasks.training.module import Task
 
 
@@ -47,6 +48,9 @@ class BestWeights(FastCallback):
         """Ends training after enough steps without a better loss."""
         if self.patience and step - self.step >= self.patience:
             trainer.should_stop = True
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        self.weights = {name: whole(value) for name, value in self.weights.items()}
 
     def update(self, loss: float, step: int, task: Task) -> bool:
         """Takes the task's weights if their loss is the lowest so far."""

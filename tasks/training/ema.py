@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.parts import own_of, placed_like, whole
 from tasks.training.after_step import AfterStep
 
 
@@ -35,21 +36,24 @@ class EMA(AfterStep):
         self.names = [name for name, value in state.items() if value.is_floating_point()]
         self.live = [state[name] for name in self.names]
         self.averages = [
-            earlier.get(name, state[name]).to(task.device, copy=True) for name in self.names
+            placed_like(earlier.get(name, state[name]), state[name]) for name in self.names
         ]
 
     def stepped(self, trainer: Trainer) -> None:
         before = self.step - 1
         decay = min(self.decay, (1 + before) / (10 + before)) if before else 0.0
-        torch._foreach_lerp_(self.averages, self.live, 1 - decay)
+        torch._foreach_lerp_(own_of(self.averages), own_of(self.live), 1 - decay)
 
     def on_validation_epoch_start(self, trainer: Trainer, task: Any) -> None:
         self.aside = [weight.clone() for weight in self.live]
-        torch._foreach_copy_(self.live, self.averages)
+        torch._foreach_copy_(own_of(self.live), own_of(self.averages))
 
     def on_validation_end(self, trainer: Trainer, task: Any) -> None:
-        torch._foreach_copy_(self.live, self.aside)
+        torch._foreach_copy_(own_of(self.live), own_of(self.aside))
         self.aside = []
+
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
+        self.averages = [whole(average) for average in self.averages]
 
     def on_fit_end(self, trainer: Trainer, task: Any) -> None:
         state = task.model.state_dict()  # off the device by now, so no longer `live`

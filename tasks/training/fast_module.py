@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from tasks.fast_callback import HOOKS, Fast
+from tasks.parts import whole
 from tasks.recovery.nonfinite import NonFiniteGuard
 from tasks.training.rates import in_float32
 
@@ -37,11 +39,14 @@ class FastModule(Fast, LightningModule):
             step for which it was computed, as it is for a watched one.
         guard: keeps gradients that are not finite from the weights.
         graphs: the `StepGraphs` that take the training steps, if there are any.
+        whole: gives a context within which the weights can be read as those of a model in one
+            process; where they are in parts, every process enters it at once.
         alive: called again and again outside of steps, for a watchdog that would miss them.
     """
 
     guard: NonFiniteGuard | None = None
     graphs: Any = None
+    whole: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     alive: Callable[[], None] = staticmethod(nothing)
     train_loss: Tensor
     watch_every = 0
@@ -80,10 +85,9 @@ class FastModule(Fast, LightningModule):
             return
         groups = optimizer.param_groups
         weights = [w for group in groups for w in group["params"] if w.grad is not None]
+        norm = whole(get_total_norm([w.grad for w in weights]))
         if gradient_clip_val:
-            norm = clip_grad_norm_(weights, gradient_clip_val)
-        else:
-            norm = get_total_norm([w.grad for w in weights])
+            clip_grads_with_norm_(weights, gradient_clip_val, norm)
         self.grad_norm = norm
         if self.guard:
             self.guard.leave_out(optimizer, weights, norm)

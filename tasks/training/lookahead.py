@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from tasks.parts import own_of, placed_like
 from tasks.training.after_step import AfterStep
 
 KEPT = 0.95**5  # share of the slow weights that stays at the end of a run
@@ -38,14 +39,14 @@ class Lookahead(AfterStep):
         names = [name for name, value in state.items() if value.is_floating_point()]
         self.live = [state[name] for name in names]
         self.slow = {
-            name: self.slow.get(name, state[name]).to(task.device, copy=True) for name in names
+            name: placed_like(self.slow.get(name, state[name]), state[name]) for name in names
         }
 
     def stepped(self, trainer: Trainer) -> None:
         if (trainer.max_steps - self.step) % self.every == 0:
-            slow, kept = [*self.slow.values()], KEPT * (self.step / trainer.max_steps) ** 3
-            torch._foreach_lerp_(slow, self.live, 1 - kept)
-            torch._foreach_copy_(self.live, slow)
+            slow, live = own_of(self.slow.values()), own_of(self.live)
+            torch._foreach_lerp_(slow, live, 1 - KEPT * (self.step / trainer.max_steps) ** 3)
+            torch._foreach_copy_(live, slow)
 
     def state_dict(self) -> dict[str, Any]:
         return {"slow": self.slow}

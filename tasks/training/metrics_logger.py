@@ -68,14 +68,20 @@ class MetricsLogger(FastCallback):
         self.shown: dict[str, Any] = {"curves": {}, "mixing": None}  # of the fresh model
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
-        if self.file and not trainer.global_step:
-            with task.evaluating():
-                self.shown = {"curves": task.depth_profiles(), "mixing": net_mixing(task.model)}
+        if not trainer.global_step:
+            with task.whole():
+                self.show(task)
         self.batches = trainer.global_step * trainer.accumulate_grad_batches
         task.watch_every = self.every
         self.began = self.ended = self.since = (trainer.global_step, time.perf_counter())
         enabled = self.file is not None
         self.progress = Progress(int(trainer.max_steps), trainer.global_step, enabled)
+
+    def show(self, task: Any) -> None:
+        """Keeps in the first process what the fresh model shows."""
+        if self.file:
+            with task.evaluating():
+                self.shown = {"curves": task.depth_profiles(), "mixing": net_mixing(task.model)}
 
     def state_dict(self) -> dict[str, Any]:
         if self.file:
@@ -114,11 +120,16 @@ class MetricsLogger(FastCallback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             self.row(trainer, {f"val/{name}": v for name, v in task.metrics().items()})
-            if self.folder:
-                for name, figure in task.progress_figures(trainer.global_step).items():
-                    path = self.folder.figures / f"{name}.png"
-                    save(figure, path)
-                    self.logger.figure(name, path, trainer.global_step)
+            with task.whole():
+                self.draw(trainer.global_step, task)
+
+    def draw(self, step: int, task: Any) -> None:
+        """Draws the figures on the way, in the first process."""
+        if self.folder:
+            for name, figure in task.progress_figures(step).items():
+                path = self.folder.figures / f"{name}.png"
+                save(figure, path)
+                self.logger.figure(name, path, step)
 
     def row(
         self,

@@ -68,6 +68,7 @@ def without_known_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
         warnings.filterwarnings("ignore", message="The `srun` command", category=UserWarning)
         yield
 

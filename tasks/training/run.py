@@ -23,6 +23,7 @@ from tasks.training.summary import end_report, table
 from tasks.training.train import train
 from tasks.training.trainer import TrainerOptions
 from tasks.training.uncaptured import refuse_options, refuse_task
+from tasks.training.undivided import refuse_undivided
 from zoo.config.config import CHANGEABLE, Config
 from zoo.errors import ConfigError
 from zoo.report import Report
@@ -83,6 +84,7 @@ def trainable(config: Config) -> tuple[TrainerOptions, Task]:
     refuse_options(training)
     task = build_task(config)
     refuse_task(training, task)
+    refuse_undivided(config, training, task)
     return training, task
 
 
@@ -137,7 +139,7 @@ def complete(result: dict[str, Any], folder: RunFolder) -> Report | None:
 def test(config: Config, where: str) -> Report | None:
     """Evaluates the last and the best weights of a run again; nothing is written."""
     folder = RunFolder(Path(str(where)))
-    allowed = ("data.path", "trainer.accelerator", "trainer.devices", "logger")
+    allowed = ("data.path", "trainer.accelerator", "trainer.devices", "trainer.strategy", "logger")
     refuse_changes(config, folder, allowed)
     checkpoint, _ = load_last(folder.checkpoints)
     training = build_trainer_options(config)

@@ -99,8 +99,9 @@ def announcement(config: Config, task: Task, training: TrainerOptions) -> str:
     names = ", ".join(config.choices[group] for group in ("task", "connection", "data"))
     count = sum(parameter.numel() for parameter in task.model.parameters())
     rounded = "" if training.matmul == "highest" else f", float32 at matmul={training.matmul}"
+    shared = " by fsdp" if training.strategy == "fsdp" else ""
     return (
         f"{names}, depth {config.sections['model']['depth']}: {count:,} parameters, "
         f"{limits[ends]} steps ({ends}{longer}) on {training.on}"
-        f"{rounded}"
+        f"{shared}{rounded}"
     )

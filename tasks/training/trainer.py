@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -14,6 +13,7 @@ from annotated_types import Ge, Gt, Lt
 from tasks.recovery.nonfinite import OnNonFinite
 from tasks.training.devices import Devices, devices_here, environment, in_words
 from tasks.training.precision import Matmul
+from tasks.training.strategies import Strategy, for_evaluation, for_training, sharing
 from zoo.config.options import Needs
 from zoo.system.launch import launch
 
@@ -32,6 +32,8 @@ class TrainerOptions:
         accelerator: `auto` takes a GPU where there is one.
         devices: GPUs, or processes on the CPU; `auto`: every GPU, or one process on the CPU. Under
             torchrun and srun there are as many as these have started.
+        strategy: what several devices hold: `ddp` the whole model each; `fsdp` each a share of
+            weights, gradients and optimiser. `auto`: ddp for several devices.
         precision: of Lightning: `32-true`, `bf16-mixed`, `16-mixed` (GPU only).
         matmul: products of float32: `highest` in float32; `high` on a GPU in TF32, convolutions
             too; `medium` as PyTorch likes. None: `high` on a GPU, else `highest`.
@@ -75,6 +77,7 @@ class TrainerOptions:
         patience: Steps | None = None,
         accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         devices: Devices = 1,
+        strategy: Strategy = "auto",
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         matmul: Matmul | None = None,
         clip: Annotated[float, Gt(0)] | None = None,
@@ -109,6 +112,7 @@ class TrainerOptions:
         self.extra_callbacks: list[Any] = []  # callbacks of a verb, called before those of the run
         if precision == "16-mixed" and self.accelerator == "cpu":
             raise ValueError("precision=16-mixed needs a GPU; bf16-mixed runs on the CPU")
+        self.strategy = sharing(strategy, self.processes)
 
     def steps(self, task: Any) -> int:
         """The optimiser steps of a run: the smaller of the two limits."""
@@ -149,7 +153,7 @@ class TrainerOptions:
             accelerator=self.accelerator,
             devices=self.devices,
             num_nodes=self.nodes,
-            strategy=self.strategy(),
+            strategy=for_training(self),
             precision=None if fp16 else self.precision,
             sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
             max_steps=self.steps(task),
@@ -165,12 +169,6 @@ class TrainerOptions:
             **QUIET,
         )
 
-    def strategy(self) -> Any:
-        """Lightning's strategy, with a limit on the time that processes wait for each other."""
-        from pytorch_lightning.strategies import DDPStrategy
-
-        return DDPStrategy(timeout=WAIT) if self.processes > 1 else "auto"
-
     def evaluator(self) -> Any:
         """A Lightning trainer for evaluation alone."""
         from pytorch_lightning import Trainer
@@ -179,7 +177,7 @@ class TrainerOptions:
             accelerator=self.accelerator,
             devices=self.devices,
             num_nodes=self.nodes,
-            strategy=self.strategy(),
+            strategy=for_evaluation(self),
             precision=self.precision,
             plugins=[environment()],
             use_distributed_sampler=False,
@@ -188,7 +186,6 @@ class TrainerOptions:
         )
 
 
-WAIT = timedelta(minutes=30)  # validations and samples of another process included
 QUIET: dict[str, Any] = {
     "logger": False,
     "enable_checkpointing": False,

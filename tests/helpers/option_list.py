@@ -127,6 +127,7 @@ VALUES = {  # other values, where the type tells none
     "trainer.accelerator": ["gpu"],
     "trainer.graphs": [True],  # refused: there is no GPU
     "trainer.devices": [4096],  # refused: more than there are
+    "trainer.strategy": ["fsdp"],  # refused: there is one device; see test_fsdp
 }
 FIGURES = {"task.diffusion.sample_every"}  # seen in figures alone
 WITHOUT = {  # options that change no number of a run, and what they change

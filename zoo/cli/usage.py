@@ -50,6 +50,7 @@ USAGES = {
             "data.path": "where the run's data lies now",
             "trainer.accelerator": "cpu or gpu, if it shall be another one",
             "trainer.devices": "if there shall be another number",
+            "trainer.strategy": "ddp or fsdp, if it shall be the other one",
         },
     ),
     "sample": Usage(

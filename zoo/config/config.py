@@ -13,7 +13,8 @@ from zoo.config import registry
 from zoo.errors import ConfigError
 
 CHANGEABLE = (
-    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger"),
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "trainer.strategy"),
+    "logger",
     "diagnostics",
     *("trainer.on_nonfinite", "trainer.nonfinite_limit"),  # where a run diverged
     *("trainer.hang_seconds", "trainer.save_minutes", "trainer.graphs"),

@@ -75,16 +75,20 @@ def test_a_process_lost_before_the_first_step_is_told(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "said", "strategy"),
     [
-        (signal.SIGKILL, "process 1 of 2 was lost (signal 9)"),
-        (signal.SIGSTOP, "no answer from process 1"),
+        (signal.SIGKILL, "process 1 of 2 was lost (signal 9)", "ddp"),
+        (signal.SIGSTOP, "no answer from process 1", "ddp"),
+        pytest.param(
+            *(signal.SIGKILL, "process 1 of 2 was lost (signal 9)", "fsdp"), marks=pytest.mark.slow
+        ),
     ],
 )
 @pytest.mark.fault(35)
-def test_a_lost_or_frozen_process_ends_all_of_them(number, said, tmp_path):
+def test_a_lost_or_frozen_process_ends_all_of_them(number, said, strategy, tmp_path):
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "zoo", *fit(run, "trainer.devices=2")]
+    given = ["trainer.devices=2", f"trainer.strategy={strategy}"]
+    command = [sys.executable, "-m", "zoo", *fit(run, *given)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         rows = run / "metrics.jsonl"
         until(lambda: rows.is_file() and len(rows.read_text().splitlines()) > 2)

@@ -1,0 +1,179 @@
+"""Runs whose processes share the model are those of one process, wherever they stop and go on."""
+
+import json
+import os
+
+import pytest
+import torch
+from forked import places, start
+from small_domains import TASKS, words
+from small_runs import fit, rows, weights
+from test_domains import DROPPED, rank
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor
+
+from tasks.training.sharded import ShardedModel
+from zoo.cli.main import main
+from zoo.connection import Site
+from zoo.connections.additive import ReZero
+from zoo.models.layers.normal import NormalLinear
+from zoo.run_folder import RunFolder
+from zoo.stack import Stack
+
+AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.lookahead=2", "trainer.accumulate=2"]
+SHARED = "trainer.strategy=fsdp"
+
+
+def begin(folder, runs, world):
+    """Starts the processes of some runs, in float64: rounding is no difference."""
+    folder.mkdir(exist_ok=True)
+    told = [folder / f"{world}-{number}.txt" for number in range(world)]
+    each = zip(places(world), told, strict=True)
+    return [(start(rank, runs, place, out), out) for place, out in each]
+
+
+def end(ranks):
+    for process, _ in ranks:
+        process.join()
+    said = [file.read_text() for _, file in ranks]
+    assert [process.exitcode for process, _ in ranks] == [0] * len(ranks), said
+
+
+def fits(task, folder, world, *more):
+    """A run of a task in so many processes, with clipping and averages."""
+    own = [*words(task, *DROPPED[task], *AVERAGES), f"run.dir={folder}", *more]
+    return ["fit", *own, *([f"trainer.devices={world}", SHARED] if world > 1 else [])]
+
+
+def assert_alike(one, other):
+    """Weights, log and metrics agree; in float64 they differ by rounding alone."""
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    apart = {name: (first[name] - second[name]).abs().max().item() for name in first}
+    assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
+    for before, after in zip(rows(one), rows(other), strict=True):
+        assert before == pytest.approx(after, abs=1e-6)
+    one, other = RunFolder(one).result(), RunFolder(other).result()
+    assert one["metrics"] == pytest.approx(other["metrics"], abs=1e-6)
+    same = ("branch_digest", "start_digest", "order_digest", "parameters", "best_step")
+    assert [one[key] for key in same] == [other[key] for key in same]
+
+
+def test_two_processes_that_share_a_model_equal_one(tmp_path):
+    """Also with a factor that stays whole, and a head that shares its weights with the stem."""
+    short = ["connection=rezero", "trainer.max_steps=2", "trainer.validate_every=1"]
+    runs = {number: tmp_path / str(number) for number in (1, 2)}
+    worlds = [
+        begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number)
+        for number, folder in runs.items()
+    ]
+    for ranks in worlds:
+        end(ranks)
+    assert_alike(runs[1], runs[2])
+    assert [RunFolder(runs[n]).result()["strategy"] for n in (1, 2)] == ["single", "fsdp"]
+    held = torch.load(runs[2] / "checkpoints/last.ckpt", weights_only=True)
+    memory = held["optimizer_states"][0]["state"].values()
+    assert {type(v) for state in memory for v in state.values()} == {torch.Tensor}
+    assert not any(isinstance(value, DTensor) for value in held["weights"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_equals_one_process_and_goes_on_in_another_number(task, tmp_path):
+    """Three processes, and two that become three and then one, each time from the checkpoint."""
+    end(begin(tmp_path / "said", [fits(task, tmp_path / "one", 1)], 1))
+    end(begin(tmp_path / "said", [fits(task, tmp_path / "three", 3)], 3))
+    assert_alike(tmp_path / "one", tmp_path / "three")
+    cut = tmp_path / "cut"
+    end(begin(tmp_path / "said", [fits(task, cut, 2, "trainer.max_steps=2")], 2))
+    onward = ["fit", f"from={cut}", "trainer.max_steps=4", "trainer.devices=3"]
+    end(begin(tmp_path / "said", [onward], 3))
+    onward = ["fit", f"from={cut}", "trainer.max_steps=6", "trainer.devices=1"]
+    end(begin(tmp_path / "said", [[*onward, "trainer.strategy=auto"]], 1))
+    first, second = weights(tmp_path / "one"), weights(cut)
+    apart = {name: (first[name] - second[name]).abs().max().item() for name in first}
+    assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["model.checkpoint=true"],
+        ["trainer.on_nonfinite=skip", "optimizer=sgd", "connection=weighted"],
+        ["trainer.on_nonfinite=rollback", "connection=hyper"],
+    ],
+    ids=lambda more: more[0],
+)
+def test_recomputed_branches_and_watched_gradients_change_nothing(more, tmp_path):
+    for world in (1, 2):
+        run = fits("transformer", tmp_path / str(world), world, *more)
+        end(begin(tmp_path / "said", [run], world))
+    assert_alike(tmp_path / "1", tmp_path / "2")
+
+
+def kept(place, out):
+    """Writes how many numbers a process keeps of a model, before and after it is whole."""
+    os.environ.update(place, RANK=place["LOCAL_RANK"])
+    mesh = init_device_mesh("cpu", (int(place["WORLD_SIZE"]),))
+    sites = [ReZero(site) for site in Site.line(8, 3)]
+    model = nn.Sequential(Stack([NormalLinear(8, 8, True) for _ in sites], sites))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    sharded = ShardedModel(model, mesh)
+    parts = sum(own.numel() for own in local(model))
+    left = sum(weight.numel() for weight in sharded.layouts)
+    with sharded.gathered():
+        whole = sum(own.numel() for own in local(model))
+        same = all(torch.equal(before[n], v) for n, v in model.state_dict().items())
+    again = sum(own.numel() for own in local(model))
+    sharded.make_whole()
+    same = same and all(torch.equal(before[n], v) for n, v in model.state_dict().items())
+    torch.distributed.destroy_process_group()
+    out.write_text(json.dumps([parts, left, whole, again, same, type(model).__name__]))
+
+
+def local(model):
+    for weight in model.parameters():
+        yield weight.to_local() if isinstance(weight, DTensor) else weight
+
+
+@pytest.mark.slow
+def test_each_process_keeps_its_share_of_the_weights(tmp_path):
+    """Of 3 x (8 x 8 + 8) weights half; the three factors in full; nothing else stays."""
+    out = [tmp_path / str(number) for number in range(2)]
+    ranks = [start(kept, place, file) for place, file in zip(places(2), out, strict=True)]
+    for process in ranks:
+        process.join()
+    for file in out:
+        assert json.loads(file.read_text()) == [111, 3, 219, 111, True, "Sequential"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "trainer.strategy=auto"),
+        (["trainer.devices=2", "trainer.compile=true"], "trainer.compile=false"),
+        (["trainer.devices=2", "diagnostics=health"], "diagnostics=none"),
+        (["trainer.devices=2", "connection=reversible"], "trainer.strategy=ddp"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused_before_there_is_a_folder(
+    more, said, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    fit(tmp_path / "run", SHARED, "trainer.accelerator=cpu", *more, code=2)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_device_can_evaluate_what_several_have_trained(tmp_path, capsys):
+    """The configuration names devices and strategy, both of which may change."""
+    fit(tmp_path / "run", "trainer.max_steps=2")
+    path = tmp_path / "run" / "config.yaml"
+    text = path.read_text().replace("devices: 1", "devices: 2")
+    path.write_text(text.replace("strategy: auto", "strategy: fsdp"))
+    capsys.readouterr()
+    alone = ["trainer.devices=1", "trainer.strategy=auto"]
+    assert main(["test", f"from={tmp_path / 'run'}", *alone]) == 0
