@@ -128,3 +128,11 @@ def test_names_of_others_are_text_in_the_layout(folder):
     assert "<b>" not in told
     assert "](" not in told
     assert "\x1b" not in told
+
+
+def test_where_the_folder_takes_nothing_more_the_comparison_goes_on(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    other = shutil.copytree(folder, tmp_path / "other", ignore=shutil.ignore_patterns("wandb"))
+    (other / "wandb").write_text("no folder")
+    sync(record_of(other), other)
+    assert (other / "wandb").read_text() == "no folder"

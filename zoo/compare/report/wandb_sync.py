@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -17,21 +16,16 @@ from zoo.compare.analysis.record import Record
 from zoo.compare.analysis.runs import Run
 from zoo.compare.report.title import title
 from zoo.compare.report.wandb_layout import AXES, Section, layout, media, sections
-from zoo.compare.report.wandb_lineage import (
-    OF_COMPARISON,
-    OF_REPORT,
-    artifact,
-    cell_artifact,
-    use,
-)
+from zoo.compare.report.wandb_lineage import OF_COMPARISON, OF_REPORT, artifact, cell_artifact, use
 from zoo.compare.report.wandb_report import publish
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
-from zoo.errors import quoted
+from zoo.errors import ResourceError, quoted
 from zoo.run_folder import RunFolder
 from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
+log = logging.getLogger("zoo")
 SENT = "mirrored.json"  # addresses of the runs that were sent before
 LAYOUT = "layout.md"  # how to read the comparison at W&B
 WITHOUT_METRICS: Mapping[str, Any] = {"status": "done", "metrics": {}}
@@ -50,13 +44,17 @@ def sync(record: Record, path: Path) -> None:
         path: of its folder; offline runs lie in its subfolder `wandb`.
     """
     mirror = Mirror(record, path)
-    with contextlib.suppress(Off):
+    try:
         mirror.send_cells()
         mirror.send_comparison()
         mirror.send_report()
-        if mirror.offline:
-            folder_word = quoted([str(path / "wandb")])
-            say(f"W&B was offline; upload all by: wandb sync {folder_word}")
+    except Off:
+        return
+    except (OSError, ResourceError) as error:  # of a disk that is full
+        log.warning("W&B lacks a part of this comparison: %s", error)
+        return
+    if mirror.offline:
+        say(f"W&B was offline; upload all by: wandb sync {quoted([str(path / 'wandb')])}")
 
 
 @dataclass
@@ -114,7 +112,7 @@ class Mirror:
             result: with which it ends.
 
         Errors:
-            Off: it could not be opened.
+            Off: it could not be opened, or failed within.
         """
         logger = registry.factory("logger", "wandb", {"group": self.group, "name": name[:120]})()
         defaults = {"id": f"{self.group[-8:]}-{key}", "group": self.group, "tags": ["compare"]}
@@ -124,7 +122,8 @@ class Mirror:
             raise Off
         self.offline = self.offline or logger.run.settings._offline
         yield logger
-        log = logging.getLogger("zoo")
+        if logger.run is None:
+            raise Off
         before, log.disabled = log.disabled, True
         try:
             logger.finish({"curves": {}, **result}, {})
