@@ -94,7 +94,7 @@ class TaskHooks(FastModule):
 
     def on_validation_start(self) -> None:
         self.compute_device = self.device
-        whole = isinstance(self.trainer.strategy, DDPStrategy)  # weights in every process
+        whole = type(self.trainer.strategy) is DDPStrategy  # every process has all weights
         self.turns = Shard(self.trainer.global_rank, self.trainer.world_size) if whole else WHOLE
 
     def train_dataloader(self) -> Iterable[Any]:
