@@ -66,9 +66,10 @@ def test_every_end_of_a_job_is_told_and_costs_no_other(engine, tmp_path):
         assert (tmp_path / text.partition("(see ")[2].rstrip(")")).is_file()
 
 
-def test_a_job_of_several_runs_has_an_answer_of_each(engine, tmp_path):
+def test_a_lost_group_is_repeated_run_by_run(engine, tmp_path):
     names = ["good0", "fatal1", "good2", "good3"]
     tally = parent(tmp_path, names, 1, 0.0, 60.0, together=4, **engine)
+    assert (tmp_path / "cells" / "together").read_text().splitlines() == [" ".join(names)]
     assert tally.done == 4
     assert Counter(kept(tmp_path)) == Counter(names)
 
