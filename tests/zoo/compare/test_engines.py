@@ -1,5 +1,6 @@
 """One contract for all engines: what they run, what they lose, and what they leave behind."""
 
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from conftest import until
 from engine_places import opened, processes
 from stub_compare import engine_of, parent
 
+from zoo.cli.main import main
 from zoo.compare.execution.store import Store
 from zoo.config import registry
 
@@ -64,9 +66,10 @@ def test_every_end_of_a_job_is_told_and_costs_no_other(engine, tmp_path):
         assert (tmp_path / text.partition("(see ")[2].rstrip(")")).is_file()
 
 
-def test_a_job_of_several_runs_has_an_answer_of_each(engine, tmp_path):
+def test_a_lost_group_is_repeated_run_by_run(engine, tmp_path):
     names = ["good0", "fatal1", "good2", "good3"]
     tally = parent(tmp_path, names, 1, 0.0, 60.0, together=4, **engine)
+    assert (tmp_path / "cells" / "together").read_text().splitlines() == [" ".join(names)]
     assert tally.done == 4
     assert Counter(kept(tmp_path)) == Counter(names)
 
@@ -124,3 +127,31 @@ def test_nothing_is_lost_and_nothing_done_twice(engine, count, tmp_path):
     assert max(Counter(kept(tmp_path)).values()) == 1
     store.clean_up()
     assert [p for p in store.cells.iterdir() if p.name.startswith(".")] == []
+
+
+REAL = ["task=gnn", "connection=plain,residual", "model.depth=2,3", "pairs=10", "model.width=8"]
+REAL += ["trainer.max_steps=4", "data.nodes=100", "data.train=40", "data.val=20", "mirror=false"]
+TIMES = {"seconds", "seconds_per_step", "peak_memory_bytes", "begun", "time", "head", "command"}
+
+
+def lasting(part):
+    """A part of a record without times, and what follows from them."""
+    if isinstance(part, dict):
+        return {key: lasting(value) for key, value in part.items() if key not in TIMES}
+    return [lasting(each) for each in part] if isinstance(part, list) else part
+
+
+@functools.cache
+def compared(folder, *words):
+    """The record of forty runs, without times."""
+    assert main(["compare", *REAL, "workers=2", f"dir={folder}/here", *words]) == 0
+    return lasting(json.loads((folder / "here" / "compare.json").read_text()))
+
+
+@SLOW
+def test_forty_runs_have_the_same_report_on_every_engine(engine, tmp_path, tmp_path_factory):
+    where = dict(engine)
+    words = [f"engine={where.pop('engine')}", *(f"engine.{k}={v}" for k, v in where.items())]
+    here = compared(tmp_path, *words)
+    assert len(here["cells"]) == 40
+    assert here == compared(tmp_path_factory.getbasetemp() / "reference")
