@@ -138,7 +138,9 @@ def lasting(part):
     """A part of a record without times, and what follows from them."""
     if isinstance(part, dict):
         return {key: lasting(value) for key, value in part.items() if key not in TIMES}
-    return [lasting(each) for each in part] if isinstance(part, list) else part
+    if isinstance(part, list):
+        return [lasting(each) for each in part if "times the time a step" not in str(each)[:40]]
+    return part
 
 
 @functools.cache

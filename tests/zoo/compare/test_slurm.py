@@ -133,5 +133,5 @@ def test_a_task_does_several_jobs_at_once(made, tmp_path):
 def test_what_slurm_refuses_is_said_in_one_line(made, tmp_path):
     engine = made(1, partition="nowhere")
     engine.submit("one", {"do": "cell", "config": {"name": "good"}, "folder": str(tmp_path / "a")})
-    with pytest.raises(ConfigError, match="invalid partition specified: nowhere -- engine=slurm"):
+    with pytest.raises(ConfigError, match=r"^invalid partition specified: nowhere -- engine=slurm"):
         engine.poll(0.1)

@@ -20,6 +20,7 @@ WAITS = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
 ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
 RESTS = ("SUSPENDED", "STOPPED", "PREEMPTED")
 ROW = re.compile(r"(?P<job>\d+)_(?P<task>\d+|N/A)\|(?P<state>\w+)\|(?P<reason>.*)")
+REFUSAL = re.compile(r"error: (.*)")  # of sbatch
 ANSWER = 60.0  # seconds that Slurm's programs may take
 WIDEST = 200  # characters of an error
 
@@ -51,8 +52,8 @@ class SlurmQueue:
                     for _ in range(first, min(count, first + LARGEST)):
                         executor.submit(task)
         except (FailedJobError, FailedSubmissionError) as error:
-            said = " ".join(line for line in str(error).splitlines() if "error:" in line)
-            what = cut(said or str(error), WIDEST)
+            refusal = REFUSAL.search(str(error))
+            what = cut(refusal[1] if refusal else " ".join(str(error).split()), WIDEST)
             fix = "mend the options engine.OPTION; `list engine` names them"
             raise ConfigError(what, "engine=slurm", fix) from None
 
