@@ -21,7 +21,7 @@ from zoo.models.layers.normal import NormalLinear
 from zoo.run_folder import RunFolder
 from zoo.stack import Stack
 
-AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.lookahead=2", "trainer.accumulate=2"]
+AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.accumulate=2"]
 SHARED = "trainer.strategy=fsdp"
 
 
@@ -63,6 +63,7 @@ def assert_alike(one, other):
 def test_two_processes_that_share_a_model_equal_one(tmp_path):
     """Also with a factor that stays whole, and a head that shares its weights with the stem."""
     short = ["connection=rezero", "trainer.max_steps=2", "trainer.validate_every=1"]
+    short += ["trainer.lookahead=2"]  # which knows the length of a run
     runs = {number: tmp_path / str(number) for number in (1, 2)}
     worlds = [
         begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number)
