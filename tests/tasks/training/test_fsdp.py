@@ -114,6 +114,18 @@ def test_recomputed_branches_and_watched_gradients_change_nothing(more, tmp_path
     assert_alike(tmp_path / "1", tmp_path / "2")
 
 
+@pytest.mark.slow
+def test_a_run_that_returns_is_divided_again(tmp_path):
+    lost = ["optimizer.lr=1e30", "trainer.on_nonfinite=rollback", "trainer.nonfinite_limit=2"]
+    ranks = begin(tmp_path, [fits("transformer", tmp_path / "run", 2, *lost)], 2)
+    for process, _ in ranks:
+        process.join()
+    said = ranks[0][1].read_text()
+    assert said.count("; back to step 0, without batches") == 2, said
+    assert "(3 such steps)" in said
+    assert RunFolder(tmp_path / "run").result()["status"] == "diverged"
+
+
 def kept(place, out):
     """Writes how many numbers a process keeps of a model, before and after it is whole."""
     os.environ.update(place, RANK=place["LOCAL_RANK"])
