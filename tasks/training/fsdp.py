@@ -83,7 +83,7 @@ class FSDPStrategy(DDPStrategy):
         """Gives the model back whole, with its weights where they are to be `read`."""
         if self.sharded:
             task: Any = self.lightning_module
-            self.sharded.make_whole(torch.device("cpu"), read)
+            self.sharded.end(read)
             self.sharded, task.whole = None, contextlib.nullcontext
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed import _composable_state
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
@@ -88,6 +89,12 @@ class ShardedModel:
             data = torch.empty_strided(shape, stride, dtype=part.dtype, device=place)
             parameter.data = data.copy_(full) if read else data
         take_form(self.form)
+
+    def end(self, read: bool) -> None:
+        """Makes the model whole for good, on the CPU, with its weights if they are to be `read`."""
+        self.make_whole(torch.device("cpu"), read)
+        for module, *_ in self.form:  # which PyTorch would not divide a second time
+            _composable_state._module_state_mapping.pop(module, None)
 
     @contextlib.contextmanager
     def gathered(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from zoo.models.layers.normal import NormalLinear
 from zoo.run_folder import RunFolder
 from zoo.stack import Stack
 
-AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.lookahead=2", "trainer.accumulate=2"]
+AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.accumulate=2"]
 SHARED = "trainer.strategy=fsdp"
 
 
@@ -63,6 +63,7 @@ def assert_alike(one, other):
 def test_two_processes_that_share_a_model_equal_one(tmp_path):
     """Also with a factor that stays whole, and a head that shares its weights with the stem."""
     short = ["connection=rezero", "trainer.max_steps=2", "trainer.validate_every=1"]
+    short += ["trainer.lookahead=2"]  # which knows the length of a run
     runs = {number: tmp_path / str(number) for number in (1, 2)}
     worlds = [
         begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number)
@@ -111,6 +112,18 @@ def test_recomputed_branches_and_watched_gradients_change_nothing(more, tmp_path
         run = fits("transformer", tmp_path / str(world), world, *more)
         end(begin(tmp_path / "said", [run], world))
     assert_alike(tmp_path / "1", tmp_path / "2")
+
+
+@pytest.mark.slow
+def test_a_run_that_returns_is_divided_again(tmp_path):
+    lost = ["optimizer.lr=1e30", "trainer.on_nonfinite=rollback", "trainer.nonfinite_limit=2"]
+    ranks = begin(tmp_path, [fits("transformer", tmp_path / "run", 2, *lost)], 2)
+    for process, _ in ranks:
+        process.join()
+    said = ranks[0][1].read_text()
+    assert said.count("; back to step 0, without batches") == 2, said
+    assert "(3 such steps)" in said
+    assert RunFolder(tmp_path / "run").result()["status"] == "diverged"
 
 
 def kept(place, out):
