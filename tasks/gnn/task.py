@@ -50,6 +50,7 @@ class NodeClassification(GraphTask):
         ValueError: dropped edges beside drawn ones.
     """
 
+    undivided = "the nodes of a step"
     counts_with: ClassVar[Needs] = {
         "clusters": (("task.sampling", ("clusters",)),),
         "neighbors": (("task.sampling", ("neighbors",)),),

@@ -29,6 +29,14 @@ def small_batch(task: Task) -> list[str]:
     return [f"{few}; below {FEW} that costs accuracy, and model.norm=group does not need them"]
 
 
+def no_faster(task: Task, processes: int) -> list[str]:
+    """Returns a warning where several processes do the work of one each, else none."""
+    if processes == 1 or not task.undivided:
+        return []
+    whole = f"each of the {processes} processes computes {task.undivided}"
+    return [f"{whole}: the loss is shared, the time is not, so one device is as fast"]
+
+
 def out_of_memory(config: Config, task: Task, message: str) -> ResourceError:
     """Returns the error of a run that ran out of memory: how much it needed, and what to lower.
 

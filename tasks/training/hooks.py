@@ -72,6 +72,7 @@ class TaskHooks(FastModule):
     sums: dict[str, Totals]  # of each part of the data
     last_metrics: dict[str, dict[str, float]]
     shard: Shard
+    undivided = ""  # what every process computes whole, so that several take no less time
     turns: Shard = WHOLE  # which batches of an evaluation are this process's
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any

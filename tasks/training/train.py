@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.recovery.ranks import STARTED
 from tasks.recovery.rollback import RolledBack
-from tasks.training.advice import small_batch
+from tasks.training.advice import no_faster, small_batch
 from tasks.training.attempt import Attempt, attempt
 from tasks.training.evaluate import final_evaluation
 from tasks.training.module import Task
@@ -86,7 +86,8 @@ def announce(config: Config, task: Task, training: TrainerOptions) -> None:
     asked = config.sections["data"].get("batch_size")
     cut = [f"data.batch_size={asked} is cut to the {task.batch_size} training examples"]
     fits = task.batch_size in (None, asked)
-    for note in [*task.data.notes, *idle(config), *([] if fits else cut), *small_batch(task)]:
+    notes = [*task.data.notes, *idle(config), *([] if fits else cut), *small_batch(task)]
+    for note in [*notes, *no_faster(task, training.processes)]:
         log.warning("%s", note)
     log.info("%s", announcement(config, task, training))
 

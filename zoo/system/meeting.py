@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import timedelta
 
 from torch.distributed import PrefixStore, TCPStore
@@ -40,6 +41,8 @@ def meet(error: BaseException | None = None) -> None:
     here = launch()
     if not here.by or stores:
         return
+    if here.by == "srun":
+        name_first_machine()
     url = f"env://?rank={here.rank}&world_size={here.world}"
     stores.append(next(rendezvous(url, timeout=WAIT))[0])  # stays: others may still ask
     words = PrefixStore(f"meeting {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", stores[0])
@@ -49,6 +52,18 @@ def meet(error: BaseException | None = None) -> None:
         if found:
             code, what, *rest = found
             raise KINDS[code](f"process {rank}: {what}" if rank else what, *rest) from error
+
+
+def name_first_machine() -> None:
+    """Sets where the first process of a step of Slurm listens, unless its variables are given.
+
+    The port follows from job and step, so that all processes know it.
+    """
+    given = os.environ
+    first = re.sub(r"\[(\d+)[^]]*\]", r"\1", given["SLURM_STEP_NODELIST"]).partition(",")[0]
+    given.setdefault("MASTER_ADDR", first)
+    number = 10 * int(given["SLURM_JOB_ID"]) + int(given["SLURM_STEP_ID"])
+    given.setdefault("MASTER_PORT", str(15000 + number % 10000))
 
 
 def plain(error: BaseException) -> tuple[int, str, str, str]:

@@ -61,6 +61,23 @@ def test_machines_with_unequal_numbers_are_refused(variables, given):
         launch()
 
 
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [("a1", "a1"), ("gpu[07-09,12]", "gpu07"), ("a[3],b1", "a3"), ("x,y", "x")],
+)
+def test_the_first_machine_of_srun_is_found_by_all(nodes, first, monkeypatch):
+    from zoo.system.meeting import name_first_machine
+
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SLURM_STEP_NODELIST", nodes)
+    monkeypatch.setenv("SLURM_JOB_ID", "123456")
+    monkeypatch.setenv("SLURM_STEP_ID", "2")
+    name_first_machine()
+    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == (first, "19562")
+
+
 def test_auto_is_every_gpu_or_one_process_on_the_cpu(given, monkeypatch):
     given({})
     auto = TrainerOptions(max_steps=1, devices="auto", accelerator="cpu")
