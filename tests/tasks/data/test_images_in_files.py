@@ -131,8 +131,11 @@ def test_images_are_prepared_once(name, small, tmp_path, cache, capsys, monkeypa
     assert not capsys.readouterr().err
     if name == "folders":  # another pixel is another content
         photo(7).save(tmp_path / "data/train/a/0.png")
-        assert load(name, tmp_path / "data").digest() != first.digest()
-        assert len([*cache.iterdir()]) == 2
+    else:
+        columns = {"image": cells(20, 1), "label": [0, 1] * 10}
+        write_parquet(tmp_path / "data", "train", {"image": IMAGE, "label": CLASSES}, **columns)
+    assert load(name, tmp_path / "data").digest() != first.digest()
+    assert len([*cache.iterdir()]) == 2
 
 
 def test_several_readers_prepare_images_once(tmp_path, capsys, monkeypatch):
