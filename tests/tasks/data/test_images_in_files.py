@@ -14,10 +14,12 @@ import torch
 from image_files import CLASSES, IMAGE, cells, pets, photo, write_parquet, write_tree
 from image_shards import write_shards
 from mask_files import write_masks
+from second_device import second_device
 from small_runs import rows, weights
 
 from tasks.data import decode, prepared_images, remembered
 from tasks.data.file_rows import FileRows, byte_counts, pieces
+from tasks.training import image_module
 from zoo.cli.main import main
 from zoo.config.registry import build
 from zoo.errors import DataError, ResourceError
@@ -129,8 +131,11 @@ def test_images_are_prepared_once(name, small, tmp_path, cache, capsys, monkeypa
     assert not capsys.readouterr().err
     if name == "folders":  # another pixel is another content
         photo(7).save(tmp_path / "data/train/a/0.png")
-        assert load(name, tmp_path / "data").digest() != first.digest()
-        assert len([*cache.iterdir()]) == 2
+    else:
+        columns = {"image": cells(20, 1), "label": [0, 1] * 10}
+        write_parquet(tmp_path / "data", "train", {"image": IMAGE, "label": CLASSES}, **columns)
+    assert load(name, tmp_path / "data").digest() != first.digest()
+    assert len([*cache.iterdir()]) == 2
 
 
 def test_several_readers_prepare_images_once(tmp_path, capsys, monkeypatch):
@@ -261,3 +266,23 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
         given = [sys.executable, "-c", MEASURE, str(folder)]
         took[count] = float(subprocess.run(given, capture_output=True, check=True).stdout)
     assert took[60_000] < took[10_000] + 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("task", sorted(RUNS))
+def test_a_run_from_a_file_on_a_second_device(task, share, tmp_path, monkeypatch):
+    """Whether the file fits into its memory or not, as the run whose images lie there."""
+    write = write_masks if task == "unet" else pets
+    write(tmp_path / "data", 24)
+    monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 2)
+    monkeypatch.setattr(image_module, "SHARE", share)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # wants a driver
+    again = {"trainer.accelerator": "auto", "trainer.max_steps": 4}
+    given = [f"{key}={value}" for key, value in again.items()]
+    with second_device():
+        expected = fit(tmp_path / "memory", task, tmp_path / "data", *given)
+        monkeypatch.setattr(decode, "LARGE", 0)
+        result = fit(tmp_path / "file", task, tmp_path / "data", *given)
+    assert result["machine"]["gpus"] == ["second device"]
+    assert result["metrics"] == expected["metrics"]
