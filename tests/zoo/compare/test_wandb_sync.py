@@ -1,7 +1,11 @@
 """What a comparison shows at W&B, read from the runs that it leaves offline."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import pytest
 from conftest import until
 from PIL import Image
 from read_wandb import records, uploaded
+from wandb_server import wandb_server
 
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.report.sources import read_source
@@ -136,3 +141,32 @@ def test_where_the_folder_takes_nothing_more_the_comparison_goes_on(folder, tmp_
     (other / "wandb").write_text("no folder")
     sync(record_of(other), other)
     assert (other / "wandb").read_text() == "no folder"
+
+
+SEND = """
+import sys
+from pathlib import Path
+from zoo.compare.analysis.analyse import analysed
+from zoo.compare.report.sources import read_source
+from zoo.compare.report.wandb_sync import sync
+folder = Path(sys.argv[1])
+sync(analysed(read_source(folder).record, [folder]), folder)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_server_is_told_what_was_used_at_once_or_by_the_printed_command(mode, tmp_path):
+    folder = shutil.copytree(OLD, tmp_path / "old")
+    with wandb_server() as (home, heard):
+        surroundings = os.environ | {"WANDB_BASE_URL": home, "WANDB_API_KEY": KEY}
+        command = [sys.executable, "-c", SEND, str(folder)]
+        subprocess.run(command, env=surroundings | {"WANDB_MODE": mode}, check=True)
+        if mode == "offline":
+            assert not heard
+            surroundings.pop("WANDB_MODE", None)
+            command = [sys.executable, "-m", "wandb", "sync", str(folder / "wandb")]
+            subprocess.run(command, env=surroundings, check=True)
+    asked = Counter(name for name, _ in heard)
+    assert asked["UseArtifact"] == 5  # four runs by the comparison, and it by its report
+    assert len({given["name"] for name, given in heard if name == "UpsertBucket"}) == 6
