@@ -39,6 +39,8 @@ def why_alone(config: Config, training: TrainerOptions, task: Task, batch: Any) 
     for option in ("compile", "deterministic", "graphs"):
         if getattr(training, option):
             return f"trainer.{option}"
+    if config.sections["trainer"]["devices"] > 1:
+        return "trainer.devices"
     model, draws = task.model, {name: each.get_state() for name, each in task.generators.items()}
     try:
         return difference(task, batch, config.seed)

@@ -30,6 +30,7 @@ from zoo.config.tree import flatten
 from zoo.errors import Diverged
 from zoo.run_folder import OUTCOMES, RunFolder
 from zoo.seeding import redraw
+from zoo.system.launch import is_first
 
 STEPS = 3  # that are timed
 LOADED: dict[str, Any] = {}  # data, for the next cell that asks for it
@@ -109,6 +110,8 @@ def run_cell(
 ) -> dict[str, Any]:
     """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not.
 
+    Of several processes of a run the first one writes and tells it.
+
     Args:
         plain: configuration of the run.
         path: of its folder.
@@ -119,15 +122,19 @@ def run_cell(
     training, task = build_trainer_options(config), build_task(config, load_once)
     look = Why(config.seed, training.precision) if why else None
     training.extra_callbacks += [each for each in (look, seat) if each]
-    folder = RunFolder(Path(path))
-    folder.create()
-    folder.write_config(config.plain(), config.overrides)
+    folder = RunFolder(Path(path)) if is_first() else None
+    if folder:
+        folder.create()
+        folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
         train(config, training, task, folder, None, figures=False)
         source = registry.resolve("data", config.choices["data"])
-        write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")
+        if folder:
+            write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")
         if look:
             look.probe(task, "end")
+    if folder is None:  # the first process answers
+        return {}
     if look:
         look.write(folder)
     if seat:

@@ -9,8 +9,9 @@ import traceback
 from typing import Any
 
 from tasks.worker.parent import die_with_parent
-from zoo.compare.execution.engine import is_short_of_memory
+from zoo.compare.execution.engine import devices_in, is_short_of_memory, machines
 from zoo.errors import ResourceError, ZooError, as_zoo_error
+from zoo.system.launch import launch
 
 
 def act(request: dict[str, Any], seat: Any = None) -> dict[str, Any]:
@@ -28,6 +29,10 @@ def act(request: dict[str, Any], seat: Any = None) -> dict[str, Any]:
 
     if request["do"] == "measure":
         return jobs.measure(request["config"], request["together"])
+    if devices_in(request) * machines() > 1 and not launch().by:
+        from tasks.worker.ranks import run_on_devices
+
+        return run_on_devices(request)
     if request["do"] == "together":
         return {"runs": jobs.run_cells(request["runs"], answer)}
     return jobs.run_cell(request["config"], request["folder"], request["why"], seat)

@@ -70,7 +70,7 @@ def install(monkeypatch, score):
     engine = InventedEngine(score)
 
     @contextmanager
-    def started_engine(options, store):
+    def started_engine(options, store, devices):
         yield engine
 
     monkeypatch.setattr("zoo.compare.run.started_engine", started_engine)

@@ -53,7 +53,7 @@ def compare(words: Sequence[str]) -> Report:
     names = tuned_options(options, planned, axes)
     store = Store(folder_of(name, options, words))
     store.clean_up()
-    with log_to_stderr(), started_engine(options, store) as engine:
+    with log_to_stderr(), started_engine(options, store, devices=planned.devices) as engine:
         underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
             opened(store.path, underway.settled, trains=False)

@@ -97,6 +97,7 @@ class Underway:
                 do=cell.do,
                 why=cell.place in deepest
                 and cell.pair == first
+                and cell.devices == 1
                 and self.looks(costs.get(cell.kind)),
                 together=1 if cell.kind in alone else self.options.together,
             )

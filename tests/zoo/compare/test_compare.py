@@ -148,7 +148,7 @@ def test_a_kind_of_runs_that_cannot_be_measured_costs_only_its_cells(tried, comp
         (["pairs=2", "seed=0,1"], "give one of the two"),
         (["logger=csv,none"], "logger has several values"),
         (["pair=2"], "did you mean pairs"),
-        (["trainer.devices=2"], "on one device"),
+        (["trainer.devices=auto"], "with the number of devices"),
         (["baseline=rezero"], "choose from plain, residual"),
         (["compare=defalt"], "did you mean default"),
         (["model.dept=3"], "unknown option model.dept"),

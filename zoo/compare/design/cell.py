@@ -48,6 +48,12 @@ class Cell:
         return digest({**result_keys(self.config), **SEEDS, **dict.fromkeys(free)})
 
     @property
+    def devices(self) -> int:
+        """The devices, of one machine, that it asks for."""
+        devices: int = self.config.sections.get("trainer", {}).get("devices", 1)
+        return devices
+
+    @property
     def recipe(self) -> str:
         """A digest that all seeds of an arm share at all depths of a family."""
         apart = {**SEEDS, "model.depth": None, **dict.fromkeys(self.tuned, "tuned")}

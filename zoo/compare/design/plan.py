@@ -65,6 +65,11 @@ class Plan:
         return deepest_of(self.places)
 
     @property
+    def devices(self) -> int:
+        """The most devices, of one machine, that a run asks for."""
+        return max(cell.devices for cell in self.cells)
+
+    @property
     def hypotheses(self) -> int:
         """The number of contrasts at deepest places, which are corrected for each other."""
         return len(self.deepest) * len(self.baselines)
@@ -119,9 +124,9 @@ class Composer:
         self.used |= {*choices, *options}
         change(config, {**options, "seed": seed}, "compare")
         clear_default_limit(config.sections["trainer"], default_limits(config.choices), options)
-        if config.sections["trainer"]["devices"] != 1:
-            what = "a comparison trains every run on one device"
-            raise ConfigError(what, "trainer.devices", "leave it out")
+        if config.sections["trainer"]["devices"] == "auto":
+            what = "a comparison plans with the number of devices of a run"
+            raise ConfigError(what, "trainer.devices=auto", "give a number")
         self.check(config)
         return config
 

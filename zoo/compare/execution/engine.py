@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, Protocol
 from zoo.errors import ResourceError
 
 WORKER = ("-m", "tasks.worker.main")
+ALLOCATION = "ZOO_ALLOCATION"  # a variable of workers on several machines
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,20 @@ def runs_in(request: Mapping[str, Any]) -> int:
 
 
 def devices_in(request: Mapping[str, Any]) -> int:
-    """The number of devices that each run of a request asks for."""
+    """The number of devices of a machine that each run of a request asks for."""
     first = request.get("runs", [request])[0]
-    devices = first["config"].get("trainer", {}).get("devices", 1)
-    return devices if isinstance(devices, int) else 1
+    devices: int = first["config"].get("trainer", {}).get("devices", 1)
+    return devices
+
+
+def allocation() -> dict[str, str]:
+    """Slurm's variables of the machines that this worker has; none where it has its own alone."""
+    return dict(json.loads(os.environ.get(ALLOCATION, "{}")))
+
+
+def machines() -> int:
+    """The number of machines that this worker has."""
+    return int(allocation().get("SLURM_NNODES", 1))
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,14 @@ class Terms:
         workers: the most jobs at a time; None: as many as the engine has room for.
         seconds: after which a run is taken to hang.
         program: the words after `python` that start a worker.
+        devices: the most that a run asks for, of one machine.
     """
 
     logs: Path
     workers: int | None = None
     seconds: float = 3600.0
     program: Sequence[str] = WORKER
+    devices: int = 1
 
 
 class Engine(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engine import Outcome, Terms
+from zoo.compare.execution.engine import ALLOCATION, Outcome, Terms
 from zoo.compare.execution.engines.heartbeat import BEAT
 from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.engines.mailbox import Mailbox
@@ -51,6 +52,8 @@ class ArrayTask:
         return replace(self, mailbox=mailbox, terms=replace(self.terms, logs=logs))
 
     def __call__(self) -> None:
+        if os.environ.get("SLURM_PROCID", "0") != "0":
+            return  # the first machine of a task has the workers
         before = signal.getsignal(signal.SIGUSR2)  # of submitit, which puts the task back in line
         with outside_slurm() as place:
             shift = Shift(self, place)
@@ -71,9 +74,12 @@ class ArrayTask:
 def outside_slurm() -> Iterator[str]:
     """A context in which runs do not see that they are Slurm's; gives the name of the task.
 
-    Libraries take such variables for those of a run over several processes.
+    Libraries take such variables for those of a run over several processes. For tasks on several
+    machines they are kept where a worker finds them.
     """
     hidden = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX)}
+    if int(hidden.get("SLURM_NNODES", 1)) > 1:
+        os.environ[ALLOCATION] = json.dumps(hidden)
     try:
         array, number = hidden.get("SLURM_ARRAY_JOB_ID"), hidden.get("SLURM_ARRAY_TASK_ID")
         yield f"{array}_{number}" if array else hidden.get("SLURM_JOB_ID", "0")

@@ -14,6 +14,7 @@ from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
 from zoo.compare.execution.engines.worker_process import LOG, WorkerProcess, hung
+from zoo.errors import ConfigError
 
 
 @dataclass
@@ -38,17 +39,27 @@ class Worker:
 class LocalEngine:
     """Worker processes on this machine, one for each GPU or core where their number is not given.
 
+    Of runs on several devices, each worker has as many GPUs or cores as the largest asks for.
+
     Args:
         terms: of the comparison.
         per_gpu: workers that share a GPU; each worker sees one GPU.
+
+    Errors:
+        ConfigError: runs on several GPUs cannot share them.
     """
 
     note = ""  # it works at once
 
     def __init__(self, terms: Terms, per_gpu: Annotated[int, Ge(1), Le(10_000)] = 1):
-        self.terms, self.per_gpu, self.gpus = terms, per_gpu, visible_gpus()
-        room = len(self.gpus) * per_gpu or os.cpu_count() or 1
-        self.workers = terms.workers or room
+        if terms.devices > 1 and per_gpu > 1:
+            what = f"a run on {terms.devices} devices has them alone"
+            raise ConfigError(what, "engine.per_gpu", "leave it out")
+        self.terms, self.per_gpu = terms, per_gpu
+        gpus, several = visible_gpus(), terms.devices
+        self.shares = [gpus[i : i + several] for i in range(0, len(gpus) - several + 1, several)]
+        room = len(self.shares) * per_gpu or (os.cpu_count() or 1) // several
+        self.workers = terms.workers or max(1, room)
         self.alive: dict[int, Worker] = {}
         self.selector = selectors.DefaultSelector()
 
@@ -59,9 +70,11 @@ class LocalEngine:
         return self.workers - busy
 
     def start(self, number: int) -> Worker:
-        """Starts a worker with one GPU."""
-        gpu = self.gpus[number // self.per_gpu % len(self.gpus)] if self.gpus else None
-        visible = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        """Starts a worker with its share of the GPUs."""
+        visible = {}
+        if self.shares:
+            mine = self.shares[number // self.per_gpu % len(self.shares)]
+            visible["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
         log = self.terms.logs / LOG.format(number)
         worker = Worker(WorkerProcess(self.terms.program, log, visible), number)
         self.alive[number] = worker

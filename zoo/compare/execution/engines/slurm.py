@@ -36,10 +36,12 @@ class SlurmEngine(MailboxEngine):
         cpus: of a task without GPUs, each of which has a worker; or of one with GPUs in all.
         memory: of a task in GB; None: Slurm's own default.
         per_gpu: workers that share a GPU.
+        nodes: machines of a task, which then does a run at a time, on `trainer.devices` of each.
         setup: lines of the shell before a task begins, such as `module load cuda`.
 
     Errors:
-        ConfigError: Slurm or submitit is not installed, or the number of workers is not given.
+        ConfigError: Slurm or submitit is not installed, the number of workers is not given, or a
+            task has fewer GPUs than a run asks for.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SlurmEngine(MailboxEngine):
         cpus: Count = 1,
         memory: Annotated[float, Gt(0)] | None = None,
         per_gpu: Count = 1,
+        nodes: Count = 1,
         setup: list[str] = [],  # noqa: B006 (never changed)
     ):
         if terms.workers is None:
@@ -65,7 +68,11 @@ class SlurmEngine(MailboxEngine):
             fix = "run this on a login node of the cluster, or choose another engine"
             raise ConfigError("Slurm's sbatch is not installed", "engine=slurm", fix)
         gpus, minutes = gpus_of(gres), minutes_of(time)
-        at_once = min(terms.workers, gpus * per_gpu or cpus)
+        if gpus and gpus < terms.devices:
+            fix = f"give engine.gres=gpu:{terms.devices}"
+            raise ConfigError(f"a run asks for {terms.devices} GPUs", f"engine.gres={gres}", fix)
+        seats = gpus // terms.devices * per_gpu or cpus // terms.devices
+        at_once = 1 if nodes > 1 else max(1, min(terms.workers, seats))
         parameters = {
             "time": minutes,
             "signal_delay_s": round(notice(minutes)),
@@ -74,6 +81,7 @@ class SlurmEngine(MailboxEngine):
             "qos": qos,
             "constraint": constraint,
             "gres": gres,
+            "nodes": nodes,
             "cpus_per_task": cpus,
             "mem": memory and f"{round(1024 * memory)}M",
             "setup": setup or None,

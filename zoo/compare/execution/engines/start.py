@@ -15,7 +15,7 @@ from zoo.config import registry
 
 @contextmanager
 def started_engine(
-    options: Comparison, store: Store, program: Sequence[str] = WORKER
+    options: Comparison, store: Store, program: Sequence[str] = WORKER, devices: int = 1
 ) -> Iterator[Engine]:
     """The engine of a comparison; its workers end with the block, also by SIGTERM.
 
@@ -23,11 +23,13 @@ def started_engine(
         options: of the comparison.
         store: in whose folder the workers write their messages.
         program: the words after `python` that start a worker.
+        devices: the most that a run asks for.
     """
     make = registry.factory("engine", options.engine, options.engine_options)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        engine: Engine = make(Terms(store.logs, options.workers, 60 * options.minutes, program))
+        seconds = 60 * options.minutes
+        engine: Engine = make(Terms(store.logs, options.workers, seconds, program, devices))
         try:
             yield engine
         finally:
