@@ -134,10 +134,12 @@ class TaskHooks(FastModule):
     def metrics(self, part: str = "val") -> dict[str, float]:
         """Returns the metrics of a part in the evaluation that just ran, over all processes.
 
-        For all parts together they wait for the device once.
+        For all parts together they wait for the device once. Where each process has taken all
+        batches, the sums of the first one count, so that all go on alike.
         """
         if not self.last_metrics:
-            for name, totals in summed(gathered(self.trainer, on_host(self.sums))).items():
+            of_processes = gathered(self.trainer, on_host(self.sums))[: self.turns.world]
+            for name, totals in summed(of_processes).items():
                 self.last_metrics[name] = self.metrics_from_sums(totals)
         return self.last_metrics[part]
 

@@ -55,7 +55,8 @@ class Task(Reported, TaskHooks):
     ...         return self.errors(mine) * (shard.world / len(batch))
     ...
     ...     def eval_sums(self, batch):
-    ...         return {"loss": self.errors(batch), "count": torch.tensor(len(batch))}
+    ...         count = torch.full((), len(batch), device=self.device)
+    ...         return {"loss": self.errors(batch), "count": count}
     >>> numbers = torch.arange(6).split(2)
     >>> parts = dict(zip(("train", "val", "test"), numbers))
     >>> data = SimpleNamespace(x=torch.ones(6, 2), y=torch.ones(6, 1), parts=parts)

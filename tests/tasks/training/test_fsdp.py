@@ -8,12 +8,14 @@ import torch
 from forked import places, start
 from small_domains import TASKS, words
 from small_runs import fit, rows, weights
-from test_domains import DROPPED, rank
+from test_domains import rank
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
+from tasks.parts import own
 from tasks.training.sharded import ShardedModel
+from tasks.transformer.task import LanguageModelling
 from zoo.cli.main import main
 from zoo.connection import Site
 from zoo.connections.additive import ReZero
@@ -25,12 +27,23 @@ AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.accumulate=2"]
 SHARED = "trainer.strategy=fsdp"
 
 
-def begin(folder, runs, world):
+def counting(runs, place, out):
+    """One process of some runs of text, which tell how many tokens were evaluated."""
+    metrics = LanguageModelling.metrics_from_sums
+
+    def counted(self, totals):
+        return {"tokens": totals["count"].item(), **metrics(self, totals)}
+
+    LanguageModelling.metrics_from_sums = counted
+    rank(runs, place, out)
+
+
+def begin(folder, runs, world, each_process=rank):
     """Starts the processes of some runs, in float64: rounding is no difference."""
     folder.mkdir(exist_ok=True)
     told = [folder / f"{world}-{number}.txt" for number in range(world)]
     each = zip(places(world), told, strict=True)
-    return [(start(rank, runs, place, out), out) for place, out in each]
+    return [(start(each_process, runs, place, out), out) for place, out in each]
 
 
 def end(ranks):
@@ -42,8 +55,9 @@ def end(ranks):
 
 def fits(task, folder, world, *more):
     """A run of a task in so many processes, with clipping and averages."""
-    own = [*words(task, *DROPPED[task], *AVERAGES), f"run.dir={folder}", *more]
-    return ["fit", *own, *([f"trainer.devices={world}", SHARED] if world > 1 else [])]
+    drop = "connection=stochastic_depth" if task == "cnn" else "model.dropout=0.3"
+    given = [*words(task, drop, *AVERAGES), f"run.dir={folder}", *more]
+    return ["fit", *given, *([f"trainer.devices={world}", SHARED] if world > 1 else [])]
 
 
 def assert_alike(one, other):
@@ -66,13 +80,14 @@ def test_two_processes_that_share_a_model_equal_one(tmp_path):
     short += ["trainer.lookahead=2"]  # which knows the length of a run
     runs = {number: tmp_path / str(number) for number in (1, 2)}
     worlds = [
-        begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number)
+        begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number, counting)
         for number, folder in runs.items()
     ]
     for ranks in worlds:
         end(ranks)
     assert_alike(runs[1], runs[2])
     assert [RunFolder(runs[n]).result()["strategy"] for n in (1, 2)] == ["single", "fsdp"]
+    assert any("val/tokens" in row for row in rows(runs[2]))
     held = torch.load(runs[2] / "checkpoints/last.ckpt", weights_only=True)
     memory = held["optimizer_states"][0]["state"].values()
     assert {type(v) for state in memory for v in state.values()} == {torch.Tensor}
@@ -134,12 +149,12 @@ def kept(place, out):
     model = nn.Sequential(Stack([NormalLinear(8, 8, True) for _ in sites], sites))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     sharded = ShardedModel(model, mesh)
-    parts = sum(own.numel() for own in local(model))
+    parts = sum(each.numel() for each in local(model))
     left = sum(weight.numel() for weight in sharded.layouts)
     with sharded.gathered():
-        whole = sum(own.numel() for own in local(model))
+        whole = sum(each.numel() for each in local(model))
         same = all(torch.equal(before[n], v) for n, v in model.state_dict().items())
-    again = sum(own.numel() for own in local(model))
+    again = sum(each.numel() for each in local(model))
     sharded.make_whole()
     same = same and all(torch.equal(before[n], v) for n, v in model.state_dict().items())
     torch.distributed.destroy_process_group()
@@ -147,8 +162,7 @@ def kept(place, out):
 
 
 def local(model):
-    for weight in model.parameters():
-        yield weight.to_local() if isinstance(weight, DTensor) else weight
+    return map(own, model.parameters())
 
 
 @pytest.mark.slow

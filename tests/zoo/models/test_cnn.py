@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ACTS, Act
+from pytorch_lightning.plugins.layer_sync import TorchSyncBatchNorm
 from torch import nn
 
 from tasks.data.batches import ShuffledBatches
@@ -326,10 +327,14 @@ def test_mixup_shares_follow_the_beta_distribution():
     assert stats.kstest(shares, stats.beta(0.4, 0.4).cdf).pvalue > 0.01
 
 
-def test_a_copy_without_memory_norms_by_its_batch():
+@pytest.mark.parametrize("change", ["none", "apply", "revert"])
+def test_a_copy_without_memory_norms_by_its_batch(change):
+    """Also with the norms that Lightning gives a net on several GPUs, and afterwards."""
     net = CNN(1, 10, Residual, Post(), depth=8, width=[4])
     x = 3 + 5 * torch.randn(16, 1, 8, 8)
     expected = net.train()(x)
+    net = net if change == "none" else TorchSyncBatchNorm().apply(net)
+    net = TorchSyncBatchNorm().revert(net) if change == "revert" else net
     with torch.no_grad():
         assert not torch.allclose(net.eval()(x), expected, atol=1e-2)
         torch.testing.assert_close(by_batch(net)(x), expected.detach())

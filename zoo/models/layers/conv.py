@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.errors import ConfigError
 from zoo.models.layers.dropout import dropout
@@ -160,7 +161,7 @@ def by_batch(model: nn.Module) -> Any:
     """A copy whose batch norms use the batch in evaluation too: a fresh net has no averages yet."""
     model = copy.deepcopy(model)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):  # also those that Lightning has put in their place
             module.running_mean = module.running_var = None
     return model
 
