@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -109,6 +110,8 @@ def run_cell(
 ) -> dict[str, Any]:
     """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not.
 
+    A signal to end ends the worker as well: such a run has no result, and is lost.
+
     Args:
         plain: configuration of the run.
         path: of its folder.
@@ -123,7 +126,8 @@ def run_cell(
     folder.create()
     folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
-        train(config, training, task, folder, None, figures=False)
+        if code := train(config, training, task, folder, None, figures=False).code:
+            sys.exit(code)
         source = registry.resolve("data", config.choices["data"])
         write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")
         if look:
