@@ -121,8 +121,8 @@ SHARED["gnn"] += [
     "trainer.max_steps=40",
 ]
 LESS = ["data.batch_size=2"]  # than there are processes, if these are three
-OWN = ("seconds", "seconds_per_step", "peak_memory_bytes", "machine", "devices", "command")
-OWN += ("health",)  # of the first process's share
+OWN = ("seconds", "seconds_per_step", "peak_memory_bytes", "machine", "command")
+OWN += ("devices", "strategy", "health")  # of the first process's share
 
 
 def rank(runs, place, out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -110,7 +111,8 @@ def run_cell(
 ) -> dict[str, Any]:
     """Trains and evaluates one run in a fresh folder, and returns its status, diverged or not.
 
-    Of several processes of a run the first one writes and tells it.
+    Of several processes of a run the first one writes and tells it. A signal to end ends the
+    worker as well: such a run has no result, and is lost.
 
     Args:
         plain: configuration of the run.
@@ -127,7 +129,9 @@ def run_cell(
         folder.create()
         folder.write_config(config.plain(), config.overrides)
     with contextlib.suppress(Diverged):
-        train(config, training, task, folder, None, figures=False)
+        report = train(config, training, task, folder, None, figures=False)
+        if report and report.code:
+            sys.exit(report.code)
         source = registry.resolve("data", config.choices["data"])
         if folder:
             write_outcomes(task, folder, splits=getattr(source, "redrawn", "") == "split")

@@ -60,9 +60,9 @@ class Lease:
             if not same(file, self.path):  # its last owner has removed it since
                 file.close()
                 continue
+            self.file = file
             file.truncate(0)
             write(file, self.me)
-            self.file = file
         return None
 
     def created(self) -> TextIO | None:

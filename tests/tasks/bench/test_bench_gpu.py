@@ -15,10 +15,8 @@ from tasks.bench.gpu.peers import PEERS
 from tasks.bench.gpu.sizes import FULL, PUBLISHED, TINY, VARIANTS, peak_of
 from tasks.bench.gpu.table import COMPARISON
 from zoo.cli.main import main
-from zoo.compare.design.spec import Comparison
+from zoo.compare.design.spec import declare
 from zoo.config import registry
-from zoo.config.options import checked
-from zoo.config.overrides import parse
 
 RULES = {*registry.names("connection"), *VARIANTS}
 
@@ -155,7 +153,7 @@ def test_a_part_that_fails_is_named_and_the_others_are_kept(capsys, tmp_path, mo
 
 def test_the_comparison_that_is_proposed_is_one():
     *_, words = COMPARISON.partition(" compare ")
-    checked(Comparison, parse(words.split()), "compare")
+    declare(words.split())
 
 
 def test_peaks_are_those_of_the_card_that_is_named():

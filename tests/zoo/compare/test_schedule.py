@@ -1,15 +1,22 @@
 """Leases, workers and the schedule: what is lost is run again, and nothing is kept twice."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 import stub_compare
 from stub_compare import parent
+from tiny_runs import words
 
+from tasks.gnn.task import NodeClassification
+from tasks.worker.main import answer
 from zoo.compare.execution.store import Store
+from zoo.config.compose import load
+from zoo.run_folder import RunFolder
 
 STUB = Path(stub_compare.__file__)
 
@@ -52,3 +59,19 @@ def test_runs_that_go_together_end_one_by_one(tmp_path):
     assert tally.done == 3
     assert set(tally.failed) == {"bad1", "huge3"}
     assert sorted(kept(tmp_path)) == ["good0", "good2", "good4"]
+
+
+def test_a_run_that_a_signal_ends_is_lost_and_no_result(tmp_path, monkeypatch):
+    """Such as that of a queue; its worker ends as well, by which an engine sees that it is lost."""
+    loss = NodeClassification.loss
+
+    def struck(self, *given):
+        signal.raise_signal(signal.SIGTERM)
+        return loss(self, *given)
+
+    monkeypatch.setattr(NodeClassification, "loss", struck)
+    config = load(words("gnn", "trainer.max_steps=9"))[0].plain()
+    request = {"do": "cell", "config": config, "folder": str(tmp_path / "run"), "why": False}
+    with pytest.raises(SystemExit, match="143"):
+        answer(request)
+    assert RunFolder(tmp_path / "run").result()["status"] == "interrupted"
