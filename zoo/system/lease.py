@@ -61,8 +61,13 @@ class Lease:
                 file.close()
                 continue
             self.file = file
-            file.truncate(0)
-            write(file, self.me)
+            try:
+                file.truncate(0)
+                write(file, self.me)
+            except OSError as error:
+                self.path.unlink(missing_ok=True)
+                self.release()
+                raise OSError(error.errno, error.strerror, str(self.path)) from None
         return None
 
     def created(self) -> TextIO | None:

@@ -164,6 +164,9 @@ def lab(tmp_path):
                     content = usual.replace(
                         "tasks.gnn.task.NodeClassification", f"lab.tasks.{name}"
                     )
+                    if name in ("Stranger", "Idle", "Unmade"):  # with an option of their own
+                        before, drop_edge, others = content.partition("drop_edge: 0.0")
+                        content = before + drop_edge + "\n" + others[others.index("trainer:") :]
                 if name in ("Plain", "Closed"):
                     content += "depth: 1\n"
                 (package / "configs" / group / f"{name.lower()}.yaml").write_text(content)

@@ -1,5 +1,6 @@
 """Who may write in a folder: one living process, and the next one once it is dead."""
 
+import errno
 import json
 import os
 import signal
@@ -75,6 +76,20 @@ def test_a_writer_on_another_machine_lives_while_it_gives_signs(tmp_path):
     os.utime(path, (old, old))
     assert lease.beat()
     assert path.stat().st_mtime > old + STALE
+    lease.release()
+
+
+def test_a_full_disk_is_named_and_leaves_no_lease(tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lease = Lease(tmp_path / "lease")
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="lease'"):
+            lease.take()
+    assert not list(tmp_path.iterdir())
+    assert lease.take() is None
     lease.release()
 
 

@@ -82,8 +82,12 @@ def test_a_cut_file_of_the_cache_is_prepared_anew(name, file, cache, capsys):
 
 @pytest.mark.fault(27)
 def test_a_full_disk_is_one_line_and_leaves_nothing_half(file, cache, monkeypatch):
+    flushed = os.fsync
+
     def full(number):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        if "tokens" in os.readlink(f"/proc/self/fd/{number}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        flushed(number)
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full)
