@@ -19,6 +19,13 @@ CONNECTIONS = names("connection")
 DATA = Path(os.environ.get("ZOO_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def pytest_collection_modifyitems(items):
+    """Marks the longest notebooks as slow."""
+    for item in items:
+        if item.path.name in ("04_echoes.ipynb", "05_folklore.ipynb"):
+            item.add_marker(pytest.mark.slow)
+
+
 def until(condition, seconds=180):
     """Waits until something is so."""
     end, pause = time.monotonic() + seconds, threading.Event()

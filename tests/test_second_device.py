@@ -54,7 +54,9 @@ def test_a_run_gives_what_it_gives_on_the_cpu(task, tmp_path):
             assert theirs[kind][name] == pytest.approx(value, rel=1e-3, abs=1e-4), (kind, name)
 
 
-@pytest.mark.parametrize("task", TINY)
+@pytest.mark.parametrize(
+    "task", [pytest.param(t, marks=[pytest.mark.slow] * (t == "diffusion")) for t in TINY]
+)
 def test_a_mixed_run_goes_on_as_if_it_had_not_stopped_and_is_used(task, device, tmp_path, capsys):
     """In bfloat16 with an average, clipping, accumulation and dropout."""
     goes_on_and_is_used(task, tmp_path, capsys, MIXED)
