@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.data.hub import quiet
 from tasks.inference.plain_values import from_plain
-from zoo.errors import CheckpointError, ConfigError, ZooError, is_out_of_memory
+from zoo.errors import FULL, CheckpointError, ConfigError, ZooError, is_out_of_memory
 from zoo.hub_folder import CONFIG, FILES, is_hub_folder, read_config, weights_file
 from zoo.system.paths import expanded
 
@@ -53,6 +53,8 @@ def fetched(name: str, revision: str | None) -> Path:
         what = "neither a folder nor a model of the Hub that is open to you"
         raise CheckpointError(what, where, "correct the name, or log in: hf auth login") from None
     except Exception as error:  # of the network, of many kinds
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         reason = type(error).__name__
         what = f"no such folder, and the Hub does not give such a model ({reason})"
         fix = "name a folder, correct name and revision, or connect"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.inference.export.card_words import code, number, plain, table
+from tasks.inference.export.card_words import code, count, number, plain, table
 from tasks.inference.trained_module import Trained
 from zoo.config import registry
 from zoo.config.catalogue import FIELDS, docstring_fields
@@ -67,7 +67,8 @@ def front(net: Trained, known: dict[str, Any], license: str | None) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     choices, path = net.config["choices"], known["config"]["data"].get("path")
-    papers = [f"arxiv:{number}" for number in re.findall(r"arXiv:(\d{4}\.\d{4,5})", source(net))]
+    sources = "; ".join(entry.get("source", "") for entry in rules(net).values())
+    papers = [f"arxiv:{number}" for number in re.findall(r"arXiv:(\d{4}\.\d{4,5})", sources)]
     of_hub = isinstance(path, str) and path != LOCAL and "/" in path
     tags = [LIBRARY, "residual-connections", net.task, choices["connection"], *papers]
     name = shown(path if of_hub else choices["data"])
@@ -137,16 +138,11 @@ def rules(net: Trained) -> dict[str, dict[str, Any]]:
     return {group: docstring_fields(docstring(path)) for group, path in dotted.items()}
 
 
-def source(net: Trained) -> str:
-    """The papers of the rules."""
-    return "; ".join(entry.get("source", "") for entry in rules(net).values())
-
-
 def data(net: Trained, known: dict[str, Any]) -> list[str]:
     """What the net was trained on."""
     lines = [f"* Data: {code(known['config']['choices']['data'])}"]
     if examples := net.result.get("examples"):
-        sizes = ", ".join(f"{plain(part)} {count:,}" for part, count in examples.items())
+        sizes = ", ".join(f"{plain(part)} {count(size)}" for part, size in examples.items())
         lines.append(f"* Examples: {sizes}")
     classes = [] if "context" in known else [*net.classes]
     if classes:
@@ -180,16 +176,18 @@ def cost(result: dict[str, Any]) -> list[str]:
     """What the net is in size, and what the run took."""
     machine = result.get("machine", {})
     device = ", ".join(machine.get("gpus") or [machine.get("cpu", "")])
+    peak = result.get("peak_memory_bytes")
     facts = {
-        "parameters": f"{result['parameters']:,}" if "parameters" in result else "",
-        "steps": f"{result.get('steps', 0):,}",
+        "parameters": count(result.get("parameters")),
+        "steps": count(result.get("steps")),
         "seconds": number(result.get("seconds")),
         "seconds a step": number(result.get("seconds_per_step")),
-        "peak memory in MB": number(result.get("peak_memory_bytes", 0) / 1e6),
+        "peak memory in MB": number(peak / 1e6 if peak else None),
         "device": plain(device),
         "versions": plain(", ".join(f"{k} {v}" for k, v in result.get("versions", {}).items())),
     }
-    return table(["", ""], [[key, said] for key, said in facts.items() if said])
+    rows = [[key, said] for key, said in facts.items() if said]
+    return table(["", ""], rows) if rows else []
 
 
 def limits(net: Trained, compared: bool) -> list[str]:
@@ -197,6 +195,6 @@ def limits(net: Trained, compared: bool) -> list[str]:
     status = net.result.get("status", "not ended")
     lines = [] if status in ENDED[:1] else [f"* The run is {plain(status)}: this is no result."]
     lines += [] if compared else [f"* {' '.join(ALONE.split())}"]
-    count = net.result.get("examples", {}).get("test")
-    lines += [f"* The test part has {count:,} examples."] if count else []
+    tested = count(net.result.get("examples", {}).get("test"))
+    lines += [f"* The test part has {tested} examples."] if tested else []
     return [*lines, "* It was trained to study residual connections, and for no other use."]

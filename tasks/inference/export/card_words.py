@@ -19,6 +19,11 @@ def number(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, (int, float)) else ""
 
 
+def count(value: Any) -> str:
+    """A whole number with its thousands apart; nothing for what is none."""
+    return f"{value:,}" if isinstance(value, int) else ""
+
+
 def plain(text: object) -> str:
     r"""A text on one line that Markdown shows as it is.
 

@@ -157,6 +157,16 @@ def test_nothing_private_is_in_a_folder_and_foreign_names_are_only_names(run, tm
     assert loaded.config["data"]["path"] == "./PATH"
 
 
+def test_the_card_of_a_run_that_was_killed_has_no_numbers_that_nobody_knows(run, tmp_path, capsys):
+    killed = shutil.copytree(run("cnn"), tmp_path / "killed")
+    (killed / "result.json").unlink()
+    export(capsys, killed, f"dir={tmp_path / 'hub'}")
+    card = ModelCard.load(tmp_path / "hub" / "README.md").text
+    assert "The run is not ended: this is no result." in card
+    assert "## Cost" not in card
+    assert "## Results" not in card
+
+
 @pytest.mark.parametrize(
     "arm", ["residual", pytest.param("<b>|/home/alice/x", marks=pytest.mark.slow)]
 )

@@ -143,6 +143,16 @@ def test_where_the_folder_takes_nothing_more_the_comparison_goes_on(folder, tmp_
     assert (other / "wandb").read_text() == "no folder"
 
 
+def test_a_log_that_is_broken_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    other = shutil.copytree(OLD, tmp_path / "other")
+    for log in other.glob("cells/*/metrics.jsonl"):
+        log.write_text("no row\n")
+    sync(record_of(other), other)
+    (said,) = [line for line in caplog.messages if "W&B" in line]
+    assert "a broken line" in said
+
+
 SEND = """
 import sys
 from pathlib import Path

@@ -145,9 +145,10 @@ class Mirror:
                 result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
             name = f"{run.place}, {run.arm}, {run.pair}"
             with self.opened(JOBS.get(phase, phase), name, run.id, about, result) as logger:
-                logger.catch_up(folder)
-                made = partial(cell_artifact, folder.path, phase, axes_of(run))
-                logger.guarded(lambda make=made: logger.run.log_artifact(make()))
+                logger.guarded(partial(logger.catch_up, folder))
+                if logger.run is not None:
+                    made = partial(cell_artifact, folder.path, phase, axes_of(run))
+                    logger.guarded(lambda make=made: logger.run.log_artifact(make()))
             sent.add(run.id)
             atomic_write(file, json.dumps(sorted(sent)))
 
