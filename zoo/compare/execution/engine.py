@@ -56,13 +56,6 @@ def runs_in(request: Mapping[str, Any]) -> int:
     return len(request.get("runs", [request]))
 
 
-def devices_in(request: Mapping[str, Any]) -> int:
-    """The number of devices that each run of a request asks for."""
-    first = request.get("runs", [request])[0]
-    devices = first["config"].get("trainer", {}).get("devices", 1)
-    return devices if isinstance(devices, int) else 1
-
-
 @dataclass(frozen=True)
 class Terms:
     """What a comparison asks of every engine.
@@ -87,7 +80,9 @@ class Engine(Protocol):
     from its own options.
     """
 
-    note: str  # what keeps it from working, in words; empty where nothing does
+    @property
+    def note(self) -> str:
+        """What keeps it from working, in words; empty where nothing does."""
 
     @property
     def free(self) -> int:
