@@ -65,6 +65,9 @@ class SlurmEngine(MailboxEngine):
             fix = "run this on a login node of the cluster, or choose another engine"
             raise ConfigError("Slurm's sbatch is not installed", "engine=slurm", fix)
         gpus, minutes = gpus_of(gres), minutes_of(time)
+        if per_gpu > 1 and not gpus:
+            what, fix = "no GPU is asked for that workers could share", "add engine.gres=gpu:N"
+            raise ConfigError(what, "engine.per_gpu=...", fix)
         at_once = min(terms.workers, gpus * per_gpu or cpus)
         parameters = {
             "time": minutes,
@@ -75,7 +78,7 @@ class SlurmEngine(MailboxEngine):
             "constraint": constraint,
             "gres": gres,
             "cpus_per_task": cpus,
-            "mem": memory and f"{round(1024 * memory)}M",
+            "mem": memory and f"{math.ceil(1024 * memory)}M",
             "setup": setup or None,
         }
         task = ArrayTask(replace(terms, workers=at_once), minutes, per_gpu)
