@@ -45,7 +45,6 @@ class GraphTask(InTwoParts, Task):
     example_model_args: ClassVar[dict[str, Any]] = {"features": 8, "classes": 2}
     primary = ("accuracy", True)
     asks = ("stem", "body", "prepare", "takes_sparse")
-    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
     trained = "tasks.gnn.trained.TrainedNodes"
 
     def __init__(self, make_model: MakeModel, data: Graph, optimizer: Optimizer, seed: int):

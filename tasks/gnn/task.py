@@ -51,6 +51,7 @@ class NodeClassification(GraphTask):
     """
 
     undivided = "the nodes of a step"
+    verbs: ClassVar[dict[str, str]] = {"predict": "tasks.gnn.predict.PredictNodes"}
     counts_with: ClassVar[Needs] = {
         "clusters": (("task.sampling", ("clusters",)),),
         "neighbors": (("task.sampling", ("neighbors",)),),

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tasks.worker.parent import die_with_parent
+from zoo.compare.execution.engine import is_short_of_memory
 
 
 def worker(kills):
@@ -26,14 +27,21 @@ def worker(kills):
                 file.write(f"{' '.join(names)}\n")
             if any(name.startswith("fatal") for name in names):
                 os.kill(os.getpid(), signal.SIGKILL)
-            print(json.dumps({"runs": [reply(run) for run in runs]}), flush=True)
+            say({"runs": [reply(run) for run in runs]})
             continue
         if draws.random() < kills / 2:
             os.kill(os.getpid(), signal.SIGKILL)
         answer = reply(request)
         if draws.random() < kills / 2 and "error" not in answer:
             os.kill(os.getpid(), signal.SIGKILL)
-        print(answer if isinstance(answer, str) else json.dumps(answer), flush=True)
+        say(answer)
+
+
+def say(answer):
+    """Answers, and ends where memory ran out, as the real worker does."""
+    print(answer if isinstance(answer, str) else json.dumps(answer), flush=True)
+    if answer != "what?" and is_short_of_memory(answer):
+        sys.exit(6)
 
 
 def reply(request):

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -78,8 +79,8 @@ class Lease:
         """
         if self.path.exists():
             return None
-        number, name = tempfile.mkstemp(prefix=".lease.tmp", dir=self.path.parent)
-        file = os.fdopen(number, "a+", encoding="utf-8")
+        name = self.path.with_name(f".lease.tmp{uuid.uuid4().hex}")
+        file = name.open("x+", encoding="utf-8")  # for whom the user's umask allows
         try:
             lock(file)
             write(file, self.me)

@@ -17,6 +17,7 @@ from engine_places import opened, processes
 from stub_compare import engine_of, parent
 
 from zoo.cli.main import main
+from zoo.compare.execution.engine import Terms
 from zoo.compare.execution.store import Store
 from zoo.config import registry
 
@@ -127,6 +128,13 @@ def test_nothing_is_lost_and_nothing_done_twice(engine, count, tmp_path):
     assert max(Counter(kept(tmp_path)).values()) == 1
     store.clean_up()
     assert [p for p in store.cells.iterdir() if p.name.startswith(".")] == []
+
+
+def test_ray_without_jobs_of_its_own_waits_for_those_of_others(tmp_path, monkeypatch):
+    started, slept = registry.factory("engine", "ray", {})(Terms(tmp_path)), []
+    monkeypatch.setattr("time.sleep", slept.append)
+    assert started.poll(0.5) == []
+    assert slept == [0.5]
 
 
 REAL = ["task=gnn", "connection=plain,residual", "model.depth=2,3", "pairs=10", "model.width=8"]

@@ -72,6 +72,13 @@ def test_every_end_of_a_cell_is_told_with_the_file_that_says_more(made, tmp_path
     assert "no end after 0 s" in tally.failed["endless"]
 
 
+def test_what_is_answered_is_no_longer_claimed(made, tmp_path):
+    engine = made()
+    engine.submit("one", request(tmp_path, "good"))
+    waited(engine)
+    until(lambda: not engine.mailbox.claims())
+
+
 def test_a_killed_task_costs_its_job_only_and_is_replaced(made, tmp_path):
     engine = made()
     engine.submit("one", request(tmp_path, "endless"))
@@ -131,6 +138,30 @@ def test_tasks_that_never_begin_are_an_error(made, tmp_path, monkeypatch):
     engine.submit("one", request(tmp_path, "one"))
     with pytest.raises(ResourceError, match="before they began to work"):
         until(lambda: engine.poll(0.05))
+
+
+def test_tasks_that_still_wait_are_no_sign_that_none_begins(made, tmp_path, monkeypatch):
+    """In a busy queue others may end, and be replaced, for as long as these wait."""
+    engine = made(workers=2)
+    monkeypatch.setattr(engine.queue, "submit", lambda *_: None)
+    for name in ("one", "two"):
+        engine.submit(name, request(tmp_path, name))
+    for _ in range(2 * mailbox_engine.BARREN):
+        engine.fill(["1"])
+    for _ in range(mailbox_engine.BARREN - 1):
+        engine.fill([])
+    with pytest.raises(ResourceError, match="before they began to work"):
+        engine.fill([])
+
+
+def test_a_mailbox_has_an_owner_before_others_can_see_it(made, monkeypatch):
+    engine, owned = made(), []
+    take = engine.lease.take
+    monkeypatch.setattr(
+        engine.lease, "take", lambda: owned.append(engine.mailbox.path.exists()) or take()
+    )
+    engine.open()
+    assert owned == [False]
 
 
 def shift(tmp_path, minutes=60.0, age=1000.0):

@@ -139,3 +139,16 @@ def test_a_lease_that_was_not_written_to_its_end_is_free(text, tmp_path):
     (tmp_path / ".writer").write_text(text)
     with only_writer(tmp_path):
         pass
+
+
+def test_a_lease_is_for_all_whom_the_users_mask_allows(tmp_path):
+    """Who shares a folder must be able to read it, and to follow a dead owner."""
+    before = os.umask(0o002)
+    try:
+        lease = Lease(tmp_path / "lease")
+        assert lease.take() is None
+        assert lease.path.stat().st_mode & 0o777 == 0o664
+        lease.release()
+    finally:
+        os.umask(before)
+    assert list(tmp_path.iterdir()) == []

@@ -74,7 +74,7 @@ def measure_costs(
         or known[kind].stamp != stamps[paths[kind]]
         or (together > 1 and known[kind].alone is None)
     ]
-    losses, failed, in_flight = Counter[str](), dict[str, str](), 0
+    losses, failed, in_flight, note = Counter[str](), dict[str, str](), 0, ""
     if waiting:
         log.info("measuring a step of %d kinds of runs", len(waiting))
     while waiting or in_flight:
@@ -83,7 +83,11 @@ def measure_costs(
             request = {"do": "measure", "config": kinds[kind].config.plain()}
             engine.submit(kind, request | {"together": together > 1})
             in_flight += 1
-        for outcome in engine.poll(1.0):
+        ended = engine.poll(1.0)
+        if engine.note not in ("", note):
+            note = engine.note
+            log.info("%s", note)
+        for outcome in ended:
             in_flight -= 1
             kind, answer = outcome.job, outcome.answer or {}
             if answer.get("code") in ERRORS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from zoo.errors import ResourceError
+from zoo.errors import ConfigError, ResourceError
 
 WORKER = ("-m", "tasks.worker.main")
 ALLOCATION = "ZOO_ALLOCATION"  # a variable of workers on several machines
@@ -94,6 +94,12 @@ class Terms:
     program: Sequence[str] = WORKER
     devices: int = 1
 
+    def refuse_sharing(self, option: str) -> None:
+        """ConfigError where an option would share GPUs that each run has for itself."""
+        if self.devices > 1:
+            what = f"a run on {self.devices} devices has them alone"
+            raise ConfigError(what, option, "leave it out")
+
 
 class Engine(Protocol):
     """Runs jobs, some at a time.
@@ -102,7 +108,9 @@ class Engine(Protocol):
     from its own options.
     """
 
-    note: str  # what keeps it from working, in words; empty where nothing does
+    @property
+    def note(self) -> str:
+        """What keeps it from working, in words; empty where nothing does."""
 
     @property
     def free(self) -> int:

@@ -23,7 +23,8 @@ SLACK = 2.0  # times its estimate that a job may take
 IDLE = 120.0  # seconds without a job after which a task leaves its place to others
 LONGEST = 1.0  # seconds between two looks for a job
 TOLD = 0.2  # seconds in which a signal comes to this process that has ended a worker
-PREFIX = "SLURM_"  # of variables that say where in a job a process is
+JOB, PREFIX = "SLURM_JOB_ID", "SLURM_"  # of variables that say where in a job a process is
+SETTINGS = "SLURM_CONF"  # of the cluster, and of no job
 
 
 def notice(minutes: float) -> float:
@@ -72,17 +73,19 @@ class ArrayTask:
 
 @contextlib.contextmanager
 def outside_slurm() -> Iterator[str]:
-    """A context in which runs do not see that they are Slurm's; gives the name of the task.
+    """A context in which nothing shows that this is a job of Slurm; gives the name of the task.
 
-    Libraries take such variables for those of a run over several processes. For tasks on several
-    machines they are kept where a worker finds them.
+    Libraries take such variables for those of a run over several processes, and a job that is
+    submitted takes them for its own. For tasks on several machines they are kept where a worker
+    finds them.
     """
-    hidden = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX)}
+    names = [key for key in os.environ if key.startswith(PREFIX) and key != SETTINGS]
+    hidden = {key: os.environ.pop(key) for key in names if JOB in names}
     if int(hidden.get("SLURM_NNODES", 1)) > 1:
         os.environ[ALLOCATION] = json.dumps(hidden)
     try:
         array, number = hidden.get("SLURM_ARRAY_JOB_ID"), hidden.get("SLURM_ARRAY_TASK_ID")
-        yield f"{array}_{number}" if array else hidden.get("SLURM_JOB_ID", "0")
+        yield f"{array}_{number}" if array else hidden.get(JOB, "0")
     finally:
         os.environ.update(hidden)
 
@@ -188,6 +191,7 @@ class Shift:
         del self.jobs[outcome.job]
         seconds = time.monotonic() - self.since.pop(outcome.job)
         self.mailbox.answer(outcome.job, replace(outcome, log=log, seconds=seconds))
+        self.mailbox.forget(outcome.job, self.name)
 
     def hand_back(self, name: str) -> None:
         """Puts a job that has not ended back, or says that no task is long enough for it."""

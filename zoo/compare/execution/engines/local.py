@@ -14,7 +14,6 @@ from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
 from zoo.compare.execution.engines.worker_process import LOG, WorkerProcess, hung
-from zoo.errors import ConfigError
 
 
 @dataclass
@@ -52,9 +51,8 @@ class LocalEngine:
     note = ""  # it works at once
 
     def __init__(self, terms: Terms, per_gpu: Annotated[int, Ge(1), Le(10_000)] = 1):
-        if terms.devices > 1 and per_gpu > 1:
-            what = f"a run on {terms.devices} devices has them alone"
-            raise ConfigError(what, "engine.per_gpu", "leave it out")
+        if per_gpu > 1:
+            terms.refuse_sharing("engine.per_gpu")
         self.terms, self.per_gpu = terms, per_gpu
         gpus, several = visible_gpus(), terms.devices
         self.shares = [gpus[i : i + several] for i in range(0, len(gpus) - several + 1, several)]

@@ -2,7 +2,8 @@
 
 A job is a file that lies in one place at a time: `requests/NAME` until a worker takes it, then
 `taken/NAME@WORKER`. It is taken and given back by renaming, which a file system does as a whole, so
-that one worker has it. `answers/NAME` appears whole. Nothing here looks at the time of a file.
+that one worker has it. `answers/NAME` appears whole, and then the claim goes. Nothing here looks at
+the time of a file.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Mailbox:
         return found
 
     def forget(self, name: str, worker: str) -> None:
-        """Ends a claim; a worker that had it and still lives sees by this that it was given up."""
+        """Ends a claim; a worker that still works on the job sees by this that it was given up."""
         self.claim(name, worker).unlink(missing_ok=True)
 
 

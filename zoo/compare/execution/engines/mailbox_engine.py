@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,8 +70,9 @@ class MailboxEngine:
                 self.queue.cancel(folder.parent.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 lease.release()
+        self.logs.mkdir(exist_ok=True)
+        self.lease.take()  # before there is a mailbox that seems to be of a dead sender
         self.mailbox.create()
-        self.lease.take()
         pulse, lease = self.mailbox.pulse(), self.lease
 
         def beat() -> None:
@@ -130,7 +131,7 @@ class MailboxEngine:
                     where = f"{self.terms.logs.name}/{self.name}/{worker}"
                     lost.append(Outcome(self.jobs.pop(name), lost=why, log=where))
         if places is not None:
-            self.fill(len(places))
+            self.fill(places)
         return lost
 
     def is_dead(self, worker: str, places: Mapping[str, Place] | None) -> bool:
@@ -151,13 +152,19 @@ class MailboxEngine:
             self.watches.pop(worker)
         return watch.is_dead() and not place.rests
 
-    def fill(self, present: int) -> None:
-        """Puts as many tasks in line as jobs need beside those that are there."""
-        missing = math.ceil(len(self.jobs) / self.at_once) - present
+    def fill(self, places: Collection[str]) -> None:
+        """Puts as many tasks in line as jobs need beside those that are there.
+
+        Args:
+            places: the tasks in the queue.
+        """
+        missing = math.ceil(len(self.jobs) / self.at_once) - len(places)
         if missing <= 0:
             return
-        begun = len(self.mailbox.workers())
-        self.barren = self.barren + 1 if self.submitted and begun == self.begun else 0
+        workers = self.mailbox.workers()
+        begun, fresh = len(workers), set(places).difference(map(task_of, workers))
+        if not fresh:  # none that may still begin
+            self.barren = self.barren + 1 if self.submitted and begun == self.begun else 0
         if self.barren >= BARREN:
             what = f"{self.barren} times the tasks of the queue ended before they began to work"
             raise ResourceError(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Le
 
-from zoo.compare.execution.engine import Outcome, Terms, devices_in, runs_in
+from zoo.compare.execution.engine import Outcome, Terms, runs_in
 from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, require_ray
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
@@ -27,7 +27,6 @@ class Seat:
     Args:
         actor: of Ray.
         number: of the seat.
-        devices: that it has.
         job: name of its job; empty where it is idle.
         request: of the job, as long as the actor has not begun.
         limit: seconds that the job may take.
@@ -37,7 +36,6 @@ class Seat:
 
     actor: Any
     number: int
-    devices: int
     answer: Any
     job: str = ""
     request: dict[str, Any] | None = None
@@ -48,28 +46,30 @@ class Seat:
 class RayEngine:
     """Workers on the nodes of a Ray cluster, with a core each, and GPUs where there are any.
 
-    A run on several devices has as many GPUs, or cores without them, of one node.
+    Of runs on several devices, each worker has as many GPUs or cores of one node as the largest
+    asks for.
 
     Args:
         terms: of the comparison.
         address: of a cluster, such as `auto`; None: RAY_ADDRESS, or one on this machine that ends
             with the comparison.
-        gpus: of a worker, such as 0.25; None: one where the cluster has GPUs.
+        gpus: of a worker, such as 0.25, and at most one; None: one where the cluster has GPUs.
 
     Errors:
-        ConfigError: Ray is not installed, or a node does not see the folder of the comparison.
+        ConfigError: Ray is not installed, a node does not see the folder of the comparison, or runs
+            on several GPUs shall share them.
         ResourceError: there is no such cluster, or no node of it has room for a worker.
     """
-
-    note = ""  # Ray says itself what waits for room
 
     def __init__(
         self,
         terms: Terms,
         address: str | None = None,
-        gpus: Annotated[float, Gt(0), Le(64)] | None = None,
+        gpus: Annotated[float, Ge(0.01), Le(1)] | None = None,
     ):
         require_ray()
+        if gpus:
+            terms.refuse_sharing("engine.gpus")
         self.terms, self.gpus = terms, gpus
         self.address = address or os.environ.get("RAY_ADDRESS") or LOCAL
         self.seats: dict[int, Seat] = {}
@@ -87,55 +87,55 @@ class RayEngine:
     @cached_property
     def workers(self) -> int:
         """The most jobs at a time."""
-        return self.terms.workers or self.room(1)
+        return self.terms.workers or self.room()
 
     @property
     def free(self) -> int:
         """The number of jobs that can be submitted now."""
-        return self.workers - sum(seat.devices for seat in self.seats.values() if seat.job)
+        return self.workers - sum(bool(seat.job) for seat in self.seats.values())
 
-    def need(self, devices: int) -> dict[str, float]:
+    @property
+    def note(self) -> str:
+        """How many workers have no node yet, in words; empty where all have one."""
+        count = sum(seat.request is not None for seat in self.seats.values())
+        return f"{count} workers wait for room in the cluster" if count else ""
+
+    @cached_property
+    def need(self) -> dict[str, float]:
         """What a worker needs of a node, in the words of Ray."""
-        gpus = self.gpus or (1.0 if self.cluster.has("GPU") else 0.0)
-        if gpus and devices > 1:
-            gpus = float(devices)
-        return {"CPU": 1.0, "GPU": gpus} if gpus else {"CPU": float(devices)}
+        devices = float(self.terms.devices)
+        if self.gpus or self.cluster.has("GPU"):
+            return {"CPU": 1.0, "GPU": self.gpus or devices}
+        return {"CPU": devices}
 
-    def room(self, devices: int) -> int:
+    def room(self) -> int:
         """The number of workers that the cluster has room for; ResourceError where it has none."""
-        need = self.need(devices)
-        if most := self.cluster.most(need):
+        if most := self.cluster.most(self.need):
             return most
-        asked = " and ".join(f"{count:g} {kind}" for kind, count in need.items())
+        asked = " and ".join(f"{count:g} {kind}" for kind, count in self.need.items())
         fix = "ask for less by engine.gpus= or trainer.devices=, or add a node"
         raise ResourceError(f"no node has {asked}", f"engine.address={self.address}", fix)
 
-    def start(self, devices: int) -> Seat:
+    def start(self) -> Seat:
         """A new actor, which waits until a node has room for it."""
-        self.room(devices)
+        self.room()
         number = next(n for n in range(len(self.seats) + 1) if n not in self.seats)
-        need = self.need(devices)
         actor = self.cluster.ray.remote(RaySeat).options(
-            num_cpus=need["CPU"], num_gpus=need.get("GPU", 0), max_concurrency=2
+            num_cpus=self.need["CPU"], num_gpus=self.need.get("GPU", 0), max_concurrency=2
         )
         log = str((self.terms.logs / LOG.format(number)).absolute())
         handle = actor.remote(tuple(self.terms.program), log, os.getcwd())
-        self.seats[number] = Seat(handle, number, devices, handle.begin.remote(self.token))
+        self.seats[number] = Seat(handle, number, handle.begin.remote(self.token))
         return self.seats[number]
 
     def submit(self, job: str, request: dict[str, Any]) -> None:
         """Gives a job to an idle worker, or to one that is started for it."""
-        devices = devices_in(request)
-        idle = [seat for seat in self.seats.values() if not seat.job]
-        for seat in idle:
-            if seat.devices != devices:  # another kind of run has begun, which needs its room
-                self.end(seat)
-        fit = [seat for seat in idle if seat.devices == devices]
-        seat = fit[0] if fit else self.start(devices)
+        idle = next((seat for seat in self.seats.values() if not seat.job), None)
+        seat = idle or self.start()
         seat.job, seat.limit = job, self.terms.seconds * runs_in(request)
         seat.request = request
-        if fit:
-            self.give(seat)
+        if idle:
+            self.give(idle)
 
     def give(self, seat: Seat) -> None:
         """Has the actor of a seat begin its job."""
@@ -149,7 +149,8 @@ class RayEngine:
             ConfigError: a node does not see the folder of the comparison.
         """
         busy = {seat.answer: seat for seat in self.seats.values() if seat.job}
-        if not busy:
+        if not busy:  # another process has what is left
+            time.sleep(seconds)
             return []
         ray, outcomes = self.cluster.ray, []
         if ray.wait([*busy], timeout=seconds)[0]:

@@ -30,10 +30,10 @@ class RaySeat:
         Args:
             token: a file in the folder of the comparison.
         """
-        unseen = [path for path in (token, self.folder) if not is_seen(Path(path))]
-        return socket.gethostname(), unseen[0].rpartition("/.seen")[
-            0
-        ] or self.folder if unseen else ""
+        for path, folder in ((token, str(Path(token).parent)), (self.folder, self.folder)):
+            if not is_seen(Path(path)):
+                return socket.gethostname(), folder
+        return socket.gethostname(), ""
 
     def work(self, request: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any] | None, str]:
         """The worker's answer to a request, or why there is none; see `WorkerProcess.work`."""

@@ -68,6 +68,11 @@ class SlurmEngine(MailboxEngine):
             fix = "run this on a login node of the cluster, or choose another engine"
             raise ConfigError("Slurm's sbatch is not installed", "engine=slurm", fix)
         gpus, minutes = gpus_of(gres), minutes_of(time)
+        if per_gpu > 1:
+            terms.refuse_sharing("engine.per_gpu")
+        if per_gpu > 1 and not gpus:
+            what, fix = "no GPU is asked for that workers could share", "add engine.gres=gpu:N"
+            raise ConfigError(what, "engine.per_gpu=...", fix)
         if gpus and gpus < terms.devices:
             fix = f"give engine.gres=gpu:{terms.devices}"
             raise ConfigError(f"a run asks for {terms.devices} GPUs", f"engine.gres={gres}", fix)
@@ -83,7 +88,7 @@ class SlurmEngine(MailboxEngine):
             "gres": gres,
             "nodes": nodes,
             "cpus_per_task": cpus,
-            "mem": memory and f"{round(1024 * memory)}M",
+            "mem": memory and f"{math.ceil(1024 * memory)}M",
             "setup": setup or None,
         }
         task = ArrayTask(replace(terms, workers=at_once), minutes, per_gpu)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engines.array_task import ArrayTask
+from zoo.compare.execution.engines.array_task import ArrayTask, outside_slurm
 from zoo.compare.execution.engines.queue import Place
 from zoo.errors import ConfigError, cut
 
@@ -48,7 +48,7 @@ class SlurmQueue:
         executor.update_parameters(job_name=logs.name, array_parallelism=LARGEST, **given)
         try:
             for first in range(0, count, LARGEST):
-                with executor.batch():
+                with outside_slurm(), executor.batch():
                     for _ in range(first, min(count, first + LARGEST)):
                         executor.submit(task)
         except (FailedJobError, FailedSubmissionError) as error:
