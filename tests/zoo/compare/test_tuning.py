@@ -45,7 +45,7 @@ class Invented:
         draws: of the numbers of the test part.
     """
 
-    free = 2
+    free, note = 2, ""
 
     def __init__(self, score, draws=None):
         self.score, self.draws = score, draws or random.Random(0)
