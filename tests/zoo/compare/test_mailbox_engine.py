@@ -154,6 +154,14 @@ def test_tasks_that_still_wait_are_no_sign_that_none_begins(made, tmp_path, monk
         engine.fill([])
 
 
+def test_a_queue_that_does_not_answer_is_said_and_asked_for_tasks_at_first(made, tmp_path):
+    engine = made()
+    engine.queue.places = lambda name: None
+    engine.submit("one", request(tmp_path, "one"))
+    until(lambda: engine.poll(0.05) or engine.note == "the queue does not answer")
+    assert engine.queue.count == 1
+
+
 def test_a_mailbox_has_an_owner_before_others_can_see_it(made, monkeypatch):
     engine, owned = made(), []
     take = engine.lease.take

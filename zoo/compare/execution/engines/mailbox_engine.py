@@ -117,9 +117,7 @@ class MailboxEngine:
         """
         self.looked = time.monotonic()
         places = self.queue.places(self.name)
-        waiting = [place for place in (places or {}).values() if place.waits]
-        reasons = ", ".join(sorted({place.reason for place in waiting if place.reason}))
-        self.note = f"{len(waiting)} workers wait in the queue ({reasons})" if waiting else ""
+        self.note = "the queue does not answer" if places is None else words_of(places)
         claims = self.mailbox.claims()
         dead = {w for w in {worker for _, worker in claims} if self.is_dead(w, places)}
         lost = self.collect()  # what they answered before
@@ -130,8 +128,8 @@ class MailboxEngine:
                     why = f"task {task_of(worker)} of the queue ended or gave no sign of life"
                     where = f"{self.terms.logs.name}/{self.name}/{worker}"
                     lost.append(Outcome(self.jobs.pop(name), lost=why, log=where))
-        if places is not None:
-            self.fill(places)
+        if places is not None or not self.submitted:  # the first refusal ends the comparison
+            self.fill(places or {})
         return lost
 
     def is_dead(self, worker: str, places: Mapping[str, Place] | None) -> bool:
@@ -184,6 +182,14 @@ class MailboxEngine:
             time.sleep(LEAVE / 60)
         shutil.rmtree(self.mailbox.path, ignore_errors=True)
         self.lease.release()
+
+
+def words_of(places: Mapping[str, Place]) -> str:
+    """How many tasks wait in the queue, and for what; empty where none does."""
+    waiting = [place for place in places.values() if place.waits]
+    reasons = ", ".join(sorted({place.reason for place in waiting if place.reason}))
+    why = f" ({reasons})" if reasons else ""
+    return f"{len(waiting)} workers wait in the queue{why}" if waiting else ""
 
 
 def task_of(worker: str) -> str:
