@@ -1,27 +1,16 @@
 """Runs whose processes share the model are those of one process, wherever they stop and go on."""
 
-import json
-import os
-
 import pytest
 import torch
 from forked import places, start
 from small_domains import TASKS, words
 from small_runs import fit, rows, weights
 from test_domains import rank
-from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor
 
-from tasks.parts import own
-from tasks.training.sharded import ShardedModel
 from tasks.transformer.task import LanguageModelling
 from zoo.cli.main import main
-from zoo.connection import Site
-from zoo.connections.additive import ReZero
-from zoo.models.layers.normal import NormalLinear
 from zoo.run_folder import RunFolder
-from zoo.stack import Stack
 
 AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.accumulate=2"]
 SHARED = "trainer.strategy=fsdp"
@@ -139,41 +128,6 @@ def test_a_run_that_returns_is_divided_again(tmp_path):
     assert said.count("; back to step 0, without batches") == 2, said
     assert "(3 such steps)" in said
     assert RunFolder(tmp_path / "run").result()["status"] == "diverged"
-
-
-def kept(place, out):
-    """Writes how many numbers a process keeps of a model, before and after it is whole."""
-    os.environ.update(place, RANK=place["LOCAL_RANK"])
-    mesh = init_device_mesh("cpu", (int(place["WORLD_SIZE"]),))
-    sites = [ReZero(site) for site in Site.line(8, 3)]
-    model = nn.Sequential(Stack([NormalLinear(8, 8, True) for _ in sites], sites))
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    sharded = ShardedModel(model, mesh)
-    parts = sum(each.numel() for each in local(model))
-    left = sum(weight.numel() for weight in sharded.layouts)
-    with sharded.gathered():
-        whole = sum(each.numel() for each in local(model))
-        same = all(torch.equal(before[n], v) for n, v in model.state_dict().items())
-    again = sum(each.numel() for each in local(model))
-    sharded.make_whole()
-    same = same and all(torch.equal(before[n], v) for n, v in model.state_dict().items())
-    torch.distributed.destroy_process_group()
-    out.write_text(json.dumps([parts, left, whole, again, same, type(model).__name__]))
-
-
-def local(model):
-    return map(own, model.parameters())
-
-
-@pytest.mark.slow
-def test_each_process_keeps_its_share_of_the_weights(tmp_path):
-    """Of 3 x (8 x 8 + 8) weights half; the three factors in full; nothing else stays."""
-    out = [tmp_path / str(number) for number in range(2)]
-    ranks = [start(kept, place, file) for place, file in zip(places(2), out, strict=True)]
-    for process in ranks:
-        process.join()
-    for file in out:
-        assert json.loads(file.read_text()) == [111, 3, 219, 111, True, "Sequential"]
 
 
 @pytest.mark.parametrize(
