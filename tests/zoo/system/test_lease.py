@@ -12,6 +12,7 @@ from forked import start
 
 import zoo.system.lease as lease_file
 from zoo.errors import ConfigError
+from zoo.system.atomic import remove_partial_files
 from zoo.system.lease import STALE, Lease, only_writer
 
 HOLDS = """
@@ -124,3 +125,18 @@ def test_a_lease_that_was_not_written_to_its_end_is_free(text, tmp_path):
     (tmp_path / ".writer").write_text(text)
     with only_writer(tmp_path):
         pass
+
+
+def test_a_lease_can_be_waited_for_while_its_owner_sweeps_the_folder(tmp_path, monkeypatch):
+    link = os.link
+
+    def late(name, path):
+        remove_partial_files(tmp_path)
+        link(name, path)
+
+    monkeypatch.setattr(os, "link", late)
+    lease = Lease(tmp_path / "lease")
+    assert lease.take() is None
+    assert lease.ours()
+    lease.release()
+    assert not [*tmp_path.iterdir()]
