@@ -20,6 +20,7 @@ from tasks.data.encoded import Encoded, Extent, Mode, pixels
 from tasks.data.file_rows import Bytes
 from tasks.data.phrases import counted, listed
 from tasks.data.prepared_images import Bad, prepared_images
+from zoo import __version__
 from zoo.errors import DataError
 
 LARGE = 2**28  # bytes of pixels that are kept in a file
@@ -99,7 +100,7 @@ def decode(
             raise DataError(f"none of {count} images can be read", where, "look at the files")
         images = chain([first], found)
         if count * first.nbytes >= LARGE:
-            options = mode, size, on_bad, pixels.__name__, version("pillow")
+            options = mode, size, on_bad, pixels.__name__, __version__, version("pillow")
             key = hashlib.sha256(repr((source.content_name(), *options)).encode()).hexdigest()
             folder = cache_folder("images", key[:24])
             return Decoded(*prepared_images(folder, count, images, lambda: bad, where), source)

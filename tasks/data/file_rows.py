@@ -89,7 +89,7 @@ class FileRows:
         content = np.empty((len(numbers), self.size), np.uint8)
         for row, number in zip(content, numbers, strict=True):
             if os.preadv(self.file, [row.data], self.start + number * self.stride) != self.size:
-                raise DataError("the file has been cut", shown(self.path), "run again without it")
+                raise DataError("the file has been cut", shown(self.path), "remove it, run again")
         rows = torch.from_numpy(content)
         rows = rows if self.table is None else self.table[rows.int()]
         axes = which.shape if isinstance(which, Tensor) else rows.shape[: isinstance(which, slice)]

@@ -36,7 +36,8 @@ def clusters_for(data: Graph, clusters: int, size: int | None, seed: int) -> Par
         what = f"{clusters:,} clusters of {nodes:,} nodes"
         raise ConfigError(what, "task.clusters", f"give {nodes} or less")
     cluster = clusters_of(data.edge_index, nodes, clusters)
-    inside, sizes = int((cluster[source] == cluster[target]).sum()), cluster.bincount()
+    inside = int((cluster[source] == cluster[target]).sum())
+    sizes = cluster.bincount(minlength=clusters)
     kept, ends = inside / max(1, len(source)), f"{sizes.min():,} to {sizes.max():,}"
     log.info("%s", f"{clusters} clusters of {ends} nodes have {kept:.0%} of the edges inside")
     return Clusters(data, cluster, size or 1, seed)

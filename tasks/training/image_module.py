@@ -29,6 +29,9 @@ class ImageTask(InTwoParts, Task):
 
     def __init__(self, make_model: MakeModel, data: ImageDataset, optimizer: Optimizer, seed: int):
         super().__init__(make_model, data, optimizer, seed)
+        self.images: Bytes = data.images
+        self.targets: Bytes = data.targets
+        self.placed_on: torch.device | None = None
         self.batch_size: int = self.shuffled().size
 
     def model_args(self, data: ImageDataset) -> dict[str, Any]:
@@ -46,8 +49,11 @@ class ImageTask(InTwoParts, Task):
 
         What lies in a file stays there, unless the device has memory of its own for it.
         """
-        self.images = placed(self.data.images, self.device)
-        self.targets = placed(self.data.targets, self.device)
+        if self.placed_on != self.device:
+            self.images, self.targets = self.data.images, self.data.targets  # frees other copies
+            self.images = placed(self.images, self.device)
+            self.targets = placed(self.targets, self.device)
+            self.placed_on = self.device
         mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
         self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
         self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
@@ -70,8 +76,7 @@ class ImageTask(InTwoParts, Task):
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
-        both = self.data.images, self.data.targets
-        files = [rows for rows in both if isinstance(rows, FileRows)]
+        files = [rows for rows in (self.images, self.targets) if isinstance(rows, FileRows)]
         return ReadAhead(self.shuffled(number), files) if files else self.shuffled(number)
 
 

@@ -89,7 +89,7 @@ class Lease:
             file.close()
             return None
         finally:
-            os.unlink(name)
+            Path(name).unlink(missing_ok=True)  # its owner may have swept the folder
         return file
 
     def beat(self) -> bool:

@@ -179,16 +179,18 @@ def whole(path: Path, kind: type) -> np.ndarray:
 
 def blocks(path: Path, kind: type) -> Iterator[np.ndarray]:
     """The rows of a compressed table, some at a time; DataError where it has none or is damaged."""
-    empty = True
+    width = 0
     try:
         with gzip.open(path, "rt", encoding="ascii") as file:
             while len(block := rows_of(file, kind)):
-                empty = False
+                width = width or block.shape[1]
+                if block.shape[1] != width:
+                    raise ValueError(f"rows of {width} and of {block.shape[1]} numbers")
                 yield block
     except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise DataError(f"cannot be read ({reason})", str(path), FIX) from None
-    if empty:
+    if not width:
         raise DataError("the file is empty", str(path), FIX)
 
 

@@ -18,9 +18,12 @@ from second_device import second_device
 from small_runs import rows, weights
 
 from tasks.data import decode, prepared_images, remembered
+from tasks.data.batches import ReadAhead, ShuffledBatches
 from tasks.data.file_rows import FileRows, byte_counts, pieces
 from tasks.training import image_module
+from tasks.training.build import build_task
 from zoo.cli.main import main
+from zoo.config.compose import load as compose
 from zoo.config.registry import build
 from zoo.errors import DataError, ResourceError
 from zoo.run_folder import RunFolder
@@ -189,6 +192,21 @@ def test_rows_of_a_file_are_indexed_as_a_tensor(tmp_path):
     os.truncate(path, 300)
     with pytest.raises(DataError, match="has been cut"):
         FileRows(path, (9, 40))[:]
+
+
+def test_images_on_the_device_are_brought_there_once_and_not_read_ahead(
+    small, tmp_path, monkeypatch
+):
+    write_masks(tmp_path / "data", 20, size=(8, 8))
+    words = ["task=unet", f"data.path={tmp_path / 'data'}", *RUNS["unet"].split()]
+    task = build_task(compose(words)[0])
+    assert isinstance(task.train_loader(), ReadAhead)
+    brought = []
+    monkeypatch.setattr(image_module, "placed", lambda rows, _: brought.append(rows) or rows[:])
+    for stage in "fit", "evaluate":
+        task.setup(stage)
+    assert brought == [task.data.images, task.data.masks]
+    assert isinstance(task.train_loader(), ShuffledBatches)
 
 
 RUNS = {

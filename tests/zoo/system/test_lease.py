@@ -13,6 +13,7 @@ from forked import start
 
 import zoo.system.lease as lease_file
 from zoo.errors import ConfigError
+from zoo.system.atomic import remove_partial_files
 from zoo.system.lease import STALE, Lease, only_writer
 
 HOLDS = """
@@ -152,3 +153,18 @@ def test_a_lease_is_for_all_whom_the_users_mask_allows(tmp_path):
     finally:
         os.umask(before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_can_be_waited_for_while_its_owner_sweeps_the_folder(tmp_path, monkeypatch):
+    link = os.link
+
+    def late(name, path):
+        remove_partial_files(tmp_path)
+        link(name, path)
+
+    monkeypatch.setattr(os, "link", late)
+    lease = Lease(tmp_path / "lease")
+    assert lease.take() is None
+    assert lease.ours()
+    lease.release()
+    assert not [*tmp_path.iterdir()]

@@ -1,5 +1,7 @@
 """Graphs of the Open Graph Benchmark, from files in its layout."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,11 @@ FAULTS = {
         "raw/node-feat",
         "cannot be read",
     ),
+    "rows of two lengths": (
+        lambda f: f.write_bytes(gzip.compress(b"1,2\n" * 20 + b"1\n" * 20)),
+        "raw/node-feat",
+        "rows of 2 and of 1 numbers",
+    ),
     "words": ({"raw/node-feat": [["a", "b"]]}, None, "cannot be read"),
     "a missing file": (lambda f: f.unlink(), "split/time/valid", "the file is missing"),
     "too few rows": ({"raw/node-feat": np.ones((39, 5))}, None, "40 labels for 39 rows"),
@@ -66,7 +73,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_damaged_files_are_told_and_leave_nothing_usable(fault, tmp_path):
+def test_damaged_files_are_told_and_leave_nothing_usable(fault, tmp_path, monkeypatch):
+    monkeypatch.setattr(ogbn, "ROWS", 20)
     how, name, words = FAULTS[fault]
     write_ogbn(tmp_path, **(how if isinstance(how, dict) else {}))
     if name:
