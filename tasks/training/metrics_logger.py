@@ -28,12 +28,12 @@ NOTHING: Mapping[str, float | None] = {}
 
 
 class MetricsLogger(FastCallback):
-    """Writes a row to `metrics.jsonl` and to W&B every few steps and after every validation.
+    """Writes a row to the log, `metrics.jsonl`, every few steps and after every validation.
 
     Beside the training loss a row has `train/lr`, the learning rate of its step, which all
     parameters share; `train/grad_norm`, the norm of its gradient before clipping, null where that
     is not finite (fp16 leaves such a step out); and `train/steps_per_second` since the row before
-    it, without validations. Figures on the way go to `figures/` and to W&B.
+    it, without validations. Figures on the way go to `figures/`.
 
     Args:
         folder: the run folder; None in all but the first process.

@@ -23,6 +23,7 @@ from zoo.hub_folder import CARD, CONFIG, LIBRARY, RESULT, SCHEMA, WEIGHTS, is_lo
 from zoo.report import Report
 from zoo.system.atomic import atomic_write
 
+ALONE = ("--exclude", "*/*")  # of `hf upload`: folders, such as predictions by these files
 LEFT_OUT = ("run", "logger", "diagnostics")  # of the configuration: places and accounts
 RESULTS = (
     *("schema", "status", "task", "model", "connection", "long", "data", "depth", "seed"),
@@ -63,7 +64,7 @@ class ExportHub:
             for name, text in texts.items():
                 atomic_write(fresh / name, text)
             largest = checked(net, fresh, target)
-        push = quoted(["hf", "upload", "USER/NAME", str(target), "."])
+        push = quoted(["hf", "upload", "USER/NAME", str(target), ".", *ALONE])
         record = {"export": shown(target), "format": "hub", "inputs": known["inputs"]}
         record |= {"license": self.license, "push": push}
         said = "" if self.license else "; it states no license, as license=mit would"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard, constants, load_state_dict_from_file, load_torch_model
+from huggingface_hub.utils import filter_repo_objects
 from made_comparison import made
 from safetensors.torch import load_file, save_file
 from tiny_runs import shrink, words
@@ -89,7 +91,11 @@ def answer(net, task):
 def test_a_folder_gives_the_net_to_everybody(task, run, tmp_path, capsys):
     place, weights = tmp_path / "a folder", "best" if task == "gnn" else "last"
     record = export(capsys, run(task), f"dir={place}", f"weights={weights}")
-    assert record["push"] == f"hf upload USER/NAME '{place}' ."
+    assert record["push"] == f"hf upload USER/NAME '{place}' . --exclude '*/*'"
+    *_, left_out = shlex.split(record["push"])
+    others = ["predictions/labels.csv", "samples/a/b.png"]
+    pushed = filter_repo_objects([*FILES, *others], ignore_patterns=[left_out])
+    assert [*pushed] == [*FILES]
     assert {path.name for path in place.iterdir()} == {*FILES}
     net = zoo.load(run(task), weights=weights, device="cpu")
     loaded = zoo.load(place, device="cpu")
