@@ -55,6 +55,7 @@ def fit(config: Config) -> Report | None:
     folder = RunFolder.planned(kind, config.run["dir"]) if is_first() else None
     training, task = trainable(config)
     refuse_lacking_answers(config, task)
+    task.batches_per_pass()  # options of batches that do not fit the data are refused by now
     if folder:
         folder.create()
     with only_writer(folder.path if folder else None):

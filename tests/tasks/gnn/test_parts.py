@@ -197,6 +197,12 @@ RUN = ["fit", "task=gnn", "logger=none", "model.depth=3", "model.width=8", "data
 RUN += ["data.train=40", "data.val=40", "trainer.validate_every=3", "trainer.accelerator=cpu"]
 
 
+def test_what_cannot_be_sampled_leaves_no_folder(tmp_path):
+    given = ["task.sampling=clusters", "task.clusters=151", f"run.dir={tmp_path / 'run'}"]
+    assert main([*RUN, *given, "trainer.max_steps=2"]) == 2
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [
