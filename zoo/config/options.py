@@ -23,7 +23,8 @@ def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
         ConfigError: an option without a type.
     """
     options = {}
-    for parameter in inspect.signature(target, eval_str=True).parameters.values():
+    call = target.__init__ if inspect.isclass(target) else target  # older Pythons look elsewhere
+    for parameter in inspect.signature(call, eval_str=True).parameters.values():
         if parameter.default is not parameter.empty:
             if parameter.annotation is parameter.empty:
                 what = f"the option {parameter.name} has no type"
