@@ -123,7 +123,7 @@ def test_wrong_wishes_for_a_sample_are_one_line(words, said, trained, capsys):
         (["data=text"], "give data.path=FILE", 2),
         (["data=csbm"], "data", 2),
         (["optimizer.min_lr=1.0"], "above lr", 2),
-        (["model.context=1000"], "part has 931 tokens, model.context=1000", 3),
+        (["model.context=1000"], " tokens, model.context=1000 needs more", 3),
     ],
 )
 def test_wrong_options_are_one_line(words, said, code, tmp_path, capsys):
