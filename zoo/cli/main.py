@@ -104,10 +104,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def refuse_many(verb: str) -> None:
-    """ConfigError where several processes were started for a verb of a single one."""
+    """ConfigError where a program that starts processes of a run was given another verb.
+
+    Even one such process would hand its place in the run on to the processes that it starts.
+    """
     here = launch()
-    if here.world > 1 and verb not in SHARED:
-        what = f"{here.by} has started {here.world} processes, and {verb} runs in one"
+    if here.by and verb not in SHARED:
+        what = f"{here.by} starts the processes of a run, and {verb} is a single one"
         raise ConfigError(what, verb, f"call it without {here.by}")
 
 

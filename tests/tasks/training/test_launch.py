@@ -132,7 +132,7 @@ def test_processes_end_alike_and_say_why_once(tmp_path):
         return ["fit", *words("gnn", "trainer.max_steps=50", *more), f"run.dir={tmp_path / name}"]
 
     common = {
-        "one process": (2, None, ["compare", "task=gnn"], "torchrun has started 2 processes"),
+        "one process": (2, None, ["compare", "task=gnn"], "torchrun starts the processes of a run"),
         "number": (2, None, fit("number", "trainer.devices=3"), "there is a device for each"),
         "missing": (3, None, fit("missing"), "process 1: "),
         "other": (3, None, fit("other"), "process 1 has read other data"),
