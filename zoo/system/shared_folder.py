@@ -15,7 +15,7 @@ PAUSE = 0.1  # seconds until one who waits looks again
 
 
 def sign(file: Path) -> str:
-    """Appends a line that no other file has, by which machines tell that they see it; returns it."""
+    """Appends a line that no other file has, by which who sees it knows the file; returns it."""
     line = f"of process {os.getpid()} on {socket.gethostname()}, {uuid.uuid4().hex}\n"
     with file.open("a", encoding="utf-8") as opened:
         opened.write(line)
