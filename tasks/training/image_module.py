@@ -77,7 +77,8 @@ class ImageTask(InTwoParts, Task):
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
         files = [rows for rows in (self.images, self.targets) if isinstance(rows, FileRows)]
-        return ReadAhead(self.shuffled(number), files) if files else self.shuffled(number)
+        batches = self.shuffled(number)
+        return ReadAhead(batches, files, self.shard) if files else batches
 
 
 def placed(rows: Bytes, device: torch.device) -> Bytes:
