@@ -2,11 +2,13 @@
 
 import copy
 import errno
+import itertools
 import os
 import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +19,17 @@ from mask_files import write_masks
 from second_device import second_device
 from small_runs import rows, weights
 
-from tasks.data import decode, prepared_files, prepared_images, remembered
+from tasks.data import (
+    decode,
+    image_dataset,
+    on_device,
+    prepared_files,
+    prepared_images,
+    remembered,
+)
 from tasks.data.batches import ReadAhead, ShuffledBatches
 from tasks.data.file_rows import FileRows, byte_counts, pieces
-from tasks.training import image_module
+from tasks.data.on_device import OnDevice
 from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config.compose import load as compose
@@ -28,6 +37,7 @@ from zoo.config.registry import build
 from zoo.errors import DataError, ResourceError
 from zoo.run_folder import RunFolder
 from zoo.shard import Shard
+from zoo.system.machine_memory import GPU_SHARE
 
 SMALL = {"trainer.max_epochs": "null", "trainer.accelerator": "cpu", "logger": "none"}
 SMALL |= {"trainer.validate_every": 3, "trainer.log_every": 1, "optimizer.warmup": 0}
@@ -232,19 +242,37 @@ def test_rows_of_a_file_are_indexed_as_a_tensor(tmp_path):
         FileRows(path, (9, 40))[:]
 
 
-def test_images_on_the_device_are_brought_there_once_and_not_read_ahead(
+def test_images_on_the_device_are_brought_there_once_for_all_runs_and_not_read_ahead(
     small, tmp_path, monkeypatch
 ):
     write_masks(tmp_path / "data", 20, size=(8, 8))
     words = ["task=unet", f"data.path={tmp_path / 'data'}", *RUNS["unet"].split()]
-    task = build_task(compose(words)[0])
-    assert isinstance(task.train_loader(), ReadAhead)
-    brought = []
-    monkeypatch.setattr(image_module, "placed", lambda rows, _: brought.append(rows) or rows[:])
-    for stage in "fit", "evaluate":
+    config, loaded = compose(words)[0], []
+
+    def load(source):
+        loaded[:] = loaded or [source.load()]
+        return loaded[0]
+
+    tasks = [build_task(config, load) for _ in range(2)]
+    tasks[0].setup("fit")
+    assert isinstance(tasks[0].train_loader(), ReadAhead)
+    data, brought = build_task(config, load).data, []
+    data.there = OnDevice()
+    monkeypatch.setattr(image_dataset, "room_on", lambda device: 1e9)
+    monkeypatch.setattr(FileRows, "to", lambda rows, _: brought.append(rows) or rows[:])
+    for task, stage in itertools.product(tasks, ("fit", "evaluate")):
         task.setup(stage)
-    assert brought == [task.data.images, task.data.masks]
+    assert brought == [data.images, data.masks]
     assert isinstance(task.train_loader(), ShuffledBatches)
+
+
+def test_workers_that_share_a_gpu_share_what_data_may_take_of_it(monkeypatch):
+    memory = SimpleNamespace(total_memory=2**34)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: memory)
+    cpu, gpu = map(torch.device, ("cpu", "cuda"))
+    assert (on_device.room_on(cpu), on_device.room_on(gpu)) == (0, 2**32)
+    monkeypatch.setenv(GPU_SHARE, "0.25")
+    assert (on_device.room_on(cpu), on_device.room_on(gpu)) == (0, 2**30)
 
 
 def test_a_process_reads_its_own_rows_ahead(tmp_path, monkeypatch):
@@ -345,7 +373,7 @@ def test_a_run_from_a_file_on_a_second_device(task, share, tmp_path, monkeypatch
     write = write_masks if task == "unet" else pets
     write(tmp_path / "data", 24)
     monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 2)
-    monkeypatch.setattr(image_module, "SHARE", share)
+    monkeypatch.setattr(on_device, "SHARE", share)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # wants a driver
     again = {"trainer.accelerator": "auto", "trainer.max_steps": 4}
     given = [f"{key}={value}" for key, value in again.items()]
