@@ -156,7 +156,9 @@ class ImageDataset(ABC):
             self.demand(once, f"the {name} part repeats an image", "list it once")
             seen[part] += 1
         shared = int((seen > 1).sum())
-        self.demand(not shared, f"{shared} images are in two parts", "make the parts disjoint")
+        self.demand(
+            not shared, f"two parts share {counted(shared, 'image')}", "make the parts disjoint"
+        )
 
     def check_norms(self) -> None:
         """Raises DataError for a mean or standard deviation that does not fit the channels."""
