@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,11 +34,24 @@ def prepared_once(
             if found is None:
                 remove_partial_files(folder)
                 (folder / RECORD).unlink(missing_ok=True)
-                prepare()
+                with nothing_left(folder):
+                    prepare()
                 found = find()
     if found is None:
         raise RuntimeError(f"{folder} changes while it is read")
     return found
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """A context after whose failure a folder holds hidden files alone, such as its lease."""
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir():
+            if not path.name.startswith("."):
+                path.unlink()
+        raise
 
 
 def write_record(folder: Path, files: Sequence[str], about: Mapping[str, Any]) -> None:
