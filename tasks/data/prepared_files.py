@@ -11,7 +11,7 @@ from tasks.data.cache import writable
 from tasks.data.sealed import sealed, unsealed
 from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 RECORD = "prepared.json"  # appears last
 Found = TypeVar("Found")
