@@ -110,7 +110,7 @@ def test_runs_are_of_their_folder_wherever_it_lies(sent, folder, tmp_path):
 def test_runs_that_an_earlier_version_sent_stay_in_their_group(folder, tmp_path):
     (tmp_path / "mirrored.json").write_text('["a", "b"]')
     mirror = Mirror(record_of(folder), tmp_path)
-    assert mirror.sent["runs"] == ["a", "b"]
+    assert mirror.sent.runs == ["a", "b"]
     assert mirror.group == Mirror(mirror.record, tmp_path).group
 
 

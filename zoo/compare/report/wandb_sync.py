@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import secrets
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,7 @@ from zoo.compare.report.title import title
 from zoo.compare.report.wandb_layout import AXES, Section, layout, media, sections
 from zoo.compare.report.wandb_lineage import OF_COMPARISON, OF_REPORT, artifact, cell_artifact, use
 from zoo.compare.report.wandb_report import publish
+from zoo.compare.report.wandb_sent import Sent
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ResourceError, quoted
@@ -30,7 +27,6 @@ from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
 log = logging.getLogger("zoo")
-SENT = "mirrored.json"  # the key of the group, and the addresses of the runs that were sent
 LAYOUT = "layout.md"  # how to read the comparison at W&B
 WITHOUT_METRICS: Mapping[str, Any] = {"status": "done", "metrics": {}}
 JOBS = {"comparison": "cell"}  # job types of phases that have another name there
@@ -79,25 +75,16 @@ class Mirror:
     record: Record
     path: Path
     offline: bool = False
-    writing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @cached_property
-    def sent(self) -> dict[str, Any]:
-        """The `key` of the group, made once and kept in the folder, and the `runs` in it."""
-        file = self.path / SENT
-        known = json.loads(file.read_text()) if file.is_file() else {}
-        if isinstance(known, list):  # of an earlier version, whose key was that of the path
-            key = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
-            known = {"key": key, "runs": known}
-        if not known:
-            known = {"key": secrets.token_hex(4), "runs": []}
-            atomic_write(file, json.dumps(known))
-        return known
+    def sent(self) -> Sent:
+        """What was sent before, and the key of all runs."""
+        return Sent(self.path)
 
     @cached_property
     def group(self) -> str:
         """The name that all runs share."""
-        return f"compare-{self.record.name}-{self.sent['key']}"
+        return f"compare-{self.record.name}-{self.sent.key}"
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -138,7 +125,7 @@ class Mirror:
         """
         options = {"name": name[:120], **({"mode": "offline"} if self.offline else {})}
         logger = registry.factory("logger", "wandb", options)()
-        identity = {"id": f"{self.sent['key']}-{key}", "group": self.group, "tags": ["compare"]}
+        identity = {"id": f"{self.sent.key}-{key}", "group": self.group, "tags": ["compare"]}
         notes = self.layout if job in ("comparison", "report") else None
         more = {"job_type": job, "notes": notes, "together": True}
         logger.start(self.path, about, identity | more)
@@ -152,7 +139,7 @@ class Mirror:
 
     def send_cells(self) -> None:
         """Sends the runs that were not sent before; the first one tells whether W&B is there."""
-        waiting = [cell for cell in self.cells if cell[1].id not in self.sent["runs"]]
+        waiting = [cell for cell in self.cells if cell[1].id not in self.sent.runs]
         for each in waiting[:1]:
             self.send_cell(*each)
         shown = time.monotonic()
@@ -181,9 +168,7 @@ class Mirror:
             if logger.run is not None:
                 made = partial(cell_artifact, folder.path, phase, axes_of(run))
                 logger.guarded(lambda: logger.run.log_artifact(made()))
-        with self.writing:
-            self.sent["runs"].append(run.id)
-            atomic_write(self.path / SENT, json.dumps(self.sent))
+        self.sent.note(run.id)
 
     def send_comparison(self) -> None:
         """Sends the run that shows verdicts, gaps and reasons; it has used those of all cells."""
