@@ -15,8 +15,6 @@ from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
 from tasks.training.two_parts import InTwoParts
 
-SHARE = 0.25  # of a GPU's memory, which images in a file may take
-
 
 class ImageTask(InTwoParts, Task):
     """Images lie on the device as bytes, or in a file, and batches of them are cut by index.
@@ -31,7 +29,6 @@ class ImageTask(InTwoParts, Task):
         super().__init__(make_model, data, optimizer, seed)
         self.images: Bytes = data.images
         self.targets: Bytes = data.targets
-        self.placed_on: torch.device | None = None
         self.batch_size: int = self.shuffled().size
 
     def model_args(self, data: ImageDataset) -> dict[str, Any]:
@@ -49,11 +46,7 @@ class ImageTask(InTwoParts, Task):
 
         What lies in a file stays there, unless the device has memory of its own for it.
         """
-        if self.placed_on != self.device:
-            self.images, self.targets = self.data.images, self.data.targets  # frees other copies
-            self.images = placed(self.images, self.device)
-            self.targets = placed(self.targets, self.device)
-            self.placed_on = self.device
+        self.images, self.targets = self.data.rows_on(self.device)
         mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
         self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
         self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
@@ -77,14 +70,5 @@ class ImageTask(InTwoParts, Task):
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
         files = [rows for rows in (self.images, self.targets) if isinstance(rows, FileRows)]
-        return ReadAhead(self.shuffled(number), files) if files else self.shuffled(number)
-
-
-def placed(rows: Bytes, device: torch.device) -> Bytes:
-    """Rows on a device; those of a file stay in it unless they fit into a GPU's memory easily."""
-    if isinstance(rows, FileRows):
-        cuda = device.type == "cuda"
-        memory = torch.cuda.get_device_properties(device).total_memory if cuda else 0
-        if rows.numel() > memory * SHARE:
-            return rows
-    return rows.to(device)
+        batches = self.shuffled(number)
+        return ReadAhead(batches, files, self.shard) if files else batches

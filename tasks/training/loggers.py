@@ -44,19 +44,22 @@ class CopyingLogger(NoLogger):
     Attributes:
         title: of the place, in messages.
         run: the copy that is open there; None before it begins and where it is off.
+        failed: whether the copy lacks something.
     """
 
     title: ClassVar[str]
     run: Any = None
+    failed: bool = False
 
     def guarded(self, action: Callable[[], Any]) -> Any:
         """Runs an action; a failure switches the copy off with one warning."""
         try:
             return action()
         except Exception as error:
-            self.run = None
-            reason = " ".join(str(error).split())[:LONGEST]
-            log.warning("%s is off for this run: %s: %s", self.title, type(error).__name__, reason)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
+            if not self.failed:
+                log.warning("%s is off for this run: %s", self.title, reason)
+            self.run, self.failed = None, True
             return None
 
     def catch_up(self, folder: RunFolder, since: int = 0) -> None:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Factor = Annotated[float, Ge(0)]
 GAMMA = 2.0  # of Lin et al. 2017, arXiv:1708.02002
 AT_ONCE = 2**18  # pixels of an evaluation batch, about
-SHOWN = 4  # images of each kind in a figure
 
 
 class Segmentation(ImageTask):
@@ -203,13 +202,6 @@ class Segmentation(ImageTask):
 
     def figures(self, title: str) -> dict[str, Figure]:
         """Draws the worst and typical test images with their predictions, and a training batch."""
-        from tasks.unet.plots import answers_figure, batch_figure
+        from tasks.unet.plots import figures
 
-        data: MaskSet = self.data
-        test = self.loader("test")
-        guess = torch.cat([self.logits(examples).argmax(1).byte().cpu() for examples in test])
-        x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
-        return {
-            "answers": answers_figure(data, guess, title),
-            "samples": batch_figure(self.pixels(x), masks.cpu(), data.classes, title),
-        }
+        return figures(self, title)
