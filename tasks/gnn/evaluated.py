@@ -6,12 +6,11 @@ import logging
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tasks.data.batches import SequentialBatches
 from tasks.data.graphs.dataset import Graph
+from tasks.training.classification import class_sums, guess_metrics
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
@@ -99,15 +98,8 @@ class GraphTask(InTwoParts, Task):
 
     def sums_of(self, nodes: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
-        return {
-            "loss": F.cross_entropy(logits, y, reduction="sum"),
-            "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(nodes), device=self.device),
-        }
+        return class_sums(self.model(self.x, *self.edges)[nodes].float(), self.y[nodes])
 
     def chance_metrics(self) -> dict[str, float]:
         """Gives the accuracy of always answering the most frequent class of the training part."""
-        guess = self.data.y[self.data.train].mode().values
-        hits = {part: self.data.y[self.data.parts[part]] == guess for part in ("val", "test")}
-        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
+        return guess_metrics(self.data.y, self.data.parts)

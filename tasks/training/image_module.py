@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.data.batches import ReadAhead, ShuffledBatches
+from tasks.data.batches import ReadAhead, SequentialBatches, ShuffledBatches
 from tasks.data.file_rows import Bytes, FileRows, taken
 from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
-from tasks.training.two_parts import InTwoParts
+from tasks.training.two_parts import Input, InTwoParts
 
 
 class ImageTask(InTwoParts, Task):
@@ -21,8 +21,12 @@ class ImageTask(InTwoParts, Task):
 
     With several processes each one takes every n-th image of a batch, so that a run does not depend
     on their number.
+
+    Attributes:
+        at_once: images and pixels of an evaluation batch, at most.
     """
 
+    at_once: ClassVar[tuple[int, int]] = (512, 2**19)
     example_model_args: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
 
     def __init__(self, make_model: MakeModel, data: ImageDataset, optimizer: Optimizer, seed: int):
@@ -66,6 +70,20 @@ class ImageTask(InTwoParts, Task):
     def pixels(self, normalised: Tensor) -> Tensor:
         """Turns floats `[B, C, H, W]` back into bytes, on the CPU."""
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
+
+    def loader(self, part: str) -> Iterable[Any]:
+        """Gives the numbers of a part's examples, `[B]` long in each batch."""
+        return self.eval_batches(self.data.parts[part])
+
+    def eval_batches(self, examples: Tensor) -> SequentialBatches:
+        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
+        most, pixels = self.at_once
+        height, width = self.data.images.shape[2:]
+        return SequentialBatches(examples, max(1, min(most, pixels // (height * width))))
+
+    def eval_prepared(self, batch: Any) -> tuple[Input, ...]:
+        """Gives images `[B, C, H, W]` uint8 and targets `[B, ...]` of examples `[B]` long."""
+        return self.taken(self.images, batch), self.taken(self.targets, batch)
 
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
