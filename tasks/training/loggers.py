@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from zoo.config import registry
 from zoo.config.config import Config
+from zoo.errors import quoted
 from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")
@@ -75,6 +77,24 @@ class CopyingLogger(NoLogger):
                 self.row(row)
             for path in filter(is_whole, figures.get(step, ())):
                 self.figure(path.stem, path, step)
+
+
+def copy_of_ended(config: Config, folder: RunFolder, result: Mapping[str, Any]) -> None:
+    """Gives the logger of a configuration a run that has ended, from its folder."""
+    drawn = [path for path in sorted(folder.figures.glob("*.png")) if is_whole(path)]
+    figures = {path.stem: path for path in drawn if numbered(path.stem)[1] is None}
+    logger: NoLogger = config.factory("logger")()
+    logger.start(folder.path, config.plain(), identity(config))
+    logger.finish(result, figures)
+
+
+def left_behind(config: Config, folder: RunFolder) -> Iterator[str]:
+    """Sentences on copies that earlier sessions of a run made and this one does not go on with."""
+    name = config.choices["logger"]
+    for other in registry.names("logger"):
+        if other != name and (folder.path / other).is_dir():
+            again = quoted(["fit", f"from={folder.path}", f"logger={other}"])
+            yield f"{other}/ ends here, as logger={name} leaves it; to make it whole: {again}"
 
 
 def is_whole(picture: Path) -> bool:
