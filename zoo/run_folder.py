@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.errors import ConfigError, DataError, ResourceError
 from zoo.system.atomic import PARTIAL, atomic_write, remove_partial_files
-from zoo.system.lease import WRITER
+from zoo.system.one_writer import is_of_writer
 from zoo.system.paths import expanded
 
 SCHEMA = 1
@@ -24,7 +24,7 @@ AT_BEST = "_at_best_val"  # ends the names of metrics at the step of lowest val/
 
 def is_content(path: Path) -> bool:
     """Whether a path is a file of a run, so no folder, no lease and none that was half written."""
-    return not path.is_dir() and not path.match(PARTIAL) and path.name != WRITER
+    return not path.is_dir() and not path.match(PARTIAL) and not is_of_writer(path)
 
 
 def runs_in(folder: str) -> str:

@@ -13,7 +13,7 @@ from tasks.data.cache import writable
 from tasks.data.file_rows import FileRows
 from zoo.system.atomic import atomic_rename, atomic_write, beside, remove_partial_files, room_for
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 PIXELS, ABOUT = "pixels.bin", "prepared.json"  # the second one appears last
 Bad = dict[int, str]  # the number of an image that cannot be read, and words for it

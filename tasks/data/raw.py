@@ -15,7 +15,7 @@ from zoo.config.yaml_file import read_yaml
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 KNOWN = read_yaml(Path(__file__).with_suffix(".yaml"))  # source and digests of each data set
 BinaryFile = io.BufferedReader | io.BytesIO

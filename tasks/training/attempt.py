@@ -35,7 +35,7 @@ from zoo.errors import Diverged, ZooError, as_zoo_error, is_out_of_memory
 from zoo.run_folder import RunFolder
 from zoo.seeding import branch_digest, redraw
 from zoo.shard import WHOLE, set_shard
-from zoo.system.lease import WRITER
+from zoo.system.one_writer import forsake
 
 log = logging.getLogger("zoo")
 
@@ -106,7 +106,7 @@ def attempt(
             result["steps"], result["reason"] = watchdog.step, what
             if folder:
                 folder.write_result(result)
-                (folder.path / WRITER).unlink(missing_ok=True)
+                forsake(folder.path)
 
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
         callbacks = [guard, metrics_logger, best, checkpointer, watchdog, diagnostics]

@@ -30,8 +30,8 @@ from zoo.report import Report
 from zoo.run_folder import RunFolder
 from zoo.system.console import say
 from zoo.system.launch import is_first
-from zoo.system.lease import only_writer
 from zoo.system.meeting import meet
+from zoo.system.one_writer import only_writer
 from zoo.system.paths import expanded
 
 

@@ -72,3 +72,12 @@ def processes(program):
             if words[1:3] == [os.fsencode(program), b"worker"]:
                 found.append(int(path.parent.name))
     return sorted(found)
+
+
+def process_lives(pid):
+    """Whether a process lives; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"

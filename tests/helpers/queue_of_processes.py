@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo.compare.execution.engine import Terms
-from zoo.compare.execution.engines import array_task, heartbeat
+from zoo.compare.execution.engines import array_task
 from zoo.compare.execution.engines.array_task import ArrayTask
 from zoo.compare.execution.engines.mailbox_engine import MailboxEngine
 from zoo.compare.execution.engines.queue import Place
+from zoo.system import heartbeat
 
 
 class ProcessQueue:

@@ -37,7 +37,10 @@ def parent(path, names, workers, kills, seconds, together=1, engine="local", **o
 
     store.commit = noted
     store.clean_up()
-    with engine_of(store, workers, kills, seconds, engine, **options) as started:
+    with (
+        contextlib.closing(store),
+        engine_of(store, workers, kills, seconds, engine, **options) as started,
+    ):
         jobs = [Job(name, {"name": name}, together=together) for name in names]
         tally = Tally.of(jobs, store)
         run_all(tally.left, tally, store, started, lambda tally: None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -53,7 +54,11 @@ def compare(words: Sequence[str]) -> Report:
     names = tuned_options(options, planned, axes)
     store = Store(folder_of(name, options, words))
     store.clean_up()
-    with log_to_stderr(), started_engine(options, store, devices=planned.devices) as engine:
+    with (
+        log_to_stderr(),
+        contextlib.closing(store),
+        started_engine(options, store, devices=planned.devices) as engine,
+    ):
         underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
             opened(store.path, underway.settled, trains=False)
@@ -85,8 +90,6 @@ def compare(words: Sequence[str]) -> Report:
         except KeyboardInterrupt:
             log.info("interrupted; the same command continues")
             raise
-        finally:
-            store.release_all()
     if options.mirror and "wandb" in axes.get("logger", ["wandb"]):
         with log_to_stderr():
             sync(record, store.path)

@@ -1,4 +1,4 @@
-"""One writer a folder: a file in it says which process writes, and whether that still lives."""
+"""A lease: a file in a folder that says which process has it, and whether that still lives."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
-import tempfile
-import threading
-import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from zoo.errors import ConfigError, ResourceError
-from zoo.system.console import say
+from zoo.system.heartbeat import Pulse, Watch, Watches
 
-STALE = 120.0  # seconds after which an owner on another machine that is silent is taken for dead
-WRITER = ".writer"  # the lease of a run folder
-BEAT = 5.0  # seconds between two signs of life
-PAUSE = 0.1  # seconds until one who waits looks again
+ALIVE = ".alive."  # begins the name of an owner's sign of life
+FRESH = ".lease.tmp"  # begins the name of a lease that is being made
 
 
 class Lease:
     """A file that this process alone may hold.
 
     On one machine the system's lock on the file counts: it opens when its process ends, however
-    it ends, and stays closed while the process is merely stopped. A process on another machine
-    that shares the file system is seen by the age of the file, which `beat` renews; one that slept
-    and was taken for dead loses the lease.
+    it ends, and stays closed while the process is merely stopped. The owner on another machine
+    that shares the folder is watched by its pulse there, `.alive.HOST.PID`; one that slept for so
+    long that it was taken for dead loses the lease.
 
     Args:
         path: the file, in an existing folder. It is removed when the lease is released.
+        watches: of owners on other machines; leases that share them judge an owner together.
+
+    Attributes:
+        watch: of the owner that the last `take` met on another machine; None: its lock is closed.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, watches: Watches | None = None):
         self.path = path
         self.file: TextIO | None = None
+        self.watches = Watches() if watches is None else watches
+        self.watch: Watch | None = None
         self.me = {"host": socket.gethostname(), "pid": os.getpid()}
+        self.pulse = pulse_in(path.parent)
 
     def take(self) -> dict[str, Any] | None:
         """Takes the lease unless another process has it.
@@ -52,10 +53,8 @@ class Lease:
                 self.file = created
                 break
             file = self.path.open("a+", encoding="utf-8")
-            locked = lock(file)
-            owner = owner_in(file)
-            far = owner.get("host") != self.me["host"] or locked is None
-            if locked is False or (owner and far and age(file, self.path.parent) < STALE):
+            locked, owner, self.watch = lock(file), owner_in(file), None
+            if locked is False or (owner and not self.is_dead(owner, bool(locked))):
                 file.close()
                 return owner
             if not same(file, self.path):  # its last owner has removed it since
@@ -69,7 +68,21 @@ class Lease:
                 self.path.unlink(missing_ok=True)
                 self.release()
                 raise OSError(error.errno, error.strerror, str(self.path)) from None
+            if owner:
+                sign_of(owner, self.path.parent).unlink(missing_ok=True)
         return None
+
+    def is_dead(self, owner: dict[str, Any], locked: bool) -> bool:
+        """Whether the owner of the file does not live, or is taken for dead.
+
+        Args:
+            owner: that the file names.
+            locked: whether this process has its lock now, which tells all on one machine.
+        """
+        if locked and owner["host"] == self.me["host"]:
+            return True
+        self.watch = self.watches[sign_of(owner, self.path.parent)]
+        return self.watch.is_dead()
 
     def created(self) -> TextIO | None:
         """The new and locked file of a lease that nobody has; None where there is one already.
@@ -79,7 +92,7 @@ class Lease:
         """
         if self.path.exists():
             return None
-        name = self.path.with_name(f".lease.tmp{uuid.uuid4().hex}")
+        name = self.path.with_name(f"{FRESH}{uuid.uuid4().hex}")
         file = name.open("x+", encoding="utf-8")  # for whom the user's umask allows
         try:
             lock(file)
@@ -93,13 +106,11 @@ class Lease:
         return file
 
     def beat(self) -> bool:
-        """Renews the lease; False where another process has it now, or had it meanwhile."""
-        try:
+        """Gives a sign of life; False where another process has the lease now."""
+        with contextlib.suppress(OSError):  # the file system does not answer
             if not self.ours():
                 return False
-            os.utime(self.path)
-        except OSError:  # the file system does not answer
-            return self.file is not None
+        self.pulse.beat()
         return True
 
     def ours(self) -> bool:
@@ -118,6 +129,7 @@ class Lease:
                     self.path.unlink(missing_ok=True)
             self.file.close()
             self.file = None
+            self.pulse.end()
 
 
 def lock(file: TextIO) -> bool | None:
@@ -148,10 +160,14 @@ def owner_in(file: TextIO) -> dict[str, Any]:
         return {}
 
 
-def age(file: TextIO, folder: Path) -> float:
-    """Seconds since a file was renewed, by the clock of its file system, one for all machines."""
-    with tempfile.TemporaryFile(prefix=".lease.tmp", dir=folder) as fresh:
-        return os.fstat(fresh.fileno()).st_mtime - os.fstat(file.fileno()).st_mtime
+def sign_of(owner: dict[str, Any], folder: Path) -> Path:
+    """The file of a process's signs of life, beside the leases that it has in a folder."""
+    return folder / re.sub(r"[^\w.-]", "_", "{}{host}.{pid}".format(ALIVE, **owner))
+
+
+def pulse_in(folder: Path) -> Pulse:
+    """The pulse of this process in a folder, for all leases that it has there."""
+    return Pulse(sign_of({"host": socket.gethostname(), "pid": os.getpid()}, folder))
 
 
 def same(file: TextIO, path: Path) -> bool:
@@ -162,69 +178,10 @@ def same(file: TextIO, path: Path) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def only_writer(folder: Path | None) -> Iterator[None]:
-    """A context in which this process alone writes in a run folder.
+def sweep(folder: Path) -> None:
+    """Removes what processes left that were killed while they made a lease in a folder.
 
-    Args:
-        folder: of the run; None: this process does not write.
-
-    Errors:
-        ConfigError: another process does.
+    One that lives and is about to make one begins again.
     """
-    if folder is None:
-        yield
-        return
-    lease = Lease(folder / WRITER)
-    owner = lease.take()
-    if owner is not None:
-        fix = "wait until it has ended, or stop it"
-        raise ConfigError(f"{name_of(owner)} is writing in this run folder", str(folder), fix)
-    with held(lease):
-        yield
-
-
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """A context in which this process alone writes in a folder; it waits for others before."""
-    lease, announced = Lease(folder / WRITER), False
-    while (owner := lease.take()) is not None:
-        if not announced:
-            say(f"{name_of(owner)} is writing in {folder}; waiting for it")
-        announced = True
-        time.sleep(PAUSE)
-    with held(lease):
-        yield
-
-
-def name_of(owner: dict[str, Any]) -> str:
-    """The owner of a lease, in words."""
-    return "process {pid} on {host}".format(**{"pid": "?", "host": "this machine", **owner})
-
-
-@contextlib.contextmanager
-def held(lease: Lease) -> Iterator[None]:
-    """A context that renews a taken lease in the background and releases it at the end.
-
-    If the lease is lost, this process ends at once, since another one writes in the folder.
-    """
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(BEAT):
-            if not lease.beat():
-                what = (
-                    f"{lease.path.name} is gone, or of another process that took this one's place"
-                )
-                fix = "leave the folder to it, or continue by fit from= once it has ended"
-                say(f"error: {ResourceError(what, str(lease.path.parent), fix)}")
-                os._exit(ResourceError.code)
-
-    thread = threading.Thread(target=beat, name="zoo-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        lease.release()
+    for left in folder.glob(f"{FRESH}*"):
+        left.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from tasks.data.graphs.dataset import Graph
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write, remove_partial_files
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 SPLIT = {"arxiv": "time", "products": "sales_ranking"}  # the benchmark's own
 PARTS = {"train": "train", "val": "valid", "test": "test"}

@@ -19,7 +19,7 @@ from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_rename, atomic_write, beside, remove_partial_files, room_for
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 TOKENS, ABOUT = "tokens.bin", "prepared.json"  # the second one appears last
 

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -18,8 +19,10 @@ from stub_compare import engine_of, parent
 
 from zoo.cli.main import main
 from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.store import Store
 from zoo.config import registry
+from zoo.system.shared_folder import sign
 
 STUB = Path(stub_compare.__file__)
 SLOW = pytest.mark.slow  # a cluster takes seconds to start
@@ -135,6 +138,51 @@ def test_ray_without_jobs_of_its_own_waits_for_those_of_others(tmp_path, monkeyp
     monkeypatch.setattr("time.sleep", slept.append)
     assert started.poll(0.5) == []
     assert slept == [0.5]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_node_tells_by_the_log_of_its_worker_whether_it_sees_the_folder(
+    shared, tmp_path, monkeypatch
+):
+    """A folder of the same name on a machine that does not share it is another one."""
+    monkeypatch.setattr("zoo.system.shared_folder.is_seen.__defaults__", ("", 0.0))
+    log, other = tmp_path / "worker0.log", tmp_path / "other.log"
+    line, _ = sign(log), sign(other)
+    seat = RaySeat((), str(log if shared else other), str(tmp_path))
+    assert seat.begin(line)[1] == ("" if shared else str(tmp_path))
+    assert seat.begin(line)[0]
+
+
+JOINS = """
+import sys
+from zoo.compare.execution.engines import ray_cluster
+ray_cluster.LONGEST = float(sys.argv[2])
+try:
+    ray_cluster.Cluster(sys.argv[1])
+except ray_cluster.ResourceError as error:
+    sys.exit(f"zoo: error: {error}")
+"""
+
+
+def refusal(address, seconds):
+    """The line with which one ends who joins a cluster with a token of his own."""
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": 32 * "b", "RAY_NUM_REDIS_GET_RETRIES": "2"}
+    command = [sys.executable, "-c", JOINS, address, str(seconds)]
+    done = subprocess.run(command, env=os.environ | own, stderr=subprocess.PIPE, text=True)
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@SLOW
+def test_a_cluster_that_asks_for_another_token_is_told_from_what_is_none():
+    with opened("ray") as options:
+        line = refusal(options["address"], 60)
+    assert "asks for a token, and this one is missing or another" in line
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        line = refusal(f"127.0.0.1:{silent.getsockname()[1]}", 1)
+    assert "no Ray cluster: no answer within 1 s" in line
 
 
 REAL = ["task=gnn", "connection=plain,residual", "model.depth=2,3", "pairs=10", "model.width=8"]

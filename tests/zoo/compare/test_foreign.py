@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import until
+from engine_places import process_lives
 from read_page import Page
 
 from tasks.worker.command import run_command
@@ -26,7 +27,6 @@ from zoo.compare.design.command import Defaults
 from zoo.compare.design.foreign import design
 from zoo.compare.execution.engine import Terms
 from zoo.compare.execution.engines.local import LocalEngine
-from zoo.compare.execution.store import process_lives
 from zoo.errors import DataError
 
 README = Path(__file__).parents[3] / "zoo" / "compare" / "README.md"

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 
 from zoo.compare.execution.engine import Outcome
-from zoo.compare.execution.engines import heartbeat
 from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.system import heartbeat
 
 
 def test_every_job_is_taken_once(tmp_path):

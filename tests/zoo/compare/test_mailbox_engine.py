@@ -1,6 +1,7 @@
 """Workers that come late, end early and begin again: what they held is done once by another."""
 
 import os
+import shutil
 import signal
 import sys
 
@@ -19,6 +20,7 @@ from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
 from zoo.errors import ConfigError, ResourceError
+from zoo.system import heartbeat
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +109,7 @@ def test_tasks_end_with_their_sender(made, tmp_path):
     engine = made(silent=0.4)
     engine.submit("one", request(tmp_path, "endless"))
     holder(engine, tmp_path / ".endless")
-    engine.heart.stop()
+    engine.sender.heart.stop()
     until(lambda: all(task.poll() is not None for task in engine.queue.tasks.values()))
 
 
@@ -115,9 +117,33 @@ def test_what_a_dead_sender_left_in_the_queue_is_cancelled(made, tmp_path):
     left = tmp_path / "logs" / "slurm.here.1" / "mailbox"
     left.mkdir(parents=True)
     engine = made()
-    engine.open()
+    engine.sender.open()
     assert engine.queue.cancelled == ["slurm.here.1"]
     assert not left.exists()
+
+
+def test_a_sender_that_was_taken_for_dead_says_so(made, tmp_path):
+    """As by the same command on another machine, while this one slept."""
+    engine = made(room=0)
+    engine.submit("one", request(tmp_path, "one"))
+    engine.sender.lease.path.write_text('{"host": "elsewhere", "pid": 1}')
+    shutil.rmtree(engine.mailbox.path)
+    for act in (lambda: engine.poll(0.05), lambda: engine.submit("two", request(tmp_path, "two"))):
+        with pytest.raises(ResourceError, match=r"taken for dead .* the same command continues"):
+            act()
+
+
+def test_a_sender_that_is_seen_to_be_dead_later_is_ended_then(made, tmp_path, monkeypatch):
+    left = tmp_path / "logs" / "slurm.elsewhere.1"
+    (left / "mailbox").mkdir(parents=True)
+    (left / ".sender").write_text('{"host": "elsewhere", "pid": 1}')
+    engine = made(room=0)
+    engine.submit("one", request(tmp_path, "one"))
+    assert left.joinpath("mailbox").exists()
+    monkeypatch.setattr(heartbeat, "SILENT", -1.0)
+    engine.poll(0.0)
+    assert engine.queue.cancelled == [left.name]
+    assert not left.joinpath("mailbox").exists()
 
 
 def test_tasks_that_wait_are_said(made, tmp_path, capsys):
@@ -207,11 +233,11 @@ def test_a_queue_that_does_not_answer_is_said_and_asked_for_tasks_at_first(made,
 
 def test_a_mailbox_has_an_owner_before_others_can_see_it(made, monkeypatch):
     engine, owned = made(), []
-    take = engine.lease.take
+    take = engine.sender.lease.take
     monkeypatch.setattr(
-        engine.lease, "take", lambda: owned.append(engine.mailbox.path.exists()) or take()
+        engine.sender.lease, "take", lambda: owned.append(engine.mailbox.path.exists()) or take()
     )
-    engine.open()
+    engine.sender.open()
     assert owned == [False]
 
 

@@ -3,13 +3,19 @@
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import lagging
 import pytest
 
+from zoo.compare.execution.engine import Outcome
+from zoo.compare.execution.job import Job
+from zoo.compare.execution.schedule import Tally, conclude
 from zoo.compare.execution.store import Store
+from zoo.system.heartbeat import Pulse
+from zoo.system.lease import sign_of
 
 COUNT = 40
 
@@ -46,3 +52,64 @@ def test_the_first_result_stays(tmp_path):
         assert store.commit("cell", folder) == ""
         assert not folder.exists()
     assert json.loads((store.cells / "cell" / "result.json").read_text())["name"] == "first"
+
+
+OWNER = {"host": "elsewhere", "pid": 1}
+
+
+def half_run(store, cell):
+    """The folder of a run that a process on another machine has begun, whose lease it has."""
+    (store.leases / cell).write_text(json.dumps(OWNER))
+    folder = store.cells / f".{cell}.elsewhere.1.0"
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_what_a_dead_process_left_on_another_machine_is_removed(lives, tmp_path, monkeypatch):
+    store, now = Store(tmp_path), [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    folder, pulse = half_run(store, "one"), Pulse(sign_of(OWNER, store.leases))
+    pulse.beat()
+    store.clean_up()
+    now[0] = 121.0
+    if lives:
+        pulse.beat()
+    assert folder.exists()
+    assert store.acquire("one") is not lives
+    store.close()
+    left = [path.name for path in (*store.cells.iterdir(), *store.leases.iterdir())]
+    assert sorted(left) == ([".alive.elsewhere.1", folder.name, "one"] if lives else [])
+
+
+def test_nothing_of_a_comparison_is_left_but_its_results(tmp_path):
+    """Not of a run that failed, nor of processes that were killed while they took a lease."""
+    store = Store(tmp_path)
+    assert store.acquire("one")
+    store.empty_folder("one").mkdir()
+    (store.leases / ".lease.tmp1").touch()
+    (store.path / ".lease.tmp2").touch()
+    other = Store(tmp_path)
+    other.clean_up()
+    assert not other.acquire("one")
+    assert len([*store.cells.iterdir()]) == 1
+    store.close()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["cells", "leases", "logs"]
+
+
+@pytest.mark.parametrize(
+    "outcome", [Outcome("one", {"error": "no such file", "code": 3}), Outcome("one", lost="killed")]
+)
+def test_a_run_that_another_process_took_over_is_not_lost_with_its_folder(outcome, tmp_path):
+    """As by one on another machine, where this one slept for long."""
+    store, job = Store(tmp_path), Job("one", {})
+    tally, waiting = Tally.of([job], store), []
+    assert store.acquire("one")
+    half_run(store, "one")
+    conclude(outcome, job, 1.0, store, tally, waiting)
+    assert waiting == [job]
+    assert job.losses == 0
+    assert tally.failed == {}
+    assert not store.acquire("one")
+    store.close()
+    assert (store.leases / "one").exists()

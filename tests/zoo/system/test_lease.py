@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from forked import start
 
-import zoo.system.lease as lease_file
 from zoo.errors import ConfigError
+from zoo.system import heartbeat
 from zoo.system.atomic import remove_partial_files
-from zoo.system.lease import STALE, Lease, only_writer
+from zoo.system.heartbeat import Pulse, Watches
+from zoo.system.lease import Lease, sign_of, sweep
+from zoo.system.one_writer import exclusive, only_writer
 
 HOLDS = """
 import sys
@@ -57,7 +60,6 @@ def test_a_living_writer_is_named_and_a_dead_one_followed(holder, tmp_path):
     ):
         pass
     holder.send_signal(signal.SIGSTOP)  # it may wake up again
-    os.utime(tmp_path / ".writer", (0, 0))
     assert Lease(tmp_path / ".writer").take()["pid"] == holder.pid
     holder.kill()
     holder.wait()
@@ -66,18 +68,62 @@ def test_a_living_writer_is_named_and_a_dead_one_followed(holder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_writer_on_another_machine_lives_while_it_gives_signs(tmp_path):
-    path = tmp_path / ".writer"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1}))
-    assert Lease(path).take()["host"] == "elsewhere"
-    old = path.stat().st_mtime - STALE - 1
-    os.utime(path, (old, old))
-    lease = Lease(path)
-    assert lease.take() is None
-    os.utime(path, (old, old))
-    assert lease.beat()
-    assert path.stat().st_mtime > old + STALE
-    lease.release()
+class Elsewhere:
+    """A process on another machine that has the lease of a folder, while this one waits for it.
+
+    Args:
+        folder: that it writes in.
+        beats: whether it gives a sign of life whenever this process waits.
+    """
+
+    def __init__(self, folder, beats, monkeypatch):
+        owner = {"host": "elsewhere", "pid": 1}
+        (folder / ".writer").write_text(json.dumps(owner))
+        self.pulse, self.beats, self.now = Pulse(sign_of(owner, folder)), beats, 0.0
+        self.pulse.beat()
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.wait)
+
+    def wait(self, seconds):
+        self.now += seconds
+        if self.beats:
+            self.pulse.beat()
+        for path in self.pulse.path.parent.iterdir():  # what their clocks say is nothing
+            os.utime(path, (2e9, 2e9) if self.now % 1 else (0, 0))
+
+
+@pytest.mark.fault(37)
+def test_a_writer_on_another_machine_is_known_by_its_signs(tmp_path, monkeypatch, capsys):
+    elsewhere = Elsewhere(tmp_path, True, monkeypatch)
+    with (
+        pytest.raises(ConfigError, match="process 1 on elsewhere is writing"),
+        only_writer(tmp_path),
+    ):
+        pass
+    assert elsewhere.now < 1
+    assert "or for 120 s without a sign of it" in capsys.readouterr().err
+
+
+@pytest.mark.fault(37)
+@pytest.mark.parametrize("context", [only_writer, exclusive])
+def test_a_dead_writer_on_another_machine_is_followed(context, tmp_path, monkeypatch):
+    elsewhere = Elsewhere(tmp_path, False, monkeypatch)
+    with context(tmp_path):
+        assert 120 < elsewhere.now < 121
+        assert json.loads((tmp_path / ".writer").read_text())["pid"] == os.getpid()
+        assert not elsewhere.pulse.path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leases_that_share_what_they_see_judge_an_owner_together(tmp_path, monkeypatch):
+    elsewhere, watches = Elsewhere(tmp_path, False, monkeypatch), Watches()
+    (tmp_path / "other").write_text((tmp_path / ".writer").read_text())
+    assert Lease(tmp_path / ".writer", watches).take()["host"] == "elsewhere"
+    elsewhere.now = 121.0
+    assert Lease(tmp_path / ".writer").take()["host"] == "elsewhere"
+    other = Lease(tmp_path / "other", watches)
+    assert other.take() is None
+    other.release()
 
 
 def test_a_full_disk_is_named_and_leaves_no_lease(tmp_path, monkeypatch):
@@ -99,9 +145,8 @@ def test_a_lease_that_another_machine_took_over_is_left_to_it(tmp_path):
     assert lease.take() is None
     theirs = json.dumps({"host": "elsewhere", "pid": 1})
     lease.path.write_text(theirs)
-    os.utime(lease.path, (0, 0))
     assert not lease.beat()
-    assert lease.path.stat().st_mtime == 0
+    assert [*tmp_path.iterdir()] == [lease.path]
     lease.release()
     assert lease.path.read_text() == theirs
 
@@ -109,7 +154,7 @@ def test_a_lease_that_another_machine_took_over_is_left_to_it(tmp_path):
 def sleeps(folder, err):
     """Works in a folder whose lease another machine takes meanwhile."""
     os.dup2(os.open(err, os.O_RDWR | os.O_CREAT), 2)
-    lease_file.BEAT = 0.01
+    heartbeat.BEAT = 0.01
     with only_writer(folder):
         (folder / ".writer").write_text(json.dumps({"host": "elsewhere", "pid": 1}))
         threading.Event().wait()
@@ -155,11 +200,12 @@ def test_a_lease_is_for_all_whom_the_users_mask_allows(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lease_can_be_waited_for_while_its_owner_sweeps_the_folder(tmp_path, monkeypatch):
+@pytest.mark.parametrize("swept", [remove_partial_files, sweep])
+def test_a_lease_can_be_taken_while_others_sweep_the_folder(swept, tmp_path, monkeypatch):
     link = os.link
 
     def late(name, path):
-        remove_partial_files(tmp_path)
+        swept(tmp_path)
         link(name, path)
 
     monkeypatch.setattr(os, "link", late)

@@ -24,7 +24,7 @@ from zoo.compare.typed import typed
 from zoo.errors import DataError
 from zoo.system.atomic import atomic_write
 from zoo.system.console import say
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 FILE, RECORD = "plan.json", "compare.json"
 FIX = "begin a comparison in another folder: dir=FOLDER"

@@ -16,7 +16,7 @@ from zoo.compare.design.history import Event, now
 from zoo.compare.design.locked_plan import FILE, LATE, RECORD, LockedPlan, read
 from zoo.errors import DataError, listed
 from zoo.run_folder import ENDED
-from zoo.system.lease import exclusive
+from zoo.system.one_writer import exclusive
 
 SHOWN = 3  # folders in a sentence
 RUNS = "results of these runs were"

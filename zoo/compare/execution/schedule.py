@@ -12,7 +12,6 @@ from zoo.compare.execution.job import Job
 from zoo.compare.execution.store import Store
 
 RETRIES = 2  # of a run that was lost, with the same seed
-HEARTBEAT = 10.0  # seconds between two signs of life
 
 
 @dataclass
@@ -84,7 +83,6 @@ def run_all(
     """
     waiting = deque(jobs)
     in_flight: dict[str, list[Job]] = {}
-    last_heartbeat = 0.0
     while waiting or in_flight:
         for _ in range(len(waiting)):
             if not waiting:  # the last ones went with another
@@ -107,9 +105,6 @@ def run_all(
         waiting = deque(sorted(waiting, key=lambda job: job.turn))
         tally.running, tally.note = sum(map(len, in_flight.values())), engine.note
         show(tally)
-        if time.monotonic() - last_heartbeat > HEARTBEAT:
-            store.heartbeat()
-            last_heartbeat = time.monotonic()
         for outcome in engine.poll(0.5):
             group = in_flight.pop(outcome.job)
             for job, part in zip(group, outcome.split(len(group)), strict=True):
@@ -148,13 +143,15 @@ def conclude(
     tally.busy += seconds
     if not lost and "error" not in answer:
         lost = outcome.with_log(store.commit(job.cell, job.folder))
+    ours = store.release(job.cell)
     if not lost and "error" not in answer:
         tally.ended.add(job.cell)
         tally.took.setdefault(job.kind, []).append(seconds)
+    elif not ours:  # another process took it over, and what was in the folder with it
+        waiting.append(job)
     elif lost and job.losses < RETRIES:
         job.losses += 1
         waiting.append(job)
     else:
         tally.ended.add(job.cell)
         tally.failed[job.cell] = lost or outcome.with_log(str(answer["error"]))
-    store.release(job.cell)

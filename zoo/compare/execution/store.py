@@ -1,7 +1,8 @@
 """The folder of a comparison: finished cells by their address, and leases on those that run.
 
 `cells/ID/` is a run folder, moved there whole when the run has ended. A lease is a file that names
-its owner; that of a dead owner is taken over. There is no database.
+its owner, who gives signs of life beside it; that of a dead owner is taken over. There is no
+database.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from zoo.errors import ConfigError
 from zoo.run_folder import ENDED, RunFolder
-from zoo.system.lease import Lease
+from zoo.system.heartbeat import Background, Watches
+from zoo.system.lease import ALIVE, Lease, pulse_in, sweep
 from zoo.system.shared_folder import is_seen
 
 RESULT = "result.json"  # of a run folder
@@ -40,8 +42,10 @@ class Store:
         except OSError as error:
             fix = "name one that can be written: dir=FOLDER"
             raise ConfigError(str(error.strerror), f"dir={path.absolute()}", fix) from None
-        self.me = {"host": socket.gethostname(), "pid": os.getpid()}
-        self.held: dict[str, Lease] = {}
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
+        self.pulse = pulse_in(self.leases)
+        self.heart: Background | None = None
+        self.watches, self.held = Watches(), dict[str, Lease]()
         self.attempts = itertools.count()
 
     def is_finished(self, cell: str) -> bool:
@@ -59,10 +63,14 @@ class Store:
         No other attempt had this name, so that a worker that was given up, but lives on a machine
         that cannot be reached, spoils none. What earlier attempts left is removed.
         """
-        mine = f".{cell}.{self.me['host']}.{self.me['pid']}"
-        for left in (self.cells / cell, *self.cells.glob(f"{mine}.*")):
+        self.remove_attempts(cell)
+        shutil.rmtree(self.cells / cell, ignore_errors=True)
+        return self.cells / f".{cell}.{self.name}.{next(self.attempts)}"
+
+    def remove_attempts(self, cell: str) -> None:
+        """Removes half-run folders of a cell, whose lease this process holds."""
+        for left in self.cells.glob(f".{cell}.*"):
             shutil.rmtree(left, ignore_errors=True)
-        return self.cells / f"{mine}.{next(self.attempts)}"
 
     def commit(self, cell: str, folder: Path) -> str:
         """Moves the folder of a finished run to its address, unless a result lies there.
@@ -85,52 +93,51 @@ class Store:
 
     def acquire(self, cell: str) -> bool:
         """Acquires the lease of a cell; False where it is finished or a living process has it."""
-        lease = self.held.setdefault(cell, Lease(self.leases / cell))
-        if lease.take() is None:
-            os.listdir(self.cells)  # has a shared file system look again whether it is finished
-            if not self.is_finished(cell):
-                return True
-        self.release(cell)
-        return False
+        if self.heart is None:
+            self.heart = Background(self.pulse.beat)
+        lease = Lease(self.leases / cell, self.watches)
+        if lease.take() is not None:
+            return False
+        self.held[cell] = lease
+        os.listdir(self.cells)  # has a shared file system look again whether it is finished
+        if self.is_finished(cell):
+            self.release(cell)
+        return cell in self.held
 
-    def heartbeat(self) -> None:
-        """Renews all leases as a sign that this process lives."""
-        for lease in self.held.values():
-            lease.beat()
+    def release(self, cell: str) -> bool:
+        """Gives the lease of a cell back; whether this process had it until now.
 
-    def release(self, cell: str) -> None:
-        """Gives the lease of a cell back."""
-        self.held.pop(cell).release()
+        Another one has it where this process gave no sign of life for long, as one that slept.
+        """
+        lease = self.held.pop(cell)
+        kept = lease.ours()
+        lease.release()
+        return kept
 
-    def release_all(self) -> None:
-        """Gives all leases back."""
+    def close(self) -> None:
+        """Gives all leases back, once no worker runs any more, and removes what is half run."""
         for cell in list(self.held):
             self.release(cell)
+        if self.heart:
+            self.heart.stop()
+            self.pulse.end()
+        self.clean_up()
 
     def clean_up(self) -> None:
-        """Removes the leases and the half-run folders that dead processes left behind."""
-        for path in self.leases.glob("[!.]*"):
-            if path.name not in self.held and (lease := Lease(path)).take() is None:
+        """Removes what dead processes left behind: leases, signs of life and half-run folders.
+
+        A process of another machine is dead once no sign of it was seen for long, which may be
+        known when this is called again.
+        """
+        run = {path.name for path in self.leases.glob("[!.]*")}
+        begun = {path.name.split(".")[1] for path in self.cells.glob(".*")}
+        for cell in sorted((run | begun) - self.held.keys()):
+            lease = Lease(self.leases / cell, self.watches)
+            if lease.take() is None:
+                self.remove_attempts(cell)
                 lease.release()
-        for folder in self.cells.glob(".*"):
-            *_, pid = folder.name.rpartition(".")[0].rpartition(".")  # before the attempt's number
-            here = f".{self.me['host']}." in folder.name
-            if here and not (pid.isdigit() and process_lives(int(pid))):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process lives; a zombie does not, where the system tells it apart."""
-    if not Path("/proc/self/stat").is_file():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
+        for path in self.leases.glob(f"{ALIVE}*"):
+            if self.watches[path].is_dead():
+                path.unlink(missing_ok=True)
+        for folder in (self.path, self.leases):
+            sweep(folder)

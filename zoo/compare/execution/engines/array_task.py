@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.execution.engine import ALLOCATION, Outcome, Terms
-from zoo.compare.execution.engines.heartbeat import BEAT
 from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.system.heartbeat import BEAT
 
 NOTICE = 90.0  # seconds between Slurm's signal that time is over and the end
 SLACK = 2.0  # times its estimate that a job may take

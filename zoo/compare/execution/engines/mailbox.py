@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.execution.engine import Outcome
-from zoo.compare.execution.engines.heartbeat import Pulse, Watch
 from zoo.system.atomic import atomic_write
+from zoo.system.heartbeat import Pulse, Watch
 
 SENDER = "sender"  # whose pulse it is, beside those of workers
 

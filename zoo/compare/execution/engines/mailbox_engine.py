@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import shutil
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from zoo.compare.execution.engine import Outcome, Terms
-from zoo.compare.execution.engines.heartbeat import Background, Watch
-from zoo.compare.execution.engines.mailbox import Mailbox
 from zoo.compare.execution.engines.queue import LARGEST, Place, Queue
+from zoo.compare.execution.engines.sender import Sender
 from zoo.errors import ConfigError, ResourceError
-from zoo.system.lease import Lease
+from zoo.system.heartbeat import Watch
 
 log = logging.getLogger("zoo")
-PREFIX = "slurm."  # of a sender's name
 LOOK = 5.0  # seconds between two questions to the queue
 LAG = 10.0  # seconds after the end of a task in which what it wrote comes to be seen
 LEAVE = 15.0  # seconds for tasks to end that are cancelled
-LEASE = ".sender"  # of the sender of the jobs
 BARREN = 3  # tasks that may end before they begin to work for each that is needed or began
 VAIN = 3  # looks after which it ends that find no task and get none
 
@@ -45,11 +39,9 @@ class MailboxEngine:
         assert terms.workers
         self.terms, self.queue, self.at_once = terms, queue, at_once
         self.workers = terms.workers
-        self.name = f"{PREFIX}{socket.gethostname()}.{os.getpid()}"
-        self.logs = terms.logs.absolute() / self.name
-        self.mailbox = Mailbox(self.logs / "mailbox")
-        self.lease = Lease(self.logs / LEASE)
-        self.heart: Background | None = None
+        self.sender = Sender(terms.logs, queue.cancel)
+        self.name, self.logs = self.sender.name, self.sender.logs
+        self.mailbox = self.sender.mailbox
         self.jobs: dict[str, str] = {}  # the name of each in the mailbox: in the comparison
         self.watches: dict[str, Watch] = {}  # of workers
         self.gone: dict[str, float] = {}  # workers whose tasks are not in the queue, since when
@@ -62,41 +54,24 @@ class MailboxEngine:
         """The number of jobs that can be submitted now."""
         return self.workers - len(self.jobs)
 
-    def open(self) -> None:
-        """Makes the mailbox, and ends what senders that have died left in the queue."""
-        for folder in self.logs.parent.glob(f"{PREFIX}*/mailbox"):
-            lease = Lease(folder.parent / LEASE)
-            if lease.take() is None:
-                self.queue.cancel(folder.parent.name)
-                shutil.rmtree(folder, ignore_errors=True)
-                lease.release()
-        self.logs.mkdir(exist_ok=True)
-        self.lease.take()  # before there is a mailbox that seems to be of a dead sender
-        self.mailbox.create()
-        pulse, lease = self.mailbox.pulse(), self.lease
-
-        def beat() -> None:
-            pulse.beat()
-            lease.beat()
-
-        self.heart = Background(beat)
-
     def submit(self, job: str, request: dict[str, Any]) -> None:
         """Puts a job into the mailbox."""
-        if self.heart is None:
-            self.open()
+        if self.sender.heart is None:
+            self.sender.open()
         name = f"{self.count:08}"
         self.count += 1
         self.jobs[name] = job
-        self.mailbox.ask(name, request)
+        with self.sender.whole():
+            self.mailbox.ask(name, request)
 
     def poll(self, seconds: float) -> list[Outcome]:
         """The jobs that ended; waits for one some seconds at most, and looks after the tasks."""
         until, pause = time.monotonic() + seconds, seconds / 32
         while True:
-            outcomes = self.collect()
-            if self.jobs and time.monotonic() - self.looked > LOOK:
-                outcomes += self.tend()
+            with self.sender.whole():
+                outcomes = self.collect()
+                if self.jobs and time.monotonic() - self.looked > LOOK:
+                    outcomes += self.tend()
             left = until - time.monotonic()
             if outcomes or left <= 0:
                 return outcomes
@@ -117,6 +92,7 @@ class MailboxEngine:
             ResourceError: no task is left, and none can be had that begins its work.
         """
         self.looked = time.monotonic()
+        self.sender.end_dead()
         places = self.queue.places(self.name)
         self.note = "the queue does not answer" if places is None else words_of(places)
         claims = self.mailbox.claims()
@@ -186,15 +162,13 @@ class MailboxEngine:
 
     def close(self) -> None:
         """Ends all tasks."""
-        if self.heart is None:
+        if self.sender.heart is None:
             return
-        self.heart.stop()
         self.queue.cancel(self.name)
         until = time.monotonic() + LEAVE
         while self.queue.places(self.name) and time.monotonic() < until:
             time.sleep(LEAVE / 60)
-        shutil.rmtree(self.mailbox.path, ignore_errors=True)
-        self.lease.release()
+        self.sender.close()
 
 
 def words_of(places: Mapping[str, Place]) -> str:

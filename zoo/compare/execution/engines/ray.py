@@ -15,7 +15,7 @@ from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, require_ra
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
 from zoo.errors import ResourceError
-from zoo.system.shared_folder import not_seen, token_in
+from zoo.system.shared_folder import not_seen, sign
 
 GRACE = 30.0  # seconds beyond its limit after which a job's actor is taken to hang itself
 
@@ -80,11 +80,6 @@ class RayEngine:
         return Cluster(self.address)
 
     @cached_property
-    def token(self) -> str:
-        """A file of the comparison that every node must see."""
-        return str(token_in(self.terms.logs))
-
-    @cached_property
     def workers(self) -> int:
         """The most jobs at a time."""
         return self.terms.workers or self.room()
@@ -123,9 +118,9 @@ class RayEngine:
         actor = self.cluster.ray.remote(RaySeat).options(
             num_cpus=self.need["CPU"], num_gpus=self.need.get("GPU", 0), max_concurrency=2
         )
-        log = str((self.terms.logs / LOG.format(number)).absolute())
-        handle = actor.remote(tuple(self.terms.program), log, os.getcwd())
-        self.seats[number] = Seat(handle, number, handle.begin.remote(self.token))
+        log = (self.terms.logs / LOG.format(number)).absolute()
+        handle = actor.remote(tuple(self.terms.program), str(log), os.getcwd())
+        self.seats[number] = Seat(handle, number, handle.begin.remote(sign(log)))
         return self.seats[number]
 
     def submit(self, job: str, request: dict[str, Any]) -> None:
@@ -158,8 +153,8 @@ class RayEngine:
                 outcomes += self.ended(busy[answer])
         for seat in list(self.seats.values()):
             if seat.job and seat.latest and time.monotonic() > seat.latest:
-                outcomes.append(self.outcome(seat, None, hung(seat.limit)))
                 self.end(seat)
+                outcomes.append(self.outcome(seat, None, hung(seat.limit)))
         return outcomes
 
     def ended(self, seat: Seat) -> list[Outcome]:
@@ -182,19 +177,17 @@ class RayEngine:
         job, seat.job, seat.request, seat.latest = seat.job, "", None, None
         return Outcome(job, answer, lost, f"{self.terms.logs.name}/{LOG.format(seat.number)}")
 
-    def end(self, seat: Seat) -> None:
-        """Ends an actor and its worker, however busy it is."""
+    def end(self, *seats: Seat) -> None:
+        """Ends actors and their workers, however busy they are."""
         ray = self.cluster.ray
-        stopping = seat.actor.stop.remote()
-        ray.wait([stopping], timeout=PATIENCE if seat.latest else 0)
-        ray.kill(seat.actor)
-        del self.seats[seat.number]
+        if stopping := [seat.actor.stop.remote() for seat in seats if seat.latest]:
+            ray.wait(stopping, num_returns=len(stopping), timeout=PATIENCE)
+        for seat in seats:
+            ray.kill(seat.actor)
+            del self.seats[seat.number]
 
     def close(self) -> None:
         """Ends all workers, and a cluster that was started for them."""
-        if "token" in vars(self):
-            os.unlink(self.token)
         if "cluster" in vars(self):
-            for seat in list(self.seats.values()):
-                self.end(seat)
+            self.end(*self.seats.values())
             self.cluster.close()

@@ -9,8 +9,9 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from zoo.errors import ConfigError, ResourceError, cut
 
 LOCAL = "local"  # the address of a cluster that is to be started here
+LONGEST = 60.0  # seconds in which a cluster is joined
 PATIENCE = 5.0  # seconds for an answer of the network
 LOOPBACK = "127.0.0.1"
 ALONE = {
@@ -55,16 +57,20 @@ class Cluster:
             os.environ.update(ALONE)
         check_answers(address)
         at_term = signal.getsignal(signal.SIGTERM)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # on what later versions of Ray will do
-                self.ray = imported()
-                self.ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (OSError, RuntimeError, ValueError) as error:
-            self.close()
-            raise no_cluster(address, error) from None
-        finally:
-            signal.signal(signal.SIGTERM, at_term)  # Ray sets one of its own
+        with warnings.catch_warnings(), heard() as said:
+            warnings.simplefilter("ignore")  # on what later versions of Ray will do
+            self.ray = imported()
+            options |= {"log_to_driver": False, "logging_level": logging.ERROR}
+            try:
+                if address == LOCAL:  # its processes end with the thread that starts them
+                    self.ray.init(**options)
+                else:
+                    within(LONGEST, lambda: self.ray.init(**options))
+            except (OSError, RuntimeError, ValueError) as error:
+                self.close()
+                raise no_cluster(address, str(error), said()) from None
+            finally:
+                signal.signal(signal.SIGTERM, at_term)  # Ray sets one of its own
 
     def most(self, need: Mapping[str, float]) -> int:
         """The number of workers with some needs that all nodes have room for."""
@@ -90,13 +96,53 @@ def check_answers(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
         except OSError as error:
-            raise no_cluster(address, error) from None
+            raise no_cluster(address, str(error)) from None
 
 
-def no_cluster(address: str, error: Exception) -> ResourceError:
-    """The error where there is no cluster, or it lets nobody in."""
-    fix = "start one by: ray start --head, and set RAY_AUTH_MODE=token where it asks for a token"
-    what = f"no Ray cluster: {cut(' '.join(str(error).split()), 200)}"
+def within(seconds: float, act: Callable[[], object]) -> None:
+    """Does something in a thread, which is left behind with a TimeoutError if it takes longer."""
+    errors: list[BaseException] = []
+
+    def acting() -> None:
+        try:
+            act()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=acting, name="zoo-ray", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
+    for error in errors:
+        raise error
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[Callable[[], str]]:
+    """A context in which what any part of this process writes to stderr can be asked for."""
+    with tempfile.TemporaryFile() as file:
+        before = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield lambda: os.pread(file.fileno(), 1 << 20, 0).decode(errors="replace")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+def no_cluster(address: str, error: str, said: str = "") -> ResourceError:
+    """The error where there is no cluster, or it lets nobody in.
+
+    Args:
+        address: of the cluster.
+        error: that came of it.
+        said: what Ray wrote meanwhile.
+    """
+    what, fix = f"no Ray cluster: {cut(' '.join(error.split()), 200)}", "run: ray start --head"
+    if "AuthToken" in said or "AuthToken" in error:
+        what = "the Ray cluster asks for a token, and this one is missing or another"
+        fix = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token as it has them"
     return ResourceError(what, f"engine.address={address}", fix)
 
 

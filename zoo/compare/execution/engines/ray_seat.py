@@ -24,16 +24,18 @@ class RaySeat:
         self.program, self.log, self.folder = program, Path(log), folder
         self.worker: WorkerProcess | None = None
 
-    def begin(self, token: str) -> tuple[str, str]:
+    def begin(self, line: str) -> tuple[str, str]:
         """The name of the node, and the folder that it does not see; empty where it sees all.
 
         Args:
-            token: a file in the folder of the comparison.
+            line: that the file of messages has.
         """
-        for path, folder in ((token, str(Path(token).parent)), (self.folder, self.folder)):
-            if not is_seen(Path(path)):
-                return socket.gethostname(), folder
-        return socket.gethostname(), ""
+        unseen = ""
+        if not is_seen(Path(self.folder)):
+            unseen = self.folder
+        elif not is_seen(self.log, line):
+            unseen = str(self.log.parent)
+        return socket.gethostname(), unseen
 
     def work(self, request: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any] | None, str]:
         """The worker's answer to a request, or why there is none; see `WorkerProcess.work`."""

@@ -32,30 +32,51 @@ class Pulse:
         with contextlib.suppress(OSError):
             self.path.write_text(str(self.number), encoding="utf-8")
 
+    def end(self) -> None:
+        """Removes the file, if this wrote it."""
+        if self.number:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+
 
 class Watch:
     """What another process sees of a pulse.
 
     Args:
         path: of the file.
+
+    Attributes:
+        lives: whether the number has grown while this looked.
     """
 
     def __init__(self, path: Path):
-        self.path, self.seen, self.since = path, "", time.monotonic()
+        self.path, self.lives, self.since = path, False, time.monotonic()
+        self.seen = self.number()
+
+    def number(self) -> str:
+        """What the file holds; empty where it is missing or about to be written."""
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except OSError:
+            return ""
 
     def silence(self) -> float:
         """The seconds for which the number has been the same; a file that is missing is one."""
-        try:
-            now = self.path.read_text(encoding="utf-8")
-        except OSError:
-            now = self.seen
-        if now != self.seen:
-            self.seen, self.since = now, time.monotonic()
+        now = self.number()
+        if now not in ("", self.seen):
+            self.seen, self.lives, self.since = now, True, time.monotonic()
         return time.monotonic() - self.since
 
     def is_dead(self) -> bool:
         """Whether the writer of the pulse is taken for dead."""
         return self.silence() > SILENT
+
+
+class Watches(dict[Path, Watch]):
+    """What this process sees of some pulses, by their files; looking at one begins with asking."""
+
+    def __missing__(self, path: Path) -> Watch:
+        return self.setdefault(path, Watch(path))
 
 
 class Background:
