@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import pytest
 import stub_worker
@@ -246,8 +247,8 @@ def shift(tmp_path, minutes=60.0, age=1000.0):
     mailbox = Mailbox(tmp_path / "mailbox")
     mailbox.create()
     made = Shift(ArrayTask(Terms(tmp_path, 1), minutes, mailbox=mailbox.path), "7")
-    made.began -= age
-    made.latest -= age
+    for name in ("began", "latest", "over"):
+        setattr(made, name, getattr(made, name) - age)
     return made
 
 
@@ -261,8 +262,27 @@ def test_a_task_leaves_jobs_that_are_longer_than_its_rest_to_others(tmp_path):
     assert old.fits({"do": "measure"})
 
 
-def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
-    late = shift(tmp_path, age=3550.0)
+def test_a_task_ends_at_once_where_its_rest_is_too_short(tmp_path):
+    old = shift(tmp_path)
+    old.mailbox.pulse().beat()
+    old.take()
+    assert old.is_wanted()
+    old.mailbox.ask("long", {"estimate": 3000.0})
+    old.jobs["other"] = {}
+    assert not old.take()
+    old.looked = time.monotonic()
+    assert old.is_wanted()  # for the job that it has
+    del old.jobs["other"]
+    assert not old.is_wanted()
+    assert os.listdir(old.mailbox.requests) == ["long"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age", "known"), [(60, 3550, 1), (2, 35, 1), (1, 5, 1), (60, 3000, 0), (2, 25, 0)]
+)
+def test_a_job_for_which_no_task_is_long_enough_is_lost(minutes, age, known, tmp_path):
+    """Slurm says up to a minute early that time is over, which in small ones comes soon."""
+    late = shift(tmp_path, minutes, age)
     for name in ("first", "later"):
         late.mailbox.ask(name, {"estimate": None})
         late.mailbox.take(late.name, lambda request: True)
@@ -270,8 +290,10 @@ def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
     late.first.add("first")
     late.hand_back("first")
     late.hand_back("later")
-    assert [outcome.job for outcome in late.mailbox.outcomes()] == ["first"]
-    assert os.listdir(late.mailbox.requests) == ["later"]
+    outcomes = late.mailbox.outcomes()
+    assert [outcome.job for outcome in outcomes] == ["first"] * known
+    assert all(f"(engine.time={minutes}: give more)" in outcome.lost for outcome in outcomes)
+    assert sorted(os.listdir(late.mailbox.requests)) == ["first", "later"][known:]
 
 
 def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):

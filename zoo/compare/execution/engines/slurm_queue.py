@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engines.array_task import ArrayTask, outside_slurm
+from zoo.compare.execution.engines.array_task import ArrayTask
 from zoo.compare.execution.engines.queue import LARGEST, Place
+from zoo.compare.execution.engines.slurm_variables import outside_slurm
 from zoo.errors import ConfigError, cut
 
 OFTEN = 10_000  # times that a task is put back in line
