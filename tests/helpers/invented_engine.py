@@ -1,6 +1,5 @@
 """An engine whose runs end at once with invented scores, for tests of what a comparison does."""
 
-from contextlib import contextmanager
 from pathlib import Path
 
 from made_comparison import ended
@@ -69,11 +68,7 @@ def install(monkeypatch, score):
     """Lets `compare` run its cells by an invented engine, which is returned."""
     engine = InventedEngine(score)
 
-    @contextmanager
-    def started_engine(options, store, devices):
-        yield engine
-
-    monkeypatch.setattr("zoo.compare.run.started_engine", started_engine)
+    monkeypatch.setattr("zoo.compare.run.new_engine", lambda *_, **__: engine)
     monkeypatch.setattr("zoo.compare.report.write.draw_all", lambda *_: None)  # seconds each
     return engine
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import stub_worker
 
 from zoo.compare.design.spec import Comparison
-from zoo.compare.execution.engines.start import started_engine
+from zoo.compare.execution.engines.start import at_work, new_engine
 from zoo.compare.execution.job import Job
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
@@ -20,7 +20,7 @@ def engine_of(store, workers=2, kills=0.0, seconds=60.0, engine="local", **optio
     comparison = Comparison(engine=engine, workers=workers, minutes=seconds / 60)
     comparison.engine_options = options
     program = (stub_worker.__file__, "worker", str(kills))
-    with started_engine(comparison, store, program) as started:
+    with at_work(new_engine(comparison, store.logs, program)) as started:
         yield started
 
 

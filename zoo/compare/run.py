@@ -21,10 +21,10 @@ from zoo.compare.design.script import names_program
 from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.design.tuning import seeds_of_tuning, tuned_options
 from zoo.compare.execution.dry_run import listing
-from zoo.compare.execution.engines.start import started_engine
+from zoo.compare.execution.engines.start import at_work, new_engine
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Tally
-from zoo.compare.execution.store import Store
+from zoo.compare.execution.store import LOGS, Store
 from zoo.compare.execution.tuning_runs import Tuned, announcement, tune
 from zoo.compare.report.wandb_sync import sync
 from zoo.compare.underway import Underway
@@ -52,13 +52,11 @@ def compare(words: Sequence[str]) -> Report:
         name, options, axes = declare(words)
         planned = plan(options, axes)
     names = tuned_options(options, planned, axes)
-    store = Store(folder_of(name, options, words))
+    folder = folder_of(name, options, words)
+    engine = new_engine(options, folder / LOGS, devices=planned.devices)  # or there is no folder
+    store = Store(folder)
     store.clean_up()
-    with (
-        log_to_stderr(),
-        contextlib.closing(store),
-        started_engine(options, store, devices=planned.devices) as engine,
-    ):
+    with log_to_stderr(), contextlib.closing(store), at_work(engine):
         underway = Underway(name, words, options, Tuned(planned, names), store, engine)
         if names and not options.dry_run:
             opened(store.path, underway.settled, trains=False)

@@ -50,6 +50,14 @@ def parsed(path: Path) -> dict[str, Any]:
                 )
         return {key: loader.construct_object(value, True) for key, _, value in pairs}
 
+    def number(loader: Loader, node: yaml.ScalarNode) -> Any:
+        if ":" in node.value:  # YAML 1.1 reads 4:00:00 as 14400, YAML 1.2 as the text that it is
+            return node.value
+        kind = node.tag.rpartition(":")[2]
+        return (loader.construct_yaml_int if kind == "int" else loader.construct_yaml_float)(node)
+
+    for kind in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", number)
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader)

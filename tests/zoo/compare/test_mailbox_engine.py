@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 
 import pytest
 import stub_worker
@@ -14,11 +15,12 @@ from zoo.compare.execution.engine import Terms
 from zoo.compare.execution.engines import mailbox_engine
 from zoo.compare.execution.engines.array_task import ArrayTask, Shift
 from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.engines.queue import Place
 from zoo.compare.execution.job import Job
 from zoo.compare.execution.progress import Progress
 from zoo.compare.execution.schedule import Tally, run_all
 from zoo.compare.execution.store import Store
-from zoo.errors import ResourceError
+from zoo.errors import ConfigError, ResourceError
 from zoo.system import heartbeat
 
 
@@ -158,26 +160,68 @@ def test_tasks_that_wait_are_said(made, tmp_path, capsys):
 
 
 def test_tasks_that_never_begin_are_an_error(made, tmp_path, monkeypatch):
-    engine = made()
+    engine, asked = made(), []
     monkeypatch.setattr(engine.queue, "places", lambda name: {})
-    monkeypatch.setattr(engine.queue, "submit", lambda *_: None)
+    monkeypatch.setattr(engine.queue, "submit", lambda count, *_: asked.append(count))
     engine.submit("one", request(tmp_path, "one"))
-    with pytest.raises(ResourceError, match="before they began to work"):
+    with pytest.raises(ResourceError, match="3 tasks ended before they began to work"):
         until(lambda: engine.poll(0.05))
+    assert asked == [1] * mailbox_engine.BARREN
 
 
-def test_tasks_that_still_wait_are_no_sign_that_none_begins(made, tmp_path, monkeypatch):
-    """In a busy queue others may end, and be replaced, for as long as these wait."""
-    engine = made(workers=2)
-    monkeypatch.setattr(engine.queue, "submit", lambda *_: None)
-    for name in ("one", "two"):
+def test_a_node_that_ends_its_tasks_gets_some_only_while_others_wait_or_work(
+    made, tmp_path, monkeypatch
+):
+    """Of four needed tasks two work, one waits, and the broken node has the fourth at once."""
+    engine, asked = made(workers=4), []
+    monkeypatch.setattr(engine.queue, "submit", lambda count, *_: asked.append(count))
+    there = {name: Place(False) for name in "123"}
+    monkeypatch.setattr(
+        engine.queue, "places", lambda _: there if asked and not engine.queue.cancelled else {}
+    )
+    for name in "abcd":
         engine.submit(name, request(tmp_path, name))
-    for _ in range(2 * mailbox_engine.BARREN):
-        engine.fill(["1"])
-    for _ in range(mailbox_engine.BARREN - 1):
-        engine.fill([])
-    with pytest.raises(ResourceError, match="before they began to work"):
-        engine.fill([])
+    for worker in ("1.a", "2.b"):
+        engine.mailbox.pulse(worker).beat()
+    for _ in range(50):
+        assert engine.tend() == []
+    assert asked == [4, *[1] * 11]  # the first fourth, and eleven more
+    assert engine.note == "12 tasks ended before they began to work"
+    for worker in range(8):  # others begin: there are more
+        engine.mailbox.pulse(f"{worker}.c").beat()
+    engine.tend()
+    assert engine.note == ""
+
+
+def test_a_queue_that_refuses_more_tasks_ends_nothing_while_there_are_some(
+    made, tmp_path, monkeypatch
+):
+    engine = made(workers=2)
+    accept, refused = engine.queue.submit, []
+
+    def refuse(count, *_):
+        refused.append(count)
+        raise ConfigError("the limit of jobs is reached", "engine=slurm", "ask for fewer")
+
+    monkeypatch.setattr(engine.queue, "submit", refuse)
+    engine.submit("long", request(tmp_path, "endless"))
+    with pytest.raises(ConfigError, match="the limit of jobs"):  # the first ones
+        engine.poll(0.05)
+    monkeypatch.setattr(engine.queue, "submit", accept)
+    holder(engine, tmp_path / ".endless")
+    monkeypatch.setattr(engine.queue, "submit", refuse)
+    engine.submit("short", request(tmp_path, "good"))
+    until(lambda: engine.poll(0.05) or len(refused) > 2 * mailbox_engine.VAIN)
+    assert engine.note == "the queue refuses more: the limit of jobs is reached"
+    monkeypatch.setattr(engine.queue, "submit", accept)
+    assert [outcome.answer for outcome in waited(engine)] == [{"status": "done"}]
+    assert engine.note == ""
+    monkeypatch.setattr(engine.queue, "submit", refuse)
+    engine.queue.tell(signal.SIGKILL)
+    assert [bool(outcome.lost) for outcome in waited(engine)] == [True]
+    engine.submit("long", request(tmp_path, "endless"))
+    with pytest.raises(ResourceError, match=r"refuses more: .* the same command continues"):
+        until(lambda: engine.poll(0.05))
 
 
 def test_a_queue_that_does_not_answer_is_said_and_asked_for_tasks_at_first(made, tmp_path):
@@ -203,8 +247,8 @@ def shift(tmp_path, minutes=60.0, age=1000.0):
     mailbox = Mailbox(tmp_path / "mailbox")
     mailbox.create()
     made = Shift(ArrayTask(Terms(tmp_path, 1), minutes, mailbox=mailbox.path), "7")
-    made.began -= age
-    made.latest -= age
+    for name in ("began", "latest", "over"):
+        setattr(made, name, getattr(made, name) - age)
     return made
 
 
@@ -218,8 +262,27 @@ def test_a_task_leaves_jobs_that_are_longer_than_its_rest_to_others(tmp_path):
     assert old.fits({"do": "measure"})
 
 
-def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
-    late = shift(tmp_path, age=3550.0)
+def test_a_task_ends_at_once_where_its_rest_is_too_short(tmp_path):
+    old = shift(tmp_path)
+    old.mailbox.pulse().beat()
+    old.take()
+    assert old.is_wanted()
+    old.mailbox.ask("long", {"estimate": 3000.0})
+    old.jobs["other"] = {}
+    assert not old.take()
+    old.looked = time.monotonic()
+    assert old.is_wanted()  # for the job that it has
+    del old.jobs["other"]
+    assert not old.is_wanted()
+    assert os.listdir(old.mailbox.requests) == ["long"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "age", "known"), [(60, 3550, 1), (2, 35, 1), (1, 5, 1), (60, 3000, 0), (2, 25, 0)]
+)
+def test_a_job_for_which_no_task_is_long_enough_is_lost(minutes, age, known, tmp_path):
+    """Slurm says up to a minute early that time is over, which in small ones comes soon."""
+    late = shift(tmp_path, minutes, age)
     for name in ("first", "later"):
         late.mailbox.ask(name, {"estimate": None})
         late.mailbox.take(late.name, lambda request: True)
@@ -227,8 +290,10 @@ def test_a_job_for_which_no_task_is_long_enough_is_lost(tmp_path):
     late.first.add("first")
     late.hand_back("first")
     late.hand_back("later")
-    assert [outcome.job for outcome in late.mailbox.outcomes()] == ["first"]
-    assert os.listdir(late.mailbox.requests) == ["later"]
+    outcomes = late.mailbox.outcomes()
+    assert [outcome.job for outcome in outcomes] == ["first"] * known
+    assert all(f"(engine.time={minutes}: give more)" in outcome.lost for outcome in outcomes)
+    assert sorted(os.listdir(late.mailbox.requests)) == ["first", "later"][known:]
 
 
 def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):

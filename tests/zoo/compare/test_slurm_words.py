@@ -58,6 +58,13 @@ def test_workers_share_no_gpu_that_is_not_asked_for(tmp_path, sbatch):
     assert SlurmEngine(Terms(tmp_path, 8), per_gpu=4, gres="gpu:1").at_once == 4
 
 
+def test_what_sbatch_refuses_is_said_in_one_line(tmp_path, sbatch, capfd):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho sbatch: error: too many jobs >&2\nexit 1\n")
+    with pytest.raises(ConfigError, match=r"^too many jobs -- engine=slurm -- .*workers=N"):
+        SlurmEngine(Terms(tmp_path, 1)).queue.submit(1, tmp_path / "mailbox", tmp_path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_comparison_in_a_job_gives_its_tasks_nothing_of_that_job(tmp_path, sbatch, monkeypatch):
     given = {"SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "1", "SLURM_CONF": "here"}
     for name, value in given.items():

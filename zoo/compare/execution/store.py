@@ -21,6 +21,7 @@ from zoo.system.lease import ALIVE, Lease, pulse_in, sweep
 from zoo.system.shared_folder import is_seen
 
 RESULT = "result.json"  # of a run folder
+LOGS = "logs"  # folder of what workers say
 
 
 class Store:
@@ -35,7 +36,7 @@ class Store:
 
     def __init__(self, path: Path):
         self.path = path
-        self.cells, self.leases, self.logs = path / "cells", path / "leases", path / "logs"
+        self.cells, self.leases, self.logs = path / "cells", path / "leases", path / LOGS
         try:
             for folder in (self.cells, self.leases, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)

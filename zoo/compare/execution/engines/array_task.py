@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engine import ALLOCATION, Outcome, Terms
+from zoo.compare.execution.engine import Outcome, Terms
 from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.engines.mailbox import Mailbox
+from zoo.compare.execution.engines.slurm_variables import outside_slurm
 from zoo.system.heartbeat import BEAT
 
 NOTICE = 90.0  # seconds between Slurm's signal that time is over and the end
+EARLY = 60.0  # seconds by which Slurm may send it sooner
 SLACK = 2.0  # times its estimate that a job may take
 IDLE = 120.0  # seconds without a job after which a task leaves its place to others
 LONGEST = 1.0  # seconds between two looks for a job
 TOLD = 0.2  # seconds in which a signal comes to this process that has ended a worker
-JOB, PREFIX = "SLURM_JOB_ID", "SLURM_"  # of variables that say where in a job a process is
-SETTINGS = "SLURM_CONF"  # of the cluster, and of no job
 
 
 def notice(minutes: float) -> float:
@@ -71,25 +69,6 @@ class ArrayTask:
         return DelayedSubmission(self)
 
 
-@contextlib.contextmanager
-def outside_slurm() -> Iterator[str]:
-    """A context in which nothing shows that this is a job of Slurm; gives the name of the task.
-
-    Libraries take such variables for those of a run over several processes, and a job that is
-    submitted takes them for its own. For tasks on several machines they are kept where a worker
-    finds them.
-    """
-    names = [key for key in os.environ if key.startswith(PREFIX) and key != SETTINGS]
-    hidden = {key: os.environ.pop(key) for key in names if JOB in names}
-    if int(hidden.get("SLURM_NNODES", 1)) > 1:
-        os.environ[ALLOCATION] = json.dumps(hidden)
-    try:
-        array, number = hidden.get("SLURM_ARRAY_JOB_ID"), hidden.get("SLURM_ARRAY_TASK_ID")
-        yield f"{array}_{number}" if array else hidden.get(JOB, "0")
-    finally:
-        os.environ.update(hidden)
-
-
 @dataclass
 class Shift:
     """The life of a task from its start until it ends or Slurm puts it back in line.
@@ -101,6 +80,7 @@ class Shift:
         jobs: the requests of the jobs in progress, by name.
         since: when each of them began, in seconds of the monotonic clock.
         first: names of those that have the whole time.
+        short: whether there was a job for which the rest of the time is too short.
     """
 
     task: ArrayTask
@@ -109,6 +89,7 @@ class Shift:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     first: set[str] = field(default_factory=set)
+    short: bool = False
 
     def __post_init__(self) -> None:
         self.mailbox = Mailbox(self.task.mailbox)
@@ -117,7 +98,9 @@ class Shift:
         self.engine = LocalEngine(replace(self.task.terms, logs=logs), self.task.per_gpu)
         self.pulse, self.sender = self.mailbox.pulse(self.name), self.mailbox.watch()
         self.began = self.busy = time.monotonic()
-        self.latest = self.began + 60 * self.task.minutes - 2 * notice(self.task.minutes)
+        whole, told = 60 * self.task.minutes, notice(self.task.minutes)
+        self.latest = self.began + whole - 2 * told
+        self.over = min(self.latest, self.began + whole - told - EARLY)  # from when it may be told
         self.looked = float("-inf")
 
     def tell(self, number: int, _: object) -> None:
@@ -156,7 +139,8 @@ class Shift:
                 del self.jobs[name]
             if lost or not self.mailbox.exists() or self.sender.is_dead():
                 return False
-        return now - self.busy < IDLE and (now < self.latest or bool(self.jobs))
+        late = self.short or now > self.latest or now - self.busy > IDLE
+        return bool(self.jobs) or not late
 
     def take(self) -> bool:
         """Takes the jobs for which there are workers and time; whether there was one."""
@@ -179,7 +163,9 @@ class Shift:
         """Whether a job is thought to end before the task does; another task has not more time."""
         runs = request.get("runs", [request])
         seconds = sum(run.get("estimate") or 0.0 for run in runs)
-        return self.is_fresh or time.monotonic() + SLACK * seconds < self.latest
+        enough = self.is_fresh or time.monotonic() + SLACK * seconds < self.latest
+        self.short = self.short or not enough
+        return enough
 
     def answer(self, outcome: Outcome) -> None:
         """Answers a job, unless it was lost because this task ends."""
@@ -197,8 +183,9 @@ class Shift:
         """Puts a job that has not ended back, or says that no task is long enough for it."""
         request = self.jobs.pop(name)
         with contextlib.suppress(OSError):  # the sender has ended
-            if name in self.first and time.monotonic() > self.latest:
-                lost = f"no end within the {self.task.minutes:g} minutes of a task of Slurm"
+            if name in self.first and time.monotonic() > self.over:
+                given = f"engine.time={self.task.minutes:g}"
+                lost = f"no end within the minutes of a whole task of Slurm ({given}: give more)"
                 self.mailbox.answer(name, Outcome(name, lost=lost))
             else:
                 self.mailbox.give_back(name, self.name, request)

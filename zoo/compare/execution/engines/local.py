@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import selectors
 import time
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
 from zoo.compare.execution.engines.worker_process import LOG, WorkerProcess, hung
+from zoo.errors import ConfigError
 from zoo.system.machine_memory import GPU_SHARE
+
+GPU = re.compile(r"\d+|(GPU|MIG)-.+")  # not -1, nor the NoDevFiles of Slurm
 
 
 @dataclass
@@ -46,7 +50,7 @@ class LocalEngine:
         per_gpu: workers that share a GPU; each worker sees one GPU.
 
     Errors:
-        ConfigError: runs on several GPUs cannot share them.
+        ConfigError: runs on several GPUs cannot share them, or there is none to share.
     """
 
     note = ""  # it works at once
@@ -56,6 +60,9 @@ class LocalEngine:
             terms.refuse_sharing("engine.per_gpu")
         self.terms, self.per_gpu = terms, per_gpu
         gpus, several = visible_gpus(), terms.devices
+        if per_gpu > 1 and not gpus:
+            what = "there is no GPU here that workers could share"
+            raise ConfigError(what, "engine.per_gpu=...", "leave it out; workers=N says how many")
         self.shares = [gpus[i : i + several] for i in range(0, len(gpus) - several + 1, several)]
         room = len(self.shares) * per_gpu or (os.cpu_count() or 1) // several
         self.workers = terms.workers or max(1, room)
@@ -127,8 +134,8 @@ class LocalEngine:
 
 
 def visible_gpus() -> list[str]:
-    """The names of the GPUs that `CUDA_VISIBLE_DEVICES` leaves to us; `-1` ends its list."""
+    """The names of the GPUs that `CUDA_VISIBLE_DEVICES` leaves to us; one of none ends its list."""
     installed = (str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = installed if visible is None else map(str.strip, visible.split(","))
-    return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
+    return list(itertools.takewhile(GPU.fullmatch, names))

@@ -5,21 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from zoo.compare.execution.engine import Outcome, Terms
-from zoo.compare.execution.engines.queue import Place, Queue
+from zoo.compare.execution.engines.queue import LARGEST, Place, Queue
 from zoo.compare.execution.engines.sender import Sender
-from zoo.errors import ResourceError
+from zoo.errors import ConfigError, ResourceError
 from zoo.system.heartbeat import Watch
 
 log = logging.getLogger("zoo")
 LOOK = 5.0  # seconds between two questions to the queue
 LAG = 10.0  # seconds after the end of a task in which what it wrote comes to be seen
 LEAVE = 15.0  # seconds for tasks to end that are cancelled
-BARREN = 3  # submissions after which no task has begun its work
+BARREN = 3  # tasks that may end before they begin to work for each that is needed or began
+VAIN = 3  # looks after which it ends that find no task and get none
 
 
 class MailboxEngine:
@@ -44,8 +45,7 @@ class MailboxEngine:
         self.jobs: dict[str, str] = {}  # the name of each in the mailbox: in the comparison
         self.watches: dict[str, Watch] = {}  # of workers
         self.gone: dict[str, float] = {}  # workers whose tasks are not in the queue, since when
-        self.count = self.barren = self.begun = 0
-        self.submitted = False
+        self.count = self.asked = self.vain = 0
         self.looked = float("-inf")
         self.note = ""
 
@@ -88,7 +88,8 @@ class MailboxEngine:
         """The jobs that are lost with their tasks; asks the queue for as many tasks as jobs need.
 
         Errors:
-            ResourceError: no task ever begins its work.
+            ConfigError: the queue refuses the first tasks.
+            ResourceError: no task is left, and none can be had that begins its work.
         """
         self.looked = time.monotonic()
         self.sender.end_dead()
@@ -104,8 +105,13 @@ class MailboxEngine:
                     why = f"task {task_of(worker)} of the queue ended or gave no sign of life"
                     where = f"{self.terms.logs.name}/{self.name}/{worker}"
                     lost.append(Outcome(self.jobs.pop(name), lost=why, log=where))
-        if places is not None or not self.submitted:  # the first refusal ends the comparison
-            self.fill(places or {})
+        if places is not None or not self.asked:
+            why = self.fill(places or {})
+            self.note = ", ".join(filter(None, [self.note, why]))
+            self.vain = self.vain + 1 if why and not places and not claims else 0
+            if self.vain >= VAIN and not lost:
+                fix = "read the logs there; the same command continues with the runs that are left"
+                raise ResourceError(f"no task is left, and {why}", str(self.logs), fix)
         return lost
 
     def is_dead(self, worker: str, places: Mapping[str, Place] | None) -> bool:
@@ -126,26 +132,33 @@ class MailboxEngine:
             self.watches.pop(worker)
         return watch.is_dead() and not place.rests
 
-    def fill(self, places: Collection[str]) -> None:
+    def fill(self, places: Mapping[str, Place]) -> str:
         """Puts as many tasks in line as jobs need beside those that are there.
 
         Args:
             places: the tasks in the queue.
+
+        Returns:
+            Why no more can be had; empty where they can, or are not needed.
+
+        Errors:
+            ConfigError: the queue refuses the first ones.
         """
-        missing = math.ceil(len(self.jobs) / self.at_once) - len(places)
+        missing = min(LARGEST, math.ceil(len(self.jobs) / self.at_once) - len(places))
         if missing <= 0:
-            return
-        workers = self.mailbox.workers()
-        begun, fresh = len(workers), set(places).difference(map(task_of, workers))
-        if not fresh:  # none that may still begin
-            self.barren = self.barren + 1 if self.submitted and begun == self.begun else 0
-        if self.barren >= BARREN:
-            what = f"{self.barren} times the tasks of the queue ended before they began to work"
-            raise ResourceError(
-                what, str(self.logs), "read the logs there; do nodes see the folder?"
-            )
-        self.queue.submit(missing, self.mailbox.path, self.logs)
-        self.submitted, self.begun = True, begun
+            return ""
+        begun = set(map(task_of, self.mailbox.workers()))
+        barren = self.asked - len(begun.union(places))
+        if barren >= BARREN * max(len(begun), math.ceil(self.workers / self.at_once)):
+            return f"{barren} tasks ended before they began to work"
+        try:
+            self.queue.submit(missing, self.mailbox.path, self.logs)
+        except ConfigError as error:
+            if not self.asked:
+                raise
+            return f"the queue refuses more: {error.what}"
+        self.asked += missing
+        return ""
 
     def close(self) -> None:
         """Ends all tasks."""

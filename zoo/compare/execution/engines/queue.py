@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+LARGEST = 1000  # tasks that are put in line at once: Slurm's default for an array
+
 
 class Place(NamedTuple):
     """A task in the queue of a cluster.
@@ -24,7 +26,7 @@ class Queue(Protocol):
     """The tasks of one sender in the queue of a cluster."""
 
     def submit(self, count: int, mailbox: Path, logs: Path) -> None:
-        """Puts some tasks in line."""
+        """Puts some tasks in line, at most `LARGEST`; ConfigError where it refuses them."""
 
     def places(self, name: str) -> dict[str, Place] | None:
         """Those that wait or run, by their names; None where the queue does not answer."""

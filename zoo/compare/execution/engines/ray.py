@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
-from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, require_ray
+from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, check_answers, require_ray
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
 from zoo.errors import ResourceError
@@ -68,10 +68,11 @@ class RayEngine:
         gpus: Annotated[float, Ge(0.01), Le(1)] | None = None,
     ):
         require_ray()
+        self.address = address or os.environ.get("RAY_ADDRESS") or LOCAL
+        check_answers(self.address)
         if gpus:
             terms.refuse_sharing("engine.gpus")
         self.terms, self.gpus = terms, gpus
-        self.address = address or os.environ.get("RAY_ADDRESS") or LOCAL
         self.seats: dict[int, Seat] = {}
 
     @cached_property

@@ -55,7 +55,6 @@ class Cluster:
             options |= {"include_dashboard": False, "_temp_dir": self.folder}
             options |= {"_node_ip_address": LOOPBACK}
             os.environ.update(ALONE)
-        check_answers(address)
         at_term = signal.getsignal(signal.SIGTERM)
         with warnings.catch_warnings(), heard() as said:
             warnings.simplefilter("ignore")  # on what later versions of Ray will do

@@ -20,6 +20,8 @@ from zoo.errors import ConfigError
 Minutes = Annotated[int, Ge(1), Le(525_600)]  # a year at most
 Count = Annotated[int, Ge(1), Le(10_000)]
 CLOCK = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)")
+# a task that asked for no GPU uses none of its node, unless Slurm or the user name some
+UNASKED = 'export CUDA_VISIBLE_DEVICES="${CUDA_VISIBLE_DEVICES-}"'
 
 
 class SlurmEngine(MailboxEngine):
@@ -41,7 +43,7 @@ class SlurmEngine(MailboxEngine):
 
     Errors:
         ConfigError: Slurm or submitit is not installed, the number of workers is not given, or a
-            task has fewer GPUs than a run asks for.
+            task has fewer GPUs, or cores, than a run asks for, or an option would have no effect.
     """
 
     def __init__(
@@ -73,11 +75,15 @@ class SlurmEngine(MailboxEngine):
         if per_gpu > 1 and not gpus:
             what, fix = "no GPU is asked for that workers could share", "add engine.gres=gpu:N"
             raise ConfigError(what, "engine.per_gpu=...", fix)
-        if gpus and gpus < terms.devices:
-            fix = f"give engine.gres=gpu:{terms.devices}"
-            raise ConfigError(f"a run asks for {terms.devices} GPUs", f"engine.gres={gres}", fix)
+        if per_gpu > 1 and nodes > 1:
+            what = "a run on several machines has their GPUs alone"
+            raise ConfigError(what, "engine.per_gpu=...", "leave it out")
+        if (gpus or cpus) < terms.devices:
+            few = f"engine.gres={gres}" if gpus else f"engine.cpus={cpus}"
+            fix = f"give engine.gres=gpu:{terms.devices}, or engine.cpus without GPUs"
+            raise ConfigError(f"a run asks for {terms.devices} devices", few, fix)
         seats = gpus // terms.devices * per_gpu or cpus // terms.devices
-        at_once = 1 if nodes > 1 else max(1, min(terms.workers, seats))
+        at_once = 1 if nodes > 1 else min(terms.workers, seats)
         parameters = {
             "time": minutes,
             "signal_delay_s": round(notice(minutes)),
@@ -89,7 +95,7 @@ class SlurmEngine(MailboxEngine):
             "nodes": nodes,
             "cpus_per_task": cpus,
             "mem": memory and f"{math.ceil(1024 * memory)}M",
-            "setup": setup or None,
+            "setup": [*([] if gpus else [UNASKED]), *setup] or None,
         }
         task = ArrayTask(replace(terms, workers=at_once), minutes, per_gpu)
         super().__init__(terms, SlurmQueue(parameters, task), at_once)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import io
 import re
 import subprocess
 from collections.abc import Mapping
@@ -10,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engines.array_task import ArrayTask, outside_slurm
-from zoo.compare.execution.engines.queue import Place
+from zoo.compare.execution.engines.array_task import ArrayTask
+from zoo.compare.execution.engines.queue import LARGEST, Place
+from zoo.compare.execution.engines.slurm_variables import outside_slurm
 from zoo.errors import ConfigError, cut
 
-LARGEST = 1000  # tasks of an array, by Slurm's default
 OFTEN = 10_000  # times that a task is put back in line
 WAITS = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT")
 ENDED = ("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
@@ -38,7 +40,7 @@ class SlurmQueue:
     task: ArrayTask
 
     def submit(self, count: int, mailbox: Path, logs: Path) -> None:
-        """Puts some tasks in line; ConfigError where Slurm refuses them."""
+        """Puts some tasks in line as an array; ConfigError where Slurm refuses them."""
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
@@ -46,15 +48,15 @@ class SlurmQueue:
         executor = SlurmExecutor(logs, max_num_timeout=OFTEN)
         given = {key: value for key, value in self.parameters.items() if value is not None}
         executor.update_parameters(job_name=logs.name, array_parallelism=LARGEST, **given)
+        told = contextlib.redirect_stderr(io.StringIO())  # the error says it in one line
         try:
-            for first in range(0, count, LARGEST):
-                with outside_slurm(), executor.batch():
-                    for _ in range(first, min(count, first + LARGEST)):
-                        executor.submit(task)
+            with told, outside_slurm(), executor.batch():
+                for _ in range(count):
+                    executor.submit(task)
         except (FailedJobError, FailedSubmissionError) as error:
             refusal = REFUSAL.search(str(error))
             what = cut(refusal[1] if refusal else " ".join(str(error).split()), WIDEST)
-            fix = "mend the options engine.OPTION; `list engine` names them"
+            fix = "mend the options engine.OPTION, or ask for fewer workers=N"
             raise ConfigError(what, "engine=slurm", fix) from None
 
     def places(self, name: str) -> dict[str, Place] | None:

@@ -6,33 +6,40 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.engine import WORKER, Engine, Terms
-from zoo.compare.execution.store import Store
 from zoo.config import registry
 
 
-@contextmanager
-def started_engine(
-    options: Comparison, store: Store, program: Sequence[str] = WORKER, devices: int = 1
-) -> Iterator[Engine]:
-    """The engine of a comparison; its workers end with the block, also by SIGTERM.
+def new_engine(
+    options: Comparison, logs: Path, program: Sequence[str] = WORKER, devices: int = 1
+) -> Engine:
+    """The engine of a comparison, which does nothing yet.
 
     Args:
         options: of the comparison.
-        store: in whose folder the workers write their messages.
+        logs: folder for the messages of workers, which need not exist yet.
         program: the words after `python` that start a worker.
         devices: the most that a run asks for.
+
+    Errors:
+        ConfigError, ResourceError: it cannot work here.
     """
     make = registry.factory("engine", options.engine, options.engine_options)
+    engine: Engine = make(Terms(logs, options.workers, 60 * options.minutes, program, devices))
+    return engine
+
+
+@contextmanager
+def at_work(engine: Engine) -> Iterator[Engine]:
+    """A context of an engine, whose workers end with it, also by SIGTERM."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        seconds = 60 * options.minutes
-        engine: Engine = make(Terms(store.logs, options.workers, seconds, program, devices))
-        try:
-            yield engine
-        finally:
-            engine.close()
+        yield engine
     finally:
-        signal.signal(signal.SIGTERM, before)
+        try:
+            engine.close()
+        finally:
+            signal.signal(signal.SIGTERM, before)
