@@ -14,7 +14,6 @@ from pytorch_lightning import Trainer
 from tasks.fast_callback import FastCallback
 from tasks.inference.log_comparison import compare_logs, logged_numbers
 from tasks.training.continued import refuse_changes
-from tasks.training.result import machine, versions
 from tasks.training.run import trainable
 from tasks.training.train import train
 from tasks.training.trainer import Steps
@@ -87,8 +86,12 @@ class Verify:
             if not is_first():
                 return None
             old, new = (logged_numbers(each, stop.step) for each in (folder, fresh))
-            changed = differing_conditions(result, config, folder)
-            return compare_logs(result, fresh.result(), old, new, stop.step, changed)
+            stored = from_file(str(folder.path / "config.yaml"), {}).sections["trainer"]
+            then, now = result, fresh.result()
+            before, here = conditions(then, stored), conditions(now, config.sections["trainer"])
+            changed = {key: [before.get(key), here[key]] for key in here}
+            changed = {key: pair for key, pair in changed.items() if pair[0] != pair[1]}
+            return compare_logs(then, now, old, new, stop.step, changed)
 
     def last_step(self, folder: RunFolder) -> int:
         """The step of the last row that is compared."""
@@ -126,15 +129,12 @@ def repeat(config: Config, then: dict[str, Any], folder: RunFolder | None, stop:
         log.disabled = False
 
 
-def differing_conditions(then: dict[str, Any], config: Config, folder: RunFolder) -> dict[str, Any]:
-    """Versions, machine and options that are not those of a run: values then and now.
+def conditions(result: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Versions, machine and options of a run, with the devices that it had, not those asked for.
 
     Args:
-        then: the result of the run; None stands for what it did not note.
-        config: of its repetition.
-        folder: of the run.
+        result: of the run.
+        options: of its training.
     """
-    stored = from_file(str(folder.path / "config.yaml"), {}).sections["trainer"]
-    before = then["versions"] | then["machine"] | stored
-    here = versions() | machine() | config.sections["trainer"]
-    return {key: [before.get(key), here[key]] for key in here if before.get(key) != here[key]}
+    devices = result.get("devices", {}).get("processes", options["devices"])
+    return {**result["versions"], **result["machine"], **options, "devices": devices}

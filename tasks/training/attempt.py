@@ -28,7 +28,7 @@ from tasks.training.module import Task
 from tasks.training.precision import float32_products
 from tasks.training.process import seed_everything
 from tasks.training.process_memory import forget_peak_memory, keep_freed_memory, peak_memory_bytes
-from tasks.training.result import new_result
+from tasks.training.result import machine, new_result
 from tasks.training.trainer import TrainerOptions
 from zoo.config.config import Config
 from zoo.errors import Diverged, ZooError, as_zoo_error, is_out_of_memory
@@ -111,6 +111,7 @@ def attempt(
         watchdog = Watchdog(training.hang_seconds, folder.log if folder else None, hung)
         callbacks = [guard, metrics_logger, best, checkpointer, watchdog, diagnostics]
         trainer = training.trainer(task, callbacks, [AtomicCheckpointIO()])
+        result["machine"] = machine()  # with the threads that several processes leave to each
         if folder:
             logger.start(folder.path, config.plain(), identity(config))
         current = Attempt(trainer, result, metrics_logger, best, checkpointer)
