@@ -22,7 +22,7 @@ DATA = Path(os.environ.get("ZOO_DATA", Path(__file__).parents[2] / "shared" / "d
 def pytest_collection_modifyitems(items):
     """Marks the longest notebooks as slow."""
     for item in items:
-        if item.path.name in ("04_echoes.ipynb", "05_folklore.ipynb"):
+        if item.path.name in ("03_why.ipynb", "04_echoes.ipynb", "05_folklore.ipynb"):
             item.add_marker(pytest.mark.slow)
 
 

@@ -95,7 +95,11 @@ def test_every_init_rule_gives_every_connection_the_same_branches(domain, name):
         assert domain.starts(slot, name) == domain.started, slot
 
 
-@pytest.mark.parametrize("task", TASKS)
+SEEN = ("cnn", "transformer")  # also in `test_second_device.py`, with more options
+CONTINUED = [pytest.param(t, marks=pytest.mark.slow) if t in SEEN else t for t in TASKS]
+
+
+@pytest.mark.parametrize("task", CONTINUED)
 def test_a_continued_run_in_bfloat16_is_the_run_that_was_not_cut(task, tmp_path, capsys):
     more = ["trainer.precision=bf16-mixed", "model.dropout=0.1"]
     more = more[:1] if task == "cnn" else more

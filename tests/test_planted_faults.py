@@ -64,6 +64,10 @@ def test_a_fault_without_effect_is_told_from_one_that_is_noticed(old, new, found
     with planted(fault, tmp_path):
         assert outcome(fault.tests, tmp_path) == found
     assert (tmp_path / "sums.py").read_text() == SOUND
+
+
+def test_a_test_that_is_not_there_is_no_notice(tmp_path):
+    (tmp_path / "test_sums.py").write_text("")
     with pytest.raises(RuntimeError, match="test_triple ended with 4"):
         outcome(["test_sums.py::test_triple"], tmp_path)
 

@@ -48,8 +48,12 @@ CHAINS = {
 }
 
 
+MORE = ("within a write", "between digests", "in its last step")  # see `test_checkpoints.py`
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in MORE else name for name in CHAINS]
+
+
 @pytest.mark.fault(28)
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_file_is_that_of_the_whole_run(name, often):
     codes = chain(given("gnn", 0), often, CHAINS[name])
     assert len(codes) == len(CHAINS[name]) + 1, "a blow did not fall"

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import functools
 import json
 import os
 import re
@@ -95,6 +96,12 @@ def test_a_dry_run_locks_nothing(compare, capsys):
 
 def asked(*words):
     """What the plan of a command line settles."""
+    return copy.deepcopy(settled_by(*words))
+
+
+@functools.cache
+def settled_by(*words):
+    """The same, planned once."""
     name, options, axes = declare([*WORDS[1:], *words])
     whole = plan(options, axes)
     tuned = Tuned(whole, tuned_options(options, whole, axes))
