@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.unet.task import Segmentation
 
 SHOWN = 4  # images of each kind in a figure
+LARGEST = 512  # pixels of a side that are drawn
 SHORT = 12  # letters of a name of which six stand side by side
 WRONG = torch.tensor([230, 30, 30], dtype=torch.uint8)
 Picture = tuple[Tensor, str]  # `[H, W, 3]` uint8 and what stands above it
@@ -121,10 +122,13 @@ def batch_figure(images: Tensor, masks: Tensor, names: Sequence[str], title: str
 def mask_figure(rows: Sequence[Sequence[Picture]], names: Sequence[str], title: str) -> Figure:
     """Rows of captioned pictures of one size, with the colours of the classes below.
 
-    They are drawn as one image: many axes would take seconds.
+    They are drawn as one image: many axes would take seconds. Of pictures larger than can be seen
+    every k-th pixel is.
     """
     from matplotlib.patches import Patch
 
+    step = -(-max(rows[0][0][0].shape[:2]) // LARGEST)
+    rows = [[(pixels[::step, ::step], words) for pixels, words in row] for row in rows]
     height, width = rows[0][0][0].shape[:2]
     columns, side = max(map(len, rows)), 1.5 if width <= height else 1.9
     inch = width / side

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
+import torch
 from conftest import DATA
 from image_files import photo
 from mask_files import write_masks
@@ -18,7 +19,7 @@ from small_runs import rows
 from tasks.data.masks.dataset import UNLABELLED
 from tasks.training.build import build_task
 from tasks.unet import task as unet
-from tasks.unet.plots import answers_figure
+from tasks.unet.plots import answers_figure, batch_figure
 from zoo.cli.main import main
 from zoo.config.compose import load as compose
 from zoo.run_folder import RunFolder
@@ -96,6 +97,14 @@ def test_the_worst_and_typical_test_images_are_shown_with_their_iou(count, monke
     assert numbers["typical"] == (order[2:6] if count == 9 else order)
     said = [float(text.split()[-1]) for text in texts if "IoU" in text]
     assert said == [pytest.approx(ious[int(n)], abs=0.0051) for _, n in shown]
+
+
+@pytest.mark.parametrize(("size", "drawn"), [((512, 300), (512, 300)), ((4000, 1023), (500, 128))])
+def test_of_large_pictures_no_more_is_drawn_than_can_be_seen(size, drawn):
+    images, masks = torch.zeros(2, 3, *size, dtype=torch.uint8), torch.zeros(2, *size).byte()
+    (axis,) = batch_figure(images, masks, ["a", "b"], "large").axes
+    page = axis.images[0].get_array()
+    assert ((page == 0).all(-1)).sum() == 4 * drawn[0] * drawn[1]
 
 
 @pytest.mark.parametrize(
