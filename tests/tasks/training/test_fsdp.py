@@ -134,7 +134,7 @@ def test_recomputed_branches_and_watched_gradients_change_nothing(more, tmp_path
 
 @pytest.mark.slow
 def test_a_run_that_returns_is_divided_again(tmp_path):
-    lost = ["optimizer.lr=1e30", "trainer.on_nonfinite=rollback", "trainer.nonfinite_limit=2"]
+    lost = ["optimizer.lr=1e300", "trainer.on_nonfinite=rollback", "trainer.nonfinite_limit=2"]
     ranks = begin(tmp_path, [fits("transformer", tmp_path / "run", 2, *lost)], 2)
     for process, _ in ranks:
         process.join()
