@@ -75,5 +75,6 @@ def config_of(folder: RunFolder) -> Config:
     """The configuration of a run; CheckpointError where there is none."""
     path = config_file(folder.path)
     if not path.is_file():
-        raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
+        home = folder.path if folder.path.is_dir() else folder.path.parent
+        raise CheckpointError("there is no run", str(folder.path), runs_in(str(home)))
     return from_file(str(path), {}).check()
