@@ -260,7 +260,12 @@ FAULTS = {
     "path": (in_config(config__data__path="/etc/passwd"), "an option of data is a path"),
     "another net": (in_config(config__model__depth=14), "the weights do not fit"),
     "huge net": (in_config(config__model__width=[2**16]), "memory"),
-    "huge data": (in_config(outline__images__shape=[2**40]), "no tensor is"),
+    "huge data": (in_config(outline__images__shape=[2**40]), "more than 100,000,000 values"),
+    "much data": (
+        in_config(outline__more=[{"tensor": "int8", "shape": [10**7], "values": 0}] * 11),
+        "more than 100,000,000 values",
+    ),
+    "a text for a number": (in_config(outline__batch_size="os.system"), "cannot be read"),
     "no data": (in_config(outline={"classes": 1}), "cannot be read"),
     "no kind of weights": (in_config(weights="../last"), "it does not say what it holds"),
     "other program": (in_config(library_name="transformers"), "it is none of residual-zoo"),
