@@ -14,6 +14,7 @@ from zoo.system.one_writer import is_of_writer
 from zoo.system.paths import expanded
 
 SCHEMA = 1
+RUNS = "runs"  # the folder in which run folders are made
 ENDED = ("done", "diverged")  # statuses of a run that is a result
 BEGUN = "# fit "  # before the words of a command
 OUTCOMES = "outcomes.npz"  # what each test example adds to the primary metric, of compared runs:
@@ -51,7 +52,7 @@ class RunFolder:
     @classmethod
     def planned(cls, name: str, where: str | None) -> RunFolder:
         """The folder `where` or `runs/NAME`, not made yet; ConfigError where it holds a file."""
-        path = Path(expanded(where or f"runs/{name}", f"run.dir={where}"))
+        path = Path(expanded(where or f"{RUNS}/{name}", f"run.dir={where}"))
         try:
             taken = path.exists() and (not path.is_dir() or any(map(is_content, path.rglob("*"))))
         except OSError as error:

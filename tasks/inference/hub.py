@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tasks.data.hub import quiet
 from tasks.inference.plain_values import from_plain
 from zoo.errors import FULL, CheckpointError, ConfigError, ZooError, is_out_of_memory
 from zoo.hub_folder import CONFIG, FILES, is_hub_folder, read_config, weights_file
+from zoo.run_folder import RUNS
 from zoo.system.paths import expanded
 
 ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"  # of a model of the Hub
@@ -23,7 +24,8 @@ def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
     """The folder itself, or that of a model of the Hub, which is fetched.
 
     Args:
-        folder: a path, or an id `USER/NAME` where no such folder is.
+        folder: a path, or an id `USER/NAME` where no such folder is; what is written like one is a
+            path all the same in `runs` and where a folder `USER` is.
         revision: commit, branch or tag of the model; None: its newest.
 
     Errors:
@@ -32,7 +34,7 @@ def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
     """
     text = os.fspath(folder)
     path = Path(expanded(text, WHERE))
-    if path.exists() or not re.fullmatch(ID, text):
+    if path.exists() or not re.fullmatch(ID, text) or is_home(path.parent):
         if revision is not None:
             what = f"revision={revision} is of a model of the Hub, and this is a path"
             raise ConfigError(what, str(path), "leave revision out")
@@ -40,9 +42,14 @@ def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
     return fetched(text, revision)
 
 
+def is_home(folder: Path) -> bool:
+    """Whether what is in a folder, or would be, is of this machine and no model of the Hub."""
+    return folder.is_dir() or folder.name == RUNS
+
+
 def fetched(name: str, revision: str | None) -> Path:
     """The folder of a model in the Hub's cache; only `FILES` are ever fetched."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     where = name + (f", revision {revision}" if revision is not None else "")
@@ -55,9 +62,12 @@ def fetched(name: str, revision: str | None) -> Path:
     except Exception as error:  # of the network, of many kinds
         if isinstance(error, OSError) and error.errno in FULL:
             raise
-        reason = type(error).__name__
-        what = f"no such folder, and the Hub does not give such a model ({reason})"
-        fix = "name a folder, correct name and revision, or connect"
+        offline = constants.HF_HUB_OFFLINE
+        reason = "HF_HUB_OFFLINE is set" if offline else type(error).__name__
+        what = f"no such folder, and no such model in the Hub's cache or at the Hub ({reason})"
+        fix = "name a folder, correct name and revision, or " + (
+            "unset HF_HUB_OFFLINE" if offline else "connect"
+        )
         raise CheckpointError(what, where, fix) from None
     if not is_hub_folder(folder):
         raise CheckpointError(f"it has no {CONFIG}", where, "name a model of the Residual Zoo")
@@ -84,6 +94,11 @@ def hub_checkpoint(folder: Path) -> dict[str, Any]:
         "data_digest": known["data_digest"],
         "weights": known["weights"],
     }
+
+
+def as_described(folder: Path) -> AbstractContextManager[None]:
+    """Within, what a folder for the Hub describes wrongly is a CheckpointError; a run is ours."""
+    return described_by(folder / CONFIG) if is_hub_folder(folder) else nullcontext()
 
 
 @contextmanager

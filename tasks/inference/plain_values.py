@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-MOST = 10**8  # values of a tensor that are made from one
+MOST = 10**8  # values of all tensors
 
 
 def as_plain(value: Any) -> Any:
@@ -46,25 +48,52 @@ def from_plain(plain: Any) -> Any:
     {'size': (2, 3), 'ids': tensor([1, 2])}
 
     Errors:
-        ValueError: it describes none.
+        ValueError: it describes none, or tensors of more than `MOST` values.
     """
+    if sum(sizes(plain)) > MOST:
+        raise ValueError(f"its tensors have more than {MOST:,} values")
+    return value_of(plain)
+
+
+def is_tensor(plain: Any) -> bool:
+    """Whether a value describes a tensor."""
+    return isinstance(plain, dict) and plain.keys() == {"tensor", "shape", "values"}
+
+
+def sizes(plain: Any) -> Iterator[int]:
+    """The numbers of values of all tensors in a value."""
+    if is_tensor(plain):
+        yield size_of(plain["shape"])
+    elif isinstance(plain, (dict, list)):
+        for each in plain.values() if isinstance(plain, dict) else plain:
+            yield from sizes(each)
+
+
+def size_of(shape: Any) -> int:
+    """The number of values of a tensor; ValueError for what is no shape."""
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"no tensor is of shape {str(shape)[:60]}")
+    return prod(shape)
+
+
+def value_of(plain: Any) -> Any:
+    """The value that a plain one describes, of any size."""
     if isinstance(plain, list):
-        return [from_plain(each) for each in plain]
+        return [value_of(each) for each in plain]
     if not isinstance(plain, dict):
         return plain
     if plain.keys() == {"tuple"}:
-        return tuple(from_plain(each) for each in plain["tuple"])
-    if plain.keys() == {"tensor", "shape", "values"}:
+        return tuple(value_of(each) for each in plain["tuple"])
+    if is_tensor(plain):
         return tensor(plain["tensor"], plain["shape"], plain["values"])
-    return {key: from_plain(each) for key, each in plain.items()}
+    return {key: value_of(each) for key, each in plain.items()}
 
 
 def tensor(kind: Any, shape: Any, values: Any) -> Tensor:
     """A tensor of a type and a shape, of a list of values or of one for all."""
     dtype = getattr(torch, str(kind), None)
-    size = torch.Size(shape).numel() if all(type(n) is int and n >= 0 for n in shape) else -1
-    if not isinstance(dtype, torch.dtype) or not 0 <= size <= MOST:
-        raise ValueError(f"no tensor is {str(kind)[:20]} of shape {str(shape)[:60]}")
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"no tensor is {str(kind)[:20]}")
     if isinstance(values, list):
         return torch.tensor(values, dtype=dtype).reshape(shape)
     return torch.full(shape, values, dtype=dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tasks.inference.hub import described_by, hub_checkpoint
+from tasks.inference.hub import hub_checkpoint
 from tasks.recovery.loading import load_best, load_last
 from tasks.training.build import build_task, load_weights
 from tasks.training.module import Task
@@ -44,8 +44,7 @@ def restored_task(
 
     def data(source: Any) -> Any:
         if "outline" in checkpoint:
-            with described_by(config_file(folder.path)):
-                return task_class.data_type.from_metadata(checkpoint["outline"])
+            return task_class.data_type.from_metadata(checkpoint["outline"])
         return source.load()  # a run of before, or data of another package
 
     task = build_task(config, data)
@@ -75,5 +74,6 @@ def config_of(folder: RunFolder) -> Config:
     """The configuration of a run; CheckpointError where there is none."""
     path = config_file(folder.path)
     if not path.is_file():
-        raise CheckpointError("there is no run", str(folder.path), runs_in(str(folder.path)))
+        home = folder.path if folder.path.is_dir() else folder.path.parent
+        raise CheckpointError("there is no run", str(folder.path), runs_in(str(home)))
     return from_file(str(path), {}).check()

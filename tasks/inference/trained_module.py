@@ -9,7 +9,7 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import nn
 
-from tasks.inference.hub import located
+from tasks.inference.hub import as_described, located
 from tasks.inference.restored import Weights, config_of, restored_task
 from tasks.inference.signature import Signature
 from zoo.errors import ConfigError
@@ -92,6 +92,12 @@ def load(
     if weights not in (None, *get_args(Weights)):
         raise ConfigError(f"weights={weights!r}", "zoo.load", "give last or best")
     run_folder = RunFolder(located(folder, revision))
+    with as_described(run_folder.path):
+        return trained(run_folder, weights, device)
+
+
+def trained(run_folder: RunFolder, weights: Weights | None, device: str | None) -> Trained:
+    """The trained run of a folder."""
     config = config_of(run_folder)
     plain = config.plain()
     with torch.random.fork_rng(devices=[]):  # of the weights that are overwritten

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tasks.inference.hub import as_described
 from tasks.inference.restored import restored_task
 from tasks.training.process import logged
 from zoo.config import registry
@@ -39,7 +40,8 @@ def use(verb: str, config: Config, where: str, words: Sequence[str]) -> Report:
     target = getattr(import_module(module), attribute)
     act = made(target, parse_options(target, words), verb)
     folder = RunFolder(Path(where))
-    task, _ = restored_task(config, folder)
+    with as_described(folder.path):
+        task, _ = restored_task(config, folder)
     with logged(None), task.evaluating():
         report: Report = act(task, folder)
     return report

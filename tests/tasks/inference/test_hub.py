@@ -260,7 +260,12 @@ FAULTS = {
     "path": (in_config(config__data__path="/etc/passwd"), "an option of data is a path"),
     "another net": (in_config(config__model__depth=14), "the weights do not fit"),
     "huge net": (in_config(config__model__width=[2**16]), "memory"),
-    "huge data": (in_config(outline__images__shape=[2**40]), "no tensor is"),
+    "huge data": (in_config(outline__images__shape=[2**40]), "more than 100,000,000 values"),
+    "much data": (
+        in_config(outline__more=[{"tensor": "int8", "shape": [10**7], "values": 0}] * 11),
+        "more than 100,000,000 values",
+    ),
+    "a text for a number": (in_config(outline__batch_size="os.system"), "cannot be read"),
     "no data": (in_config(outline={"classes": 1}), "cannot be read"),
     "no kind of weights": (in_config(weights="../last"), "it does not say what it holds"),
     "other program": (in_config(library_name="transformers"), "it is none of residual-zoo"),
@@ -301,13 +306,27 @@ def test_a_model_of_the_hub_is_loaded_from_its_cache(folder, tmp_path, monkeypat
     refused = {
         "user/pickled": "there is no model.safetensors",
         "user/other": "it has no config.json",
-        "user/nothing": "no such folder, and the Hub does not give such a model",
+        "user/nothing": "no such folder, and no such model in the Hub's cache",
     }
     for name, said in refused.items():
         with pytest.raises(CheckpointError, match=said):
             zoo.load(name, device="cpu")
     with pytest.raises(CheckpointError, match="user/net, revision b"):
         zoo.load("user/net", revision="b")
+
+
+def test_what_is_a_path_by_its_form_is_never_asked_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(CheckpointError, match="HF_HUB_OFFLINE is set"):
+        zoo.load("mine/typo")
+    (tmp_path / "mine" / "run").mkdir(parents=True)
+    (tmp_path / "mine" / "run" / "config.yaml").touch()
+    for name in ("mine/typo", "runs/typo", "./mine/typo"):
+        with pytest.raises(CheckpointError, match=r"there is no run -- .*typo") as error:
+            zoo.load(name)
+        assert ("mine/run" in str(error.value)) == ("mine" in name)
 
 
 def test_what_a_folder_cannot_do_is_one_line(folder, capsys):
