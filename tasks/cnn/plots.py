@@ -25,11 +25,14 @@ def figures(task: ImageClassification, title: str) -> dict[str, Figure]:
         title: of the run.
     """
     names, test = task.data.classes, task.data.test
-    logits = torch.cat([task.logits(examples) for examples in task.loader("test")]).cpu()
-    y, guess = task.data.labels[test], logits.argmax(1)
+    y, guesses, losses = task.data.labels[test], [], []
+    for examples in task.loader("test"):
+        logits = task.logits(examples).cpu()
+        guesses.append(logits.argmax(1))
+        losses.append(F.cross_entropy(logits, task.data.labels[examples], reduction="none"))
+    guess, loss = torch.cat(guesses), torch.cat(losses)
     wrong = torch.nonzero(guess != y)[:, 0]
-    worst = wrong[F.cross_entropy(logits, y, reduction="none")[wrong].argsort(descending=True)]
-    worst = worst[:SHOWN]
+    worst = wrong[loss[wrong].argsort(descending=True)][:SHOWN]
     figures = {"confusion": confusion_figure(y, guess, names, f"test images: {title}")}
     if len(worst):
         captions = [f"{names[y[i]]}\ntaken for {names[guess[i]]}" for i in worst.tolist()]

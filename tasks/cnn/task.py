@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
@@ -11,9 +11,9 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 
 from tasks.cnn.views import Views, averaged_logits
-from tasks.data.batches import SequentialBatches
 from tasks.data.images.augment import AlternatingFlips, Augment, Edge, Flip
 from tasks.data.images.dataset import ImageSet
+from tasks.training.classification import class_sums, guess_metrics
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
 from tasks.training.optim import Optimizer
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Alpha = Annotated[float, Ge(0)]
-AT_ONCE = (512, 2**19)  # images and pixels of an evaluation batch, at most
 WHITENED = 5000  # training images, spread over all, whose patches a whitened stem is for
 
 
@@ -93,16 +92,6 @@ class ImageClassification(ImageTask):
                 self.setup("fit")
                 spread = torch.linspace(0, len(data.train) - 1, WHITENED).long().unique()
                 module.whiten(self.normalised(self.taken(self.images, data.train[spread])))
-
-    def loader(self, part: str) -> Iterable[Tensor]:
-        """Gives numbers of examples, `[B]` long."""
-        return self.eval_batches(self.data.parts[part])
-
-    def eval_batches(self, examples: Tensor) -> SequentialBatches:
-        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
-        most, pixels = AT_ONCE
-        height, width = self.data.images.shape[2:]
-        return SequentialBatches(examples, max(1, min(most, pixels // (height * width))))
 
     def inputs(
         self, number: int, examples: Tensor, shard: Shard = WHOLE
@@ -189,24 +178,13 @@ class ImageClassification(ImageTask):
         """Gives examples, `[B]` long, and whether each is classified right, `[B]` bool."""
         return Outcomes(batch, self.logits(batch).argmax(1) == self.targets[self.sent(batch)])
 
-    def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives images `[B, C, H, W]` uint8 and labels `[B]` of examples `[B]` long."""
-        return self.taken(self.images, batch), self.taken(self.targets, batch)
-
     def sums_of(self, images: Tensor, y: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over images and their labels."""
-        logits = self.answer(images)
-        return {
-            "loss": F.cross_entropy(logits, y, reduction="sum"),
-            "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(y), device=self.device),
-        }
+        return class_sums(self.answer(images), y)
 
     def chance_metrics(self) -> dict[str, float]:
         """Gives the accuracy of always answering the most frequent class of the training part."""
-        guess = self.data.labels[self.data.train].mode().values
-        hits = {part: self.data.labels[self.data.parts[part]] == guess for part in ("val", "test")}
-        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
+        return guess_metrics(self.data.labels, self.data.parts)
 
     def depth_profiles(self) -> dict[str, list[float]]:
         """Gives the root mean square of the stream on a validation batch, normed by the batch."""

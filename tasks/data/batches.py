@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tasks.data.file_rows import FileRows
 from zoo.seeding import generator
+from zoo.shard import WHOLE, Shard
 
 
 class ShuffledBatches:
@@ -56,14 +57,15 @@ class ReadAhead:
     Args:
         batches: their numbers and examples.
         files: with a row for each example.
+        shard: which rows of a batch are this process's.
     """
 
-    def __init__(self, batches: ShuffledBatches, files: Sequence[FileRows]):
-        self.batches, self.files = batches, files
+    def __init__(self, batches: ShuffledBatches, files: Sequence[FileRows], shard: Shard = WHOLE):
+        self.batches, self.files, self.shard = batches, files, shard
 
     def __iter__(self) -> Iterator[tuple[int, Tensor]]:
         for number, examples in self.batches:
-            following = self.batches.batch(number + 1)
+            following = self.batches.batch(number + 1)[self.shard.rank :: self.shard.world]
             for rows in self.files:
                 rows.ask(following)
             yield number, examples

@@ -6,13 +6,16 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.data.columns import Split
 from tasks.data.encoded import Encoded
 from tasks.data.folders import File
-from tasks.data.remembered import remembered, stamp
+from tasks.data.remembered import contents_of
 from tasks.data.rows import Rows
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 AT_ONCE = 256  # images of a table that are read at once
 
@@ -62,26 +65,30 @@ class EncodedImages:
     def content_name(self) -> str:
         """A text that is another one once a split, its order or one of its images has changed.
 
-        Tables bear the name that `datasets` gives to their content. Files are read for it, once as
-        long as they stay as they are.
+        Tables bear the name that `datasets` gives to their content. Files, also those that a table
+        names instead of an image, are read for it, once as long as they stay as they are.
         """
         names = [f"{split} {len(data)} {self.name_of(data)}" for split, data in self.splits.items()]
         return " ".join([self.column, *names])
 
     def name_of(self, data: Split) -> str:
         """The part of `content_name` that is of one split."""
-        if not isinstance(data, Rows):
-            return data._fingerprint
-        files = [value for value in data[self.column] if isinstance(value, File)]
-        there = [Path(file.path) for file in files if os.path.isfile(file.path)]
+        if isinstance(data, Rows):
+            files = [value for value in data[self.column] if isinstance(value, File)]
+            names, paths = [file.relative for file in files], [file.path for file in files]
+        else:
+            paths = paths_in(data, self.column)
+            names = [data._fingerprint, *paths]
+        known = contents_of([Path(path) for path in paths if os.path.isfile(path)])
+        return hashlib.sha256(os.fsencode("\0".join([known, *names]))).hexdigest()
 
-        def read() -> dict[str, Any]:
-            digest = hashlib.sha256()
-            for file in there:
-                with file.open("rb") as content:
-                    digest.update(hashlib.file_digest(content, "sha256").digest())
-            return {"sha256": digest.hexdigest()}
 
-        paths = "\0".join(file.relative for file in files)
-        known = remembered(stamp(there), read)["sha256"]
-        return hashlib.sha256(os.fsencode(f"{known}\0{paths}")).hexdigest()
+def paths_in(data: Dataset, column: str) -> list[str]:
+    """The paths of those images of a table whose bytes are not in it."""
+    import pyarrow.compute as compute
+
+    cells = data.select_columns([column]).with_format("arrow")[:].column(column)
+    if not {"bytes", "path"} <= {field.name for field in getattr(cells.type, "fields", [])}:
+        return []
+    content, paths = (compute.struct_field(cells, name) for name in ("bytes", "path"))
+    return paths.filter(compute.is_null(content)).drop_null().to_pylist()

@@ -17,13 +17,15 @@ from torch import Tensor
 from tasks.data.phrases import shown
 from zoo.errors import DataError
 
+Index = Tensor | slice | int
 PIECE = 2**24  # bytes that are read at once where all are read
 
 
 class FileRows:
     """Rows of bytes that stay in a file, indexed as a tensor `[N, ...]` uint8 by its first axis.
 
-    What an index gives is an ordinary tensor; no more than that lies in memory.
+    What an index gives is an ordinary tensor; no more than that lies in memory, beside 8 bytes for
+    each row.
 
     Args:
         path: the file, which does not change.
@@ -72,33 +74,31 @@ class FileRows:
         """The number of bytes of all rows."""
         return self.shape.numel()
 
-    def numbers(self, which: Tensor | slice | int) -> list[int]:
-        """The numbers of the rows that an index means; IndexError where there is none."""
-        if isinstance(which, slice):
-            return [*range(len(self))[which]]
-        numbers = which.flatten().tolist() if isinstance(which, Tensor) else [which]
-        return [range(len(self))[number] for number in numbers]
+    @cached_property
+    def numbers(self) -> Tensor:
+        """The number of each row, `[N]` long, of which an index takes what it would of the rows."""
+        return torch.arange(len(self))
 
-    def __getitem__(self, which: Tensor | slice | int) -> Tensor:
-        """Reads rows: `[n, ...]` of numbers `[n]` long or of a slice, `[...]` of one number.
+    def __getitem__(self, which: Index) -> Tensor:
+        """Reads rows: `[n, ...]` of numbers `[n]` long, of a slice or of a mask, `[...]` of one.
 
         Errors:
+            IndexError: there is no such row.
             DataError: the file is shorter than its rows.
         """
-        numbers = self.numbers(which)
-        content = np.empty((len(numbers), self.size), np.uint8)
-        for row, number in zip(content, numbers, strict=True):
+        numbers = self.numbers[which]
+        content = np.empty((numbers.numel(), self.size), np.uint8)
+        for row, number in zip(content, numbers.flatten().tolist(), strict=True):
             if os.preadv(self.file, [row.data], self.start + number * self.stride) != self.size:
                 raise DataError("the file has been cut", shown(self.path), "remove it, run again")
         rows = torch.from_numpy(content)
         rows = rows if self.table is None else self.table[rows.int()]
-        axes = which.shape if isinstance(which, Tensor) else rows.shape[: isinstance(which, slice)]
-        return rows.view(*axes, *self.shape[1:])
+        return rows.view(*numbers.shape, *self.shape[1:])
 
-    def ask(self, which: Tensor) -> None:
-        """Asks the system to read rows `[n]` long from the disk, and does not wait for them."""
+    def ask(self, which: Index) -> None:
+        """Asks the system to read rows from the disk, and does not wait for them."""
         if hasattr(os, "posix_fadvise"):
-            for number in self.numbers(which):
+            for number in self.numbers[which].flatten().tolist():
                 start = self.start + number * self.stride
                 os.posix_fadvise(self.file, start, self.size, os.POSIX_FADV_WILLNEED)
 

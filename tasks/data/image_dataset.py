@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tasks.data.file_rows import Bytes, FileRows, at_once, pieces
+from tasks.data.on_device import OnDevice, room_on
 from tasks.data.phrases import counted, named_classes, sized_parts
 from zoo.errors import DataError, shown
 
@@ -48,6 +49,21 @@ class ImageDataset(ABC):
 
     def __post_init__(self) -> None:
         self.classes = tuple(map(shown, self.classes))
+        self.there = OnDevice[tuple[Bytes, Bytes]]()
+
+    def rows_on(self, device: torch.device) -> tuple[Bytes, Bytes]:
+        """Images and targets on a device, brought there once for all that ask.
+
+        Those of a file stay in it where the device has no room for both.
+        """
+        both = self.images, self.targets
+        stored = sum(rows.numel() for rows in both if isinstance(rows, FileRows))
+        stay = stored > room_on(device)
+
+        def brought(rows: Bytes) -> Bytes:
+            return rows if stay and isinstance(rows, FileRows) else rows.to(device)
+
+        return self.there(device, lambda: (brought(both[0]), brought(both[1])))
 
     @property
     def parts(self) -> dict[str, Tensor]:
@@ -140,7 +156,9 @@ class ImageDataset(ABC):
             self.demand(once, f"the {name} part repeats an image", "list it once")
             seen[part] += 1
         shared = int((seen > 1).sum())
-        self.demand(not shared, f"{shared} images are in two parts", "make the parts disjoint")
+        self.demand(
+            not shared, f"two parts share {counted(shared, 'image')}", "make the parts disjoint"
+        )
 
     def check_norms(self) -> None:
         """Raises DataError for a mean or standard deviation that does not fit the channels."""

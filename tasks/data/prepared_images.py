@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from tasks.data.cache import writable
 from tasks.data.file_rows import FileRows
-from zoo.system.atomic import atomic_rename, atomic_write, beside, remove_partial_files, room_for
+from tasks.data.prepared_files import prepared_once, read_record, write_record
+from zoo.system.atomic import atomic_rename, beside, room_for
 from zoo.system.console import say
-from zoo.system.one_writer import exclusive
 
-PIXELS, ABOUT = "pixels.bin", "prepared.json"  # the second one appears last
+PIXELS = "pixels.bin"
 Bad = dict[int, str]  # the number of an image that cannot be read, and words for it
 
 
@@ -34,50 +32,32 @@ def prepared_images(
     Errors:
         ResourceError: the disk has no room; nothing is left there.
     """
-    known = stored(folder)
-    if known is None:
-        with exclusive(writable(folder)):
-            known = stored(folder)  # another process may have prepared it meanwhile
-            if known is None:
-                prepare(folder, count, images, bad, where)
-                known = stored(folder)
-    if known is None:
-        raise RuntimeError(f"{folder} changes while it is read")
-    return known
 
-
-def stored(folder: Path) -> tuple[FileRows, Bad] | None:
-    """What has been prepared in a folder; None where nothing has, or its file is damaged."""
-    path = folder / PIXELS
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        rows = FileRows(path, tuple(about["shape"]))
+    def find() -> tuple[FileRows, Bad] | None:
+        about = read_record(folder)
+        if about is None:
+            return None
         bad = {int(number): words for number, words in about["bad"].items()}
-        bytes_there = path.stat().st_size
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        say(f"{folder / ABOUT} is damaged; the images are prepared anew")
-        return None
-    if bytes_there != rows.numel():
-        needed = f"{bytes_there:,} of {rows.numel():,} bytes"
-        say(f"{path} is damaged, {needed}; the images are prepared anew")
-        return None
-    return rows, bad
+        return FileRows(folder / PIXELS, tuple(about["shape"])), bad
+
+    def prepare() -> None:
+        say(f"{where}: images are prepared once, in {folder}")
+        shape = write_pixels(folder / PIXELS, count, images)
+        write_record(folder, [PIXELS], {"shape": shape, "bad": bad()})
+
+    return prepared_once(folder, find, prepare)
 
 
-def prepare(
-    folder: Path, count: int, images: Iterator[np.ndarray], bad: Callable[[], Bad], where: str
-) -> None:
-    """Writes the pixels, then what they are; only this process writes there.
+def write_pixels(path: Path, count: int, images: Iterator[np.ndarray]) -> tuple[int, ...]:
+    """Writes images one after the other into a file; returns the shape of all, `[n, C, H, W]`.
 
-    Arguments are those of `prepared_images`.
+    Args:
+        path: of the file.
+        count: of images, at most.
+        images: `[C, H, W]` uint8 each.
     """
-    say(f"{where}: images are prepared once, in {folder}")
-    remove_partial_files(folder)
-    (folder / ABOUT).unlink(missing_ok=True)
-    first, path = next(images), folder / PIXELS
-    most, done = count * first.nbytes, 1
+    first, done = next(images), 1
+    most = count * first.nbytes
     with beside(path) as partial:
         with room_for(path, lambda: most), partial.open("wb") as file:
             reserve(file.fileno(), most)
@@ -89,8 +69,7 @@ def prepare(
             file.flush()
             os.fsync(file.fileno())
         atomic_rename(partial, path)
-    about = {"shape": [done, *first.shape], "bad": bad()}
-    atomic_write(folder / ABOUT, json.dumps(about))
+    return done, *first.shape
 
 
 def reserve(file: int, size: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.data.cache import cache_folder, writable
+from tasks.data.sealed import sealed, unsealed
 from zoo.system.atomic import atomic_write
 
 SMALL = 2**24  # bytes that are read again in no time
@@ -44,9 +44,22 @@ def remembered(name: str, find: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     folder = cache_folder("known")
     path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
     try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = unsealed(path.read_bytes())
     except (OSError, ValueError):
         known = find()
         writable(folder)
-        atomic_write(path, json.dumps(known))
+        atomic_write(path, sealed(known))
     return known
+
+
+def contents_of(files: Sequence[Path]) -> str:
+    """The SHA-256 of the contents of files, read once as long as these stay as they are."""
+
+    def read() -> dict[str, Any]:
+        digest = hashlib.sha256()
+        for path in files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return {"sha256": digest.hexdigest()}
+
+    return str(remembered(stamp(files), read)["sha256"])

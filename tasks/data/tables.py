@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tasks.data.cache import cache_folder, writable
 from tasks.data.folders import File, Folder
 from tasks.data.phrases import listed, shown
 from tasks.data.rows import refuse_repeats
+from tasks.data.shards import filled, refuse_broken
 from tasks.data.splits import SplitNames, has_word, part_of, same_name
 from zoo.errors import ConfigError, DataError, suggest
 
@@ -147,7 +149,7 @@ def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> S
         where: for messages.
 
     Errors:
-        DataError: a file is in two splits.
+        DataError: a file is in two splits, or is a broken Parquet file.
     """
     from datasets import load_dataset
 
@@ -157,6 +159,8 @@ def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> S
     if kind is None:
         what = f"{shown(first.relative)} is no table that can be read"
         raise DataError(what, where, f"give {', '.join(KINDS)}")
+    if kind == "parquet":
+        files = {split: filled(some, where) for split, some in files.items()}
     cache = writable(cache_folder("datasets", f"{kind}-{digest_of(files)}"))
     links: dict[str, list[str]] = {}
     for number, some in enumerate(files.values()):
@@ -165,7 +169,12 @@ def load_tables(files: Mapping[str, list[File]], features: Any, where: str) -> S
             link = cache / f"{number}-{index:05}{os.path.splitext(file.name)[1].lower()}"
             relink(link, file.real)
             links[f"split{number}"].append(glob.escape(str(link)))
-    splits = load_dataset(kind, data_files=links, cache_dir=str(cache), features=features)
+    try:
+        splits = load_dataset(kind, data_files=links, cache_dir=str(cache), features=features)
+    except Exception:
+        if kind == "parquet":
+            refuse_broken(chain.from_iterable(files.values()), where)
+        raise
     return {name: splits[f"split{number}"] for number, name in enumerate(files)}
 
 

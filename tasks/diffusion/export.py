@@ -12,7 +12,7 @@ import torch
 from tasks.data.phrases import shown
 from tasks.diffusion.task import Denoising
 from tasks.diffusion.unet2d import unet_of
-from tasks.inference.files import new_folder, output_folder, writing
+from tasks.inference.files import new_files, output_folder, writing
 from zoo.errors import ConfigError
 from zoo.report import Report
 from zoo.run_folder import RunFolder
@@ -31,7 +31,8 @@ class ExportDiffusers:
     `use_clipped_model_output=True`.
 
     Args:
-        dir: a new folder for it; None: `export/diffusers` in the run folder, written again.
+        dir: a new folder for it; None: `export/diffusers` in the run folder, written again, in
+            which other files stay as they are.
     """
 
     def __init__(self, dir: str | None = None):
@@ -41,7 +42,7 @@ class ExportDiffusers:
         target = output_folder(self.dir, folder.path / "export" / "diffusers", "dir")
         if self.dir is not None and target.exists():
             raise ConfigError("something lies there", f"dir={shown(target)}", "name a new folder")
-        with new_folder(target) as fresh:
+        with new_files(target) as fresh:
             return self.export(task, target, fresh)
 
     def export(self, task: Denoising, target: Path, fresh: Path) -> Report:

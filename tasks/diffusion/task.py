@@ -200,14 +200,15 @@ class Denoising(ImageTask):
             return {}
         return quality(self, self.frechet_samples)
 
-    def progress_figures(self, step: int) -> dict[str, Figure]:
-        """Draws samples at the first validation after every `sample_every` steps."""
+    def draws_progress(self, step: int) -> bool:
+        """Says whether a validation is the first one after another `sample_every` steps."""
         trainer, every = self.trainer, self.sample_every
         before = step - trainer.val_check_interval // trainer.accumulate_grad_batches
-        if not every or step // every == before // every:
-            return {}
-        title = f"samples at step {step}"
-        return {f"samples_{step:06d}": figure(self, SHOWN, title)}
+        return bool(every) and step // every != before // every
+
+    def progress_figures(self, step: int) -> dict[str, Figure]:
+        """Draws samples."""
+        return {f"samples_{step:06d}": figure(self, SHOWN, f"samples at step {step}")}
 
     def figures(self, title: str) -> dict[str, Figure]:
         """Draws samples of the trained model, and training images."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from tasks.data.batches import SequentialBatches
 from tasks.data.graphs.dataset import Graph
+from tasks.training.classification import class_sums, guess_metrics
 from tasks.training.module import MakeModel, Task, Totals
 from tasks.training.optim import Optimizer
 from tasks.training.outcomes import Outcomes
@@ -21,21 +21,6 @@ from zoo.models.layers.sparse_form import product_form
 
 log = logging.getLogger("zoo")
 FORM = "sparse_product"  # what a run chooses
-
-
-class Repeat:
-    """Gives the same batch a number of times."""
-
-    def __init__(self, batch: Any, times: int):
-        self.batch = batch
-        self.times = times
-
-    def __len__(self) -> int:
-        return self.times
-
-    def __iter__(self) -> Iterator[Any]:
-        for _ in range(self.times):
-            yield self.batch
 
 
 class GraphTask(InTwoParts, Task):
@@ -99,7 +84,8 @@ class GraphTask(InTwoParts, Task):
 
     def loader(self, part: str) -> Iterable[Tensor]:
         """Gives the numbers `[n]` long of all nodes of a part, once."""
-        return Repeat(self.nodes(part), 1)
+        nodes = self.nodes(part)
+        return SequentialBatches(nodes, len(nodes))
 
     def outcomes(self, batch: Tensor) -> Outcomes:
         """Gives nodes, `[n]` long, and whether each is classified right, `[n]` bool."""
@@ -112,15 +98,8 @@ class GraphTask(InTwoParts, Task):
 
     def sums_of(self, nodes: Tensor) -> Totals:
         """Sums loss, hits and count, `[]` each, over nodes `[n]` long."""
-        logits, y = self.model(self.x, *self.edges)[nodes].float(), self.y[nodes]
-        return {
-            "loss": F.cross_entropy(logits, y, reduction="sum"),
-            "accuracy": (logits.argmax(1) == y).sum(),
-            "count": torch.full((), len(nodes), device=self.device),
-        }
+        return class_sums(self.model(self.x, *self.edges)[nodes].float(), self.y[nodes])
 
     def chance_metrics(self) -> dict[str, float]:
         """Gives the accuracy of always answering the most frequent class of the training part."""
-        guess = self.data.y[self.data.train].mode().values
-        hits = {part: self.data.y[self.data.parts[part]] == guess for part in ("val", "test")}
-        return {f"{part}/accuracy": of.double().mean().item() for part, of in hits.items()}
+        return guess_metrics(self.data.y, self.data.parts)

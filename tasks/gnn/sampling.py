@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import Annotated, Any, Literal
 
@@ -29,13 +30,13 @@ def clusters_for(data: Graph, clusters: int, size: int | None, seed: int) -> Par
     Errors:
         ConfigError: more clusters than nodes, or than have training nodes in a step.
     """
-    from tasks.gnn.clusters import clusters_of
+    from tasks.gnn.prepared_clusters import prepared_clusters
 
     nodes, (source, target) = len(data.y), data.edge_index
     if clusters > nodes:
         what = f"{clusters:,} clusters of {nodes:,} nodes"
         raise ConfigError(what, "task.clusters", f"give {nodes} or less")
-    cluster = clusters_of(data.edge_index, nodes, clusters)
+    cluster = prepared_clusters(data.edge_index, nodes, clusters)
     inside = int((cluster[source] == cluster[target]).sum())
     sizes = cluster.bincount(minlength=clusters)
     kept, ends = inside / max(1, len(source)), f"{sizes.min():,} to {sizes.max():,}"
@@ -57,8 +58,9 @@ def neighbors_for(
 
     Errors:
         ConfigError: another number of distances than convolutions; a sum over drawn neighbours;
-            more training nodes in a step than there are.
+            more training nodes in a step than there are; a model that knows no drawn edges.
     """
+    refuse_unaware(model)
     hops = neighbors if isinstance(neighbors, list) else [neighbors] * model.depth
     where = "task.neighbors"
     if len(hops) != model.depth:
@@ -74,3 +76,16 @@ def neighbors_for(
         what = f"a step of {size:,} training nodes sees {seen:,} of {nodes:,} nodes"
         log.warning("%s", f"{what}; task.sampling=clusters costs a deep net less")
     return parts
+
+
+def refuse_unaware(model: Any) -> None:
+    """ConfigError for a model that does not tell its convolutions, or takes no drawn edges."""
+    lacking = [] if hasattr(model, "depth") else ["depth, the number of its convolutions"]
+    try:
+        inspect.signature(model.prepare).bind("edge_index", "nodes", "drawn")
+    except TypeError:
+        lacking.append("prepare(edge_index, nodes, drawn)")
+    if lacking:
+        what = f"the model {type(model).__name__} has no {' and no '.join(lacking)}"
+        fix = "add it as zoo.models.gnn.GNN has it, or give task.sampling=clusters"
+        raise ConfigError(what, "task.sampling=neighbors", fix)

@@ -121,14 +121,21 @@ def writing(path: Path, option: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """Gives a path beside a folder, which takes its place after the block, or is gone."""
+def new_files(target: Path) -> Iterator[Path]:
+    """Gives a path beside a folder; the files of a folder there come into it after the block.
+
+    Other files in it stay as they are. Where the block fails, nothing comes.
+    """
     fresh = target.with_name(f".{target.name[:40]}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         yield fresh
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
+        for path in sorted([fresh, *fresh.rglob("*")]):  # folders before what is in them
+            place = target / path.relative_to(fresh)
+            if path.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+            else:
+                path.replace(place)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -15,6 +15,20 @@ from zoo.system.launch import is_first
 
 STARTED: list[subprocess.Popen[bytes]] = []  # other processes of this run
 OBSERVER = "child-process-observer"  # Lightning's thread, which kills this process with a child
+LOST = (  # how gloo, NCCL and the store say that another process is gone, or does not answer
+    "gloo/transport",
+    "remote process exited",
+    "Connection closed by",
+    "Connection reset by peer",
+    "Connection refused",
+    "Connection was likely closed",
+    "Broken pipe",
+    "communicator was aborted",
+    "collective operation timeout",
+    "has timed out",
+    "wait timeout",
+    "Socket Timeout",
+)
 
 
 def say_once(text: str) -> None:
@@ -100,6 +114,7 @@ def ended(code: int) -> str:
 
 
 def is_lost_process(error: BaseException) -> bool:
-    """Whether an error says that processes can no longer reach each other."""
-    collective = isinstance(error, RuntimeError) and "gloo" in str(error)
-    return collective or isinstance(error, DistError)
+    """Whether an error of PyTorch says that processes can no longer reach each other."""
+    text = str(error)
+    of_torch = isinstance(error, DistError) or any(each in text for each in ("gloo", "NCCL"))
+    return isinstance(error, RuntimeError) and of_torch and any(each in text for each in LOST)

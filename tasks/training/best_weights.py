@@ -49,8 +49,8 @@ class BestWeights(FastCallback):
         if self.patience and step - self.step >= self.patience:
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        self.weights = {name: whole(value) for name, value in self.weights.items()}
+    def on_fit_end(self, trainer: Trainer, task: Any) -> None:
+        self.weights = {name: whole(value).cpu() for name, value in self.weights.items()}
 
     def update(self, loss: float, step: int, task: Task) -> bool:
         """Takes the task's weights if their loss is the lowest so far."""

@@ -52,13 +52,10 @@ class EMA(AfterStep):
         torch._foreach_copy_(own_of(self.live), own_of(self.aside))
         self.aside = []
 
-    def on_train_end(self, trainer: Trainer, task: Any) -> None:
-        self.averages = [whole(average) for average in self.averages]
-
     def on_fit_end(self, trainer: Trainer, task: Any) -> None:
-        state = task.model.state_dict()  # off the device by now, so no longer `live`
+        state = task.model.state_dict()  # whole, and off the device by now, so no longer `live`
         for name, average in zip(self.names, self.averages, strict=True):
-            state[name].copy_(average)
+            state[name].copy_(whole(average))
 
     def on_save_checkpoint(self, trainer: Trainer, task: Any, checkpoint: dict[str, Any]) -> None:
         names = [f"model.{name}" for name in self.names]

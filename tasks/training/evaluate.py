@@ -14,6 +14,8 @@ from tasks.training.module import Task
 from tasks.training.trainer import TrainerOptions
 from zoo.errors import Diverged
 from zoo.run_folder import AT_BEST
+from zoo.shard import Shard
+from zoo.system.launch import launch
 
 
 def final_evaluation(
@@ -39,7 +41,8 @@ def final_evaluation(
 
 def evaluate(task: Task, training: TrainerOptions) -> dict[str, float]:
     """Returns every metric, `part/name`, on every part of the data with the present weights."""
-    training.evaluator().validate(task, Passes(task.loader, *PARTS), verbose=False)
+    turns = Shard(launch().rank, training.processes)
+    training.evaluator().validate(task, Passes(task.loader, *PARTS, turns=turns), verbose=False)
     found = {part: task.metrics(part).items() for part in PARTS}
     return checked_finite({f"{part}/{name}": v for part in PARTS for name, v in found[part]})
 

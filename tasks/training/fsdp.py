@@ -70,21 +70,13 @@ class FSDPStrategy(DDPStrategy):
             }
         super().load_optimizer_state_dict(checkpoint)
 
-    def on_train_end(self) -> None:
-        """Makes the model whole for what follows training."""
-        self.end(read=True)
-
     def teardown(self) -> None:
-        """Makes the model of a run that failed whole, so that another attempt can begin."""
-        self.end(read=False)
-        super().teardown()
-
-    def end(self, read: bool) -> None:
-        """Gives the model back whole, with its weights where they are to be `read`."""
+        """Makes the model whole for what follows: without its weights where the run failed."""
         if self.sharded:
             task: Any = self.lightning_module
-            self.sharded.end(read)
+            self.sharded.end(read=not task.trainer.interrupted)
             self.sharded, task.whole = None, contextlib.nullcontext
+        super().teardown()
 
 
 def part_of(value: Any, weight: Tensor) -> Any:

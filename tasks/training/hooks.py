@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -36,18 +35,29 @@ class Endless:
 class Passes:
     """One pass over each of some parts of the data; a batch has the name of its part beside it.
 
+    Processes take turns. In the last round of a part, one that has no batch gets another's, with
+    None beside it: it is computed and not counted, because weights may be in parts.
+
     Args:
         loader: gives the batches of a part.
         parts: their names.
+        turns: which process of how many this is.
     """
 
-    def __init__(self, loader: Callable[[str], Iterable[Any]], *parts: str):
+    def __init__(self, loader: Callable[[str], Iterable[Any]], *parts: str, turns: Shard = WHOLE):
         self.loaders = {part: loader(part) for part in parts}
+        self.turns = turns
 
-    def __iter__(self) -> Iterator[tuple[str, Any]]:
+    def __iter__(self) -> Iterator[tuple[str | None, Any]]:
+        rank, world = self.turns.rank, self.turns.world
         for part, batches in self.loaders.items():
-            for batch in batches:
-                yield part, batch
+            turn = world
+            for number, batch in enumerate(batches):
+                turn = number % world
+                if turn == rank:
+                    yield part, batch
+            if turn < rank:
+                yield None, batch
 
 
 def follow(scheduler: LambdaLR) -> None:
@@ -73,7 +83,6 @@ class TaskHooks(FastModule):
     last_metrics: dict[str, dict[str, float]]
     shard: Shard
     undivided = ""  # what every process computes whole, so that several take no less time
-    turns: Shard = WHOLE  # which batches of an evaluation are this process's
     loss: Any  # this and what follows is declared in `Task`
     eval_sums: Any
     metrics_from_sums: Any
@@ -95,8 +104,6 @@ class TaskHooks(FastModule):
 
     def on_validation_start(self) -> None:
         self.compute_device = self.device
-        whole = type(self.trainer.strategy) is DDPStrategy  # every process has all weights
-        self.turns = Shard(self.trainer.global_rank, self.trainer.world_size) if whole else WHOLE
 
     def train_dataloader(self) -> Iterable[Any]:
         trainer = self.trainer
@@ -108,7 +115,8 @@ class TaskHooks(FastModule):
         return Endless(batches)
 
     def val_dataloader(self) -> Passes:
-        return Passes(self.loader, "val")
+        turns = Shard(self.trainer.global_rank, self.trainer.world_size)
+        return Passes(self.loader, "val", turns=turns)
 
     @signed
     def training_step(self, batch: Any, index: int) -> Tensor:
@@ -120,26 +128,24 @@ class TaskHooks(FastModule):
         self.sums = {}
         self.last_metrics = {}
 
-    def validation_step(self, batch: tuple[str, Any], index: int) -> None:
+    def validation_step(self, batch: tuple[str | None, Any], index: int) -> None:
         self.alive()  # for the watchdog
-        if index % self.turns.world != self.turns.rank:
-            return  # another process takes it
         part, inputs = batch
-        sums = self.sums.setdefault(part, {})
         graphs = self.graphs
         found = graphs.eval_sums(self, inputs) if graphs else self.eval_sums(inputs)
+        if part is None:
+            return
+        sums = self.sums.setdefault(part, {})
         for name, value in found.items():
             sums[name] = sums[name] + value if name in sums else value
 
     def metrics(self, part: str = "val") -> dict[str, float]:
         """Returns the metrics of a part in the evaluation that just ran, over all processes.
 
-        For all parts together they wait for the device once. Where each process has taken all
-        batches, the sums of the first one count, so that all go on alike.
+        For all parts together they wait for the device once.
         """
         if not self.last_metrics:
-            of_processes = gathered(self.trainer, on_host(self.sums))[: self.turns.world]
-            for name, totals in summed(of_processes).items():
+            for name, totals in summed(gathered(self.trainer, on_host(self.sums))).items():
                 self.last_metrics[name] = self.metrics_from_sums(totals)
         return self.last_metrics[part]
 

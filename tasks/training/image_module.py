@@ -8,14 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tasks.data.batches import ReadAhead, ShuffledBatches
+from tasks.data.batches import ReadAhead, SequentialBatches, ShuffledBatches
 from tasks.data.file_rows import Bytes, FileRows, taken
 from tasks.data.image_dataset import ImageDataset
 from tasks.training.module import MakeModel, Task
 from tasks.training.optim import Optimizer
-from tasks.training.two_parts import InTwoParts
-
-SHARE = 0.25  # of a GPU's memory, which images in a file may take
+from tasks.training.two_parts import Input, InTwoParts
 
 
 class ImageTask(InTwoParts, Task):
@@ -23,15 +21,18 @@ class ImageTask(InTwoParts, Task):
 
     With several processes each one takes every n-th image of a batch, so that a run does not depend
     on their number.
+
+    Attributes:
+        at_once: images and pixels of an evaluation batch, at most.
     """
 
+    at_once: ClassVar[tuple[int, int]] = (512, 2**19)
     example_model_args: ClassVar[dict[str, Any]] = {"channels": 3, "classes": 10}
 
     def __init__(self, make_model: MakeModel, data: ImageDataset, optimizer: Optimizer, seed: int):
         super().__init__(make_model, data, optimizer, seed)
         self.images: Bytes = data.images
         self.targets: Bytes = data.targets
-        self.placed_on: torch.device | None = None
         self.batch_size: int = self.shuffled().size
 
     def model_args(self, data: ImageDataset) -> dict[str, Any]:
@@ -49,11 +50,7 @@ class ImageTask(InTwoParts, Task):
 
         What lies in a file stays there, unless the device has memory of its own for it.
         """
-        if self.placed_on != self.device:
-            self.images, self.targets = self.data.images, self.data.targets  # frees other copies
-            self.images = placed(self.images, self.device)
-            self.targets = placed(self.targets, self.device)
-            self.placed_on = self.device
+        self.images, self.targets = self.data.rows_on(self.device)
         mean = torch.tensor(self.data.mean, device=self.device)[:, None, None]
         self.std = torch.tensor(self.data.std, device=self.device)[:, None, None]
         self.scale, self.shift = 1 / (255 * self.std), -mean / self.std
@@ -74,17 +71,22 @@ class ImageTask(InTwoParts, Task):
         """Turns floats `[B, C, H, W]` back into bytes, on the CPU."""
         return ((normalised - self.shift) / self.scale).clamp(0, 255).byte().cpu()
 
+    def loader(self, part: str) -> Iterable[Any]:
+        """Gives the numbers of a part's examples, `[B]` long in each batch."""
+        return self.eval_batches(self.data.parts[part])
+
+    def eval_batches(self, examples: Tensor) -> SequentialBatches:
+        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
+        most, pixels = self.at_once
+        height, width = self.data.images.shape[2:]
+        return SequentialBatches(examples, max(1, min(most, pixels // (height * width))))
+
+    def eval_prepared(self, batch: Any) -> tuple[Input, ...]:
+        """Gives images `[B, C, H, W]` uint8 and targets `[B, ...]` of examples `[B]` long."""
+        return self.taken(self.images, batch), self.taken(self.targets, batch)
+
     def train_loader(self, number: int = 0) -> Iterable[tuple[int, Tensor]]:
         """Returns pairs of a batch's number and its examples `[B]` long."""
         files = [rows for rows in (self.images, self.targets) if isinstance(rows, FileRows)]
-        return ReadAhead(self.shuffled(number), files) if files else self.shuffled(number)
-
-
-def placed(rows: Bytes, device: torch.device) -> Bytes:
-    """Rows on a device; those of a file stay in it unless they fit into a GPU's memory easily."""
-    if isinstance(rows, FileRows):
-        cuda = device.type == "cuda"
-        memory = torch.cuda.get_device_properties(device).total_memory if cuda else 0
-        if rows.numel() > memory * SHARE:
-            return rows
-    return rows.to(device)
+        batches = self.shuffled(number)
+        return ReadAhead(batches, files, self.shard) if files else batches

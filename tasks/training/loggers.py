@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from zoo.config import registry
 from zoo.config.config import Config
+from zoo.errors import quoted
 from zoo.run_folder import RunFolder
 
 log = logging.getLogger("zoo")
@@ -44,19 +46,22 @@ class CopyingLogger(NoLogger):
     Attributes:
         title: of the place, in messages.
         run: the copy that is open there; None before it begins and where it is off.
+        failed: whether the copy lacks something.
     """
 
     title: ClassVar[str]
     run: Any = None
+    failed: bool = False
 
     def guarded(self, action: Callable[[], Any]) -> Any:
         """Runs an action; a failure switches the copy off with one warning."""
         try:
             return action()
         except Exception as error:
-            self.run = None
-            reason = " ".join(str(error).split())[:LONGEST]
-            log.warning("%s is off for this run: %s: %s", self.title, type(error).__name__, reason)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
+            if not self.failed:
+                log.warning("%s is off for this run: %s", self.title, reason)
+            self.run, self.failed = None, True
             return None
 
     def catch_up(self, folder: RunFolder, since: int = 0) -> None:
@@ -72,6 +77,24 @@ class CopyingLogger(NoLogger):
                 self.row(row)
             for path in filter(is_whole, figures.get(step, ())):
                 self.figure(path.stem, path, step)
+
+
+def copy_of_ended(config: Config, folder: RunFolder, result: Mapping[str, Any]) -> None:
+    """Gives the logger of a configuration a run that has ended, from its folder."""
+    drawn = [path for path in sorted(folder.figures.glob("*.png")) if is_whole(path)]
+    figures = {path.stem: path for path in drawn if numbered(path.stem)[1] is None}
+    logger: NoLogger = config.factory("logger")()
+    logger.start(folder.path, config.plain(), identity(config))
+    logger.finish(result, figures)
+
+
+def left_behind(config: Config, folder: RunFolder) -> Iterator[str]:
+    """Sentences on copies that earlier sessions of a run made and this one does not go on with."""
+    name = config.choices["logger"]
+    for other in registry.names("logger"):
+        if other != name and (folder.path / other).is_dir():
+            again = quoted(["fit", f"from={folder.path}", f"logger={other}"])
+            yield f"{other}/ ends here, as logger={name} leaves it; to make it whole: {again}"
 
 
 def is_whole(picture: Path) -> bool:

@@ -120,8 +120,9 @@ class MetricsLogger(FastCallback):
     def on_validation_epoch_end(self, trainer: Trainer, task: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             self.row(trainer, {f"val/{name}": v for name, v in task.metrics().items()})
-            with task.whole():
-                self.draw(trainer.global_step, task)
+            if task.draws_progress(trainer.global_step):
+                with task.whole():
+                    self.draw(trainer.global_step, task)
 
     def draw(self, step: int, task: Any) -> None:
         """Draws the figures on the way, in the first process."""

@@ -50,8 +50,12 @@ class Reported:
         """Gives metrics of the finished run that belong to no part of the data, `group/name`."""
         return {}
 
+    def draws_progress(self, step: int) -> bool:
+        """Says whether `progress_figures` draws some after the validation of a step."""
+        return False
+
     def progress_figures(self, step: int) -> dict[str, Figure]:
-        """Draws figures on the way, after every validation."""
+        """Draws figures on the way, after the validations that `draws_progress` names."""
         return {}
 
     def figures(self, title: str) -> dict[str, Figure]:

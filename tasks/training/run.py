@@ -15,6 +15,7 @@ from tasks.training.continued import refuse_changes, refuse_past, same_data, sam
 from tasks.training.contract import refuse_lacking_answers
 from tasks.training.deterministic import deterministic
 from tasks.training.evaluate import checked_finite, evaluate, metrics_at_best
+from tasks.training.loggers import copy_of_ended
 from tasks.training.module import Task
 from tasks.training.precision import float32_products
 from tasks.training.process import logged
@@ -72,7 +73,9 @@ def resume(config: Config, where: str) -> Report | None:
     result = folder.result()
     done = result.get("status") == "done"
     if done and not config.words("trainer.max_"):
-        return complete(result, folder)
+        copies = is_first() and config.words("logger")
+        with only_writer(folder.path if copies else None), logged(None):
+            return complete(config, result, folder)
     if folder.is_at_start():
         return start_again(config, folder)
     with only_writer(folder.path if is_first() else None):
@@ -82,6 +85,7 @@ def resume(config: Config, where: str) -> Report | None:
 def trainable(config: Config) -> tuple[TrainerOptions, Task]:
     """The options of training and the task; ConfigError where they do not go together."""
     training = build_trainer_options(config)
+    config.factory("logger")()  # one whose package is not there is refused
     refuse_options(training)
     task = build_task(config)
     refuse_task(training, task)
@@ -96,7 +100,7 @@ def go_on(config: Config, folder: RunFolder, result: dict[str, Any], done: bool)
     same_data(task, checkpoint, folder)
     refuse_past(training.limits(task), checkpoint["global_step"], folder)
     if done and training.steps(task) == checkpoint["global_step"]:
-        return complete(result, folder)
+        return complete(config, result, folder)
     last = folder.checkpoints / "last.ckpt"
     config.overrides = folder.words_with(config.overrides)
     if is_first():
@@ -130,11 +134,17 @@ def start_again(config: Config, folder: RunFolder) -> Report | None:
         return train(config, training, task, first, None)
 
 
-def complete(result: dict[str, Any], folder: RunFolder) -> Report | None:
-    """The report of a run that has nothing left to do; None in all but its first process."""
-    if is_first():
-        say("already complete")
-    return end_report(result, folder) if is_first() else None
+def complete(config: Config, result: dict[str, Any], folder: RunFolder) -> Report | None:
+    """The report of a run that has nothing left to do; None in all but its first process.
+
+    A logger that the command names copies it all the same.
+    """
+    if not is_first():
+        return None
+    say("already complete")
+    if config.words("logger"):
+        copy_of_ended(config, folder, result)
+    return end_report(result, folder)
 
 
 def test(config: Config, where: str) -> Report | None:

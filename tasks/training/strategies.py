@@ -30,9 +30,9 @@ def for_evaluation(training: Any) -> Any:
     Args:
         training: the options of training.
     """
-    from pytorch_lightning.strategies import DDPStrategy
+    from tasks.training.ddp import DDP
 
-    return "auto" if training.strategy == "single" else DDPStrategy(timeout=WAIT)
+    return "auto" if training.strategy == "single" else DDP(timeout=WAIT)
 
 
 def for_training(training: Any) -> Any:
@@ -47,3 +47,16 @@ def for_training(training: Any) -> Any:
         return for_evaluation(training)
     bf16 = torch.bfloat16 if training.precision == "bf16-mixed" else None
     return FSDPStrategy(bf16, timeout=WAIT)
+
+
+def synchronised(training: Any, task: Any) -> bool:
+    """Whether Lightning is to have batch norms take their statistics from the rows of all GPUs.
+
+    Where each process computes all rows they have them already, and would count each several
+    times: a running variance is divided by the count minus 1.
+
+    Args:
+        training: the options of training.
+        task: that is trained.
+    """
+    return training.processes > 1 and training.accelerator == "gpu" and not task.undivided

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tasks.training.loggers import CopyingLogger, numbered
-from zoo.errors import shown
+from zoo.errors import ConfigError, shown
 from zoo.run_folder import RunFolder
 
 INDENT = "    "  # of code in Markdown, in which nothing has a meaning
@@ -20,9 +21,18 @@ class TensorBoard(CopyingLogger):
     It has the rows of the log as scalars, the figures, the configuration and alerts as text, and
     the options beside the final metrics as hyperparameters. A continued run writes it anew from its
     folder, so that each step stands in it once.
+
+    Errors:
+        ConfigError: the package is not installed.
     """
 
     title: ClassVar[str] = "TensorBoard"
+
+    def __init__(self) -> None:
+        if find_spec("tensorboard") is None:
+            fix = "run: pip install 'residual-zoo[tensorboard]'"
+            what = "the package tensorboard is not installed"
+            raise ConfigError(what, "logger=tensorboard", fix)
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         def begin() -> None:

@@ -10,6 +10,7 @@ from tasks.recovery.rollback import RolledBack
 from tasks.training.advice import no_faster, small_batch
 from tasks.training.attempt import Attempt, attempt
 from tasks.training.evaluate import final_evaluation
+from tasks.training.loggers import left_behind
 from tasks.training.module import Task
 from tasks.training.outputs import draw, save_weights
 from tasks.training.process import logged
@@ -51,6 +52,8 @@ def train(
     STARTED.clear()
     with logged(folder):
         announce(config, task, training)
+        for copy in left_behind(config, folder) if folder else ():
+            log.warning("%s", copy)
         while True:
             try:
                 with attempt(config, training, task, folder, figures) as current:

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Lt
 from tasks.recovery.nonfinite import OnNonFinite
 from tasks.training.devices import Devices, devices_here, environment, in_words
 from tasks.training.precision import Matmul
-from tasks.training.strategies import Strategy, for_evaluation, for_training, sharing
+from tasks.training.strategies import Strategy, for_evaluation, for_training, sharing, synchronised
 from zoo.config.options import Needs
 from zoo.system.launch import launch
 
@@ -155,7 +155,7 @@ class TrainerOptions:
             num_nodes=self.nodes,
             strategy=for_training(self),
             precision=None if fp16 else self.precision,
-            sync_batchnorm=self.processes > 1 and self.accelerator == "gpu",
+            sync_batchnorm=synchronised(self, task),
             max_steps=self.steps(task),
             max_epochs=-1,
             val_check_interval=self.validate_every * self.accumulate,

@@ -35,6 +35,7 @@ class WandB(CopyingLogger):
     """
 
     title: ClassVar[str] = "W&B"
+    opened: Any = None
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class WandB(CopyingLogger):
 
     def start(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
+        self.together = defaults.get("together", False)  # with others, of which one line tells
         mode: str = self.mode
         try:
             if mode == "auto":
@@ -63,6 +65,7 @@ class WandB(CopyingLogger):
                     self.run = self.reopen(folder, config, defaults)
             outcome = "the run is kept offline" if self.run else "it is off for this run"
             log.warning("W&B cannot be reached, %s (%s)", outcome, reason)
+        self.opened = self.run  # which is closed, whatever fails meanwhile
         if self.run is not None:
             since = self.run.starting_step
             self.guarded(lambda: self.catch_up(RunFolder(folder), since))
@@ -98,6 +101,8 @@ class WandB(CopyingLogger):
             settings=wandb.Settings(
                 init_timeout=START_SECONDS,
                 finish_timeout=FINISH_SECONDS,
+                finish_timeout_raises=True,
+                reinit="create_new" if defaults.get("together") else "default",
                 silent=True,
                 console="off",
                 disable_git=True,
@@ -122,9 +127,11 @@ class WandB(CopyingLogger):
             self.guarded(lambda: self.run.alert(title, text, level="WARN"))
 
     def finish(self, result: Mapping[str, Any], figures: Mapping[str, Path]) -> None:
-        if self.run is None:
+        if self.opened is None:
             return
         import wandb
+
+        run, folder = self.opened, Path(self.opened.dir).parent
 
         def send() -> None:
             images: dict[str, Any] = {}
@@ -134,25 +141,20 @@ class WandB(CopyingLogger):
                 table = wandb.Table(data=list(enumerate(values)), columns=["depth", name])
                 images[f"curves/{name}"] = wandb.plot.line(table, "depth", name, title=name)
             if images:
-                self.run.log(images)
-            self.run.summary.update(result["metrics"] | {"status": result["status"]})
+                run.log(images)
+            run.summary.update(result["metrics"] | {"status": result["status"]})
 
-        run = self.run
-        self.guarded(send)
-        self.run = run
+        if self.run is not None:
+            self.guarded(send)
         failed = result["status"] not in ("done", "interrupted")
-        folder = Path(run.dir).parent
-
-        def end() -> None:
-            run.finish(exit_code=int(failed))
-            for path in folder.parent.glob(f"offline-run-*/run-{run.id}.wandb"):
-                if path.parent != folder:
-                    shutil.rmtree(path.parent, ignore_errors=True)
-
-        self.guarded(end)
-        if run.settings._offline:
-            log.info("W&B was offline; upload by: wandb sync %s", quoted([str(folder)]))
-        self.run = None
+        self.guarded(lambda: run.finish(exit_code=int(failed)))
+        if run.settings._offline and not self.failed:
+            for other in folder.parent.glob(f"offline-run-*-{run.id}"):
+                if other != folder and (other / f"run-{run.id}.wandb").is_file():
+                    shutil.rmtree(other, ignore_errors=True)
+            if not self.together:
+                log.info("W&B was offline; upload by: wandb sync %s", quoted([str(folder)]))
+        self.run = self.opened = None
 
 
 def logged_in() -> bool:

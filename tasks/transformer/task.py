@@ -20,7 +20,6 @@ from zoo.shard import WHOLE, Shard, set_shard
 
 AT_ONCE = 4096  # tokens of an evaluation batch
 SHOWN = 16  # windows of which depth profiles are made
-ON_DEVICE = 2**28  # tokens that are brought to the device, at most
 
 
 class SequentialWindows:
@@ -92,10 +91,8 @@ class LanguageModelling(InTwoParts, Task):
         return max(1, self.data.sizes[0] // (self.context * self.batch_size))
 
     def setup(self, stage: str) -> None:
-        """Brings the tokens `[T]` to the device, once, unless they are too many."""
-        tokens = self.data.tokens
-        few = len(tokens) <= ON_DEVICE
-        self.tokens = self.data.tokens_on(self.device) if few else tokens
+        """Brings the tokens `[T]` to the device, once, where it has room for them."""
+        self.tokens = self.data.tokens_on(self.device)
         self.lengths = torch.tensor(self.data.tokenizer.lengths, device=self.device)
         self.offsets = torch.arange(self.context + 1, device=self.tokens.device)
 

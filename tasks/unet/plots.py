@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tasks.data.masks.dataset import UNLABELLED, MaskSet
+from tasks.data.masks.dataset import UNLABELLED
 from tasks.data.masks.palette import palette
-from tasks.unet.metrics import confusions
 from zoo.probes.plots import new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = 4  # images of each kind
+    from tasks.unet.task import Segmentation
+
+SHOWN = 4  # images of each kind in a figure
 SHORT = 12  # letters of a name of which six stand side by side
 WRONG = torch.tensor([230, 30, 30], dtype=torch.uint8)
 Picture = tuple[Tensor, str]  # `[H, W, 3]` uint8 and what stands above it
@@ -47,46 +48,57 @@ def difference(image: Tensor, mask: Tensor, guess: Tensor) -> Tensor:
     return torch.where(wrong[..., None], WRONG, grey[..., None])
 
 
-def image_iou(mask: Tensor, guess: Tensor, size: int) -> float:
-    """The mean IoU of one image over the classes that its mask or the prediction has.
+def figures(task: Segmentation, title: str) -> dict[str, Figure]:
+    """Draws the worst and typical test images with their predictions, and a training batch.
 
     Args:
-        mask: `[H, W]`, classes or `UNLABELLED`.
-        guess: `[H, W]`, the predicted classes.
-        size: number of classes.
-    """
-    counts = confusions(mask, guess, size).sum(0).double()
-    both, all_ = counts.diagonal(), counts.sum(0) + counts.sum(1)
-    return (both / (all_ - both))[all_ > 0].mean().nan_to_num(1.0).item()
-
-
-def answers_figure(data: MaskSet, guess: Tensor, title: str) -> Figure:
-    """The test images with the lowest IoU at the left, those around the median at the right.
-
-    Args:
-        data: with N images in its test part.
-        guess: `[N, H, W]` uint8, their predicted classes.
+        task: with its net, in `evaluating`.
         title: of the run.
     """
-    size = len(data.classes)
-    test = zip(data.test, guess, strict=True)
-    ious = torch.tensor([image_iou(data.masks[number], g, size) for number, g in test])
-    order = ious.argsort()
-    worst = order[:SHOWN].tolist()
-    middle = max(0, min(len(order) // 2 - SHOWN // 2, len(order) - SHOWN))
-    typical = order[middle : middle + SHOWN].tolist()
-    rows = []
-    for pair in zip(worst, typical, strict=True):
-        row: list[Picture] = []
-        for kind, number in zip(("worst", "typical"), pair, strict=True):
-            image, mask = (rows[data.test[number]] for rows in (data.images, data.masks))
-            row += [
+    x, masks = task.inputs(0, task.shuffled().batch(0)[:SHOWN])
+    return {
+        "answers": answers_figure(task, title),
+        "samples": batch_figure(task.pixels(x), masks.cpu(), task.data.classes, title),
+    }
+
+
+def image_ious(task: Segmentation) -> Tensor:
+    """The mean IoU `[N]` of each test image, over the classes of its mask and its prediction."""
+    ious = []
+    for examples in task.loader("test"):
+        _, both, either = task.outcomes(examples).columns()
+        ious.append((both / either).nanmean(1).nan_to_num(1.0))
+    return torch.cat(ious)
+
+
+def answers_figure(task: Segmentation, title: str) -> Figure:
+    """The test images with the lowest IoU at the left, those around the median at the right.
+
+    Of all others no prediction is kept.
+
+    Args:
+        task: with its net, in `evaluating`.
+        title: of the run.
+    """
+    data, ious = task.data, image_ious(task)
+    order, middle = ious.argsort(), max(0, min(len(ious) // 2 - SHOWN // 2, len(ious) - SHOWN))
+    chosen = torch.cat([order[:SHOWN], order[middle : middle + SHOWN]])
+    batches = task.eval_batches(data.test[chosen])
+    guesses = torch.cat([task.logits(examples).argmax(1).cpu() for examples in batches])
+    size, shown = len(data.classes), []
+    for at, (number, guess) in enumerate(zip(chosen.tolist(), guesses, strict=True)):
+        image, mask = (rows[data.test[number]] for rows in (data.images, data.masks))
+        kind = "worst" if at < len(guesses) // 2 else "typical"
+        shown.append(
+            [
                 (in_colour(image), f"{kind}: test image {number}"),
                 (painted(mask, size), "truth"),
-                (painted(guess[number], size), f"answer: IoU {ious[number]:.2f}"),
-                (difference(image, mask, guess[number]), "mistaken"),
+                (painted(guess, size), f"answer: IoU {ious[number]:.2f}"),
+                (difference(image, mask, guess), "mistaken"),
             ]
-        rows.append(row)
+        )
+    half = len(shown) // 2
+    rows = [worst + typical for worst, typical in zip(shown[:half], shown[half:], strict=True)]
     return mask_figure(rows, data.classes, f"test images: {title}")
 
 

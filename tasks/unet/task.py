@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Len, Lt
 from torch import Tensor
 
-from tasks.data.batches import SequentialBatches
 from tasks.data.masks.dataset import MaskSet
 from tasks.training.image_module import ImageTask
 from tasks.training.module import MakeModel, Totals
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 Factor = Annotated[float, Ge(0)]
 GAMMA = 2.0  # of Lin et al. 2017, arXiv:1708.02002
 AT_ONCE = 2**18  # pixels of an evaluation batch, about
-SHOWN = 4  # images of each kind in a figure
 
 
 class Segmentation(ImageTask):
@@ -63,6 +60,7 @@ class Segmentation(ImageTask):
     """
 
     data_type = MaskSet
+    at_once = (AT_ONCE, AT_ONCE)
     primary = ("mean_iou", True)
     asks = ("depth",)
     trained = "tasks.unet.trained.TrainedMasks"
@@ -98,14 +96,6 @@ class Segmentation(ImageTask):
         refuse_single_values(self.model, deepest * self.batch_size)
         weights = weights_of(data, class_weights)
         self.criterion = SegmentationLoss(loss, loss_weights, weights, gamma)
-
-    def eval_batches(self, examples: Tensor) -> SequentialBatches:
-        """Cuts examples `[n]` long into batches `[B]` for evaluation."""
-        return SequentialBatches(examples, max(1, AT_ONCE // self.data.masks[0].numel()))
-
-    def loader(self, part: str) -> Iterable[Tensor]:
-        """Gives numbers of examples, `[B]` long."""
-        return self.eval_batches(self.data.parts[part])
 
     def inputs(self, number: int, examples: Tensor, shard: Shard = WHOLE) -> tuple[Tensor, Tensor]:
         """Gives this process's images of a training batch as the model sees them, and their masks.
@@ -150,10 +140,6 @@ class Segmentation(ImageTask):
         logits = self.logits(batch)
         counts = overlaps(self.taken(self.targets, batch), logits.argmax(1), logits.shape[1])
         return Outcomes(batch, *counts)
-
-    def eval_prepared(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives images `[B, C, H, W]` uint8 and masks `[B, H, W]` of examples `[B]` long."""
-        return self.taken(self.images, batch), self.taken(self.targets, batch)
 
     def sums_of(self, images: Tensor, y: Tensor) -> Totals:
         """Sums what the loss needs and counts pixels, over images and their masks.
@@ -203,13 +189,6 @@ class Segmentation(ImageTask):
 
     def figures(self, title: str) -> dict[str, Figure]:
         """Draws the worst and typical test images with their predictions, and a training batch."""
-        from tasks.unet.plots import answers_figure, batch_figure
+        from tasks.unet.plots import figures
 
-        data: MaskSet = self.data
-        test = self.loader("test")
-        guess = torch.cat([self.logits(examples).argmax(1).byte().cpu() for examples in test])
-        x, masks = self.inputs(0, self.shuffled().batch(0)[:SHOWN])
-        return {
-            "answers": answers_figure(data, guess, title),
-            "samples": batch_figure(self.pixels(x), masks.cpu(), data.classes, title),
-        }
+        return figures(self, title)

@@ -16,6 +16,7 @@ Need = tuple[str, tuple[str, ...]]  # a key, and the values with which an option
 Needs = dict[str, tuple[Need, ...]]  # all needs of each option
 
 
+@functools.cache
 def fields(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Type and default of every option of a constructor.
 

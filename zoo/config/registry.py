@@ -168,9 +168,9 @@ def check(group: str, name: str, values: Options) -> Options:
     Errors:
         ConfigError: an unknown option, a wrong value, or an option that the YAML does not list.
     """
-    target = resolve(group, name)
+    target, listed = resolve(group, name), options(group, name)
     for key in fields(target):
-        if key not in options(group, name):
+        if key not in listed:
             lost = f"the option {key} of {class_path(group, name)} is not listed"
             raise ConfigError(lost, str(find(group, name)), f"add a line {key}: DEFAULT")
     return checked(target, values, f"{group}={name}", f"{group}.")

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import SparseAdam
 
-from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, sums, units
+from zoo.diagnosis.causes import collapse, gradients, norms, numbers, skips, steps, sums, units
 from zoo.diagnosis.examination import Examination
 from zoo.diagnosis.examine import examine
 from zoo.diagnosis.finding import CAUSES, Finding
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Cause = Callable[[Examination], Iterator[Finding]]
-HOMES = (numbers, gradients, skips, sums, units, norms, steps)
+HOMES = (numbers, gradients, skips, collapse, sums, units, norms, steps)
 CHECKS: dict[str, Cause] = {
     name: next(getattr(home, name) for home in HOMES if hasattr(home, name)) for name in CAUSES
 }

@@ -8,6 +8,7 @@ that are in it.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import unicodedata
 from importlib.resources import files
@@ -25,8 +26,9 @@ LIGHT = COLORS
 DARK = ("#c9c9c9", "#56b4e9", "#ff8a4c", "#2fc79a", "#e39ac9", "#e6c229", "#8fb8ff")
 
 
+@functools.cache
 def templates(package: str) -> Environment:
-    """The templates in the folder of a package, and those that all pages share.
+    """The templates in the folder of a package, and those that all pages share, compiled once.
 
     Args:
         package: its dotted name.

@@ -53,17 +53,17 @@ class Watch:
         self.path, self.lives, self.since = path, False, time.monotonic()
         self.seen = self.number()
 
-    def number(self) -> str:
+    def number(self) -> bytes:
         """What the file holds; empty where it is missing or about to be written."""
         try:
-            return self.path.read_text(encoding="utf-8")
+            return self.path.read_bytes()
         except OSError:
-            return ""
+            return b""
 
     def silence(self) -> float:
         """The seconds for which the number has been the same; a file that is missing is one."""
         now = self.number()
-        if now not in ("", self.seen):
+        if now not in (b"", self.seen):
             self.seen, self.lives, self.since = now, True, time.monotonic()
         return time.monotonic() - self.since
 

@@ -8,12 +8,19 @@ import torch
 
 from zoo.errors import ConfigError
 
+GPU_SHARE = "ZOO_GPU_SHARE"  # a variable of workers
+
 
 def physical_bytes() -> int:
     """The memory of this machine; 0 where it does not say."""
     if not hasattr(os, "sysconf"):  # on Windows
         return 0
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def gpu_share() -> float:
+    """The part of a GPU that this process has: all, unless workers of a comparison share it."""
+    return float(os.environ.get(GPU_SHARE, 1))
 
 
 def refuse_beyond_memory(needed: int, what: str, where: str) -> None:

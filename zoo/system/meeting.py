@@ -26,6 +26,7 @@ KINDS: dict[int, type[ZooError]] = {
     for kind in (ZooError, ConfigError, DataError, Diverged, CheckpointError, ResourceError)
 }
 WAIT = timedelta(minutes=30)  # for a process that still reads its data
+LEAST, OWN = 10_000, 32_768  # the first port to use, and the first that Linux hands out itself
 stores: list[TCPStore] = []  # of this process, once it has met the others
 
 
@@ -57,13 +58,14 @@ def meet(error: BaseException | None = None) -> None:
 def name_first_machine() -> None:
     """Sets where the first process of a step of Slurm listens, unless its variables are given.
 
-    The port follows from job and step, so that all processes know it.
+    The port follows from the one at which the step's `srun` listens: all its processes know that
+    one, and no two `srun` on a machine have the same.
     """
     given = os.environ
     first = re.sub(r"\[(\d+)[^]]*\]", r"\1", given["SLURM_STEP_NODELIST"]).partition(",")[0]
     given.setdefault("MASTER_ADDR", first)
-    number = 10 * int(given["SLURM_JOB_ID"]) + int(given["SLURM_STEP_ID"])
-    given.setdefault("MASTER_PORT", str(15000 + number % 10000))
+    taken = int(given["SLURM_SRUN_COMM_PORT"])
+    given.setdefault("MASTER_PORT", str(LEAST + taken % (OWN - LEAST)))
 
 
 def plain(error: BaseException) -> tuple[int, str, str, str]:

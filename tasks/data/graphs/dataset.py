@@ -116,7 +116,7 @@ class Graph:
             count[part] += 1
             demand(part.unique().numel() == part.numel(), f"{name} repeats a node", "list it once")
         shared = int((count > 1).sum())
-        demand(not shared, f"{shared} nodes are in two parts", "make the parts disjoint")
+        demand(not shared, f"two parts share {counted(shared, 'node')}", "make the parts disjoint")
         used = y[count > 0]
         demand(int(used.min()) >= 0, f"a label is {int(used.min())}", "number the classes from 0")
         top = int(y.max())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,17 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.data.cache import cache_folder, writable
+from tasks.data.cache import cache_folder
 from tasks.data.graphs.dataset import Graph
+from tasks.data.prepared_files import prepared_once, read_record, write_record
+from tasks.data.remembered import contents_of
 from zoo.errors import DataError
-from zoo.system.atomic import atomic_write, remove_partial_files
+from zoo.system.atomic import atomic_write
 from zoo.system.console import say
-from zoo.system.one_writer import exclusive
 
 SPLIT = {"arxiv": "time", "products": "sales_ranking"}  # the benchmark's own
 PARTS = {"train": "train", "val": "valid", "test": "test"}
 RAW = ("edge", "node-feat", "node-label")
-FEATURES, REST, ABOUT = "features.bin", "rest.bin", "prepared.json"  # the last one appears last
+FEATURES, REST = "features.bin", "rest.bin"
 ROWS = 2**14  # that are parsed at once
 FIX = "copy it again"
 
@@ -68,70 +67,54 @@ class OGBN:
 
     def load(self) -> Graph:
         """Maps the graph, after parsing its raw files if that was not done before."""
-        files = self.files()
-        digest = hashlib.sha256()
-        for path in files.values():
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        folder = cache_folder("ogbn", digest.hexdigest()[:24])
-        graph = mapped(folder, self.path)
-        if graph is None:
-            with exclusive(writable(folder)):
-                graph = mapped(folder, self.path)  # another process may have parsed it meanwhile
-                if graph is None:
-                    graph = parsed(folder, files, self.path)
-        return graph
+        files, where = self.files(), str(self.path)
+        folder = cache_folder("ogbn", contents_of([*files.values()])[:24])
+
+        def find() -> Graph | None:
+            about = read_record(folder)
+            if about is None:
+                return None
+            graph = mapped(folder, about["shape"], where)
+            graph.known_digest = about["sha256"]
+            return graph
+
+        def prepare() -> None:
+            say(f"{where}: raw files are parsed once, into {folder}")
+            shape = parse(folder, files, where)
+            digest = mapped(folder, shape, where).checked().digest()
+            write_record(folder, [FEATURES, REST], {"shape": shape, "sha256": digest})
+
+        return prepared_once(folder, find, prepare)
 
 
-def mapped(folder: Path, where: str) -> Graph | None:
-    """The graph that lies in a folder of the cache; None where there is none, or it is damaged."""
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        graph = laid_out(folder, [int(size) for size in about["sizes"]], where)
-        graph.known_digest = about["sha256"]
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        say(f"{folder} is damaged; the raw files are parsed anew")
-        return None
-    return graph
-
-
-def laid_out(folder: Path, sizes: Sequence[int], where: str) -> Graph:
-    """The graph whose numbers lie in two files of a folder; ValueError for files of other sizes.
+def mapped(folder: Path, shape: Sequence[int], where: str) -> Graph:
+    """The graph whose numbers lie in two files of a folder.
 
     Args:
         folder: of the cache.
-        sizes: rows and columns of the features, then the numbers of edges, labels and parts.
+        shape: rows and columns of the features, then the numbers of edges, labels and parts.
         where: for messages.
     """
-    nodes, width, *rest = sizes
+    nodes, width, *rest = shape
 
     def numbers(name: str, size: int, kind: torch.dtype) -> Tensor:
-        path = folder / name
-        if path.stat().st_size != size * kind.itemsize:
-            raise ValueError(f"{path} has {path.stat().st_size} bytes")
-        return torch.from_file(str(path), shared=False, size=size, dtype=kind)
+        return torch.from_file(str(folder / name), shared=False, size=size, dtype=kind)
 
     x = numbers(FEATURES, nodes * width, torch.float32).view(nodes, width)
-    edges, *others = numbers(REST, sum(rest), torch.long).split(rest)
-    y, train, val, test = others
+    edges, y, train, val, test = numbers(REST, sum(rest), torch.long).split(rest)
     return Graph(x, edges.view(2, -1), y, train, val, test, where)
 
 
-def parsed(folder: Path, files: dict[str, Path], where: str) -> Graph:
-    """The graph of raw files, which it leaves in a folder of the cache.
+def parse(folder: Path, files: dict[str, Path], where: str) -> list[int]:
+    """Writes the numbers of raw files into two of a folder; returns the shape that `mapped` takes.
 
-    Features are never in memory as a whole. Only this process writes there.
+    Features are never in memory as a whole.
 
     Args:
         folder: of the cache.
         files: by what they hold.
         where: for messages.
     """
-    say(f"{where}: raw files are parsed once, into {folder}")
-    remove_partial_files(folder)
-    (folder / ABOUT).unlink(missing_ok=True)
     edges, y, *parts = (whole(files[key], int) for key in ("edge", "node-label", *PARTS))
     widths = [each.shape[1] for each in (edges, y, *parts)]
     if widths != [2, 1, 1, 1, 1]:
@@ -150,12 +133,7 @@ def parsed(folder: Path, files: dict[str, Path], where: str) -> Graph:
         raise DataError(f"{len(y)} labels for {shape[0]} rows of features", where, FIX)
     tensors = [both_ways(edges, len(y)), *(torch.from_numpy(each[:, 0]) for each in (y, *parts))]
     atomic_write(folder / REST, b"".join(each.numpy().tobytes() for each in tensors))
-    sizes = [*shape, *(each.numel() for each in tensors)]
-    graph = laid_out(folder, sizes, where).checked()
-    graph.known_digest = graph.digest()
-    about = {"sizes": sizes, "sha256": graph.known_digest}
-    atomic_write(folder / ABOUT, json.dumps(about))
-    return graph
+    return [*shape, *(each.numel() for each in tensors)]
 
 
 def both_ways(edges: np.ndarray, nodes: int) -> Tensor:

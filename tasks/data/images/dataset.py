@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.data.image_dataset import ImageDataset
+from tasks.data.phrases import counted
 
 
 @dataclass
@@ -32,7 +33,8 @@ class ImageSet(ImageDataset):
         shape = f"labels are {labels.dtype} of shape {[*labels.shape]}"
         fits = labels.shape == (count,) and labels.dtype == torch.long
         self.demand(fits, shape, f"give [{count}] long labels")
-        self.demand(classes > 1, f"there are {classes} classes", "give two classes or more")
+        few = f"the data has {counted(classes, 'class')}"
+        self.demand(classes > 1, few, "give two classes or more")
         self.check_names()
         low, high = int(labels.min()), int(labels.max())
         span = f"labels run from {low} to {high} with {classes} classes"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tasks.data.file_rows import Bytes, at_once, byte_counts
 from tasks.data.image_dataset import ImageDataset
+from tasks.data.phrases import counted
 
 UNLABELLED = 255  # in masks: no class is known, and no loss or metric sees the pixel
 
@@ -44,7 +45,7 @@ class MaskSet(ImageDataset):
         shape = f"masks are {masks.dtype} of shape {[*masks.shape]}"
         fits = masks.shape == (count, *size) and masks.dtype == torch.uint8
         self.demand(fits, shape, f"give {[count, *size]} of uint8")
-        span = f"there are {classes} classes"
+        span = f"the data has {counted(classes, 'class')}"
         self.demand(1 < classes <= UNLABELLED, span, f"give 2 to {UNLABELLED}")
         self.check_names()
         self.check_split()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tasks.data.on_device import OnDevice, room_on
 from tasks.data.phrases import counted, sized_parts
 from tasks.data.splits import PARTS
 from tasks.data.text.joined import JoinedTokens
@@ -55,6 +56,9 @@ class Text:
     notes: list[str] = field(default_factory=list)
     known_digest: str = ""
 
+    def __post_init__(self) -> None:
+        self.there = OnDevice[Tensor]()
+
     @property
     def parts(self) -> dict[str, range]:
         """The positions of each part's tokens."""
@@ -88,10 +92,17 @@ class Text:
         return torch.int16 if self.tokens.dtype == torch.int16 else torch.int32
 
     def tokens_on(self, device: torch.device) -> Tensor | JoinedTokens:
-        """The tokens `[N]` on a device; on the CPU they stay where they are."""
-        if device.type == "cpu":
-            return self.tokens
-        return torch.cat([some.to(self.signed) for some in self.tokens.split(PIECE)]).to(device)
+        """The tokens `[N]` on a device, brought there once for all that ask, if it has room."""
+
+        def bring() -> Tensor:
+            tokens, done = torch.empty(len(self.tokens), dtype=self.signed, device=device), 0
+            for some in self.tokens.split(PIECE):
+                tokens[done : done + len(some)].copy_(some.to(self.signed))
+                done += len(some)
+            return tokens
+
+        fits = len(self.tokens) * self.signed.itemsize <= room_on(device)
+        return self.there(device, bring) if fits else self.tokens
 
     def metadata(self) -> dict[str, Any]:
         """What a trained model must know of the data: all of it but the tokens."""

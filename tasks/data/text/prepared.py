@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,18 +9,18 @@ from typing import IO
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from tasks.data.cache import writable
+from tasks.data.prepared_files import prepared_once, read_record, write_record
 from tasks.data.text.dataset import Text, token_type
 from tasks.data.text.survey import Reading, Survey
 from tasks.data.text.text_stream import Chunks, shown_as
 from tasks.data.text.tokenizers import Tokenizer, tokenizer_of
 from zoo.errors import DataError
-from zoo.system.atomic import atomic_rename, atomic_write, beside, remove_partial_files, room_for
+from zoo.system.atomic import atomic_rename, beside, room_for
 from zoo.system.console import say
-from zoo.system.one_writer import exclusive
 
-TOKENS, ABOUT = "tokens.bin", "prepared.json"  # the second one appears last
+TOKENS = "tokens.bin"
 
 
 def prepared_text(
@@ -44,69 +43,51 @@ def prepared_text(
         ResourceError: the disk is full; what was half written is removed.
         DataError: the text has changed since the survey.
     """
-    text = mapped(folder, where)
-    if text is None:
-        with exclusive(writable(folder)):
-            text = mapped(folder, where)  # another process may have prepared it meanwhile
-            if text is None:
-                prepare(folder, parts, survey, tokenizer, where)
-                text = mapped(folder, where)
-    if text is None:
-        raise RuntimeError(f"{folder} changes while it is read")
-    return text
+
+    def find() -> Text | None:
+        about = read_record(folder)
+        if about is None:
+            return None
+        tokenizer, sizes = tokenizer_of(**about["symbols"]), tuple(about["sizes"])
+        tokens = mapped(folder / TOKENS, sum(sizes), tokenizer)
+        return Text(tokens, sizes, tokenizer, where, known_digest=about["sha256"])
+
+    def prepare() -> None:
+        say(f"{where}: tokens are prepared once, in {folder}")
+        made = tokenizer()
+        sizes = encode(folder / TOKENS, parts, survey, made, where)
+        digest = Text(mapped(folder / TOKENS, sum(sizes), made), sizes, made, where).digest()
+        symbols = {"kind": made.kind, "state": made.state()}
+        about = {"sizes": sizes, "symbols": symbols, "sha256": digest}
+        write_record(folder, [TOKENS], about)
+
+    return prepared_once(folder, find, prepare)
 
 
-def mapped(folder: Path, where: str) -> Text | None:
-    """The prepared text of a folder; None where there is none, or its file is damaged."""
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        tokenizer = tokenizer_of(**about["symbols"])
-        kind, path = token_type(len(tokenizer)), folder / TOKENS
-        size, bytes_there = sum(about["sizes"]), path.stat().st_size
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError):
-        say(f"{folder / ABOUT} is damaged; the text is prepared anew")
-        return None
-    if bytes_there != size * kind.itemsize:
-        needed = f"{bytes_there:,} of {size * kind.itemsize:,} bytes"
-        say(f"{path} is damaged, {needed}; the text is prepared anew")
-        return None
-    tokens = torch.from_file(str(path), shared=False, size=size, dtype=kind)
-    return Text(tokens, tuple(about["sizes"]), tokenizer, where, known_digest=about["sha256"])
+def mapped(path: Path, size: int, tokenizer: Tokenizer) -> Tensor:
+    """The tokens `[size]` of a file, which are in memory only where they are read."""
+    return torch.from_file(str(path), shared=False, size=size, dtype=token_type(len(tokenizer)))
 
 
-def prepare(
-    folder: Path,
-    parts: Mapping[str, Chunks],
-    survey: Survey,
-    tokenizer: Callable[[], Tokenizer],
-    where: str,
-) -> None:
-    """Writes the tokens of a text, then what they are; only this process writes there.
+def encode(
+    path: Path, parts: Mapping[str, Chunks], survey: Survey, tokenizer: Tokenizer, where: str
+) -> tuple[int, int, int]:
+    """Writes the tokens of a text into a file; returns the number of tokens of each part.
 
-    Arguments are those of `prepared_text`.
+    Arguments and errors are those of `prepared_text`.
     """
-    say(f"{where}: tokens are prepared once, in {folder}")
-    remove_partial_files(folder)
-    (folder / ABOUT).unlink(missing_ok=True)
-    made, path = tokenizer(), folder / TOKENS
-    kind, read = token_type(len(made)), shown_as("tokens", parts, sum(survey.sizes))
+    kind, read = token_type(len(tokenizer)), shown_as("tokens", parts, sum(survey.sizes))
     most, reading = survey.encoded * kind.itemsize, Reading()
     with beside(path) as partial:
         with room_for(path, lambda: most), partial.open("wb") as file:
-            sizes = write_tokens(read, made, file, reading)
+            sizes = write_tokens(read, tokenizer, file, reading)
             file.flush()
             os.fsync(file.fileno())
         if reading.digest.hexdigest() != survey.digest:
             fix = "begin again once nothing writes it"
             raise DataError("the text has changed while it was read", where, fix)
         atomic_rename(partial, path)
-    tokens = torch.from_file(str(path), shared=False, size=sum(sizes), dtype=kind)
-    symbols = {"kind": made.kind, "state": made.state()}
-    digest = Text(tokens, sizes, made, where).digest()
-    about = {"sizes": sizes, "symbols": symbols, "sha256": digest}
-    atomic_write(folder / ABOUT, json.dumps(about))
+    return sizes
 
 
 def write_tokens(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -14,12 +15,22 @@ from tasks.inference.export.comparing import differences
 from tasks.inference.export.difference import Difference
 from tasks.inference.export.program import named_shapes
 from tasks.inference.export.weights_file import as_safetensors, program_of
-from tasks.inference.files import new_folder, output_folder, writing
+from tasks.inference.files import new_files, output_folder, writing
 from tasks.inference.plain_values import as_plain
 from tasks.inference.trained_module import Trained, load
 from zoo import __version__
-from zoo.errors import ConfigError, quoted
-from zoo.hub_folder import CARD, CONFIG, LIBRARY, RESULT, SCHEMA, WEIGHTS, is_local, published
+from zoo.errors import ConfigError, ZooError, quoted
+from zoo.hub_folder import (
+    CARD,
+    CONFIG,
+    LIBRARY,
+    RESULT,
+    SCHEMA,
+    WEIGHTS,
+    is_local,
+    published,
+    read_config,
+)
 from zoo.report import Report
 from zoo.system.atomic import atomic_write
 
@@ -40,7 +51,8 @@ class ExportHub:
     no command and no name of a logger is in it.
 
     Args:
-        dir: a new folder for it; None: `export/hub` in the run folder, written again.
+        dir: a new folder for it; None: `export/hub` in the run folder, written again, in which
+            other files stay as they are.
         license: that the card states, by its identifier on the Hub; None: none.
         comparison: folder of a comparison that has the run; None: the one in which it lies, if any.
     """
@@ -56,9 +68,11 @@ class ExportHub:
         weights = as_safetensors(net.module.state_dict(), {"format": "pt"})
         known = described(net) | {"sha256": hashlib.sha256(weights).hexdigest()}
         card = card_of(net, known, compared(net.folder.path, self.comparison), self.license)
-        texts = {CONFIG: as_json(known), RESULT: as_json(result), CARD: card}
+        known["card_sha256"] = hashlib.sha256(card.encode()).hexdigest()
+        texts = {RESULT: as_json(result), CARD: card, CONFIG: as_json(known)}
         refuse_private(net, texts)
-        with writing(target, "dir"), new_folder(target) as fresh:
+        with writing(target, "dir"), new_files(target) as fresh:
+            refuse_edited(target)
             fresh.mkdir(parents=True)
             atomic_write(fresh / WEIGHTS, weights)
             for name, text in texts.items():
@@ -69,6 +83,18 @@ class ExportHub:
         record |= {"license": self.license, "push": push}
         said = "" if self.license else "; it states no license, as license=mit would"
         return Report(record, f"{shown(target)}: {largest}{said}\nto push it: {push}")
+
+
+def refuse_edited(target: Path) -> None:
+    """ConfigError where a folder has a card that `config.json` beside it does not know."""
+    card, written = target / CARD, None
+    if not card.is_file():
+        return
+    with contextlib.suppress(ZooError):
+        written = read_config(target / CONFIG).get("card_sha256")
+    if written != hashlib.sha256(card.read_bytes()).hexdigest():
+        what = "the card may have been edited since it was written"
+        raise ConfigError(what, shown(card), "move it elsewhere, or name a new folder by dir=")
 
 
 def described(net: Trained) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import copy
 import errno
+import itertools
 import os
 import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,16 +19,25 @@ from mask_files import write_masks
 from second_device import second_device
 from small_runs import rows, weights
 
-from tasks.data import decode, prepared_images, remembered
+from tasks.data import (
+    decode,
+    image_dataset,
+    on_device,
+    prepared_files,
+    prepared_images,
+    remembered,
+)
 from tasks.data.batches import ReadAhead, ShuffledBatches
 from tasks.data.file_rows import FileRows, byte_counts, pieces
-from tasks.training import image_module
+from tasks.data.on_device import OnDevice
 from tasks.training.build import build_task
 from zoo.cli.main import main
 from zoo.config.compose import load as compose
 from zoo.config.registry import build
 from zoo.errors import DataError, ResourceError
 from zoo.run_folder import RunFolder
+from zoo.shard import Shard
+from zoo.system.machine_memory import GPU_SHARE
 
 SMALL = {"trainer.max_epochs": "null", "trainer.accelerator": "cpu", "logger": "none"}
 SMALL |= {"trainer.validate_every": 3, "trainer.log_every": 1, "optimizer.warmup": 0}
@@ -58,6 +69,22 @@ SOURCES = {
     "values": ("masks", lambda at: write_masks(at, values=(0, 7, 255)), {"values": [7, 0]}),
 }
 SOURCES["values"][2]["ignore"] = [255]
+
+
+def named(folder):
+    """A table that names its images, which lie beside its folder."""
+    beside = folder.with_name("images")
+    beside.mkdir()
+    images = []
+    for number in range(20):
+        path = str(beside / f"{number}.png")
+        photo(number).save(path)
+        images.append({"bytes": None, "path": path})
+    features = {"image": IMAGE, "label": CLASSES}
+    write_parquet(folder, "train", features, image=images, label=[0, 1] * 10)
+
+
+SOURCES["paths"] = ("images", named, {})
 
 
 def load(name, folder):
@@ -122,18 +149,20 @@ def small(monkeypatch):
     monkeypatch.setattr(remembered, "SETTLED", 0.0)
 
 
-@pytest.mark.parametrize("name", ["folders", "tables"])
+@pytest.mark.parametrize("name", ["folders", "paths", "tables"])
 def test_images_are_prepared_once(name, small, tmp_path, cache, capsys, monkeypatch):
     first = load(name, tmp_path / "data")
     assert "images are prepared once" in capsys.readouterr().err
     (folder,) = cache.iterdir()
     before = {path.name: path.stat() for path in folder.iterdir()}
-    assert before.keys() == {prepared_images.PIXELS, prepared_images.ABOUT}
+    assert before.keys() == {prepared_images.PIXELS, prepared_files.RECORD}
     assert load(name, tmp_path / "data").digest() == first.digest()
     assert {path.name: path.stat() for path in folder.iterdir()} == before
     assert not capsys.readouterr().err
     if name == "folders":  # another pixel is another content
         photo(7).save(tmp_path / "data/train/a/0.png")
+    elif name == "paths":
+        photo(77).save(tmp_path / "images/0.png")
     else:
         columns = {"image": cells(20, 1), "label": [0, 1] * 10}
         write_parquet(tmp_path / "data", "train", {"image": IMAGE, "label": CLASSES}, **columns)
@@ -150,13 +179,27 @@ def test_several_readers_prepare_images_once(tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().err.count("prepared once") == 1
 
 
-@pytest.mark.parametrize("name", [prepared_images.PIXELS, prepared_images.ABOUT])
+@pytest.mark.parametrize("name", [prepared_images.PIXELS, prepared_files.RECORD])
 def test_a_cut_file_of_the_cache_is_prepared_anew(name, small, tmp_path, cache, capsys):
     digest = load("tables", tmp_path / "data").digest()
     (folder,) = cache.iterdir()
     os.truncate(folder / name, 9)
     assert load("tables", tmp_path / "data").digest() == digest
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_any_damage_of_a_record_means_prepared_again(small, tmp_path, cache, capsys):
+    """Also one that is JSON, of the right keys."""
+    digest = load("tables", tmp_path / "data").digest()
+    path = next(cache.iterdir()) / prepared_files.RECORD
+    first, _, record = path.read_text().partition("\n")
+    damaged = ["", first, record, f"{first}\n[]", f"{first}\n{record.replace('{}', '[]')}", "[" * 9]
+    damaged += [f"{first}\n{record.replace('20', '10')}", "\0" * len(record), "\xff"]
+    for text in damaged:
+        path.write_text(text, encoding="latin1")
+        assert load("tables", tmp_path / "data").digest() == digest
+        assert "is damaged" in capsys.readouterr().err
+        assert path.read_text() == f"{first}\n{record}"
 
 
 def test_a_full_disk_is_known_before_an_image_is_written(small, tmp_path, cache, monkeypatch):
@@ -180,33 +223,69 @@ def test_rows_of_a_file_are_indexed_as_a_tensor(tmp_path):
     assert (rows.shape, rows.ndim, len(rows), rows.numel()) == (meant.shape, 4, 9, 270)
     several = [slice(2, 5), slice(None), slice(None, None, 3), 4, -1, torch.tensor(3)]
     several += [torch.tensor([8, 0, 0, -2]), torch.tensor([], dtype=torch.long), slice(4, 4)]
+    several += [torch.arange(9) % 3 == 0, torch.zeros(9, dtype=torch.bool), slice(-3, None, 2)]
+    several += [torch.tensor([[1, -9], [8, 3]]), torch.tensor([4, 2], dtype=torch.int32), None]
+    several += [torch.tensor([], dtype=torch.int32), [3, -1], np.int64(7), ..., True]
     for which in several:
         for one in rows, copy.deepcopy(rows), pickle.loads(pickle.dumps(rows)):
             assert torch.equal(one[which], meant[which]), which
     assert torch.equal(rows.to(torch.device("cpu")), meant)
     assert torch.equal(torch.cat([*pieces(rows)]), meant)
     assert torch.equal(byte_counts(rows), torch.bincount(meant.flatten(), minlength=256))
-    for which in 9, -10, torch.tensor([3, 9]):
-        with pytest.raises(IndexError):
-            rows[which]
+    wrong = [9, -10, torch.tensor([3, 9]), torch.ones(8, dtype=torch.bool), torch.tensor([0.5])]
+    for which in wrong:
+        for one in rows, meant:
+            with pytest.raises(IndexError):
+                one[which]
     os.truncate(path, 300)
     with pytest.raises(DataError, match="has been cut"):
         FileRows(path, (9, 40))[:]
 
 
-def test_images_on_the_device_are_brought_there_once_and_not_read_ahead(
+def test_images_on_the_device_are_brought_there_once_for_all_runs_and_not_read_ahead(
     small, tmp_path, monkeypatch
 ):
     write_masks(tmp_path / "data", 20, size=(8, 8))
     words = ["task=unet", f"data.path={tmp_path / 'data'}", *RUNS["unet"].split()]
-    task = build_task(compose(words)[0])
-    assert isinstance(task.train_loader(), ReadAhead)
-    brought = []
-    monkeypatch.setattr(image_module, "placed", lambda rows, _: brought.append(rows) or rows[:])
-    for stage in "fit", "evaluate":
+    config, loaded = compose(words)[0], []
+
+    def load(source):
+        loaded[:] = loaded or [source.load()]
+        return loaded[0]
+
+    tasks = [build_task(config, load) for _ in range(2)]
+    tasks[0].setup("fit")
+    assert isinstance(tasks[0].train_loader(), ReadAhead)
+    data, brought = build_task(config, load).data, []
+    data.there = OnDevice()
+    monkeypatch.setattr(image_dataset, "room_on", lambda device: 1e9)
+    monkeypatch.setattr(FileRows, "to", lambda rows, _: brought.append(rows) or rows[:])
+    for task, stage in itertools.product(tasks, ("fit", "evaluate")):
         task.setup(stage)
-    assert brought == [task.data.images, task.data.masks]
+    assert brought == [data.images, data.masks]
     assert isinstance(task.train_loader(), ShuffledBatches)
+
+
+def test_workers_that_share_a_gpu_share_what_data_may_take_of_it(monkeypatch):
+    memory = SimpleNamespace(total_memory=2**34)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: memory)
+    cpu, gpu = map(torch.device, ("cpu", "cuda"))
+    assert (on_device.room_on(cpu), on_device.room_on(gpu)) == (0, 2**32)
+    monkeypatch.setenv(GPU_SHARE, "0.25")
+    assert (on_device.room_on(cpu), on_device.room_on(gpu)) == (0, 2**30)
+
+
+def test_a_process_reads_its_own_rows_ahead(tmp_path, monkeypatch):
+    path = tmp_path / "rows.bin"
+    path.write_bytes(bytes(60))
+    rows, asked = FileRows(path, (20, 3)), []
+    monkeypatch.setattr(os, "posix_fadvise", lambda file, start, size, _: asked.append(start // 3))
+    batches = ShuffledBatches(torch.arange(20), 7, 0)
+    for rank in range(3):
+        next(iter(ReadAhead(batches, [rows], Shard(rank, 3))))
+        batches.number = 0
+        assert asked == batches.batch(1)[Shard(rank, 3, 7).index()].tolist()
+        asked.clear()
 
 
 RUNS = {
@@ -294,7 +373,7 @@ def test_a_run_from_a_file_on_a_second_device(task, share, tmp_path, monkeypatch
     write = write_masks if task == "unet" else pets
     write(tmp_path / "data", 24)
     monkeypatch.setattr("tasks.diffusion.frechet.STEPS", 2)
-    monkeypatch.setattr(image_module, "SHARE", share)
+    monkeypatch.setattr(on_device, "SHARE", share)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)  # wants a driver
     again = {"trainer.accelerator": "auto", "trainer.max_steps": 4}
     given = [f"{key}={value}" for key, value in again.items()]

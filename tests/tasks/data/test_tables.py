@@ -182,3 +182,31 @@ def test_a_cache_that_cannot_be_made_is_said_to_be_it(folder, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
     with pytest.raises(ResourceError, match=r"cache folder cannot be made .* XDG_CACHE_HOME"):
         Images(write(folder, train=20)).load()
+
+
+def overwrite_a_page(path):
+    """Only the middle of the file is damaged."""
+    content = path.read_bytes()
+    path.write_bytes(content[:99] + bytes(len(content) // 2) + content[99 + len(content) // 2 :])
+
+
+BROKEN = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "a page": overwrite_a_page,
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_shard_is_named(how, folder):
+    write(folder, **{f"data__train-0000{number}-of-00004": 10 for number in range(4)})
+    BROKEN[how](folder / "data" / "train-00002-of-00004.parquet")
+    with pytest.raises(DataError, match=r"data/train-00002-of-00004\.parquet cannot be read \("):
+        sizes(folder)
+
+
+def test_a_shard_without_rows_is_passed_over(folder):
+    write(
+        folder, **{f"data__train-0000{number}-of-00003": 10 * (number != 1) for number in range(3)}
+    )
+    assert sizes(folder) == [14, 2, 4]

@@ -1,6 +1,7 @@
 """Training on parts of a graph: what a part is, and what a run on parts is."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from small_runs import rows, weights
 
 from tasks.data.graphs.csbm import CSBM
 from tasks.data.graphs.dataset import Graph
+from tasks.gnn import prepared_clusters
 from tasks.gnn.clusters import clusters_of
 from tasks.gnn.parts import Neighbors
 from tasks.gnn.task import NodeClassification
@@ -145,6 +147,26 @@ def test_clusters_are_balanced_and_keep_edges(clusters):
     assert torch.equal(found, clusters_of(grid.flip(0), 1600, clusters))
 
 
+def test_a_large_graph_is_divided_once(tmp_path, monkeypatch, capsys):
+    """Also where several processes ask at the same time, for which threads stand."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    edges = directed().edge_index
+    expected = clusters_of(edges, 80, 7)
+    assert torch.equal(prepared_clusters.prepared_clusters(edges, 80, 7), expected)
+    assert not [*tmp_path.iterdir()]
+    monkeypatch.setattr(prepared_clusters, "LARGE", 240)
+    with ThreadPoolExecutor(3) as pool:
+        for found in pool.map(
+            lambda _: prepared_clusters.prepared_clusters(edges, 80, 7), range(3)
+        ):
+            assert torch.equal(found, expected)
+    assert capsys.readouterr().err.count("into 7 clusters once") == 1
+    others = (edges, 80, 8), (edges.flip(1), 80, 7), (edges, 81, 7)
+    for count, other in enumerate(others, 2):
+        assert torch.equal(prepared_clusters.prepared_clusters(*other), clusters_of(*other))
+        assert len([*tmp_path.rglob(prepared_clusters.FILE)]) == count
+
+
 def test_labels_outside_the_training_part_change_no_step():
     data, other = directed(), directed()
     other.y[other.val] = 0
@@ -191,6 +213,27 @@ def test_what_cannot_be_sampled_is_refused(what):
     options, words = REFUSED[what]
     with pytest.raises(ConfigError, match=words):
         task_of(directed(), **options).batches_per_pass()
+
+
+class Unaware(GNN):
+    """A net of somebody who had no drawn edges in mind."""
+
+    def prepare(self, edge_index, nodes):
+        return super().prepare(edge_index, nodes)
+
+
+def test_a_model_that_knows_no_drawn_edges_trains_on_clusters_alone():
+    def make_model(**given):
+        model = Unaware(connect=Residual, norm_placement=NoNorm(), depth=3, **given)
+        del model.depth
+        return model
+
+    task = NodeClassification(make_model, directed(), Adam(), 0, sampling="neighbors")
+    with pytest.raises(ConfigError, match=r"Unaware has no depth, .* and no prepare\(.*drawn\)"):
+        task.batches_per_pass()
+    task = NodeClassification(make_model, directed(), Adam(), 0, sampling="clusters")
+    task.setup("fit")
+    assert gradients(task).isfinite().all()
 
 
 RUN = ["fit", "task=gnn", "logger=none", "model.depth=3", "model.width=8", "data.nodes=150"]

@@ -228,6 +228,27 @@ def pickled(folder):
     (folder / "pytorch_model.bin").write_bytes(b"anything")
 
 
+def test_a_folder_is_written_again_and_nothing_of_others_is_lost(run, tmp_path, capsys):
+    mine = shutil.copytree(run("cnn"), tmp_path / "mine")
+    record = export(capsys, mine)
+    folder = Path(record["export"])
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("main")
+    (folder / "my notes.txt").write_text("mine")
+    export(capsys, mine, "license=mit")
+    card = folder / "README.md"
+    assert ModelCard.load(card).data.license == "mit"
+    assert (folder / ".git" / "HEAD").read_text() == "main"
+    card.write_text(card.read_text() + "my words")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert "the card may have been edited" in export(capsys, mine, code=2)
+    (folder / "config.json").rename(tmp_path / "config.json")
+    assert "the card may have been edited" in export(capsys, mine, code=2)
+    (tmp_path / "config.json").rename(folder / "config.json")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {path.name for path in folder.parent.iterdir()} == {"hub"}
+
+
 FAULTS = {
     "other weights": (other_weights, "is not the file that config.json was written with"),
     "pickled": (pickled, "pytorch_model.bin is not read: pickled weights can hold code"),

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sys
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -66,7 +67,7 @@ def check_events(run):
     for tag, value in result["metrics"].items():
         assert shown.Scalars(tag)[-1].value == pytest.approx(value, rel=1e-6)
     pictures = [event.step for event in shown.Images("figures/samples")]
-    assert pictures == [2, 4, 4]  # on the way, and of the weights that are kept
+    assert pictures == [2, 4, result["steps"]]  # on the way, and of the weights that are kept
     (text,) = shown.Tensors("config/text_summary")
     assert b"    seed: 0" in text.tensor_proto.string_val[0]
     options = shown.SummaryMetadata("_hparams_/session_start_info")
@@ -83,11 +84,27 @@ def test_a_run_in_parts_is_shown_as_one_and_goes_on_where_nothing_can_be(
     assert main(["fit", f"from={run}", f"logger={name}", "trainer.max_steps=4"]) == 0
     assert "off for this run" not in capsys.readouterr().err
     check(run)
+    assert main(["fit", f"from={run}", "logger=none", "trainer.max_steps=5"]) == 0
+    assert f"{name}/ ends here" in capsys.readouterr().err
+    assert main(["fit", f"from={run}", f"logger={name}"]) == 0  # which has nothing left to train
+    check(run)
     shutil.rmtree(run / name)
     (run / name).write_text("no folder")
-    assert main(["fit", f"from={run}", f"logger={name}", "trainer.max_steps=5"]) == 0
+    assert main(["fit", f"from={run}", f"logger={name}", "trainer.max_steps=6"]) == 0
     assert capsys.readouterr().err.count("off for this run") == 1
-    assert RunFolder(run).result()["steps"] == 5
+    assert RunFolder(run).result()["steps"] == 6
+
+
+@pytest.mark.parametrize("verb", ["fit task=gnn run.dir", "compare task=gnn pairs=3 dir"])
+def test_a_package_that_is_not_there_is_named_before_anything_is_written(
+    verb, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    given = f"{verb}={tmp_path / 'run'} logger=tensorboard".split()
+    assert main(given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install 'residual-zoo[tensorboard]'" in line
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -8,8 +8,10 @@ from small_runs import fit, rows, weights
 from test_domains import rank
 from torch.distributed.tensor import DTensor
 
+from tasks.training import train
 from tasks.transformer.task import LanguageModelling
 from zoo.cli.main import main
+from zoo.errors import ResourceError
 from zoo.run_folder import RunFolder
 
 AVERAGES = ["trainer.clip=0.5", "trainer.ema=0.9", "trainer.accumulate=2"]
@@ -17,14 +19,23 @@ SHARED = "trainer.strategy=fsdp"
 
 
 def counting(runs, place, out):
-    """One process of some runs of text, which tell how many tokens were evaluated."""
-    metrics = LanguageModelling.metrics_from_sums
+    """One process of a run of text, which tells how many tokens were evaluated.
+
+    Where it is given twice, the first one ends before its last evaluation.
+    """
+    metrics, conclude = LanguageModelling.metrics_from_sums, train.conclude
 
     def counted(self, totals):
         return {"tokens": totals["count"].item(), **metrics(self, totals)}
 
+    def cut(*given):
+        train.conclude = conclude
+        raise ResourceError("cut", "before the last evaluation", "go on")
+
     LanguageModelling.metrics_from_sums = counted
-    rank(runs, place, out)
+    if len(runs) == 2:
+        train.conclude = cut
+    rank(runs, place, out, [ResourceError.code, 0][-len(runs) :])
 
 
 def begin(folder, runs, world, each_process=rank):
@@ -64,14 +75,17 @@ def assert_alike(one, other):
 
 
 def test_two_processes_that_share_a_model_equal_one(tmp_path):
-    """Also with a factor that stays whole, and a head that shares its weights with the stem."""
+    """Also with a factor that stays whole, and a head that shares its weights with the stem.
+
+    Their run is cut when no step is left, and goes on.
+    """
     short = ["connection=rezero", "trainer.max_steps=2", "trainer.validate_every=1"]
     short += ["trainer.lookahead=2"]  # which knows the length of a run
     runs = {number: tmp_path / str(number) for number in (1, 2)}
-    worlds = [
-        begin(tmp_path / "said", [fits("transformer", folder, number, *short)], number, counting)
-        for number, folder in runs.items()
-    ]
+    worlds = []
+    for number, folder in runs.items():
+        given = [fits("transformer", folder, number, *short), ["fit", f"from={folder}"]]
+        worlds.append(begin(tmp_path / "said", given[:number], number, counting))
     for ranks in worlds:
         end(ranks)
     assert_alike(runs[1], runs[2])

@@ -72,10 +72,18 @@ def test_the_first_machine_of_srun_is_found_by_all(nodes, first, monkeypatch):
         monkeypatch.setenv(name, "")  # so that it is as before afterwards
         monkeypatch.delenv(name)
     monkeypatch.setenv("SLURM_STEP_NODELIST", nodes)
-    monkeypatch.setenv("SLURM_JOB_ID", "123456")
-    monkeypatch.setenv("SLURM_STEP_ID", "2")
+    ports = set()
+    for taken in range(40_000, 40_100):  # of `srun` that run at a time on that machine
+        monkeypatch.setenv("SLURM_SRUN_COMM_PORT", str(taken))
+        monkeypatch.delenv("MASTER_PORT", raising=False)
+        name_first_machine()
+        ports.add(int(os.environ["MASTER_PORT"]))
+    assert os.environ["MASTER_ADDR"] == first
+    assert len(ports) == 100
+    assert max(ports) < 32_768
+    monkeypatch.setenv("MASTER_PORT", "7")
     name_first_machine()
-    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == (first, "19562")
+    assert os.environ["MASTER_PORT"] == "7"
 
 
 def test_auto_is_every_gpu_or_one_process_on_the_cpu(given, monkeypatch):

@@ -15,7 +15,12 @@ from PIL import Image
 from quick import drawn
 from small_runs import rows
 
+from tasks.data.masks.dataset import UNLABELLED
+from tasks.training.build import build_task
+from tasks.unet import task as unet
+from tasks.unet.plots import answers_figure
 from zoo.cli.main import main
+from zoo.config.compose import load as compose
 from zoo.run_folder import RunFolder
 
 SMALL = ["task=unet", "model.depth=2", "model.width=4", "logger=none", "trainer.accelerator=cpu"]
@@ -57,6 +62,40 @@ def test_a_run_and_its_figures(run):
     assert "test" in out
     assert "iou/cell" not in out
     assert rows(folder)[-1]["val/iou/cell"] >= 0
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_the_worst_and_typical_test_images_are_shown_with_their_iou(count, monkeypatch):
+    monkeypatch.setattr(unet, "AT_ONCE", 3 * 32**2)  # so that a batch is a part of them
+    words = [
+        "task=unet",
+        "model.depth=1",
+        "model.width=4",
+        *CELLS[:2],
+        *CELLS[3:],
+        f"data.test={count}",
+    ]
+    task = build_task(compose(words)[0])
+    task.setup("fit")
+    with task.evaluating():
+        (axis,) = answers_figure(task, "untrained").axes
+        examples = task.data.test
+        guesses = task.logits(examples).argmax(1)
+    ious = []
+    for mask, guess in zip(task.data.masks[examples], guesses, strict=True):
+        known = mask != UNLABELLED
+        both = [((mask == k) & (guess == k)).sum() for k in range(3)]
+        either = [(((mask == k) | (guess == k)) & known).sum() for k in range(3)]
+        ratios = [float(b / e) for b, e in zip(both, either, strict=True) if e]
+        ious.append(sum(ratios) / len(ratios))
+    order = sorted(range(count), key=lambda number: ious[number])
+    texts = [text.get_text() for text in axis.texts]
+    shown = [text.partition(": test image ")[::2] for text in texts if "test image" in text]
+    numbers = {kind: [int(n) for of, n in shown if of == kind] for kind in ("worst", "typical")}
+    assert numbers["worst"] == order[:4]
+    assert numbers["typical"] == (order[2:6] if count == 9 else order)
+    said = [float(text.split()[-1]) for text in texts if "IoU" in text]
+    assert said == [pytest.approx(ious[int(n)], abs=0.0051) for _, n in shown]
 
 
 @pytest.mark.parametrize(

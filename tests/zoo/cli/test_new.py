@@ -31,6 +31,12 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def written():
+    """The files in the rooms of the zoo that may be those of a skeleton."""
+    rooms = [ROOT / name for name in ("zoo", "tasks", "configs", "tests")]
+    return {path for room in rooms for path in room.rglob("*tides*")}
+
+
 def environment(folder):
     """The variables of an environment in a folder that sees all packages of this one."""
     home = folder / "environment"
@@ -168,13 +174,13 @@ def test_a_slip_is_one_line_and_nothing_is_written(case, outside, capsys):
         (outside / name).parent.mkdir(exist_ok=True)
         (outside / name).write_text(text)
     there, words, hint = files(outside), *SLIPS[case]
-    zoo = {path for path in ROOT.rglob("*.py") if "tides" in path.name}
+    before = written()
     assert main(["new", *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert hint in line
     assert line.isprintable()
     assert files(outside) == there
-    assert {path for path in ROOT.rglob("*.py") if "tides" in path.name} == zoo
+    assert written() == before
 
 
 def test_nothing_that_exists_is_overwritten(outside, capsys):

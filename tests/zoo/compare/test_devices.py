@@ -14,6 +14,7 @@ from zoo.compare.execution.engine import ALLOCATION, Terms
 from zoo.compare.execution.engines.local import LocalEngine
 from zoo.errors import ConfigError, ResourceError
 from zoo.run_folder import RunFolder
+from zoo.system.machine_memory import GPU_SHARE
 
 WORDS = "task=gnn connection=plain,residual pairs=1 model.depth=2 model.width=8 data.nodes=60"
 WORDS += " data.train=20 data.val=20 trainer.max_steps=3 trainer.accelerator=cpu mirror=false"
@@ -93,6 +94,26 @@ def test_each_worker_has_gpus_of_its_own(gpus, devices, workers, tmp_path, monke
     assert [",".join(share) for share in engine.shares] == workers
     assert engine.free == len(workers)
     engine.close()
+
+
+PRINTED = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
+
+
+@pytest.mark.parametrize(("per_gpu", "workers"), [(1, 2), (1, 5), (2, 3), (4, 4)])
+def test_workers_know_which_part_of_a_gpu_they_have(per_gpu, workers, tmp_path, monkeypatch):
+    """However many there are, their parts of each GPU are equal and make one."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    engine = LocalEngine(Terms(tmp_path, workers=workers, program=("-c", PRINTED)), per_gpu)
+    parts = {}
+    for number in range(workers):
+        engine.submit(str(number), {})
+    while sum(map(len, parts.values())) < workers:
+        for outcome in engine.poll(60.0):
+            gpu = outcome.answer["CUDA_VISIBLE_DEVICES"]
+            parts.setdefault(gpu, []).append(float(outcome.answer[GPU_SHARE]))
+    engine.close()
+    for some in parts.values():
+        assert some == [pytest.approx(1 / len(some))] * len(some)
 
 
 def test_runs_on_several_gpus_do_not_share_them(tmp_path):

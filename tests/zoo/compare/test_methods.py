@@ -10,8 +10,9 @@ from made_comparison import made
 from zoo.cli.main import main
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.execution.progress import duration
+from zoo.compare.report.join_sources import join_runs
 from zoo.compare.report.methods import methods
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.sources import read_source
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.noise import NoiseFloor
 from zoo.compare.analysis.score_shares import Shares, shares, variance_of_examples
 from zoo.compare.analysis.statistics import Interval
+from zoo.compare.report.join_sources import join_runs
 from zoo.compare.report.plan_words import shares_words
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.sources import read_source
 
 
 def simulated(rng, pairs, examples, seed, data, item, rest):

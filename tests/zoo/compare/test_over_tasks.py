@@ -16,7 +16,8 @@ from zoo.compare.analysis.runs import Run
 from zoo.compare.report.chart_tasks import improvements, profile, profiles, share_above
 from zoo.compare.report.chart_verdicts import verdict_chart
 from zoo.compare.report.formats import directions
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.join_sources import join_runs
+from zoo.compare.report.sources import read_source
 
 ARMS = ("plain", "residual")
 

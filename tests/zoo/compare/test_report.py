@@ -17,7 +17,8 @@ from zoo.compare.analysis.runs import Run
 from zoo.compare.analysis.statistics import holm
 from zoo.compare.design.spec import with_text_keys
 from zoo.compare.report.figures import curve_figures, gap_figures, score_figures
-from zoo.compare.report.sources import join_runs, read_source
+from zoo.compare.report.join_sources import join_runs
+from zoo.compare.report.sources import read_source
 from zoo.compare.typed import typed
 from zoo.errors import ConfigError, shown
 

@@ -20,9 +20,10 @@ from zoo.compare.design.spec import declare
 from zoo.compare.design.tuning import tuned_options
 from zoo.compare.execution.tuning_runs import Tuned
 from zoo.compare.report import tables, tables_across
+from zoo.compare.report.join_sources import join_declared, join_runs
 from zoo.compare.report.methods import methods
 from zoo.compare.report.papers import escaped, gaps_csv, latex
-from zoo.compare.report.sources import join_declared, join_runs, read_source
+from zoo.compare.report.sources import read_source
 from zoo.compare.report.title import title
 from zoo.compare.report.verdict_table import verdict_table
 from zoo.compare.report.write import write_all

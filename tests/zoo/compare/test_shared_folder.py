@@ -1,6 +1,8 @@
 """Machines that share a folder which tells them late of what the others did."""
 
+import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -9,11 +11,13 @@ from pathlib import Path
 
 import lagging
 import pytest
+from stub_compare import engine_of
 
 from zoo.compare.execution.engine import Outcome
 from zoo.compare.execution.job import Job
-from zoo.compare.execution.schedule import Tally, conclude
+from zoo.compare.execution.schedule import Tally, conclude, run_all
 from zoo.compare.execution.store import Store
+from zoo.system import heartbeat
 from zoo.system.heartbeat import Pulse
 from zoo.system.lease import sign_of
 
@@ -76,7 +80,6 @@ def test_what_a_dead_process_left_on_another_machine_is_removed(lives, tmp_path,
     if lives:
         pulse.beat()
     assert folder.exists()
-    assert store.acquire("one") is not lives
     store.close()
     left = [path.name for path in (*store.cells.iterdir(), *store.leases.iterdir())]
     assert sorted(left) == ([".alive.elsewhere.1", folder.name, "one"] if lives else [])
@@ -113,3 +116,36 @@ def test_a_run_that_another_process_took_over_is_not_lost_with_its_folder(outcom
     assert not store.acquire("one")
     store.close()
     assert (store.leases / "one").exists()
+
+
+def test_a_folder_that_is_gone_is_no_result(tmp_path):
+    """As of a run whose lease another one took after its result was seen."""
+    store, folder = Store(tmp_path), tmp_path / "cells" / ".one"
+    folder.mkdir()
+    (folder / "result.json").write_text("{}")
+    rename = Path.rename
+
+    def late(path, target):
+        shutil.rmtree(path)
+        rename(path, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "rename", late)
+        assert store.commit("one", folder) == "its folder was removed"
+
+
+def test_runs_of_another_machine_are_said_and_done_here_once_it_is_dead(tmp_path, monkeypatch):
+    store, notes = Store(tmp_path), []
+    half_run(store, "one")
+
+    def show(tally):
+        notes.append(tally.note)
+        monkeypatch.setattr(heartbeat, "SILENT", -1.0)
+
+    with contextlib.closing(store), engine_of(store) as engine:
+        jobs = [Job(name, {"name": name}) for name in ("one", "two")]
+        tally = Tally.of(jobs, store)
+        run_all(jobs, tally, store, engine, show)
+    assert notes[0] == "1 wait for another process"
+    assert tally.done == 2
+    assert [path.name for path in store.leases.iterdir()] == []

@@ -18,7 +18,8 @@ from wandb_server import wandb_server
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.report.sources import read_source
 from zoo.compare.report.wandb_layout import AXES, layout, sections
-from zoo.compare.report.wandb_sync import sync
+from zoo.compare.report.wandb_sync import Mirror, sync
+from zoo.config.yaml_file import read_yaml
 
 OLD = Path(__file__).parents[2] / "old_runs" / "comparison"
 BY_DEPTH = {"stream": [1.0, 2.0], "gradient": [0.5, 0.25], "share": [0.1], "collapse": [0.9, 0.8]}
@@ -84,9 +85,33 @@ def test_every_run_is_found_by_group_and_axes(sent, folder):
     }  # fmt: skip
     assert len({run["group"] for runs in sent.values() for run in runs}) == 1
     told = {tuple(run["config"][axis] for axis in AXES) for run in sent["cell"]}
-    assert told == {
-        tuple(getattr(run, axis) for axis in AXES) for run in read_source(folder).record.cells
-    }
+    cells = read_source(folder).record.cells
+    assert told == {tuple(getattr(cell, axis) for axis in AXES.values()) for cell in cells}
+
+
+def test_a_run_has_its_own_configuration_beside_its_axes(sent, folder):
+    for run in sent["cell"]:
+        (address,) = run["ids"]
+        own = read_yaml(folder / "cells" / address.partition("-")[2] / "config.yaml")
+        assert run["config"].items() >= own.items()
+
+
+def test_runs_are_of_their_folder_wherever_it_lies(sent, folder, tmp_path):
+    record, groups = record_of(folder), set()
+    for path in (shutil.copytree(folder, tmp_path / "moved"), tmp_path / "same", tmp_path / "same"):
+        path.mkdir(exist_ok=True)
+        groups.add(Mirror(record, path).group)
+        assert Mirror(record, path).group in groups
+        shutil.rmtree(path)
+    assert len(groups) == 3  # two at one path, such as of two people, are not one
+    assert sent["comparison"][0]["group"] in groups
+
+
+def test_runs_that_an_earlier_version_sent_stay_in_their_group(folder, tmp_path):
+    (tmp_path / "mirrored.json").write_text('["a", "b"]')
+    mirror = Mirror(record_of(folder), tmp_path)
+    assert mirror.sent.runs == ["a", "b"]
+    assert mirror.group == Mirror(mirror.record, tmp_path).group
 
 
 def named(runs, kind, used):
@@ -143,14 +168,28 @@ def test_where_the_folder_takes_nothing_more_the_comparison_goes_on(folder, tmp_
     assert (other / "wandb").read_text() == "no folder"
 
 
-def test_a_log_that_is_broken_is_one_warning(tmp_path, monkeypatch, caplog):
+def test_a_log_that_is_broken_is_one_warning_and_what_was_sent_is_not_sent_again(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setenv("WANDB_MODE", "offline")
     other = shutil.copytree(OLD, tmp_path / "other")
-    for log in other.glob("cells/*/metrics.jsonl"):
-        log.write_text("no row\n")
-    sync(record_of(other), other)
+    record = record_of(other)
+    broken = other / "cells" / record.cells[-1].id / "metrics.jsonl"
+    whole = broken.read_text()
+    broken.write_text("no row\n")
+    sync(record, other)
     (said,) = [line for line in caplog.messages if "W&B" in line]
     assert "a broken line" in said
+    runs = json.loads((other / "mirrored.json").read_text())["runs"]
+    assert runs
+    assert broken.parent.name not in runs
+    before = {*other.glob("wandb/offline-run-*")}
+    broken.write_text(whole)
+    sync(record, other)
+    kept = {path for run in runs for path in before if path.name.endswith(run)}
+    assert len(kept) == len(runs)
+    assert kept <= {*other.glob("wandb/offline-run-*")}
+    assert len(json.loads((other / "mirrored.json").read_text())["runs"]) == 4
 
 
 SEND = """

@@ -9,7 +9,7 @@ from scored_nets import HEALTHY, PLANTED, missing
 from sick_nets import CASES, NETS
 
 from tasks.bench.diagnose import HALVES, of_planted, score, table, within
-from zoo.diagnosis.causes import gradients, norms, numbers, skips, steps, units
+from zoo.diagnosis.causes import collapse, gradients, norms, numbers, skips, steps, units
 from zoo.diagnosis.diagnose import CHECKS, diagnose
 from zoo.diagnosis.finding import CAUSES
 
@@ -22,7 +22,7 @@ LIMITS = [  # where a cause begins; all were set on the first half
     (gradients, "EXPLODING"),
     (skips, "IDLE"),
     (skips, "GROWTH"),
-    (skips, "ALIKE"),
+    (collapse, "ALIKE"),
     (norms, "SHIFT"),
     (norms, "STRETCH"),
     (steps, "LARGE"),

@@ -12,7 +12,8 @@ from torch import nn
 
 from zoo.probes.echoes.boosting import boosting
 from zoo.probes.echoes.euler import euler
-from zoo.probes.echoes.multigrid import multigrid, v_cycle
+from zoo.probes.echoes.multigrid import multigrid
+from zoo.probes.echoes.v_cycle import v_cycle
 from zoo.probes.stream.collapse import collapse
 
 

@@ -122,6 +122,8 @@ def declare(words: Sequence[str]) -> tuple[str, Comparison, Axes]:
     check_pairs(named)
     if len(named.get("logger", [])) > 1:  # which makes no arms: it changes no run
         raise ConfigError("logger has several values", "logger=...", "give one")
+    for name in named.get("logger", []):
+        registry.factory("logger", str(name), {})()  # one whose package is not there is refused
     if len(baseline := named.get("baseline", [])) > 1:  # an arm by its values
         named["baseline"] = [", ".join(map(str, baseline))]
     if "tune" in named:  # one option or several

@@ -27,7 +27,7 @@ class Tally:
         took: seconds of the runs that have ended, by kind.
         busy: seconds of all the runs of this process.
         elsewhere: addresses of those that another process has ended since the start.
-        note: what keeps the engine from working, in words.
+        note: what runs wait for, in words.
     """
 
     total: int
@@ -103,7 +103,10 @@ def run_all(
                 if not engine.free:
                     break
         waiting = deque(sorted(waiting, key=lambda job: job.turn))
-        tally.running, tally.note = sum(map(len, in_flight.values())), engine.note
+        tally.running = sum(map(len, in_flight.values()))
+        tally.note = engine.note
+        if waiting and engine.free:
+            tally.note = f"{len(waiting)} wait for another process"
         show(tally)
         for outcome in engine.poll(0.5):
             group = in_flight.pop(outcome.job)

@@ -86,6 +86,8 @@ class Store:
             return "the worker left no result"
         try:
             folder.rename(target)
+        except FileNotFoundError:  # another process took the run over
+            return "its folder was removed"
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise

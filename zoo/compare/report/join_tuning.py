@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from zoo.compare.analysis.tuned import Search, Tuning
-from zoo.compare.report.sources import ALONE, Source, join_runs
+from zoo.compare.report.join_sources import ALONE, join_runs
+from zoo.compare.report.sources import Source
 from zoo.errors import ConfigError
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.analysis.record import Record
 from zoo.compare.report.foresee import foresee
+from zoo.compare.report.join_sources import join_declared, join_runs
 from zoo.compare.report.join_tuning import join_tuning
-from zoo.compare.report.sources import Source, join_declared, join_runs, read_source
+from zoo.compare.report.sources import Source, read_source
 from zoo.compare.report.write import write_all
 from zoo.errors import ConfigError, quoted
 from zoo.report import Report

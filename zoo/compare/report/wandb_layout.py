@@ -22,7 +22,8 @@ from zoo.compare.report.verdict_table import verdict_table
 from zoo.compare.report.why_words import whys
 from zoo.errors import shown
 
-AXES = ("task", "place", "depth", "arm", "pair", "seed")  # entries of the configuration of a run
+AXES = {"task_name": "task", **{axis: axis for axis in ("place", "depth", "arm", "pair", "seed")}}
+# entries of the configuration of a run, which keeps its own: `task` is a section of it
 Tables = Callable[[Record], Mapping[str, Table]]
 
 

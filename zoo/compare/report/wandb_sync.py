@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from zoo.compare.report.title import title
 from zoo.compare.report.wandb_layout import AXES, Section, layout, media, sections
 from zoo.compare.report.wandb_lineage import OF_COMPARISON, OF_REPORT, artifact, cell_artifact, use
 from zoo.compare.report.wandb_report import publish
+from zoo.compare.report.wandb_sent import Sent
 from zoo.config import registry
 from zoo.config.yaml_file import read_yaml
 from zoo.errors import ResourceError, quoted
@@ -26,14 +27,15 @@ from zoo.system.atomic import atomic_write
 from zoo.system.console import say
 
 log = logging.getLogger("zoo")
-SENT = "mirrored.json"  # addresses of the runs that were sent before
 LAYOUT = "layout.md"  # how to read the comparison at W&B
 WITHOUT_METRICS: Mapping[str, Any] = {"status": "done", "metrics": {}}
 JOBS = {"comparison": "cell"}  # job types of phases that have another name there
+AT_ONCE = 8  # runs that are sent at a time: most of the time is waiting for the server
+EVERY = 15.0  # seconds between two lines on what was sent
 
 
 class Off(Exception):
-    """W&B takes no more runs; its logger has said why."""
+    """W&B takes no more runs; its logger has said why, and the same command sends the others."""
 
 
 def sync(record: Record, path: Path) -> None:
@@ -50,7 +52,10 @@ def sync(record: Record, path: Path) -> None:
         mirror.send_report()
     except Off:
         return
-    except (OSError, ResourceError) as error:  # of a disk that is full
+    except KeyboardInterrupt:
+        log.info("interrupted; the same command sends the others to W&B")
+        raise
+    except (OSError, ValueError, ResourceError) as error:  # of a full disk, or a file of another
         log.warning("W&B lacks a part of this comparison: %s", error)
         return
     if mirror.offline:
@@ -64,18 +69,22 @@ class Mirror:
     Args:
         record: of the comparison.
         path: of its folder.
-        offline: whether a run that was sent is kept offline.
+        offline: whether a run that was sent is kept offline, as all that follow it are.
     """
 
     record: Record
     path: Path
-    offline: bool = field(default=False, init=False)
+    offline: bool = False
+
+    @cached_property
+    def sent(self) -> Sent:
+        """What was sent before, and the key of all runs."""
+        return Sent(self.path)
 
     @cached_property
     def group(self) -> str:
         """The name that all runs share."""
-        key = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
-        return f"compare-{self.record.name}-{key}"
+        return f"compare-{self.record.name}-{self.sent.key}"
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -114,43 +123,52 @@ class Mirror:
         Errors:
             Off: it could not be opened, or failed within.
         """
-        logger = registry.factory("logger", "wandb", {"group": self.group, "name": name[:120]})()
-        defaults = {"id": f"{self.group[-8:]}-{key}", "group": self.group, "tags": ["compare"]}
+        options = {"name": name[:120], **({"mode": "offline"} if self.offline else {})}
+        logger = registry.factory("logger", "wandb", options)()
+        identity = {"id": f"{self.sent.key}-{key}", "group": self.group, "tags": ["compare"]}
         notes = self.layout if job in ("comparison", "report") else None
-        logger.start(self.path, about, {**defaults, "job_type": job, "notes": notes})
+        more = {"job_type": job, "notes": notes, "together": True}
+        logger.start(self.path, about, identity | more)
         if logger.run is None:
             raise Off
         self.offline = self.offline or logger.run.settings._offline
         yield logger
-        if logger.run is None:
+        logger.finish({"curves": {}, **result}, {})
+        if logger.failed:
             raise Off
-        before, log.disabled = log.disabled, True
-        try:
-            logger.finish({"curves": {}, **result}, {})
-        finally:
-            log.disabled = before
 
     def send_cells(self) -> None:
-        """Sends the runs that were not sent before, each with an artifact of what it left."""
-        file = self.path / SENT
-        sent = set(json.loads(file.read_text())) if file.is_file() else set()
-        for phase, run in self.cells:
-            if run.id in sent:
-                continue
-            folder = RunFolder(self.path / "cells" / run.id)
-            config = folder.path / "config.yaml"
-            about = {**(read_yaml(config) if config.is_file() else {}), **axes_of(run)}
-            result = folder.result()
-            if phase == "tuning":  # which is about validation alone
-                result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
-            name = f"{run.place}, {run.arm}, {run.pair}"
-            with self.opened(JOBS.get(phase, phase), name, run.id, about, result) as logger:
-                logger.guarded(partial(logger.catch_up, folder))
-                if logger.run is not None:
-                    made = partial(cell_artifact, folder.path, phase, axes_of(run))
-                    logger.guarded(lambda make=made: logger.run.log_artifact(make()))
-            sent.add(run.id)
-            atomic_write(file, json.dumps(sorted(sent)))
+        """Sends the runs that were not sent before; the first one tells whether W&B is there."""
+        waiting = [cell for cell in self.cells if cell[1].id not in self.sent.runs]
+        for each in waiting[:1]:
+            self.send_cell(*each)
+        shown = time.monotonic()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            sending = [pool.submit(self.send_cell, *each) for each in waiting[1:]]
+            try:
+                for count, ended in enumerate(as_completed(sending), 2):
+                    ended.result()
+                    if time.monotonic() - shown > EVERY:
+                        shown = time.monotonic()
+                        log.info("W&B: %d of %d runs are sent", count, len(waiting))
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def send_cell(self, phase: str, run: Run) -> None:
+        """Sends a run with an artifact of what it left, and notes that it is sent."""
+        folder = RunFolder(self.path / "cells" / run.id)
+        config = folder.path / "config.yaml"
+        about = {**(read_yaml(config) if config.is_file() else {}), **axes_of(run)}
+        result = folder.result()
+        if phase == "tuning":  # which is about validation alone
+            result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
+        name = f"{run.place}, {run.arm}, {run.pair}"
+        with self.opened(JOBS.get(phase, phase), name, run.id, about, result) as logger:
+            logger.guarded(partial(logger.catch_up, folder))
+            if logger.run is not None:
+                made = partial(cell_artifact, folder.path, phase, axes_of(run))
+                logger.guarded(lambda: logger.run.log_artifact(made()))
+        self.sent.note(run.id)
 
     def send_comparison(self) -> None:
         """Sends the run that shows verdicts, gaps and reasons; it has used those of all cells."""
@@ -195,4 +213,4 @@ class Mirror:
 
 def axes_of(run: Run) -> dict[str, Any]:
     """What tells a run from the others."""
-    return {axis: getattr(run, axis) for axis in AXES}
+    return {entry: getattr(run, axis) for entry, axis in AXES.items()}

@@ -56,7 +56,7 @@ def spectrum(stack: Stack, x: Tensor, *args: Any) -> Spectrum:
     Errors:
         ValueError: a state of several tensors, or a change of shape.
 
-    >>> from zoo.probes.gradients.skip_density import cell
+    >>> from zoo.probes.gradients.random_skips import cell
     >>> x = torch.zeros(16)
     >>> w, i_plus_a = (spectrum(cell(9, k, 16, 0.01, "identity"), x).product[-1] for k in (0, 9))
     >>> bool(w.abs().max() < 1e-6), bool(i_plus_a.abs().min() > 0.1)

@@ -148,7 +148,7 @@ def test_images_without_a_type_are_found(folder):
         ({"image": cells(2), "label": [0.5, 1]}, {}, ConfigError, "'label' holds no classes"),
         ({"image": cells(2), "label": [[0], [1]]}, {}, ConfigError, "'label' holds no classes"),
         ({"image": cells(2), "label": ["a", None]}, {}, DataError, "1 of 2 images .* no label"),
-        ({"image": cells(4), "label": [0, 0, 0, 0]}, {}, DataError, "there are 1 classes"),
+        ({"image": cells(4), "label": [0, 0, 0, 0]}, {}, DataError, "the data has 1 class"),
         ({"image": cells(2), "label": [0, 1]}, {}, DataError, "part is empty"),
         ({"a": cells(2), "b": cells(2), "label": [0, 1]}, {}, ConfigError, "be the image: a, b"),
     ],

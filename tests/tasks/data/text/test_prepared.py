@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.data import remembered
+from tasks.data import prepared_files, remembered
 from tasks.data.text import prepared, sources, tokenize
 from tasks.data.text.dataset import Text, token_type
 from tasks.data.text.joined import JoinedTokens
@@ -50,7 +50,7 @@ def test_a_text_is_prepared_once(kind, file, cache, capsys):
     (folder,) = cache.iterdir()
     assert "tokens are prepared once" in capsys.readouterr().err
     before = {path.name: path.stat() for path in folder.iterdir()}
-    assert before.keys() == {prepared.TOKENS, prepared.ABOUT}
+    assert before.keys() == {prepared.TOKENS, prepared_files.RECORD}
     again = load(file, tokens=kind)
     assert {path.name: path.stat() for path in folder.iterdir()} == before
     assert not capsys.readouterr().err
@@ -70,7 +70,7 @@ def test_the_digest_is_that_of_numbers_with_a_sign(size):
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("name", [prepared.TOKENS, prepared.ABOUT])
+@pytest.mark.parametrize("name", [prepared.TOKENS, prepared_files.RECORD])
 def test_a_cut_file_of_the_cache_is_prepared_anew(name, file, cache, capsys):
     whole = load(file, tokens="bpe", vocabulary=300).digest()
     path = next(cache.iterdir()) / name

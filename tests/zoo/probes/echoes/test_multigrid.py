@@ -10,14 +10,8 @@ from torch import nn
 from zoo.connections.additive import Plain, Residual
 from zoo.models.layers.level import Level
 from zoo.models.unet import UNet
-from zoo.probes.echoes.multigrid import (
-    KeepsData,
-    jacobi,
-    multigrid,
-    multigrid_figure,
-    poisson,
-    v_cycle,
-)
+from zoo.probes.echoes.multigrid import multigrid, multigrid_figure, poisson
+from zoo.probes.echoes.v_cycle import KeepsData, jacobi, v_cycle
 from zoo.stack import Stack
 
 LONG = {"kept": Residual, "dropped": KeepsData, "cut": Plain}

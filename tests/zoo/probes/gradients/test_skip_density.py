@@ -10,10 +10,9 @@ from torch import nn
 from tasks.data.images.digits import Digits
 from zoo.connections.additive import Plain, Residual
 from zoo.errors import ConfigError
+from zoo.probes.gradients.random_skips import cell, gains
 from zoo.probes.gradients.skip_density import (
     SkipDensity,
-    cell,
-    gains,
     neutral_density,
     predicted_gain,
     skip_density,

@@ -8,7 +8,7 @@ from torch import nn
 
 from zoo.connection import Site
 from zoo.connections.additive import Plain, Residual
-from zoo.probes.gradients.skip_density import cell
+from zoo.probes.gradients.random_skips import cell
 from zoo.probes.gradients.spectrum import spectrum, spectrum_figure
 from zoo.stack import Stack
 

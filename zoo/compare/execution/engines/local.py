@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
 from zoo.compare.execution.engines.worker_process import LOG, WorkerProcess, hung
 from zoo.errors import ConfigError
+from zoo.system.machine_memory import GPU_SHARE
 
 GPU = re.compile(r"\d+|(GPU|MIG)-.+")  # not -1, nor the NoDevFiles of Slurm
 
@@ -78,8 +79,9 @@ class LocalEngine:
         """Starts a worker with its share of the GPUs."""
         visible = {}
         if self.shares:
-            mine = self.shares[number // self.per_gpu % len(self.shares)]
-            visible["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+            places = [n // self.per_gpu % len(self.shares) for n in range(self.workers + 1)]
+            visible["CUDA_VISIBLE_DEVICES"] = ",".join(self.shares[places[number]])
+            visible[GPU_SHARE] = str(1 / places[: self.workers].count(places[number]))
         log = self.terms.logs / LOG.format(number)
         worker = Worker(WorkerProcess(self.terms.program, log, visible), number)
         self.alive[number] = worker

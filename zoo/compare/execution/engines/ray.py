@@ -120,7 +120,8 @@ class RayEngine:
             num_cpus=self.need["CPU"], num_gpus=self.need.get("GPU", 0), max_concurrency=2
         )
         log = (self.terms.logs / LOG.format(number)).absolute()
-        handle = actor.remote(tuple(self.terms.program), str(log), os.getcwd())
+        part = min(1.0, self.need.get("GPU", 1.0))
+        handle = actor.remote(tuple(self.terms.program), str(log), os.getcwd(), part)
         self.seats[number] = Seat(handle, number, handle.begin.remote(sign(log)))
         return self.seats[number]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.compare.execution.engines.worker_process import WorkerProcess
+from zoo.system.machine_memory import GPU_SHARE
 from zoo.system.shared_folder import is_seen
 
 
@@ -18,10 +19,12 @@ class RaySeat:
         program: the words after `python` that start the worker.
         log: file of its messages.
         folder: in which it runs.
+        part: of a GPU that it has.
     """
 
-    def __init__(self, program: Sequence[str], log: str, folder: str):
+    def __init__(self, program: Sequence[str], log: str, folder: str, part: float = 1.0):
         self.program, self.log, self.folder = program, Path(log), folder
+        self.variables = {GPU_SHARE: str(part)}
         self.worker: WorkerProcess | None = None
 
     def begin(self, line: str) -> tuple[str, str]:
@@ -40,7 +43,7 @@ class RaySeat:
     def work(self, request: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any] | None, str]:
         """The worker's answer to a request, or why there is none; see `WorkerProcess.work`."""
         if self.worker is None or self.worker.ended:
-            self.worker = WorkerProcess(self.program, self.log, folder=self.folder)
+            self.worker = WorkerProcess(self.program, self.log, self.variables, self.folder)
         return self.worker.work(request, seconds)
 
     def stop(self) -> None:

@@ -1,0 +1,47 @@
+"""What W&B has of a comparison, kept in its folder: the key of its runs, and which it has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from pathlib import Path
+
+from zoo.system.atomic import atomic_write
+
+FILE = "mirrored.json"
+
+
+class Sent:
+    """The runs of a comparison that were sent; threads may note more at once.
+
+    Args:
+        path: of the folder of the comparison.
+
+    Attributes:
+        key: of all its runs at W&B, made once: the folder may move, and be one of many at a path.
+        runs: addresses of those that were sent.
+    """
+
+    def __init__(self, path: Path):
+        self.file = path / FILE
+        self.writing = threading.Lock()
+        known = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        if isinstance(known, list):  # of an earlier version, whose key was that of the path
+            key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+            known = {"key": key, "runs": known}
+        self.key: str = known.get("key") or secrets.token_hex(4)
+        self.runs: list[str] = known.get("runs", [])
+        if not known:
+            self.write()
+
+    def note(self, run: str) -> None:
+        """Notes that the run of an address was sent."""
+        with self.writing:
+            self.runs.append(run)
+            self.write()
+
+    def write(self) -> None:
+        """Writes the file."""
+        atomic_write(self.file, json.dumps({"key": self.key, "runs": self.runs}))
