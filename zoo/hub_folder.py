@@ -17,6 +17,7 @@ FILES = (CONFIG, WEIGHTS, RESULT, CARD)
 LIBRARY = "residual-zoo"
 SCHEMA = 1
 KEYS = {"library_name", "schema", "weights", "sha256", "data_digest", "config", "outline"}
+MOST = 2**26  # bytes of `config.json`
 LOCAL = "./PATH"  # stands for a path of the machine of the training
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle")
 AGAIN = "export the run again by format=hub"
@@ -71,6 +72,8 @@ def read_config(file: Path) -> dict[str, Any]:
     """
     where = str(file)
     try:
+        if file.stat().st_size > MOST:
+            raise ValueError(f"it has more than {MOST:,} bytes")
         known = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120]

@@ -119,7 +119,7 @@ class RunFolder:
         """The written result, or an empty mapping where there is none or it is broken."""
         try:
             result = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return result if isinstance(result, dict) else {}
 

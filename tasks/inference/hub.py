@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
 from tasks.data.hub import quiet
 from tasks.inference.plain_values import from_plain
 from zoo.errors import FULL, CheckpointError, ConfigError, ZooError, is_out_of_memory
@@ -18,6 +21,7 @@ from zoo.system.paths import expanded
 
 ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"  # of a model of the Hub
 WHERE = "zoo.load"
+SPARE = 2  # times the weights: some are registered twice while a net is built
 
 
 def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
@@ -94,6 +98,38 @@ def hub_checkpoint(folder: Path) -> dict[str, Any]:
         "data_digest": known["data_digest"],
         "weights": known["weights"],
     }
+
+
+@contextmanager
+def built_of(weights: dict[str, Tensor], folder: Path) -> Iterator[None]:
+    """Within, a net is built that is no larger than its weights.
+
+    The first parameter that is too much ends it, before memory is filled.
+
+    Args:
+        weights: of the net.
+        folder: for the Hub, which describes it.
+
+    Errors:
+        CheckpointError: it describes a larger one.
+    """
+    what, fix = "it describes a larger net than there are weights", "export the run again"
+    larger = CheckpointError(what, str(folder / CONFIG), fix)
+    left = SPARE * sum(weight.numel() for weight in weights.values())
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal left
+        left -= 0 if parameter is None or parameter.is_meta else parameter.numel()
+        if left < 0:
+            raise larger
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        raise (larger if is_out_of_memory(error) else error) from None
+    finally:
+        hook.remove()
 
 
 def as_described(folder: Path) -> AbstractContextManager[None]:

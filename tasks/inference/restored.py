@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal
 
-from tasks.inference.hub import hub_checkpoint
+from tasks.inference.hub import built_of, hub_checkpoint
 from tasks.recovery.loading import load_best, load_last
 from tasks.training.build import build_task, load_weights
 from tasks.training.module import Task
@@ -47,7 +48,8 @@ def restored_task(
             return task_class.data_type.from_metadata(checkpoint["outline"])
         return source.load()  # a run of before, or data of another package
 
-    task = build_task(config, data)
+    with built_of(checkpoint["state_dict"], folder.path) if hub else nullcontext():
+        task = build_task(config, data)
     task.trained_on = checkpoint["data_digest"]
     load_weights(task, checkpoint, folder)
     if held == "best" and not hub:

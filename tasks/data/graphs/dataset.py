@@ -85,7 +85,8 @@ class Graph:
     def from_metadata(cls, metadata: dict[str, Any]) -> Graph:
         """The graph of one node that has this metadata."""
         node, names = torch.zeros(1, dtype=torch.long), tuple(metadata["classes"])
-        x, y = torch.zeros(1, metadata["features"]), node + len(names) - 1
+        y = node + len(names) - 1
+        x = torch.zeros(1, 1).expand(1, metadata["features"])  # in the memory of one value
         return cls(x, node.new_empty(2, 0), y, node, node, node, metadata["where"], names)
 
     def digest(self) -> str:

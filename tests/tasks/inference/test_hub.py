@@ -249,6 +249,13 @@ def test_a_folder_is_written_again_and_nothing_of_others_is_lost(run, tmp_path, 
     assert {path.name for path in folder.parent.iterdir()} == {"hub"}
 
 
+def deep_result(folder):
+    """Nested JSON that no parser follows: such a result is none, and the net is loaded."""
+    (folder / "result.json").write_text("[" * 10**5)
+    assert zoo.load(folder, device="cpu").result == {}
+    other_weights(folder)
+
+
 FAULTS = {
     "other weights": (other_weights, "is not the file that config.json was written with"),
     "pickled": (pickled, "pytorch_model.bin is not read: pickled weights can hold code"),
@@ -260,6 +267,7 @@ FAULTS = {
     "path": (in_config(config__data__path="/etc/passwd"), "an option of data is a path"),
     "another net": (in_config(config__model__depth=14), "the weights do not fit"),
     "huge net": (in_config(config__model__width=[2**16]), "memory"),
+    "larger net": (in_config(config__model__width=64), "a larger net than there are weights"),
     "huge data": (in_config(outline__images__shape=[2**40]), "more than 100,000,000 values"),
     "much data": (
         in_config(outline__more=[{"tensor": "int8", "shape": [10**7], "values": 0}] * 11),
@@ -270,6 +278,8 @@ FAULTS = {
     "no kind of weights": (in_config(weights="../last"), "it does not say what it holds"),
     "other program": (in_config(library_name="transformers"), "it is none of residual-zoo"),
     "later version": (in_config(schema=2), "this version reads 1"),
+    "huge file": (lambda folder: os.truncate(folder / "config.json", 2**27), "bytes"),
+    "deep result": (deep_result, "it is not the file"),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
 }
 
