@@ -25,6 +25,7 @@ from zoo.errors import ResourceError, quoted
 from zoo.run_folder import RunFolder
 from zoo.system.atomic import atomic_write
 from zoo.system.console import say
+from zoo.system.one_writer import exclusive
 
 log = logging.getLogger("zoo")
 LAYOUT = "layout.md"  # how to read the comparison at W&B
@@ -47,9 +48,11 @@ def sync(record: Record, path: Path) -> None:
     """
     mirror = Mirror(record, path)
     try:
-        mirror.send_cells()
-        mirror.send_comparison()
-        mirror.send_report()
+        (path / "wandb").mkdir(exist_ok=True)
+        with exclusive(path / "wandb"):  # of processes that share a comparison one at a time
+            mirror.send_cells()
+            mirror.send_comparison()
+            mirror.send_report()
     except Off:
         return
     except KeyboardInterrupt:
@@ -173,7 +176,6 @@ class Mirror:
     def send_comparison(self) -> None:
         """Sends the run that shows verdicts, gaps and reasons; it has used those of all cells."""
         about = asdict(self.record.declared)
-        (self.path / "wandb").mkdir(exist_ok=True)
         atomic_write(self.path / "wandb" / LAYOUT, self.layout)
 
         def show() -> None:
