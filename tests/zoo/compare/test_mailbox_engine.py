@@ -28,6 +28,7 @@ from zoo.system import heartbeat
 def _quick(monkeypatch):
     monkeypatch.setattr(mailbox_engine, "LOOK", 0.1)
     monkeypatch.setattr(mailbox_engine, "LAG", 0.3)
+    monkeypatch.setattr(mailbox_engine, "PATIENCE", 0.2)
 
 
 @pytest.fixture
@@ -211,7 +212,7 @@ def test_a_queue_that_refuses_more_tasks_ends_nothing_while_there_are_some(
     holder(engine, tmp_path / ".endless")
     monkeypatch.setattr(engine.queue, "submit", refuse)
     engine.submit("short", request(tmp_path, "good"))
-    until(lambda: engine.poll(0.05) or len(refused) > 2 * mailbox_engine.VAIN)
+    until(lambda: engine.poll(0.05) or len(refused) > 3)
     assert engine.note == "the queue refuses more: the limit of jobs is reached"
     monkeypatch.setattr(engine.queue, "submit", accept)
     assert [outcome.answer for outcome in waited(engine)] == [{"status": "done"}]
@@ -286,7 +287,7 @@ def test_a_job_for_which_no_task_is_long_enough_is_lost(minutes, age, known, tmp
     for name in ("first", "later"):
         late.mailbox.ask(name, {"estimate": None})
         late.mailbox.take(late.name, lambda request: True)
-        late.jobs[name] = {}
+        late.jobs[name], late.since[name] = {}, time.monotonic()
     late.first.add("first")
     late.hand_back("first")
     late.hand_back("later")
@@ -294,6 +295,18 @@ def test_a_job_for_which_no_task_is_long_enough_is_lost(minutes, age, known, tmp
     assert [outcome.job for outcome in outcomes] == ["first"] * known
     assert all(f"(engine.time={minutes}: give more)" in outcome.lost for outcome in outcomes)
     assert sorted(os.listdir(late.mailbox.requests)) == ["first", "later"][known:]
+
+
+def test_a_job_that_was_handed_back_needs_a_task_with_more_time(tmp_path):
+    """Where its estimate is unknown, or too short, old tasks may not hand it on for ever."""
+    late, old = shift(tmp_path, age=3500.0), shift(tmp_path, age=2500.0)
+    late.mailbox.ask("one", {"estimate": None})
+    assert old.mailbox.take(late.name, old.fits)
+    late.jobs["one"], late.since["one"] = {"estimate": None}, time.monotonic() - 1000.0
+    late.hand_back("one")
+    assert old.mailbox.take(old.name, old.fits) is None
+    name, request = old.mailbox.take("new", shift(tmp_path, age=0.0).fits)
+    assert (name, request["estimate"]) == ("one", None)
 
 
 def test_a_worker_that_was_given_up_ends_without_an_answer(tmp_path):

@@ -163,6 +163,7 @@ class Shift:
         """Whether a job is thought to end before the task does; another task has not more time."""
         runs = request.get("runs", [request])
         seconds = sum(run.get("estimate") or 0.0 for run in runs)
+        seconds = max(seconds, request.get("spent", 0.0))
         enough = self.is_fresh or time.monotonic() + SLACK * seconds < self.latest
         self.short = self.short or not enough
         return enough
@@ -181,11 +182,12 @@ class Shift:
 
     def hand_back(self, name: str) -> None:
         """Puts a job that has not ended back, or says that no task is long enough for it."""
-        request = self.jobs.pop(name)
+        request, spent = self.jobs.pop(name), time.monotonic() - self.since.pop(name)
         with contextlib.suppress(OSError):  # the sender has ended
             if name in self.first and time.monotonic() > self.over:
                 given = f"engine.time={self.task.minutes:g}"
                 lost = f"no end within the minutes of a whole task of Slurm ({given}: give more)"
                 self.mailbox.answer(name, Outcome(name, lost=lost))
             else:
-                self.mailbox.give_back(name, self.name, request)
+                spent = max(spent, request.get("spent", 0.0))
+                self.mailbox.give_back(name, self.name, {**request, "spent": spent})

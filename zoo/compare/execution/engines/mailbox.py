@@ -79,11 +79,14 @@ class Mailbox:
         return None
 
     def give_back(self, name: str, worker: str, request: Mapping[str, Any]) -> None:
-        """Puts a job back to those that wait; what its run has left is removed."""
+        """Puts a job back to those that wait, with this request; its run's folder is removed."""
         for run in request.get("runs", [request]):
             if "folder" in run:
                 shutil.rmtree(run["folder"], ignore_errors=True)
-        self.moved(self.claim(name, worker), self.requests / name)
+        claim = self.claim(name, worker)
+        if claim.exists():
+            atomic_write(claim, json.dumps(request))
+        self.moved(claim, self.requests / name)
 
     def moved(self, path: Path, other: Path) -> bool:
         """Renames a file; whether this did it.

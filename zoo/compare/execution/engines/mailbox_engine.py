@@ -20,7 +20,8 @@ LOOK = 5.0  # seconds between two questions to the queue
 LAG = 10.0  # seconds after the end of a task in which what it wrote comes to be seen
 LEAVE = 15.0  # seconds for tasks to end that are cancelled
 BARREN = 3  # tasks that may end before they begin to work for each that is needed or began
-VAIN = 3  # looks after which it ends that find no task and get none
+VAIN = 12  # looks after which it ends that find no task and get none
+PATIENCE = 20.0  # seconds from a refusal of the queue to the next request
 
 
 class MailboxEngine:
@@ -46,7 +47,8 @@ class MailboxEngine:
         self.watches: dict[str, Watch] = {}  # of workers
         self.gone: dict[str, float] = {}  # workers whose tasks are not in the queue, since when
         self.count = self.asked = self.vain = 0
-        self.looked = float("-inf")
+        self.looked = self.refused = float("-inf")
+        self.lack = ""  # why no more tasks can be had
         self.note = ""
 
     @property
@@ -69,9 +71,8 @@ class MailboxEngine:
         until, pause = time.monotonic() + seconds, seconds / 32
         while True:
             with self.sender.whole():
-                outcomes = self.collect()
-                if self.jobs and time.monotonic() - self.looked > LOOK:
-                    outcomes += self.tend()
+                due = self.jobs and time.monotonic() - self.looked > LOOK
+                outcomes = (self.tend() if due else []) + self.collect()
             left = until - time.monotonic()
             if outcomes or left <= 0:
                 return outcomes
@@ -106,12 +107,12 @@ class MailboxEngine:
                     where = f"{self.terms.logs.name}/{self.name}/{worker}"
                     lost.append(Outcome(self.jobs.pop(name), lost=why, log=where))
         if places is not None or not self.asked:
-            why = self.fill(places or {})
-            self.note = ", ".join(filter(None, [self.note, why]))
-            self.vain = self.vain + 1 if why and not places and not claims else 0
+            self.lack = self.fill(places or {})
+            self.note = ", ".join(filter(None, [self.note, self.lack]))
+            self.vain = self.vain + 1 if self.lack and not places and not claims else 0
             if self.vain >= VAIN and not lost:
                 fix = "read the logs there; the same command continues with the runs that are left"
-                raise ResourceError(f"no task is left, and {why}", str(self.logs), fix)
+                raise ResourceError(f"no task is left, and {self.lack}", str(self.logs), fix)
         return lost
 
     def is_dead(self, worker: str, places: Mapping[str, Place] | None) -> bool:
@@ -151,11 +152,14 @@ class MailboxEngine:
         barren = self.asked - len(begun.union(places))
         if barren >= BARREN * max(len(begun), math.ceil(self.workers / self.at_once)):
             return f"{barren} tasks ended before they began to work"
+        if time.monotonic() - self.refused < PATIENCE:
+            return self.lack
         try:
             self.queue.submit(missing, self.mailbox.path, self.logs)
         except ConfigError as error:
             if not self.asked:
                 raise
+            self.refused = time.monotonic()
             return f"the queue refuses more: {error.what}"
         self.asked += missing
         return ""

@@ -19,6 +19,7 @@ from zoo.errors import ConfigError
 
 Minutes = Annotated[int, Ge(1), Le(525_600)]  # a year at most
 Count = Annotated[int, Ge(1), Le(10_000)]
+PROGRAMS = ("sbatch", "srun", "squeue", "scancel")
 CLOCK = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d)")
 # a task that asked for no GPU uses none of its node, unless Slurm or the user name some
 UNASKED = 'export CUDA_VISIBLE_DEVICES="${CUDA_VISIBLE_DEVICES-}"'
@@ -66,9 +67,9 @@ class SlurmEngine(MailboxEngine):
         if importlib.util.find_spec("submitit") is None:
             fix = "pip install 'residual-zoo[slurm]'"
             raise ConfigError("submitit is not installed", "engine=slurm", fix)
-        if not shutil.which("sbatch"):
+        if missing := [program for program in PROGRAMS if not shutil.which(program)]:
             fix = "run this on a login node of the cluster, or choose another engine"
-            raise ConfigError("Slurm's sbatch is not installed", "engine=slurm", fix)
+            raise ConfigError(f"Slurm's {missing[0]} is not installed", "engine=slurm", fix)
         gpus, minutes = gpus_of(gres), minutes_of(time)
         if per_gpu > 1:
             terms.refuse_sharing("engine.per_gpu")

@@ -54,8 +54,8 @@ class SlurmQueue:
                 for _ in range(count):
                     executor.submit(task)
         except (FailedJobError, FailedSubmissionError) as error:
-            refusal = REFUSAL.search(str(error))
-            what = cut(refusal[1] if refusal else " ".join(str(error).split()), WIDEST)
+            refusals = REFUSAL.findall(str(error)) or str(error).split()
+            what = cut(" ".join(refusals), WIDEST)
             fix = "mend the options engine.OPTION, or ask for fewer workers=N"
             raise ConfigError(what, "engine=slurm", fix) from None
 
