@@ -36,3 +36,9 @@ def test_no_two_rooms_import_from_each_other(package):
     assert sum(map(len, known.values())) > 3
     known.pop("__init__", None)  # names of a package, imported on first use
     TopologicalSorter(known).prepare()  # a CycleError names them
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Pytest imports them by their names alone, and a run of a single folder does not see it."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(set(names)) == sorted(names)
