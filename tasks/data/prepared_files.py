@@ -71,7 +71,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError:
-        say(f"{path} is damaged; what it tells of is prepared anew")
+        say(f"{path} is damaged or of an earlier version; what it tells of is prepared anew")
         return None
     for name, size in record["sizes"].items():
         file = folder / name

@@ -51,8 +51,11 @@ class Reported:
         return {}
 
     def draws_progress(self, step: int) -> bool:
-        """Says whether `progress_figures` draws some after the validation of a step."""
-        return False
+        """Says whether `progress_figures` draws some after the validation of a step.
+
+        A task that has that method draws after each one, unless this says otherwise.
+        """
+        return type(self).progress_figures is not Reported.progress_figures
 
     def progress_figures(self, step: int) -> dict[str, Figure]:
         """Draws figures on the way, after the validations that `draws_progress` names."""

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning import Callback
 from small_runs import SMALL, fit
 
+from tasks.gnn.task import NodeClassification
 from tasks.training.build import build_task, build_trainer_options
 from tasks.training.loggers import NoLogger
 from tasks.training.metrics_logger import MetricsLogger
@@ -66,6 +67,14 @@ def test_a_gradient_that_is_not_finite_is_null_in_its_row(tmp_path):
     found, _ = course(tmp_path, "trainer.log_every=1", "trainer.max_steps=1", spoil=torch.inf)
     assert found[0]["train/grad_norm"] is None
     json.dumps(found, allow_nan=False)
+
+
+def test_a_task_with_figures_on_the_way_draws_them_after_each_validation(tmp_path, monkeypatch):
+    drawn = []
+    draw = lambda self, step: drawn.append(step) or {}  # noqa: E731
+    monkeypatch.setattr(NodeClassification, "progress_figures", draw)
+    course(tmp_path, "trainer.validate_every=2", "trainer.max_steps=4")
+    assert drawn == [2, 4]
 
 
 def test_every_row_of_the_training_loss_has_them_and_no_figure_shows_them(tmp_path, capsys):
