@@ -17,7 +17,9 @@ from zoo.errors import ConfigError
 def sbatch(tmp_path, monkeypatch):
     """A program in place of Slurm's, which accepts all; the file of the variables that it saw."""
     program, told = tmp_path / "sbatch", tmp_path / "told"
-    program.write_text(f"#!/bin/sh\nenv | grep -E '^(SLURM|ZOO)_' >{told}\necho Submitted batch job 8\n")
+    program.write_text(
+        f"#!/bin/sh\nenv | grep -E '^(SLURM|ZOO)_' >{told}\necho Submitted batch job 8\n"
+    )
     program.chmod(0o755)
     for name in ("srun", "squeue"):
         (tmp_path / name).symlink_to(program)
