@@ -19,7 +19,7 @@ from stub_compare import engine_of, parent
 
 from zoo.cli.main import main
 from zoo.compare.execution.engine import Terms
-from zoo.compare.execution.engines.ray import why_lost
+from zoo.compare.execution.engines.ray_cluster import why_lost
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.store import Store
 from zoo.config import registry
@@ -145,9 +145,7 @@ def test_a_node_that_lacks_a_package_names_it():
     told = (
         "The actor died because of an error\nTraceback\nModuleNotFoundError: No module named 'zoo'"
     )
-    assert why_lost(RuntimeError(told)).endswith(
-        "was lost: ModuleNotFoundError: No module named 'zoo'"
-    )
+    assert why_lost(RuntimeError(told)).endswith(f"was lost: {cause}")
     assert why_lost(TimeoutError()).endswith("was lost: TimeoutError")
 
 

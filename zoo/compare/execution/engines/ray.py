@@ -11,13 +11,18 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
-from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, check_answers, require_ray
+from zoo.compare.execution.engines.ray_cluster import (
+    LOCAL,
+    Cluster,
+    check_answers,
+    require_ray,
+    why_lost,
+)
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
-from zoo.errors import ResourceError, cut
+from zoo.errors import ResourceError
 from zoo.system.shared_folder import not_seen, sign
 
-WIDEST = 160  # characters of what Ray says
 GRACE = 30.0  # seconds beyond its limit after which a job's actor is taken to hang itself
 
 
@@ -193,9 +198,3 @@ class RayEngine:
         if "cluster" in vars(self):
             self.end(*self.seats.values())
             self.cluster.close()
-
-
-def why_lost(error: Exception) -> str:
-    """What Ray says of an actor that is lost, the last line of which has the cause."""
-    cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-    return f"its process or its node was lost: {cut(cause[0], WIDEST)}"
