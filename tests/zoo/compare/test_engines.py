@@ -142,9 +142,8 @@ def test_ray_without_jobs_of_its_own_waits_for_those_of_others(tmp_path, monkeyp
 
 
 def test_a_node_that_lacks_a_package_names_it():
-    told = (
-        "The actor died because of an error\nTraceback\nModuleNotFoundError: No module named 'zoo'"
-    )
+    cause = "ModuleNotFoundError: No module named 'zoo'"
+    told = f"The actor died because of an error\nTraceback\n{cause}\n"
     assert why_lost(RuntimeError(told)).endswith(f"was lost: {cause}")
     assert why_lost(TimeoutError()).endswith("was lost: TimeoutError")
 
