@@ -1,13 +1,15 @@
 """Options of engines: each changes what is done or is refused, before there is a folder."""
 
 import os
+import resource
 
 import pytest
 
 from zoo.cli.main import main
-from zoo.compare.design.spec import declare
+from zoo.compare.design.spec import Comparison, declare
 from zoo.compare.execution.engine import Terms
 from zoo.compare.execution.engines.local import visible_gpus
+from zoo.compare.execution.engines.start import new_engine
 from zoo.config import registry
 from zoo.errors import ConfigError
 
@@ -116,3 +118,17 @@ def test_a_time_in_a_file_is_that_of_the_command_line(tmp_path, monkeypatch):
     _, words, _ = declare(["engine=slurm", "engine.time=4:00:00"])
     assert options.engine_options["time"] == words.engine_options["time"] == "4:00:00"
     assert options.minutes == 90
+
+
+def test_many_workers_have_the_files_that_they_need(tmp_path):
+    """Each has a lease, which is an open file, and there is a usual limit of 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        new_engine(Comparison(workers=150), tmp_path)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (856, hard)
+        if hard != resource.RLIM_INFINITY:
+            with pytest.raises(ConfigError, match=r"open files.* -- workers=\d+ -- give workers="):
+                new_engine(Comparison(workers=hard), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -19,6 +19,7 @@ from stub_compare import engine_of, parent
 
 from zoo.cli.main import main
 from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engines.ray_cluster import why_lost
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.store import Store
 from zoo.config import registry
@@ -138,6 +139,13 @@ def test_ray_without_jobs_of_its_own_waits_for_those_of_others(tmp_path, monkeyp
     monkeypatch.setattr("time.sleep", slept.append)
     assert started.poll(0.5) == []
     assert slept == [0.5]
+
+
+def test_a_node_that_lacks_a_package_names_it():
+    cause = "ModuleNotFoundError: No module named 'zoo'"
+    told = f"The actor died because of an error\nTraceback\n{cause}\n"
+    assert why_lost(RuntimeError(told)).endswith(f"was lost: {cause}")
+    assert why_lost(TimeoutError()).endswith("was lost: TimeoutError")
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from zoo.compare.execution.engine import Terms
+from zoo.compare.execution.engine import ALLOCATION, Terms
 from zoo.compare.execution.engines import slurm_queue
 from zoo.compare.execution.engines.array_task import ArrayTask
 from zoo.compare.execution.engines.queue import Place
@@ -17,7 +17,9 @@ from zoo.errors import ConfigError
 def sbatch(tmp_path, monkeypatch):
     """A program in place of Slurm's, which accepts all; the file of the variables that it saw."""
     program, told = tmp_path / "sbatch", tmp_path / "told"
-    program.write_text(f"#!/bin/sh\nenv | grep ^SLURM_ >{told}\necho Submitted batch job 8\n")
+    program.write_text(
+        f"#!/bin/sh\nenv | grep -E '^(SLURM|ZOO)_' >{told}\necho Submitted batch job 8\n"
+    )
     program.chmod(0o755)
     for name in ("srun", "squeue"):
         (tmp_path / name).symlink_to(program)
@@ -66,11 +68,12 @@ def test_what_sbatch_refuses_is_said_in_one_line(tmp_path, sbatch, capfd):
 
 
 def test_a_comparison_in_a_job_gives_its_tasks_nothing_of_that_job(tmp_path, sbatch, monkeypatch):
-    given = {"SLURM_JOB_ID": "7", "SLURM_MEM_PER_NODE": "1", "SLURM_CONF": "here"}
+    given = {"SLURM_JOB_ID": "7", "SLURM_NNODES": "2", "SLURM_CONF": "here"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     engine = SlurmEngine(Terms(tmp_path, 1))
     engine.queue.submit(1, tmp_path / "mailbox", tmp_path)
     told = dict(line.split("=", 1) for line in sbatch.read_text().splitlines())
     assert {key: told.get(key) for key in given} == dict.fromkeys(given) | {"SLURM_CONF": "here"}
+    assert not {ALLOCATION} & {*told, *os.environ}
     assert given.items() <= os.environ.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -11,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.compare.execution.engine import Outcome, Terms
+from zoo.compare.execution.engine import ALLOCATION, Outcome, Terms
 from zoo.compare.execution.engines.local import LocalEngine
 from zoo.compare.execution.engines.mailbox import Mailbox
-from zoo.compare.execution.engines.slurm_variables import outside_slurm
+from zoo.compare.execution.engines.slurm_variables import outside_slurm, place_of
 from zoo.system.heartbeat import BEAT
 
 NOTICE = 90.0  # seconds between Slurm's signal that time is over and the end
@@ -54,8 +55,10 @@ class ArrayTask:
         if os.environ.get("SLURM_PROCID", "0") != "0":
             return  # the first machine of a task has the workers
         before = signal.getsignal(signal.SIGUSR2)  # of submitit, which puts the task back in line
-        with outside_slurm() as place:
-            shift = Shift(self, place)
+        with outside_slurm() as variables:
+            if int(variables.get("SLURM_NNODES", 1)) > 1:  # for runs on all these machines
+                os.environ[ALLOCATION] = json.dumps(variables)
+            shift = Shift(self, place_of(variables))
             for number in (signal.SIGUSR2, signal.SIGTERM):
                 signal.signal(number, shift.tell)
             shift.work()

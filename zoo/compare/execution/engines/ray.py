@@ -11,7 +11,13 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le
 
 from zoo.compare.execution.engine import Outcome, Terms, runs_in
-from zoo.compare.execution.engines.ray_cluster import LOCAL, Cluster, check_answers, require_ray
+from zoo.compare.execution.engines.ray_cluster import (
+    LOCAL,
+    Cluster,
+    check_answers,
+    require_ray,
+    why_lost,
+)
 from zoo.compare.execution.engines.ray_seat import RaySeat
 from zoo.compare.execution.engines.worker_process import LOG, PATIENCE, hung
 from zoo.errors import ResourceError
@@ -165,8 +171,7 @@ class RayEngine:
             first, second = self.cluster.ray.get(seat.answer)
         except self.cluster.ray.exceptions.RayError as error:
             self.end(seat)
-            why = f"its process or its node was lost: {type(error).__name__}"
-            return [self.outcome(seat, None, why)]
+            return [self.outcome(seat, None, why_lost(error))]
         if seat.request is None:
             return [self.outcome(seat, first, second)]
         if second:

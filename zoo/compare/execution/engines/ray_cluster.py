@@ -21,6 +21,7 @@ from zoo.errors import ConfigError, ResourceError, cut
 LOCAL = "local"  # the address of a cluster that is to be started here
 LONGEST = 60.0  # seconds in which a cluster is joined
 PATIENCE = 5.0  # seconds for an answer of the network
+WIDEST = 200  # characters of what Ray says
 LOOPBACK = "127.0.0.1"
 ALONE = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -138,11 +139,17 @@ def no_cluster(address: str, error: str, said: str = "") -> ResourceError:
         error: that came of it.
         said: what Ray wrote meanwhile.
     """
-    what, fix = f"no Ray cluster: {cut(' '.join(error.split()), 200)}", "run: ray start --head"
+    what, fix = f"no Ray cluster: {cut(' '.join(error.split()), WIDEST)}", "run: ray start --head"
     if "AuthToken" in said or "AuthToken" in error:
         what = "the Ray cluster asks for a token, and this one is missing or another"
         fix = "set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or ~/.ray/auth_token as it has them"
     return ResourceError(what, f"engine.address={address}", fix)
+
+
+def why_lost(error: Exception) -> str:
+    """What Ray says of an actor that is lost, the last line of which has the cause."""
+    cause = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    return f"its process or its node was lost: {cut(cause[0], WIDEST)}"
 
 
 def imported() -> ModuleType:

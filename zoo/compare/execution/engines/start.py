@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,9 @@ from pathlib import Path
 from zoo.compare.design.spec import Comparison
 from zoo.compare.execution.engine import WORKER, Engine, Terms
 from zoo.config import registry
+from zoo.errors import ConfigError
+
+FILES, EACH = 256, 4  # open files of a comparison, and of each of its workers: lease and pipes
 
 
 def new_engine(
@@ -25,11 +29,29 @@ def new_engine(
         devices: the most that a run asks for.
 
     Errors:
-        ConfigError, ResourceError: it cannot work here.
+        ConfigError, ResourceError: it cannot work here, or not with so many workers.
     """
+    allow_files(options.workers or 0)
     make = registry.factory("engine", options.engine, options.engine_options)
     engine: Engine = make(Terms(logs, options.workers, 60 * options.minutes, program, devices))
     return engine
+
+
+def allow_files(workers: int) -> None:
+    """Has the system allow this process as many open files as some workers need.
+
+    Errors:
+        ConfigError: it allows fewer at most.
+    """
+    needed, (soft, hard) = FILES + EACH * workers, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if needed <= soft or soft == resource.RLIM_INFINITY:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OSError):
+        what = f"the system allows {hard} open files, and they need {needed}"
+        fix = f"give workers={max(1, (hard - FILES) // EACH)} at most"
+        raise ConfigError(what, f"workers={workers}", fix) from None
 
 
 @contextmanager
