@@ -7,6 +7,7 @@ that grows, and its reader measures on its own clock for how long it has seen th
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -27,10 +28,17 @@ class Pulse:
         self.path, self.number = path, 0
 
     def beat(self) -> None:
-        """Writes the next number; one that cannot be written is missed, which its reader judges."""
+        """Writes the next number; one that cannot be written is missed, which its reader judges.
+
+        It takes the place of the last one, for which there is room also on a full disk.
+        """
         self.number += 1
         with contextlib.suppress(OSError):
-            self.path.write_text(str(self.number), encoding="utf-8")
+            file = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o666)
+            try:
+                os.pwrite(file, b"%020d" % self.number, 0)
+            finally:
+                os.close(file)
 
     def end(self) -> None:
         """Removes the file, if this wrote it."""

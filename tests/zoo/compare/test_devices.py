@@ -93,6 +93,9 @@ def test_each_worker_has_gpus_of_its_own(gpus, devices, workers, tmp_path, monke
     engine = LocalEngine(Terms(tmp_path, devices=devices))
     assert [",".join(share) for share in engine.shares] == workers
     assert engine.free == len(workers)
+    if devices > 1:
+        with pytest.raises(ConfigError, match=r"has them alone, .* workers=2 at most"):
+            LocalEngine(Terms(tmp_path, workers=3, devices=devices))
     engine.close()
 
 

@@ -50,7 +50,7 @@ class LocalEngine:
         per_gpu: workers that share a GPU; each worker sees one GPU.
 
     Errors:
-        ConfigError: runs on several GPUs cannot share them, or there is none to share.
+        ConfigError: runs on several GPUs would share them, or there is none to share.
     """
 
     note = ""  # it works at once
@@ -66,6 +66,9 @@ class LocalEngine:
         self.shares = [gpus[i : i + several] for i in range(0, len(gpus) - several + 1, several)]
         room = len(self.shares) * per_gpu or (os.cpu_count() or 1) // several
         self.workers = terms.workers or max(1, room)
+        if several > 1 and self.shares and self.workers > len(self.shares):
+            what = f"a run on {several} devices has them alone, and there are {len(gpus)}"
+            raise ConfigError(what, "workers=...", f"give workers={len(self.shares)} at most")
         self.alive: dict[int, Worker] = {}
         self.selector = selectors.DefaultSelector()
 
