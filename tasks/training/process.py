@@ -92,7 +92,7 @@ def logged(folder: RunFolder | None) -> Iterator[None]:
     for handler in handlers:
         handler.addFilter(lambda record: getattr(RUN, "folder", None) in (None, folder))
         log.addHandler(handler)
-    for name in ("pytorch_lightning", "lightning_fabric"):
+    for name in ("pytorch_lightning", "lightning_fabric", "matplotlib.font_manager"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with without_known_warnings():
         try:
