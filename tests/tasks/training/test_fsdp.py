@@ -115,13 +115,16 @@ def test_every_task_equals_one_process_and_goes_on_in_another_number(task, tmp_p
     assert max(apart.values()) < 1e-9, max(apart, key=apart.get)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
-        ["model.checkpoint=true"],
-        ["trainer.on_nonfinite=skip", "optimizer=sgd", "connection=weighted"],
-        ["trainer.on_nonfinite=rollback", "connection=hyper"],
+        ["trainer.ema=null"],  # then the weights themselves are evaluated
+        pytest.param(["model.checkpoint=true"], marks=pytest.mark.slow),
+        pytest.param(
+            ["trainer.on_nonfinite=skip", "optimizer=sgd", "connection=weighted"],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["trainer.on_nonfinite=rollback", "connection=hyper"], marks=pytest.mark.slow),
     ],
     ids=lambda more: more[0],
 )

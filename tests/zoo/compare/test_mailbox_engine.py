@@ -29,6 +29,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(mailbox_engine, "LOOK", 0.1)
     monkeypatch.setattr(mailbox_engine, "LAG", 0.3)
     monkeypatch.setattr(mailbox_engine, "PATIENCE", 0.2)
+    monkeypatch.setattr(mailbox_engine, "VAIN", 3)
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def test_a_queue_that_refuses_more_tasks_ends_nothing_while_there_are_some(
     holder(engine, tmp_path / ".endless")
     monkeypatch.setattr(engine.queue, "submit", refuse)
     engine.submit("short", request(tmp_path, "good"))
-    until(lambda: engine.poll(0.05) or len(refused) > 3)
+    until(lambda: engine.poll(0.05) or len(refused) > 5)
     assert engine.note == "the queue refuses more: the limit of jobs is reached"
     monkeypatch.setattr(engine.queue, "submit", accept)
     assert [outcome.answer for outcome in waited(engine)] == [{"status": "done"}]
