@@ -143,7 +143,8 @@ def complete(config: Config, result: dict[str, Any], folder: RunFolder) -> Repor
         return None
     say("already complete")
     if config.words("logger"):
-        copy_of_ended(config, folder, result)
+        with logged(folder):
+            copy_of_ended(config, folder, result)
     return end_report(result, folder)
 
 

@@ -90,6 +90,9 @@ def test_a_run_in_parts_is_shown_as_one_and_goes_on_where_nothing_can_be(
     check(run)
     shutil.rmtree(run / name)
     (run / name).write_text("no folder")
+    capsys.readouterr()
+    assert main(["fit", f"from={run}", f"logger={name}"]) == 0  # a copy that fails says so too
+    assert capsys.readouterr().err.count("off for this run") == 1
     assert main(["fit", f"from={run}", f"logger={name}", "trainer.max_steps=6"]) == 0
     assert capsys.readouterr().err.count("off for this run") == 1
     assert RunFolder(run).result()["steps"] == 6
