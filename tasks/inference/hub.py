@@ -92,6 +92,8 @@ def hub_checkpoint(folder: Path) -> dict[str, Any]:
         weights = {f"model.{name}": weight for name, weight in load_file(file).items()}
     with described_by(folder / CONFIG):
         outline = from_plain(known["outline"])
+        if not isinstance(outline, dict):
+            raise TypeError(f"an outline is a mapping, not a {type(outline).__name__}")
     return {
         "state_dict": weights,
         "outline": outline,

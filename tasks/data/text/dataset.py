@@ -112,8 +112,10 @@ class Text:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, Any]) -> Text:
-        """The text of one token that has this metadata."""
+        """The text of one token that has this metadata; TypeError for sizes that are none."""
         others = dict(metadata)
+        if not isinstance(others["sizes"], tuple):
+            raise TypeError(f"sizes are a tuple, not a {type(others['sizes']).__name__}")
         tokenizer = tokenizer_of(**others.pop("symbols"))
         return cls(torch.zeros(1, dtype=torch.int16), tokenizer=tokenizer, **others)
 

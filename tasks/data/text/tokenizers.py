@@ -28,7 +28,7 @@ class Tokenizer(ABC):
 
     kind: ClassVar[TokenKind | Literal["numbers"]]
     between: ClassVar[str] = ""
-    lengths: Sequence[int]
+    lengths: Sequence[int] | Numbers
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -51,7 +51,9 @@ class Tokenizer(ABC):
 
 
 def tokenizer_of(kind: str, state: str) -> Tokenizer:
-    """The tokenizer of this kind whose `state` returned this text."""
+    """The tokenizer of this kind whose `state` returned this text; TypeError for no text."""
+    if not isinstance(state, str):
+        raise TypeError(f"the state of a tokenizer is a text, not a {type(state).__name__}")
     if kind == "numbers":
         return NumberTokenizer(int(state))
     if kind == "bytes":
@@ -122,7 +124,7 @@ class NumberTokenizer(Tokenizer):
     between = " "
 
     def __init__(self, size: int):
-        self.lengths = [0] * size
+        self.lengths = np.broadcast_to(np.int64(0), size)  # in the memory of one value
 
     def encode(self, text: str) -> Numbers:
         words = text.split()

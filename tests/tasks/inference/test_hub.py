@@ -293,6 +293,28 @@ def test_an_edited_folder_is_refused(fault, folder):
     assert "\n" not in str(error.value)
 
 
+def many(count):
+    """What describes a tensor of so many values that none of them is written."""
+    return {"tensor": "int64", "shape": [count], "values": 7}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"outline": many(10**7)}, "an outline is a mapping"),
+        ({"outline__sizes": many(10**7)}, "sizes are a tuple"),
+        ({"outline__symbols__state": many(10**7)}, "the state of a tokenizer is a text"),
+        ({"outline__symbols": {"kind": "numbers", "state": "9" * 15}}, "a larger net than"),
+    ],
+)
+def test_an_edited_folder_of_a_text_does_not_fill_the_memory(changes, said, run, tmp_path, capsys):
+    folder = Path(export(capsys, run("transformer"), f"dir={tmp_path / 'text'}")["export"])
+    in_config(**changes)(folder)
+    with pytest.raises(ZooError, match=said) as error:
+        zoo.load(folder, device="cpu")
+    assert "\n" not in str(error.value)
+
+
 def in_cache(place, name, folder, commit="a" * 40):
     """A model as the Hub's cache has it once it was fetched."""
     home = place / f"models--{name.replace('/', '--')}"

@@ -13,7 +13,7 @@ from tasks.data.text.dataset import RandomWindows, Text
 from tasks.data.text.presets import Shakespeare
 from tasks.data.text.pydoc import PyDoc
 from tasks.data.text.sources import TextFile
-from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, letters
+from tasks.data.text.tokenizers import ByteTokenizer, CharTokenizer, NumberTokenizer, letters
 from tasks.training.hooks import Passes
 from tasks.training.optimizers import AdamW
 from tasks.transformer.task import SequentialWindows
@@ -93,6 +93,11 @@ def test_a_large_text_lies_in_a_file(kind, file, cache, monkeypatch):
     file.write_text(SAMPLE + "more", encoding="utf-8")
     assert load(file, tokens=kind).digest() != small.digest()
     assert len(list(folder.iterdir())) == 2
+
+
+def test_a_tokenizer_of_numbers_takes_no_memory():
+    """A folder of the Hub may say any size; no memory holds a value for each of so many."""
+    assert len(NumberTokenizer(10**15)) == 10**15
 
 
 def test_characters_of_symbols():
