@@ -114,6 +114,22 @@ def test_runs_that_an_earlier_version_sent_stay_in_their_group(folder, tmp_path)
     assert mirror.group == Mirror(mirror.record, tmp_path).group
 
 
+@pytest.mark.parametrize(
+    "content", ["", "3", "null", '{"key": "a"}', '{"key": 3, "runs": []}', '{"key": "", "runs": 1}']
+)
+def test_damaged_notes_on_what_was_sent_are_one_warning_and_stay(
+    content, folder, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    notes = tmp_path / "mirrored.json"
+    notes.write_text(content)
+    sync(record_of(folder), tmp_path)
+    (said,) = [line for line in caplog.messages if "W&B" in line]
+    assert "mirrored.json is damaged" in said
+    assert notes.read_text() == content
+    assert not [*tmp_path.glob("wandb/offline-run-*")]
+
+
 def named(runs, kind, used):
     """The artifacts of a kind that runs have logged, or used, by name and content."""
     return sorted(

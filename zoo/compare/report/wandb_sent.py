@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
 import threading
 from pathlib import Path
+from typing import Any
 
 from zoo.system.atomic import atomic_write
 
@@ -19,6 +21,9 @@ class Sent:
     Args:
         path: of the folder of the comparison.
 
+    Errors:
+        ValueError: the file is damaged.
+
     Attributes:
         key: of all its runs at W&B, made once: the folder may move, and be one of many at a path.
         runs: addresses of those that were sent.
@@ -27,7 +32,7 @@ class Sent:
     def __init__(self, path: Path):
         self.file = path / FILE
         self.writing = threading.Lock()
-        known = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        known = read(self.file) if self.file.is_file() else {}
         if isinstance(known, list):  # of an earlier version, whose key was that of the path
             key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
             known = {"key": key, "runs": known}
@@ -45,3 +50,17 @@ class Sent:
     def write(self) -> None:
         """Writes the file."""
         atomic_write(self.file, json.dumps({"key": self.key, "runs": self.runs}))
+
+
+def read(file: Path) -> Any:
+    """What a file says that `Sent` wrote, or that an earlier version did.
+
+    Errors:
+        ValueError: it says nothing of the kind.
+    """
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        known = json.loads(file.read_text())
+        key, runs = ("", known) if isinstance(known, list) else (known["key"], known["runs"])
+        if isinstance(key, str) and isinstance(runs, list):
+            return known
+    raise ValueError(f"{file} is damaged; without it all runs are sent anew, in another group")
