@@ -33,7 +33,8 @@ def load(
 
     Args:
         folder: of the run, or for the Hub; where no such folder is, `USER/NAME` is a model of the
-            Hub, which is fetched once (with `HF_HUB_OFFLINE=1` it must have been).
+            Hub, which is fetched once (with `HF_HUB_OFFLINE=1` it must have been). In `runs`, and
+            where there is a folder `USER`, it takes a revision to mean the Hub.
         weights: of the last step, or of the one with the lowest validation loss; None: the last,
             or those that a folder for the Hub holds.
         device: on which it computes, such as `cpu`; None: a GPU if the machine has one.

@@ -29,7 +29,7 @@ def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
 
     Args:
         folder: a path, or an id `USER/NAME` where no such folder is; what is written like one is a
-            path all the same in `runs` and where a folder `USER` is.
+            path all the same in `runs` and where a folder `USER` is, unless a revision is given.
         revision: commit, branch or tag of the model; None: its newest.
 
     Errors:
@@ -38,7 +38,8 @@ def located(folder: str | os.PathLike[str], revision: str | None) -> Path:
     """
     text = os.fspath(folder)
     path = Path(expanded(text, WHERE))
-    if path.exists() or not re.fullmatch(ID, text) or is_home(path.parent):
+    of_hub = re.fullmatch(ID, text) and (revision is not None or not is_home(path.parent))
+    if path.exists() or not of_hub:
         if revision is not None:
             what = f"revision={revision} is of a model of the Hub, and this is a path"
             raise ConfigError(what, str(path), "leave revision out")

@@ -60,7 +60,7 @@ class WandB(CopyingLogger):
             self.run = self.open(mode, folder, config, defaults)
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-            if mode != "offline":
+            if mode != "offline" and not defaults.get("beside"):
                 with contextlib.suppress(Exception):
                     self.run = self.reopen(folder, config, defaults)
             outcome = "the run is kept offline" if self.run else "it is off for this run"
@@ -71,7 +71,10 @@ class WandB(CopyingLogger):
             self.guarded(lambda: self.catch_up(RunFolder(folder), since))
 
     def reopen(self, folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> Any:
-        """Begins offline after a failed start, which still holds the run's id."""
+        """Begins offline after a failed start, which still holds the run's id.
+
+        It ends all runs of this process, and so is not for one that is sent beside others.
+        """
         import wandb
 
         wandb.teardown()

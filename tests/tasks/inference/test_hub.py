@@ -359,6 +359,8 @@ def test_what_is_a_path_by_its_form_is_never_asked_of_the_hub(tmp_path, monkeypa
         with pytest.raises(CheckpointError, match=r"there is no run -- .*typo") as error:
             zoo.load(name)
         assert ("mine/run" in str(error.value)) == ("mine" in name)
+    with pytest.raises(CheckpointError, match="mine/typo, revision b"):  # which a path has not
+        zoo.load("mine/typo", revision="b")
 
 
 def test_what_a_folder_cannot_do_is_one_line(folder, capsys):

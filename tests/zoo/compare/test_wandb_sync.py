@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import wandb
 from conftest import until
 from PIL import Image
 from read_wandb import records, uploaded
 from wandb_server import wandb_server
 
+from tasks.training.wandb_logger import WandB
 from zoo.compare.analysis.analyse import analysed
 from zoo.compare.report.sources import read_source
 from zoo.compare.report.wandb_layout import AXES, layout, sections
@@ -111,7 +113,8 @@ def test_runs_that_an_earlier_version_sent_stay_in_their_group(folder, tmp_path)
     (tmp_path / "mirrored.json").write_text('["a", "b"]')
     mirror = Mirror(record_of(folder), tmp_path)
     assert mirror.sent.runs == ["a", "b"]
-    assert mirror.group == Mirror(mirror.record, tmp_path).group
+    moved = shutil.copytree(tmp_path, tmp_path.with_name("elsewhere"))
+    assert mirror.group == Mirror(mirror.record, moved).group
 
 
 @pytest.mark.parametrize(
@@ -206,6 +209,34 @@ def test_a_log_that_is_broken_is_one_warning_and_what_was_sent_is_not_sent_again
     assert len(kept) == len(runs)
     assert kept <= {*other.glob("wandb/offline-run-*")}
     assert len(json.loads((other / "mirrored.json").read_text())["runs"]) == 4
+
+
+def test_a_result_that_is_broken_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    other = shutil.copytree(OLD, tmp_path / "other")
+    record = record_of(other)
+    for path in other.glob("cells/*/result.json"):
+        path.write_text("")
+    sync(record, other)
+    (said,) = [line for line in caplog.messages if "W&B" in line]
+    assert "result.json cannot be read" in said
+
+
+def test_a_run_that_cannot_begin_ends_none_beside_it(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("tasks.training.wandb_logger.START_SECONDS", 1)
+    wandb.teardown()  # it keeps the settings of earlier runs
+    one, other = WandB(mode="offline"), WandB(mode="online")
+    for logger, name in ((one, "one"), (other, "other")):
+        given = {"group": "g", "id": name, "tags": [], "together": True, "beside": True}
+        (tmp_path / name).mkdir()
+        logger.start(tmp_path / name, {}, given)
+    assert other.run is None
+    one.finish({"metrics": {}, "status": "done"}, {})
+    assert not one.failed
+    (said,) = [line for line in caplog.messages if "W&B" in line]
+    assert "it is off for this run" in said
 
 
 SEND = """

@@ -32,14 +32,11 @@ class Sent:
     def __init__(self, path: Path):
         self.file = path / FILE
         self.writing = threading.Lock()
-        known = read(self.file) if self.file.is_file() else {}
-        if isinstance(known, list):  # of an earlier version, whose key was that of the path
-            key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-            known = {"key": key, "runs": known}
-        self.key: str = known.get("key") or secrets.token_hex(4)
-        self.runs: list[str] = known.get("runs", [])
-        if not known:
-            self.write()
+        begun: dict[str, Any] = {"key": secrets.token_hex(4), "runs": []}
+        known = read(self.file) if self.file.is_file() else begun
+        self.key: str = known["key"]
+        self.runs: list[str] = known["runs"]
+        self.write()
 
     def note(self, run: str) -> None:
         """Notes that the run of an address was sent."""
@@ -52,15 +49,17 @@ class Sent:
         atomic_write(self.file, json.dumps({"key": self.key, "runs": self.runs}))
 
 
-def read(file: Path) -> Any:
-    """What a file says that `Sent` wrote, or that an earlier version did.
+def read(file: Path) -> dict[str, Any]:
+    """What a file says that `Sent` wrote, or that an earlier version did, whose key is of its path.
 
     Errors:
         ValueError: it says nothing of the kind.
     """
     with contextlib.suppress(ValueError, KeyError, TypeError):
         known = json.loads(file.read_text())
-        key, runs = ("", known) if isinstance(known, list) else (known["key"], known["runs"])
-        if isinstance(key, str) and isinstance(runs, list):
-            return known
+        if isinstance(known, list):
+            key = hashlib.sha256(str(file.parent.resolve()).encode()).hexdigest()[:8]
+            known = {"key": key, "runs": known}
+        if isinstance(known["key"], str) and isinstance(known["runs"], list):
+            return dict(known)
     raise ValueError(f"{file} is damaged; without it all runs are sent anew, in another group")

@@ -73,11 +73,13 @@ class Mirror:
         record: of the comparison.
         path: of its folder.
         offline: whether a run that was sent is kept offline, as all that follow it are.
+        beside: whether several runs are open at a time.
     """
 
     record: Record
     path: Path
     offline: bool = False
+    beside: bool = False
 
     @cached_property
     def sent(self) -> Sent:
@@ -103,7 +105,7 @@ class Mirror:
     def cells(self) -> Iterator[tuple[str, Run]]:
         """The runs that have a result, after what they are for."""
         for phase, runs in self.record.phases.items():
-            yield from ((phase, run) for run in runs if run.status != "failed")
+            yield from ((phase, run) for run in runs if run.ended)
 
     @contextmanager
     def opened(
@@ -130,7 +132,7 @@ class Mirror:
         logger = registry.factory("logger", "wandb", options)()
         identity = {"id": f"{self.sent.key}-{key}", "group": self.group, "tags": ["compare"]}
         notes = self.layout if job in ("comparison", "report") else None
-        more = {"job_type": job, "notes": notes, "together": True}
+        more = {"job_type": job, "notes": notes, "together": True, "beside": self.beside}
         logger.start(self.path, about, identity | more)
         if logger.run is None:
             raise Off
@@ -142,10 +144,11 @@ class Mirror:
 
     def send_cells(self) -> None:
         """Sends the runs that were not sent before; the first one tells whether W&B is there."""
-        waiting = [cell for cell in self.cells if cell[1].id not in self.sent.runs]
+        cells = {cell[1].id: cell for cell in self.cells}
+        waiting = [cell for address, cell in cells.items() if address not in self.sent.runs]
         for each in waiting[:1]:
             self.send_cell(*each)
-        shown = time.monotonic()
+        shown, self.beside = time.monotonic(), True
         with ThreadPoolExecutor(AT_ONCE) as pool:
             sending = [pool.submit(self.send_cell, *each) for each in waiting[1:]]
             try:
@@ -156,6 +159,7 @@ class Mirror:
                         log.info("W&B: %d of %d runs are sent", count, len(waiting))
             finally:
                 pool.shutdown(cancel_futures=True)
+        self.beside = False
 
     def send_cell(self, phase: str, run: Run) -> None:
         """Sends a run with an artifact of what it left, and notes that it is sent."""
@@ -163,6 +167,8 @@ class Mirror:
         config = folder.path / "config.yaml"
         about = {**(read_yaml(config) if config.is_file() else {}), **axes_of(run)}
         result = folder.result()
+        if not result:
+            raise ValueError(f"{folder.path / 'result.json'} cannot be read")
         if phase == "tuning":  # which is about validation alone
             result["metrics"] = {k: v for k, v in result["metrics"].items() if k[:5] != "test/"}
         name = f"{run.place}, {run.arm}, {run.pair}"
